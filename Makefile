@@ -1,0 +1,69 @@
+# symstudy's tasks. `make help` lists them.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+
+PYTHON  ?= python3
+VENV    := .venv
+BIN     := $(VENV)/bin
+RESULTS ?= results
+STAMP   := $(VENV)/.installed
+
+.PHONY: help setup demo test test-all test-gpu check format bench golden wheel clean
+
+help: ## Show this list.
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+
+setup: $(STAMP) ## Make .venv and install symstudy in it.
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade -c constraints.txt pip
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e . --group test --group lint
+	$(BIN)/python -m symstudy.kernels
+	@touch $@
+
+demo: setup ## The main job: three studies, SQL, findings, figures, report (minutes).
+	$(BIN)/symstudy run studies/width_saturation.toml --results $(RESULTS)
+	$(BIN)/symstudy run studies/rank_scaling_law.toml --results $(RESULTS)
+	$(BIN)/symstudy run studies/digits.toml --results $(RESULTS)
+	$(BIN)/symstudy verify $(RESULTS)
+	$(BIN)/symstudy query $(RESULTS) "select study, gamma, width, count(*) as seeds, \
+		avg(distinct_neurons) as neurons, avg(test_loss) as test_loss from runs \
+		where study = 'width_saturation' group by all order by all"
+	$(BIN)/symstudy analyze $(RESULTS)
+	@echo; echo "Figures:"; $(BIN)/symstudy plot $(RESULTS)
+	@echo; echo "Report:"; $(BIN)/symstudy report $(RESULTS)
+	@echo; echo "Ask further: $(BIN)/symstudy query $(RESULTS)"
+
+test: setup ## Run the tests (minutes).
+	$(BIN)/python -m pytest -n auto --dist loadgroup
+
+test-all: setup ## Run all tests, the slow ones too.
+	$(BIN)/python -m pytest -n auto --dist loadgroup -m "not gpu"
+
+test-gpu: setup ## Run the tests that need a CUDA device.
+	$(BIN)/python -m pytest -m gpu
+
+check: setup ## Lint, types, import graph.
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: setup ## Format the code and mend what can be mended.
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: setup ## Print speed ratios against plain Ray Tune, a plain torch loop and JAX (minutes).
+	$(BIN)/python -m pip install --quiet -c constraints.txt --group bench
+	$(BIN)/python tests/benchmarks/run.py
+
+golden: setup ## Refresh the golden files of the tests.
+	SYMSTUDY_REFRESH_GOLDEN=1 $(BIN)/python -m pytest -q -m "not gpu and not slow" tests
+
+wheel: setup ## Build the wheel and sdist and check what is in them.
+	$(BIN)/python -m pip install --quiet -c constraints.txt build
+	$(BIN)/python -m build --outdir dist .
+
+clean: ## Remove environment, caches and built files; results stay.
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

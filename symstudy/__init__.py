@@ -1,0 +1,49 @@
+"""symstudy: test theories of deep learning on thousands of packed trainings.
+
+The names below are loaded when they are first used; everything else is imported from its noun, such
+as
+`symstudy.symmetry` or `symstudy.findings`.
+"""
+
+import importlib
+from typing import Any
+
+__all__ = [
+    "Finding",
+    "Store",
+    "Study",
+    "Verdict",
+    "claim",
+    "load_study",
+    "make_study",
+    "open_store",
+    "plan_packs",
+    "run_study",
+    "train_pack",
+]
+
+HOMES = {
+    "Finding": "symstudy.findings",
+    "Store": "symstudy.store",
+    "Study": "symstudy.study",
+    "Verdict": "symstudy.findings",
+    "claim": "symstudy.findings",
+    "load_study": "symstudy.study",
+    "make_study": "symstudy.study",
+    "open_store": "symstudy.store",
+    "plan_packs": "symstudy.study",
+    "run_study": "symstudy.launch",
+    "train_pack": "symstudy.training",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Return a public name, loading its home."""
+    if name not in HOMES:
+        raise AttributeError(f"module 'symstudy' has no attribute {name!r}")
+    return getattr(importlib.import_module(HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    """Return the public names."""
+    return sorted(__all__)

@@ -1,0 +1,71 @@
+"""The program `symstudy`: its commands, and how it ends.
+
+Exit status: 0 done, 1 some runs failed, 2 something the user can mend, 130 interrupted.
+"""
+
+import importlib.metadata
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from symstudy.cli import claims, results, run, studies
+from symstudy.errors import UserError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="symstudy",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help=(
+        "Test theories of deep learning on thousands of packed trainings.\n\n"
+        "A study file says what to train; `run` trains it in packs on Ray Tune; results land in "
+        "Parquet; "
+        "`query` reads them with SQL; `analyze` tests the study's claims; `plot` and `report` show "
+        "them."
+    ),
+    epilog="Start with: `symstudy list studies`, then `symstudy run studies/smoke.toml`.",
+)
+studies.add_commands(app)
+run.add_commands(app)
+results.add_commands(app)
+claims.add_commands(app)
+
+
+def print_version(value: bool) -> None:
+    """Print the version and end, if asked to."""
+    if value:
+        typer.echo(importlib.metadata.version("symstudy"))
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=print_version, is_eager=True, help="Print the version and end."
+        ),
+    ] = False,
+) -> None:
+    """Test theories of deep learning on thousands of packed trainings."""
+    del version
+
+
+def main() -> None:
+    """Run the program and end with its exit status."""
+    try:
+        app(standalone_mode=True)
+    except UserError as error:
+        typer.echo(f"symstudy: {error}", err=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader went away, as `head` does; that is no mistake of anyone's.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)

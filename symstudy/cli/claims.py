@@ -1,0 +1,126 @@
+"""Commands about claims: analyze, plot, report."""
+
+from typing import Any
+
+import typer
+
+from symstudy.cli.options import Claims, Json, ProjectFolder, ResultsPath
+from symstudy.cli.output import note, print_json
+
+__all__ = ["add_commands"]
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Add the commands to `app`."""
+    app.command(rich_help_panel="Results")(analyze)
+    app.command(rich_help_panel="Results")(plot)
+    app.command(rich_help_panel="Results")(report)
+
+
+def analyze(
+    results: ResultsPath = "results",
+    names: Claims = None,
+    project: ProjectFolder = None,
+    as_json: Json = False,
+) -> None:
+    """Test the claims of each study by their rules; keep the findings.
+
+    The exit status is 0 whatever the verdict.
+
+    Examples: `symstudy analyze results`; `symstudy analyze results/digits space_quantization`
+    """
+    evaluated = evaluate_all(results, names, project)
+    if as_json:
+        print_json([item.to_json() for item in evaluated])
+        return
+    for item in evaluated:
+        finding = item.finding
+        typer.echo(f"{item.claim.name} on {item.study}: {finding.verdict.label.upper()}")
+        typer.echo(f"  {item.claim.statement}")
+        typer.echo(f"  {finding.reason}")
+        for part in finding.parts:
+            estimate = f"{part.effect:.3g}" if part.effect is not None else "-"
+            interval = f" {part.interval}" if part.interval else ""
+            word = part.verdict.label if part.decides else "reported"
+            typer.echo(f"    {word:>12}  {part.name}: {estimate}{interval} ({part.rule})")
+        typer.echo(
+            f"  {finding.seeds} seeds; rule "
+            f"{item.claim.rule_hash}{frozen_note(item.rule_is_frozen)}"
+        )
+        for why, count in finding.excluded:
+            typer.echo(f"  {count} runs left out: {why}")
+
+
+def frozen_note(is_frozen: bool | None) -> str:
+    """Return what to say of the rule."""
+    if is_frozen is None:
+        return ", not frozen with the study"
+    return ", frozen before the data" if is_frozen else ", CHANGED since the study first ran"
+
+
+def evaluate_all(results: str, names: list[str] | None, project: Any) -> list[Any]:
+    """Return every wanted claim evaluated on every study."""
+    from symstudy.findings.discovery import find_project, pick_claims
+    from symstudy.findings.evaluate import claims_of, evaluate_claim
+    from symstudy.store import find_studies
+
+    claims = pick_claims(find_project(project), [])
+    if names:
+        pick_claims(find_project(project), names)
+    evaluated: list[Any] = []
+    for folder in find_studies([results]):
+        wanted = claims_of(folder, claims, names or ())
+        evaluated.extend(evaluate_claim(claim, folder) for claim in wanted)
+    if not evaluated:
+        note(
+            "No study here serves a claim. Name one, as in: symstudy analyze results "
+            "width_saturation"
+        )
+    return evaluated
+
+
+def plot(
+    results: ResultsPath = "results",
+    names: Claims = None,
+    project: ProjectFolder = None,
+    as_json: Json = False,
+) -> None:
+    """Draw the figure of each claim, as SVG beside a CSV of what was drawn."""
+    from symstudy.findings.evaluate import draw_claim
+    from symstudy.store import find_studies
+
+    folders = {folder.name: folder for folder in find_studies([results])}
+    paths: list[str] = []
+    for item in evaluate_all(results, names, project):
+        made = draw_claim(item, folders[item.study])
+        if not made:
+            note(f"{item.claim.name} on {item.study}: untested, nothing to draw")
+        paths.extend(made)
+    if as_json:
+        print_json(paths)
+        return
+    for path in paths:
+        if path.endswith(".svg"):
+            typer.echo(path)
+
+
+def report(
+    results: ResultsPath = "results", project: ProjectFolder = None, as_json: Json = False
+) -> None:
+    """Write one self-contained HTML page: verdicts, figures, completeness and provenance.
+
+    Findings and figures are made anew first, so that the page is about the rows there are now.
+    """
+    from symstudy.findings.evaluate import draw_claim
+    from symstudy.report import write_report
+    from symstudy.store import find_studies
+
+    folders = find_studies([results])
+    by_name = {folder.name: folder for folder in folders}
+    for item in evaluate_all(results, None, project):
+        draw_claim(item, by_name[item.study])
+    path = write_report(folders, results)
+    if as_json:
+        print_json({"report": path})
+    else:
+        typer.echo(path)

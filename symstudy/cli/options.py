@@ -1,0 +1,73 @@
+"""Arguments and options that several commands share."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = [
+    "Claims",
+    "Json",
+    "Overrides",
+    "Preset",
+    "ProjectFolder",
+    "Results",
+    "ResultsPath",
+    "StudyPath",
+]
+
+StudyPath = Annotated[Path, typer.Argument(metavar="STUDY", help="Study file.", show_default=False)]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[KEY=VALUE]...",
+        help="Settings that win over the file, as in train.steps=500 or model.width=[16,32].",
+        show_default=False,
+    ),
+]
+Preset = Annotated[
+    str | None,
+    typer.Option(
+        "--preset",
+        metavar="NAME",
+        envvar="SYMSTUDY_PRESET",
+        help="Preset of the file; its default if not given, none at all with 'none'.",
+        show_default=False,
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+Results = Annotated[
+    str,
+    typer.Option(
+        "--results",
+        metavar="DIR",
+        envvar="SYMSTUDY_RESULTS",
+        help="Folder (or URI such as s3://bucket/folder) that results go to.",
+    ),
+]
+ResultsPath = Annotated[
+    str,
+    typer.Argument(
+        metavar="[RESULTS]",
+        envvar="SYMSTUDY_RESULTS",
+        help="Folder of a study's results, or of several; a path or a URI.",
+    ),
+]
+Claims = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[CLAIM]...",
+        help="Claims; those that each study serves if none.",
+        show_default=False,
+    ),
+]
+ProjectFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--project",
+        metavar="DIR",
+        envvar="SYMSTUDY_PROJECT",
+        help="Project with the claims; the nearest folder above this one if not given.",
+        show_default=False,
+    ),
+]

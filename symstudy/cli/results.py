@@ -1,0 +1,168 @@
+"""Commands about results: status, verify, query."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from symstudy.cli.options import Json, ResultsPath
+from symstudy.cli.output import note, print_json, print_table
+from symstudy.errors import unknown_name
+
+__all__ = ["add_commands"]
+
+FORMATS = ("table", "csv", "json", "parquet")
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Add the commands to `app`."""
+    app.command(rich_help_panel="Results")(status)
+    app.command(rich_help_panel="Results")(verify)
+    app.command(rich_help_panel="Results")(query)
+
+
+def status(results: ResultsPath = "results", as_json: Json = False) -> None:
+    """Show how many runs are planned, done, failed and missing, and why they failed."""
+    from symstudy.store import open_store, read_account
+
+    accounts = read_account(open_store(results))
+    if as_json:
+        print_json(
+            [
+                {
+                    "study": account.study,
+                    "planned": account.planned,
+                    "done": account.done,
+                    "failed": account.num_failed,
+                    "missing": account.missing,
+                    "reasons": [
+                        {"outcome": outcome, "reason": reason, "runs": count}
+                        for (outcome, reason), count in account.failed.items()
+                    ],
+                }
+                for account in accounts
+            ]
+        )
+        return
+    rows = [
+        (account.study, account.planned, account.done, account.num_failed, account.missing)
+        for account in accounts
+    ]
+    print_table(("study", "planned", "done", "failed", "missing"), rows)
+    for account in accounts:
+        for (outcome, reason), count in account.failed.items():
+            note(f"{account.study}: {count} runs {outcome}: {reason}")
+
+
+def verify(results: ResultsPath = "results", as_json: Json = False) -> None:
+    """Prove that every planned run has ended, once, with all its rows; read every file through.
+
+    Exit status 0 if that is proven, 1 if runs are missing or failed, 2 if something is wrong.
+    """
+    from symstudy.store import find_studies
+    from symstudy.store import verify as verify_folder
+
+    found = [verify_folder(folder) for folder in find_studies([results])]
+    if as_json:
+        print_json(
+            [
+                {
+                    "study": item.account.study,
+                    "planned": item.account.planned,
+                    "done": item.account.done,
+                    "failed": item.account.num_failed,
+                    "missing": item.account.missing,
+                    "twice": item.twice,
+                    "unplanned": item.unplanned,
+                    "incomplete": item.incomplete,
+                    "damaged": item.damaged,
+                    "proven": item.is_proven,
+                }
+                for item in found
+            ]
+        )
+    else:
+        for item in found:
+            account = item.account
+            if item.damaged:
+                typer.echo(
+                    f"{account.study}: {len(item.damaged)} damaged files: {', '.join(item.damaged)}"
+                )
+                continue
+            word = "proven" if item.is_proven else "not proven"
+            typer.echo(
+                f"{account.study}: {word}: {account.planned} planned = {account.done} done + "
+                f"{account.num_failed} failed + {account.missing} missing, {len(item.twice)} "
+                f"twice, {len(item.unplanned)} unplanned, {len(item.incomplete)} packs incomplete"
+            )
+    if not all(item.is_consistent for item in found):
+        raise typer.Exit(2)
+    if not all(item.is_proven and item.account.num_failed == 0 for item in found):
+        raise typer.Exit(1)
+
+
+def query(
+    results: ResultsPath = "results",
+    sql: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[SQL]",
+            help="One SELECT statement; an interactive shell if not given.",
+            show_default=False,
+        ),
+    ] = None,
+    form: Annotated[
+        str, typer.Option("--format", metavar="|".join(FORMATS), help="How to print the rows.")
+    ] = "table",
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", help="File to write to; parquet needs one.", show_default=False
+        ),
+    ] = None,
+) -> None:
+    """Query results with SQL: read-only, over one study or several, also while they run.
+
+    Tables: runs, history, layers, cells, count_curve, certificates, planned, missing.
+
+    Example: `symstudy query results "select width, gamma, avg(test_loss) from runs group by all"`
+    """
+    if form not in FORMATS:
+        raise unknown_name("--format", form, FORMATS)
+    from symstudy.errors import UserError
+    from symstudy.store import open_store
+
+    if sql is None and sys.stdin.isatty():
+        from symstudy.cli.shell import interact
+
+        interact(results)
+        return
+    text = sys.stdin.read() if sql is None else sql
+    if form == "parquet" and output is None:
+        raise UserError(
+            "--format parquet must have a file to write to. Type --output rows.parquet."
+        )
+    table = open_store(results).arrow(text)
+    write_rows(table, form, output)
+
+
+def write_rows(table: Any, form: str, output: Path | None) -> None:
+    """Print rows, or write them to a file."""
+    from symstudy.store.export import to_csv, to_json, write_parquet
+
+    if form == "parquet":
+        assert output is not None, "checked by the caller"
+        write_parquet(table, output)
+        note(f"{table.num_rows} rows in {output}")
+        return
+    if form == "table" and output is None:
+        columns = [column.to_pylist() for column in table.columns]
+        print_table(table.column_names, list(zip(*columns, strict=True)))
+        return
+    text = to_json(table) if form == "json" else to_csv(table)
+    if output is None:
+        typer.echo(text, nl=False)
+    else:
+        output.write_text(text, encoding="utf-8")
+        note(f"{table.num_rows} rows in {output}")

@@ -1,0 +1,251 @@
+"""Commands about study files: validate, plan, list."""
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+
+from symstudy.cli.options import Json, Overrides, Preset, ProjectFolder, StudyPath
+from symstudy.cli.output import note, print_json, print_table
+from symstudy.errors import unknown_name
+from symstudy.words import duration, size
+
+__all__ = ["add_commands"]
+
+NOUNS = ("studies", "claims", "models", "datasets", "measures", "columns")
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Add the commands to `app`."""
+    app.command(rich_help_panel="Studies")(validate)
+    app.command(rich_help_panel="Studies")(plan)
+    app.command("list", rich_help_panel="Studies")(list_things)
+
+
+def validate(
+    study: StudyPath, overrides: Overrides = None, preset: Preset = None, as_json: Json = False
+) -> None:
+    """Check a study file and every preset of it; list all mistakes at once.
+
+    Examples: `symstudy validate studies/digits.toml`;
+    `symstudy validate studies/digits.toml train.steps=0`
+    """
+    from symstudy.study import load_study
+    from symstudy.study.document import read_document
+
+    presets: list[str | None] = [preset]
+    if preset is None:
+        declared = read_document(study).values.get("presets", {})
+        presets = [None, *(declared if isinstance(declared, dict) else [])]
+    rows = []
+    for name in presets:
+        checked = load_study(study, preset=name, overrides=overrides or ())
+        rows.append(
+            {
+                "study": checked.name,
+                "preset": checked.preset,
+                "cells": len(checked.cells),
+                "seeds": len(checked.seeds),
+                "runs": len(checked.cells) * len(checked.seeds),
+                "claims": list(checked.claims),
+            }
+        )
+    unique = list({str(row["preset"]): row for row in rows}.values())
+    if as_json:
+        print_json(unique)
+        return
+    for row in unique:
+        with_preset = f" with preset {row['preset']}" if row["preset"] else ""
+        typer.echo(
+            f"{study}: valid{with_preset}: {row['cells']} cells x {row['seeds']} seeds = "
+            f"{row['runs']} runs"
+        )
+
+
+def plan(
+    study: StudyPath,
+    overrides: Overrides = None,
+    preset: Preset = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(help="Packs at the same time; the cores of this machine if not given."),
+    ] = None,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    as_json: Json = False,
+) -> None:
+    """Show what a study would run: cells, runs, packs, memory and time. Trains nothing.
+
+    Example: `symstudy plan studies/digits.toml --preset paper --device cuda --workers 8`
+    """
+    import os
+
+    from symstudy.study import load_study, plan_packs
+
+    if device not in ("cpu", "cuda"):
+        raise unknown_name("--device", device, ["cpu", "cuda"])
+    loaded = load_study(study, preset=preset, overrides=overrides or ())
+    count = workers or max(1, (os.cpu_count() or 1) // loaded.pack.cpus)
+    runs = loaded.runs()
+    packs = plan_packs(runs, loaded.pack, workers=count, device=device)
+    seconds = sum(pack.seconds for pack in packs)
+    longest = max((pack.seconds for pack in packs), default=0.0)
+    summary: dict[str, Any] = {
+        "study": loaded.name,
+        "preset": loaded.preset,
+        "swept": list(loaded.swept),
+        "cells": len(loaded.cells),
+        "seeds": len(loaded.seeds),
+        "runs": len(runs),
+        "packs": len(packs),
+        "runs_per_pack": [min(len(p.runs) for p in packs), max(len(p.runs) for p in packs)],
+        "pack_memory_bytes": max(pack.memory_bytes for pack in packs),
+        "device": device,
+        "workers": count,
+        "worker_seconds": seconds,
+        "wall_seconds": max(seconds / count, longest),
+    }
+    if as_json:
+        print_json(summary)
+        return
+    for message in loaded.notes:
+        note(f"{study}: {message}")
+    low, high = summary["runs_per_pack"]
+    typer.echo(f"{loaded.name}: {loaded.title}")
+    typer.echo(f"  swept    {', '.join(loaded.swept) or 'nothing'}")
+    typer.echo(f"  runs     {len(runs)} = {len(loaded.cells)} cells x {len(loaded.seeds)} seeds")
+    typer.echo(
+        f"  packs    {len(packs)} of {low} to {high} runs, at most "
+        f"{size(summary['pack_memory_bytes'])}"
+    )
+    typer.echo(
+        f"  time     about {duration(seconds)} of {'a GPU' if device == 'cuda' else 'a core'}, "
+        f"{duration(summary['wall_seconds'])} on {count} workers"
+    )
+
+
+def list_things(
+    noun: Annotated[str, typer.Argument(metavar="|".join(NOUNS), help="What to list.")],
+    project: ProjectFolder = None,
+    as_json: Json = False,
+) -> None:
+    """List studies, claims, models, datasets, measures or the columns of the tables.
+
+    Runs no code of the project: claims are read from their sources.
+    """
+    if noun not in NOUNS:
+        raise unknown_name("what to list", noun, NOUNS)
+    readers: dict[str, Callable[[Any], list[dict[str, Any]]]] = {
+        "studies": study_rows,
+        "claims": claim_rows,
+        "models": lambda _: model_rows(),
+        "datasets": lambda _: dataset_rows(),
+        "measures": lambda _: measure_rows(),
+        "columns": lambda _: column_rows(),
+    }
+    rows = readers[noun](project)
+    if as_json:
+        print_json(rows)
+        return
+    if not rows:
+        note(f"No {noun} found. Name the project's folder with --project.")
+        return
+    print_table(list(rows[0]), [list(row.values()) for row in rows])
+
+
+def study_rows(project: Any) -> list[dict[str, Any]]:
+    """Return the study files of the project."""
+    import tomllib
+
+    from symstudy.findings.discovery import find_project
+
+    found = find_project(project)
+    if found is None:
+        return []
+    rows = []
+    for path in sorted(found.studies.glob("*.toml")):
+        try:
+            values = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (OSError, tomllib.TOMLDecodeError) as error:
+            values = {"title": f"cannot be read: {error}"}
+        rows.append(
+            {
+                "file": str(path),
+                "title": values.get("title", ""),
+                "presets": ", ".join(values.get("presets", {})),
+                "claims": ", ".join(values.get("claims", [])),
+            }
+        )
+    return rows
+
+
+def claim_rows(project: Any) -> list[dict[str, Any]]:
+    """Return the claims of the project and of installed packages."""
+    from symstudy.findings.discovery import find_project, list_claims
+
+    return [
+        {
+            "claim": item.name,
+            "study": item.study,
+            "statement": item.statement,
+            "reference": item.reference,
+        }
+        for item in list_claims(find_project(project))
+    ]
+
+
+def config_rows(kind: str, config: type) -> list[dict[str, Any]]:
+    """Return the keys of one kind of model or data."""
+    import dataclasses
+
+    from symstudy.study.check import field_names
+
+    defaults = {field.name: field.default for field in dataclasses.fields(config)}
+    keys = [f"{name}={defaults[name]}" for name in field_names(config) if name != "kind"]
+    first = (config.__doc__ or "").strip().splitlines()[0]
+    return [{"kind": kind, "meaning": first, "keys and defaults": ", ".join(keys)}]
+
+
+def model_rows() -> list[dict[str, Any]]:
+    """Return the kinds of models."""
+    from symstudy.models import MODELS
+
+    rows = [row for kind, entry in MODELS.items() for row in config_rows(kind, entry.config)]
+    own = {
+        "kind": "package.module:Class",
+        "meaning": "A torch module of your own, by its import path.",
+        "keys and defaults": "its keyword arguments",
+    }
+    return [*rows, own]
+
+
+def dataset_rows() -> list[dict[str, Any]]:
+    """Return the kinds of data."""
+    from symstudy.datasets import DATASETS
+
+    return [row for kind, entry in DATASETS.items() for row in config_rows(kind, entry.config)]
+
+
+def measure_rows() -> list[dict[str, Any]]:
+    """Return the measures of a hidden layer."""
+    from symstudy.symmetry import MEASURES
+
+    return [
+        {"measure": item.name, "kind": item.kind, "meaning": item.meaning, "source": item.source}
+        for item in MEASURES
+    ]
+
+
+def column_rows() -> list[dict[str, Any]]:
+    """Return the columns of every table."""
+    from symstudy.store.schema import TABLES
+
+    return [
+        {
+            "table": table.name,
+            "column": column.name,
+            "type": str(column.type),
+            "meaning": column.meaning,
+        }
+        for table in TABLES.values()
+        for column in table.columns
+    ]

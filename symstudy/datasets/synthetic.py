@@ -1,0 +1,106 @@
+"""Synthetic regression: random teachers, the identity, and linear targets of known spectrum."""
+
+import itertools
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from symstudy.datasets.base import Target, Task
+from symstudy.datasets.configs import IdentityConfig, SpectrumConfig, TeacherStudentConfig
+from symstudy.streams import Stream
+
+__all__ = ["build_identity", "build_spectrum", "build_teacher_student"]
+
+TEACHER_ACTIVATIONS: dict[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]] = {
+    "tanh": np.tanh,
+    "silu": lambda z: z / (1.0 + np.exp(-z)),
+    "relu": lambda z: np.maximum(z, 0.0),
+    "sin": np.sin,
+    "linear": lambda z: z,
+}
+
+
+def build_teacher_student(config: TeacherStudentConfig, seed: int) -> Task:
+    """Return Gaussian inputs labelled by a random network.
+
+    The teacher's weights are normal of standard deviation 1 / sqrt(fan-in), without biases; a wider
+    teacher repeats the neurons of a narrower one of the same seed and adds to them.
+    """
+    sizes = [config.input_dim, *[config.teacher_width] * (config.teacher_depth - 1)]
+    sizes.append(config.output_dim)
+    draws = Stream(seed, "teacher")
+    # One block of numbers a neuron: a neuron of the teacher does not depend on the width.
+    weights = [
+        np.stack([draws.normal(fan_in, block=layer << 32 | unit) for unit in range(fan_out)])
+        / np.sqrt(fan_in)
+        for layer, (fan_in, fan_out) in enumerate(itertools.pairwise(sizes))
+    ]
+    activation = TEACHER_ACTIVATIONS[config.teacher_activation]
+
+    def target(x: NDArray[np.float64]) -> NDArray[np.float64]:
+        for weight in weights[:-1]:
+            x = activation(x @ weight.T)
+        y: NDArray[np.float64] = config.teacher_scale * (x @ weights[-1].T)
+        return y
+
+    return synthetic_task(config, seed, target)
+
+
+def build_identity(config: IdentityConfig, seed: int) -> Task:
+    """Return Gaussian inputs that are their own targets (arXiv:2502.05300, width experiments)."""
+    return synthetic_task(config, seed, np.copy)
+
+
+def build_spectrum(config: SpectrumConfig, seed: int) -> Task:
+    """Return white inputs and a linear target with singular values amplitude k^-exponent."""
+    dim = config.input_dim
+    values = config.amplitude * np.arange(1, dim + 1) ** -config.exponent
+    left = orthogonal(Stream(seed, "teacher"), dim, 0)
+    right = orthogonal(Stream(seed, "teacher"), dim, 1)
+    matrix = left * values @ right.T
+
+    def target(x: NDArray[np.float64]) -> NDArray[np.float64]:
+        return x @ matrix.T
+
+    task = synthetic_task(config, seed, target)
+    if config.fresh:
+        return task
+    basis, _ = np.linalg.qr(task.x_train)
+    x_train = config.input_scale * np.sqrt(config.samples) * basis
+    return Task(
+        seed=seed,
+        is_classification=False,
+        x_train=x_train,
+        y_train=target(x_train),
+        x_test=task.x_test,
+        y_test=task.y_test,
+        target=target,
+        input_scale=config.input_scale,
+    )
+
+
+def synthetic_task(
+    config: TeacherStudentConfig | IdentityConfig | SpectrumConfig, seed: int, target: Target
+) -> Task:
+    """Return standard normal inputs times `input_scale`, labelled by `target`."""
+    inputs = config.input_dim
+    train = config.shape.train
+    x_train = config.input_scale * Stream(seed, "train_inputs").normal(train, inputs)
+    x_test = config.input_scale * Stream(seed, "test_inputs").normal(config.test_samples, inputs)
+    return Task(
+        seed=seed,
+        is_classification=False,
+        x_train=x_train,
+        y_train=target(x_train),
+        x_test=x_test,
+        y_test=target(x_test),
+        target=target,
+        input_scale=config.input_scale,
+    )
+
+
+def orthogonal(stream: Stream, dim: int, block: int) -> NDArray[np.float64]:
+    """Return a random orthogonal matrix, uniform over the group (Mezzadri 2007)."""
+    q, r = np.linalg.qr(stream.normal(dim, dim, block=block))
+    return q * np.sign(np.diag(r))

@@ -1,0 +1,51 @@
+"""Claims: their contract, their statistics, their figures, and where they are found.
+
+What a file of `analysis` needs is exported here.
+"""
+
+from symstudy.findings.claim import Claim, claim
+from symstudy.findings.figures import (
+    PALETTE,
+    Figure,
+    color_ramp,
+    draw_heat_map,
+    error_bars,
+    log_ticks,
+)
+from symstudy.findings.finding import Finding, Interval, Part, Verdict, combine
+from symstudy.findings.statistics import (
+    PowerLaw,
+    bootstrap,
+    fit_power_law,
+    holm,
+    log_slope,
+    permutation_p,
+    seed_slopes,
+    spearman,
+    student_interval,
+)
+
+__all__ = [
+    "PALETTE",
+    "Claim",
+    "Figure",
+    "Finding",
+    "Interval",
+    "Part",
+    "PowerLaw",
+    "Verdict",
+    "bootstrap",
+    "claim",
+    "color_ramp",
+    "combine",
+    "draw_heat_map",
+    "error_bars",
+    "fit_power_law",
+    "holm",
+    "log_slope",
+    "log_ticks",
+    "permutation_p",
+    "seed_slopes",
+    "spearman",
+    "student_interval",
+]

@@ -1,0 +1,144 @@
+"""The contract of a claim: a falsifiable statement with its decision rule, written before the data.
+
+A claim is a file of the package `analysis` with three functions:
+
+* `measure(db) -> NamedTuple` is the only one that sees SQL; it returns plain numbers and frames;
+* `judge(measured) -> Finding` is pure and decides by the rule; it carries the decorator `claim`;
+* `draw(measured) -> Figure` is the only one that sees seaborn.
+
+`judge` must be right on a store with planted truth, and wrong at most as often as its level says on
+a planted null; `tests/claims` holds every claim to that. The rule is hashed with the code of
+`measure` and `judge`, and frozen when the claim's study first runs, so a later change shows.
+"""
+
+import ast
+import inspect
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from symstudy.errors import ProjectError
+from symstudy.findings.figures import Figure
+from symstudy.findings.finding import Finding
+from symstudy.identity import digest
+from symstudy.store import Store
+
+__all__ = ["Claim", "claim", "registered_claims"]
+
+Judge = TypeVar("Judge", bound=Callable[[Any], Finding])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """A claim as the program knows it.
+
+    Attributes:
+        name: Name of its file.
+        title: What it is about, in a few words.
+        statement: What is claimed, in a sentence.
+        study: Study made for it.
+        reference: Where it comes from.
+        rule: When it counts as supported, refuted or undecided.
+        rule_hash: Hash of the rule and of the code that measures and judges.
+        measure: From a store to numbers.
+        judge: From numbers to a finding.
+        draw: From numbers to a figure.
+    """
+
+    name: str
+    title: str
+    statement: str
+    study: str
+    reference: str
+    rule: str
+    rule_hash: str
+    measure: Callable[[Store], Any]
+    judge: Callable[[Any], Finding]
+    draw: Callable[[Any], Figure]
+
+
+REGISTERED: dict[str, Claim] = {}
+
+
+def claim(
+    *, title: str, statement: str, study: str, reference: str, rule: str
+) -> Callable[[Judge], Judge]:
+    """Declare the function `judge` of a module, and with it the module, to be a claim.
+
+    Args:
+        title: What it is about, in a few words.
+        statement: What is claimed, in a sentence.
+        study: Study made for it.
+        reference: Where it comes from: paper, theorem or figure.
+        rule: When it counts as supported, refuted or undecided; fixed before the data.
+
+    Raises:
+        ProjectError: If the module has no `measure` and `draw`, or the name is taken.
+    """
+
+    def register(judge: Judge) -> Judge:
+        module = sys.modules[judge.__module__]
+        name = judge.__module__.rsplit(".", 1)[-1]
+        missing = [part for part in ("measure",) if not hasattr(module, part)]
+        if missing or judge.__name__ != "judge":
+            raise ProjectError(
+                f"{module.__file__} must define measure, then judge with @claim, then draw, but "
+                f"{missing[0] if missing else 'judge'} is not there."
+            )
+        taken = REGISTERED.get(name)
+        if taken is not None and taken.judge.__module__ != judge.__module__:
+            raise ProjectError(
+                f"claims must have different names, but {taken.judge.__module__} and "
+                f"{judge.__module__} are both called {name!r}. Rename one of the files."
+            )
+        REGISTERED[name] = Claim(
+            name=name,
+            title=title,
+            statement=statement,
+            study=study,
+            reference=reference,
+            rule=rule,
+            rule_hash=digest(rule + deciding_code(inspect.getsource(module))),
+            measure=module.measure,
+            judge=judge,
+            draw=lambda measured: module.draw(measured),  # noqa: PLW0108  # not there yet
+        )
+        return judge
+
+    return register
+
+
+def registered_claims() -> dict[str, Claim]:
+    """Return the claims of every module that has been imported, by name."""
+    return dict(REGISTERED)
+
+
+def deciding_code(source: str) -> str:
+    """Return what decides a verdict in a module: no comments, no docstrings, no drawing."""
+    tree = ast.parse(source)
+    kept = []
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("draw"):
+            continue
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            continue
+        for inner in ast.walk(node):
+            body = getattr(inner, "body", None)
+            if (
+                isinstance(body, list)
+                and body
+                and isinstance(inner, ast.FunctionDef | ast.ClassDef)
+            ):
+                inner.body = [item for item in body if not is_docstring(item)] or [ast.Pass()]
+        kept.append(ast.dump(node))
+    return "\n".join(kept)
+
+
+def is_docstring(node: ast.stmt) -> bool:
+    """Return whether `node` is a string standing alone."""
+    return (
+        isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
+    )

@@ -1,0 +1,147 @@
+"""How figures look, and how they are kept.
+
+One theme for all: a colour-blind palette, units on the axes, no chart junk. A figure is saved as
+SVG beside the CSV of what was drawn and a note of the queries and the data it came from, so that it
+can be drawn again, and shown as stale once rows have been added.
+"""
+
+import io
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure as Canvas
+
+__all__ = ["PALETTE", "Figure", "color_ramp", "draw_heat_map", "figure_files", "log_ticks", "theme"]
+
+PALETTE = ("#0173b2", "#de8f05", "#029e73", "#d55e00", "#cc78bc", "#ca9161", "#56b4e9", "#949494")
+"""Okabe and Ito's colours, as seaborn's `colorblind` orders them."""
+
+STYLE: dict[str, Any] = {
+    "axes.grid": True,
+    "axes.labelsize": 10,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 10.5,
+    "figure.dpi": 100,
+    "font.family": "DejaVu Sans",
+    "font.size": 9.5,
+    "grid.alpha": 0.35,
+    "grid.linewidth": 0.6,
+    "legend.fontsize": 8.5,
+    "legend.frameon": False,
+    "lines.linewidth": 1.6,
+    "lines.markersize": 5,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "symstudy",
+}
+
+
+class Figure(NamedTuple):
+    """A drawn figure and the numbers in it.
+
+    Attributes:
+        canvas: The matplotlib figure.
+        drawn: What was drawn, one row a mark; the column `panel` says where.
+        caption: What it shows, for a reader who has not seen the claim.
+    """
+
+    canvas: "Canvas"
+    drawn: pd.DataFrame
+    caption: str
+
+
+@contextmanager
+def theme() -> "Iterator[None]":
+    """Draw in the house style, on no screen."""
+    import matplotlib as mpl
+
+    mpl.use("agg")
+    import seaborn as sns
+
+    with mpl.rc_context(), sns.axes_style("ticks"), sns.color_palette(PALETTE):
+        parameters: Any = mpl.rcParams
+        parameters.update(STYLE)
+        yield
+
+
+def color_ramp(count: int) -> list[Any]:
+    """Return `count` colours that read as an order, also in grey: from light to dark."""
+    import seaborn as sns
+
+    return list(sns.color_palette("viridis_r", count + 1)[1:])
+
+
+def log_ticks(axes: "Axes", values: Sequence[float], axis: str = "x") -> None:
+    """Label a logarithmic axis with exactly the `values` that were swept."""
+    from matplotlib import ticker
+
+    target = axes.xaxis if axis == "x" else axes.yaxis
+    target.set_major_locator(ticker.FixedLocator(list(values)))
+    target.set_major_formatter(ticker.FixedFormatter([f"{value:g}" for value in values]))
+    target.set_minor_locator(ticker.NullLocator())
+
+
+def draw_heat_map(
+    axes: "Axes",
+    frame: pd.DataFrame,
+    *,
+    x: str,
+    y: str,
+    value: str,
+    label: str,
+    digits: str = ".3g",
+) -> None:
+    """Draw `value` over two swept axes, with the number in each field.
+
+    Args:
+        axes: Where.
+        frame: One row a field.
+        x: Column along the horizontal axis.
+        y: Column along the vertical axis, growing upwards.
+        value: Column of the colour.
+        label: Name and unit of the value.
+        digits: How numbers are written.
+    """
+    import seaborn as sns
+
+    table = frame.pivot_table(index=y, columns=x, values=value).sort_index(ascending=False)
+    table.index = [f"{v:.2g}" for v in table.index]
+    table.columns = [f"{v:.2g}" for v in table.columns]
+    sns.heatmap(
+        table,
+        ax=axes,
+        annot=True,
+        fmt=digits,
+        cmap="viridis",
+        annot_kws={"fontsize": 8},
+        linewidths=0.5,
+        cbar_kws={"label": label},
+    )
+    axes.set_yticklabels(axes.get_yticklabels(), rotation=0)
+
+
+def figure_files(figure: Figure, note: Mapping[str, Any]) -> dict[str, bytes]:
+    """Return the files of a figure by suffix: `svg`, `csv`, and `json` with caption and `note`."""
+    picture = io.BytesIO()
+    # No date: the same data give the same bytes.
+    figure.canvas.savefig(picture, format="svg", bbox_inches="tight", metadata={"Date": None})
+    table = figure.drawn.to_csv(index=False, float_format="%.8g").encode()
+    about = json.dumps({"caption": figure.caption, **note}, indent=2) + "\n"
+    return {"svg": picture.getvalue(), "csv": table, "json": about.encode()}
+
+
+def error_bars(low: Sequence[float], mean: Sequence[float], high: Sequence[float]) -> Any:
+    """Return distances from the mean to both ends, for matplotlib; 0 where there are none."""
+    below = np.nan_to_num(np.asarray(mean, float) - np.asarray(low, float), posinf=0.0, neginf=0.0)
+    above = np.nan_to_num(np.asarray(high, float) - np.asarray(mean, float), posinf=0.0, neginf=0.0)
+    return np.stack([below, above])

@@ -1,0 +1,116 @@
+"""What a claim's test returns."""
+
+from dataclasses import asdict, dataclass
+from enum import Enum
+from typing import Any, NamedTuple
+
+__all__ = ["Finding", "Interval", "Part", "Verdict", "combine"]
+
+
+class Verdict(Enum):
+    """What the data say of a claim; the value is a sentence for a reader."""
+
+    SUPPORTED = "The data meet the rule."
+    REFUTED = "The data break the rule, in this setting."
+    INCONCLUSIVE = "The data cannot decide by the rule."
+    UNTESTED = "There are no data that the rule is about."
+
+    @property
+    def label(self) -> str:
+        """The verdict as one word."""
+        return self.name.lower()
+
+
+class Interval(NamedTuple):
+    """A confidence interval.
+
+    Attributes:
+        low: Lower end.
+        high: Upper end.
+        level: Confidence.
+    """
+
+    low: float
+    high: float
+    level: float = 0.95
+
+    def __str__(self) -> str:
+        """Both ends, to three digits."""
+        return f"[{self.low:.3g}, {self.high:.3g}]"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """One test of a claim that has several.
+
+    Attributes:
+        name: What is tested.
+        verdict: Of this part.
+        rule: What had to hold.
+        effect: What was estimated.
+        interval: Its confidence interval.
+        unit: What the effect is measured in.
+        decides: Whether the claim's verdict rests on it; otherwise it is reported beside.
+    """
+
+    name: str
+    verdict: Verdict
+    rule: str
+    effect: float | None = None
+    interval: Interval | None = None
+    unit: str = ""
+    decides: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """The verdict on a claim, with what it rests on.
+
+    Attributes:
+        verdict: What the data say.
+        reason: Why, in a sentence with numbers.
+        effect: The main estimate.
+        interval: Its confidence interval.
+        unit: What the effect is measured in.
+        seeds: Independent units behind it: seeds, not rows.
+        threshold: What the effect is held against.
+        parts: Tests it is made of.
+        excluded: Runs that are no evidence, by why.
+    """
+
+    verdict: Verdict
+    reason: str
+    effect: float | None = None
+    interval: Interval | None = None
+    unit: str = ""
+    seeds: int = 0
+    threshold: str = ""
+    parts: tuple[Part, ...] = ()
+    excluded: tuple[tuple[str, int], ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the finding as plain values."""
+        values = asdict(self)
+        values["verdict"] = self.verdict.label
+        values["interval"] = self.interval._asdict() if self.interval else None
+        for part, plain in zip(self.parts, values["parts"], strict=True):
+            plain["verdict"] = part.verdict.label
+            plain["interval"] = part.interval._asdict() if part.interval else None
+        values["excluded"] = dict(self.excluded)
+        return values
+
+
+def combine(parts: tuple[Part, ...]) -> Verdict:
+    """Return the verdict of a claim all of whose deciding parts must hold.
+
+    One refuted part refutes; otherwise one part that is not supported leaves the claim
+    inconclusive, or untested where no part was tested at all.
+    """
+    verdicts = [part.verdict for part in parts if part.decides]
+    if Verdict.REFUTED in verdicts:
+        return Verdict.REFUTED
+    if verdicts and all(verdict is Verdict.SUPPORTED for verdict in verdicts):
+        return Verdict.SUPPORTED
+    if all(verdict is Verdict.UNTESTED for verdict in verdicts):
+        return Verdict.UNTESTED
+    return Verdict.INCONCLUSIVE

@@ -1,0 +1,47 @@
+"""What a run is called, and which random numbers belong to it.
+
+A run is one cell (a point of the swept hyperparameters) with one seed. Its identifier is a hash of
+the fields that change its result, so the same run has the same name in a plan, in a store and in
+another study; running a study again runs what is missing. Its random streams are keyed by the seed
+and a stream's name alone, so that cells which differ in, say, weight decay share teacher, data,
+initialisation and batches, and can be compared in pairs.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from typing import Any
+
+IDENTITY_VERSION = 1
+"""Raised when a field or a default changes its meaning: old results are then not used again."""
+
+
+def canonical_json(value: Any) -> str:
+    """Return the one JSON text of `value`: sorted keys, no spaces, shortest floats, no NaN."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def digest(text: str) -> str:
+    """Return 20 hexadecimal characters (80 bits) that identify `text`."""
+    return hashlib.blake2b(text.encode(), digest_size=10).hexdigest()
+
+
+def cell_id(config_json: str) -> str:
+    """Return the identifier of the cell with the canonical configuration `config_json`."""
+    return digest(f"cell|{IDENTITY_VERSION}|{config_json}")
+
+
+def run_id(config_json: str, seed: int) -> str:
+    """Return the identifier of the run of the cell `config_json` with `seed`."""
+    return digest(f"run|{IDENTITY_VERSION}|{config_json}|{seed}")
+
+
+def pack_id(run_ids: Iterable[str]) -> str:
+    """Return the identifier of the pack that holds exactly the runs `run_ids`, in any order."""
+    return digest("pack|" + "|".join(sorted(run_ids)))
+
+
+def stream_key(seed: int, stream: str) -> int:
+    """Return the 64-bit key of the random stream called `stream` of the runs with `seed`."""
+    text = f"stream|{stream}|{seed}"
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little")

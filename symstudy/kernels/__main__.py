@@ -1,0 +1,91 @@
+"""Compile every kernel ahead of its first use: `python -m symstudy.kernels`.
+
+The first call of a kernel compiles it, which takes seconds, once a machine; an installation or an
+image that runs this spares its first study the wait.
+"""
+
+import time
+
+import numpy as np
+
+from symstudy.kernels import lanes, network, random, spanning_tree
+from symstudy.kernels.functions import TANH
+
+__all__ = ["compile_all"]
+
+
+def compile_all() -> None:
+    """Call every kernel once in each precision."""
+    for single in (np.dtype(np.float32), np.dtype(np.float64)):
+        compile_training(single)
+    key = np.uint64(1)
+    block = np.uint64(0)
+    numbers = np.empty(4)
+    integers = np.empty(4, np.int64)
+    random.fill_uniform(key, block, numbers)
+    random.fill_normal(key, block, numbers)
+    random.fill_integers(key, block, 3, integers)
+    random.fill_permutation(key, block, integers)
+    random.fill_shuffled_rows(key, 0, 3, integers)
+    random.fill_normal_blocks(key, 0, np.empty((2, 4)))
+    random.fill_uniform_blocks(key, 0, np.empty((2, 4)))
+    random.fill_integer_blocks(key, 0, 3, np.empty((2, 4), np.int64))
+    points = np.zeros((1, 3, 2))
+    spanning_tree.neuron_clusters(points, False, np.zeros(1), np.empty((1, 3)), np.empty(1))
+
+
+def compile_training(kind: np.dtype[np.floating]) -> None:
+    """Train and survey one tiny lane in the precision `kind`."""
+    sizes = np.array([2, 3, 1], np.int64)
+    net = network.Network(
+        sizes=sizes,
+        weights=np.array([0, 9], np.int64),
+        biases=np.array([6, 12], np.int64),
+        codes=np.array([TANH, 0], np.int64),
+        loss=network.SQUARED,
+        loss_scale=1.0,
+    )
+    one = np.full(1, 0.1, kind)
+    zero = np.zeros(1, np.int64)
+    state = lanes.Lanes(
+        theta=np.zeros((1, 13), kind),
+        first=np.zeros((1, 13), kind),
+        second=np.zeros((1, 13), kind),
+        optimizer=2,
+        rate=np.full((1, 1), 0.1, kind),
+        decay=one,
+        beta1=one,
+        beta2=one,
+        epsilon=one,
+        coefficient=one,
+        sigma=one,
+        step=0,
+        diverged=np.full(1, -1, np.int64),
+    )
+    x = np.zeros((1, 4, 2), kind)
+    y = np.zeros((1, 4, 1), kind)
+    rows = np.zeros((1, 1, 4), np.int32)
+    batches = lanes.Batches(
+        x=x,
+        y=y,
+        rows=rows,
+        noise=np.zeros((1, 1, 1, 1), kind),
+        noise_kind=network.NO_NOISE,
+        lane_x=zero,
+        lane_y=zero,
+        lane_rows=zero,
+        lane_noise=zero,
+    )
+    scratch = network.make_scratch(net, 4, kind)
+    lanes.train_lanes(net, state, batches, zero, scratch, np.empty(13, kind))
+    samples = lanes.Samples(x, y, zero, zero, rows[0, 0], np.zeros((1, 1), kind))
+    number = np.empty(1)
+    for columns in (0, 13):
+        gradient = np.empty((1, columns), kind)
+        lanes.survey_lanes(net, state.theta, one, samples, zero, scratch, number, number, gradient)
+
+
+if __name__ == "__main__":
+    start = time.perf_counter()
+    compile_all()
+    print(f"kernels are ready after {time.perf_counter() - start:.1f} s")  # noqa: T201

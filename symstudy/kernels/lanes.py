@@ -1,0 +1,221 @@
+"""The packed trainer of the CPU: lane after lane, many steps each, without leaving the caches.
+
+All lanes of a pack are trained by one call. A lane's parameters, moments and gradient stay in the
+first caches while it takes its steps; nothing of a lane is touched by another, so its numbers
+cannot depend on its mates, their number or their order, bit for bit.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from symstudy.kernels.jit import Floats, Index, Integers, compiled
+from symstudy.kernels.network import Network, Scratch, lane_pass
+from symstudy.kernels.updates import ADAM, MOMENTUM, SGD, adam, momentum, sgd
+
+LOSS_LIMIT = 1e12
+"""A lane whose loss passes this, or is not a number, has diverged."""
+
+
+class Lanes(NamedTuple):
+    """State and hyperparameters of the lanes; K lanes, P parameters, S steps of a block.
+
+    Attributes:
+        theta: Parameters `[K, P]`.
+        first: Velocity or first moment `[K, P]`; `[K, 0]` where the optimiser has none.
+        second: Second moment `[K, P]`, or `[K, 0]`.
+        optimizer: Code of the optimiser.
+        rate: Learning rate `[K, S]`.
+        decay: 2 gamma `[K]`.
+        beta1: Momentum or beta1 `[K]`.
+        beta2: beta2 `[K]`.
+        epsilon: epsilon of Adam `[K]`.
+        coefficient: a of the polynomial activation `[K]`.
+        sigma: Label noise drawn at each step `[K]`.
+        step: Steps taken before this block.
+        diverged: Step at which the lane diverged, or -1 `[K]`; written.
+    """
+
+    theta: Floats
+    first: Floats
+    second: Floats
+    optimizer: int
+    rate: Floats
+    decay: Floats
+    beta1: Floats
+    beta2: Floats
+    epsilon: Floats
+    coefficient: Floats
+    sigma: Floats
+    step: int
+    diverged: Integers
+
+
+class Batches(NamedTuple):
+    """Data of a block; lanes name the group they read, so lanes that share a seed share memory.
+
+    Attributes:
+        x: Inputs `[groups, n, d]`.
+        y: Targets `[groups, n, outputs]`.
+        rows: Which samples each step takes `[groups, S, B]`, int32; `[groups, 1, B]` for all steps.
+        noise: Label noise of each step `[groups, S, B, columns]`, or `[1, 1, 1, 1]` for none.
+        noise_kind: See `symstudy.kernels.network.target_of`.
+        lane_x: Group of `x` of each lane `[K]`.
+        lane_y: Group of `y` of each lane `[K]`.
+        lane_rows: Group of `rows` of each lane `[K]`.
+        lane_noise: Group of `noise` of each lane `[K]`.
+    """
+
+    x: Floats
+    y: Floats
+    rows: Integers
+    noise: Floats
+    noise_kind: int
+    lane_x: Integers
+    lane_y: Integers
+    lane_rows: Integers
+    lane_noise: Integers
+
+
+class Samples(NamedTuple):
+    """A split that lanes are surveyed on.
+
+    Attributes:
+        x: Inputs `[groups, n, d]`.
+        y: Targets `[groups, n, outputs]`.
+        lane_x: Group of `x` of each lane `[K]`.
+        lane_y: Group of `y` of each lane `[K]`.
+        rows: 0 .. n - 1, int32.
+        noise: `[1, 1]`; stands for the label noise that there is none of.
+    """
+
+    x: Floats
+    y: Floats
+    lane_x: Integers
+    lane_y: Integers
+    rows: Integers
+    noise: Floats
+
+
+@compiled
+def update(lanes: Lanes, k: Index, s: Index, gradient: Floats) -> None:
+    """Move lane `k` by its step `s` of the block."""
+    theta = lanes.theta[k]
+    rate = lanes.rate[k, s]
+    kind = lanes.rate.dtype.type
+    if lanes.optimizer == SGD:
+        sgd(theta, gradient, rate, lanes.decay[k])
+    elif lanes.optimizer == MOMENTUM:
+        momentum(theta, lanes.first[k], gradient, rate, lanes.decay[k], lanes.beta1[k])
+    else:
+        time = lanes.step + s + 1
+        beta1 = float(lanes.beta1[k])
+        beta2 = float(lanes.beta2[k])
+        corrected = kind(float(rate) / (1.0 - beta1**time))
+        root = kind(1.0 / math.sqrt(1.0 - beta2**time))
+        coupled = lanes.decay[k] if lanes.optimizer == ADAM else kind(0.0)
+        shrink = kind(1.0) if lanes.optimizer == ADAM else kind(1.0) - rate * lanes.decay[k]
+        adam(
+            theta,
+            lanes.first[k],
+            lanes.second[k],
+            gradient,
+            corrected,
+            coupled,
+            shrink,
+            lanes.beta1[k],
+            lanes.beta2[k],
+            lanes.epsilon[k],
+            root,
+        )
+
+
+@compiled
+def update_lanes(lanes: Lanes, chosen: Integers, s: Index, gradient: Floats) -> None:
+    """Move the lanes `chosen` by their step `s` of the block, by their rows of `gradient[K, P]`."""
+    for k in chosen:
+        update(lanes, k, s, gradient[k])
+
+
+@compiled
+def train_lanes(
+    network: Network,
+    lanes: Lanes,
+    batches: Batches,
+    chosen: Integers,
+    scratch: Scratch,
+    gradient: Floats,
+) -> None:
+    """Train the lanes `chosen` through all steps of a block.
+
+    A lane that diverges stops where it is, with its step in `lanes.diverged`.
+    """
+    for k in chosen:
+        x = batches.x[batches.lane_x[k]]
+        y = batches.y[batches.lane_y[k]]
+        rows = batches.rows[batches.lane_rows[k]]
+        noise = batches.noise[batches.lane_noise[k]]
+        last_rows = rows.shape[0] - 1
+        last_noise = noise.shape[0] - 1
+        for s in range(lanes.rate.shape[1]):
+            loss, _ = lane_pass(
+                network,
+                lanes.theta[k],
+                lanes.coefficient[k],
+                x,
+                y,
+                rows[min(s, last_rows)],
+                batches.noise_kind,
+                lanes.sigma[k],
+                noise[min(s, last_noise)],
+                gradient,
+                scratch,
+            )
+            if not loss < LOSS_LIMIT:
+                lanes.diverged[k] = lanes.step + s
+                break
+            update(lanes, k, s, gradient)
+
+
+@compiled
+def survey_lanes(
+    network: Network,
+    theta: Floats,
+    coefficient: Floats,
+    samples: Samples,
+    chosen: Integers,
+    scratch: Scratch,
+    loss: Floats,
+    accuracy: Floats,
+    gradient: Floats,
+) -> None:
+    """Fill `loss` of the lanes `chosen` over all samples they read, and one thing more.
+
+    Args:
+        network: The layers.
+        theta: Parameters `[K, P]`.
+        coefficient: a of the polynomial activation `[K]`.
+        samples: What the lanes read.
+        chosen: Lanes.
+        scratch: Of one thread.
+        loss: Written, float64 `[K]`.
+        accuracy: Written, float64 `[K]`, where `gradient` is empty.
+        gradient: `[K, P]`, written with the gradient of the data loss; or `[K, 0]`.
+    """
+    for k in chosen:
+        loss[k], hits = lane_pass(
+            network,
+            theta[k],
+            coefficient[k],
+            samples.x[samples.lane_x[k]],
+            samples.y[samples.lane_y[k]],
+            samples.rows,
+            np.int64(0),
+            coefficient[k],
+            samples.noise,
+            gradient[k],
+            scratch,
+        )
+        if gradient.shape[1] == 0:
+            accuracy[k] = hits / samples.rows.size

@@ -1,0 +1,119 @@
+"""The contract of a model that is trained in packs."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from symstudy.layout import Layout
+from symstudy.streams import Stream
+
+__all__ = ["AbstractModel", "DenseStack", "Forward", "normal_parameters", "split_parameters"]
+
+
+class Forward(NamedTuple):
+    """What a pack of networks makes of its inputs.
+
+    Attributes:
+        output_KBO: Outputs.
+        hidden: Activations `[runs, batch, neurons]` of each neuron group of the layout, by name.
+    """
+
+    output_KBO: Float[Tensor, "runs batch outputs"]
+    hidden: dict[str, Float[Tensor, "runs batch neurons"]]
+
+
+class DenseStack(NamedTuple):
+    """A model that is nothing but dense layers, for the compiled kernels.
+
+    Attributes:
+        sizes: Fan-in of each layer, then the output size.
+        weights: Where each weight `[out, in]` starts in the flat vector.
+        biases: Where each bias starts, or -1.
+        codes: Activation code of each layer.
+        coefficient: Coefficient of the polynomial activation.
+    """
+
+    sizes: Int64[np.ndarray, " layers_and_output"]
+    weights: Int64[np.ndarray, " layers"]
+    biases: Int64[np.ndarray, " layers"]
+    codes: Int64[np.ndarray, " layers"]
+    coefficient: float
+
+
+class AbstractModel(ABC):
+    """A network of fixed shape, evaluated for K runs at a time.
+
+    A model holds no parameters: they come as one matrix with a flat row for each run, laid out as
+    `layout` says. Every operation is batched over the leading run axis, and a run's row of a result
+    depends on that run's rows of the arguments alone. Methods are pure: same arguments, same bits.
+    Gradients flow through `forward`. A model may be used from several threads at once.
+    """
+
+    @property
+    @abstractmethod
+    def layout(self) -> Layout:
+        """Where each parameter lies and which axes carry neurons."""
+
+    @property
+    @abstractmethod
+    def dense(self) -> DenseStack | None:
+        """The model as a stack of dense layers, or None where it is more than that."""
+
+    @abstractmethod
+    def initialise(
+        self, seeds: Sequence[int], scales_K: Float[Tensor, " runs"]
+    ) -> Float[Tensor, "runs parameters"]:
+        """Return the initial parameters of the runs with `seeds`, in the type of `scales_K`.
+
+        A run's parameters depend on its seed and scale alone.
+        """
+
+    @abstractmethod
+    def forward(
+        self, theta_KP: Float[Tensor, "runs parameters"], x_KBI: Float[Tensor, "runs batch ..."]
+    ) -> Forward:
+        """Return the outputs and the hidden activations for the inputs `x_KBI`."""
+
+
+def normal_parameters(
+    layout: Layout, seeds: Sequence[int], scales_K: Float[Tensor, " runs"]
+) -> Float[Tensor, "runs parameters"]:
+    """Return weights of standard deviation scale / sqrt(fan-in), and biases of 0.
+
+    Args:
+        layout: Blocks of the model.
+        seeds: Seed of each run; the numbers come from its stream `initialisation`.
+        scales_K: Scale of each run; its type is that of the result.
+
+    Returns:
+        One flat row a run.
+    """
+    sigma_P = torch.zeros(layout.size, dtype=torch.float64)
+    for block in layout.blocks:
+        if block.role == "weight":
+            sigma_P[block.offset : block.stop] = block.fan_in**-0.5
+    rows = {
+        seed: torch.from_numpy(Stream(seed, "initialisation").normal(layout.size))
+        for seed in set(seeds)
+    }
+    theta_KP = torch.stack([rows[seed] for seed in seeds]) * sigma_P
+    return (theta_KP * scales_K.double()[:, None]).to(scales_K.dtype)
+
+
+def split_parameters(
+    layout: Layout, theta_KP: Float[Tensor, "runs parameters"]
+) -> dict[str, Float[Tensor, "runs ..."]]:
+    """Return each block in its shape, by name, as views of `theta_KP`.
+
+    One split and not a slice a block: its gradient is one concatenation and not one pass a block.
+    """
+    pieces = torch.split(theta_KP, [block.size for block in layout.blocks], dim=1)
+    return {
+        block.name: piece.view(theta_KP.shape[0], *block.shape)
+        for block, piece in zip(layout.blocks, pieces, strict=True)
+    }

@@ -1,0 +1,156 @@
+"""Fully connected networks, deep linear ones among them."""
+
+import itertools
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from symstudy.layout import Block, Layout, NeuronGroup
+from symstudy.models.activations import activation_of
+from symstudy.models.base import (
+    AbstractModel,
+    DenseStack,
+    Forward,
+    normal_parameters,
+    split_parameters,
+)
+from symstudy.models.configs import DeepLinearConfig, FcnConfig
+
+__all__ = ["Fcn", "build_deep_linear", "build_fcn"]
+
+
+class Fcn(AbstractModel):
+    """A stack of dense layers, x -> W_D f(W_{D-1} ... f(W_1 x + b_1) ...) + b_D, for K runs.
+
+    Parameters lie layer by layer: the weight `[out, in]`, then the bias `[out]`.
+    """
+
+    def __init__(
+        self,
+        sizes: Sequence[int],
+        activation: str,
+        *,
+        bias: bool = True,
+        activation_coefficient: float = 0.25,
+    ) -> None:
+        """Declare a network of layer sizes `sizes`, the input's first and the output's last."""
+        self.sizes = tuple(sizes)
+        self.activation = activation_of(activation, activation_coefficient)
+        self.coefficient = activation_coefficient
+        self.bias = bias
+        self.declared = declare_layout(
+            self.sizes,
+            bias=bias,
+            odd=self.activation.odd,
+            homogeneous=self.activation.homogeneous,
+        )
+
+    @property
+    def layout(self) -> Layout:
+        """Weights and biases layer by layer, with a neuron group for each hidden layer."""
+        return self.declared
+
+    @property
+    def dense(self) -> DenseStack:
+        """The whole network: it is nothing but dense layers."""
+        weights = [block.offset for block in self.layout.blocks if block.role == "weight"]
+        biases = [block.offset for block in self.layout.blocks if block.role == "bias"]
+        codes = [self.activation.code] * (len(weights) - 1) + [0]
+        return DenseStack(
+            sizes=np.array(self.sizes, np.int64),
+            weights=np.array(weights, np.int64),
+            biases=np.array(biases if self.bias else [-1] * len(weights), np.int64),
+            codes=np.array(codes, np.int64),
+            coefficient=self.coefficient,
+        )
+
+    def initialise(
+        self, seeds: Sequence[int], scales_K: Float[Tensor, " runs"]
+    ) -> Float[Tensor, "runs parameters"]:
+        """Return normal weights of standard deviation scale / sqrt(fan-in), and biases of 0."""
+        return normal_parameters(self.layout, seeds, scales_K)
+
+    def forward(
+        self, theta_KP: Float[Tensor, "runs parameters"], x_KBI: Float[Tensor, "runs batch ..."]
+    ) -> Forward:
+        """Return outputs and hidden activations; inputs of more axes are flattened."""
+        blocks = split_parameters(self.layout, theta_KP)
+        h_KBI = x_KBI.flatten(2)
+        hidden: dict[str, Tensor] = {}
+        last = len(self.sizes) - 2
+        for layer in range(last + 1):
+            w_KIO = blocks[f"layers.{layer}.weight"].transpose(1, 2)
+            if self.bias:
+                h_KBI = torch.baddbmm(blocks[f"layers.{layer}.bias"][:, None], h_KBI, w_KIO)
+            else:
+                h_KBI = torch.bmm(h_KBI, w_KIO)
+            if layer < last:
+                h_KBI = self.activation.apply(h_KBI)
+                hidden[group_name(layer + 1)] = h_KBI
+        return Forward(h_KBI, hidden)
+
+
+def group_name(layer: int) -> str:
+    """Return the name of the neurons of hidden layer `layer`, counted from 1."""
+    return f"hidden{layer}"
+
+
+def declare_layout(sizes: tuple[int, ...], *, bias: bool, odd: bool, homogeneous: bool) -> Layout:
+    """Return the layout of a stack of dense layers of the given sizes."""
+    last = len(sizes) - 2
+    labels = ["input", *(group_name(layer) for layer in range(1, last + 1)), "output"]
+    blocks: list[Block] = []
+    at = 0
+    for layer, (fan_in, fan_out) in enumerate(itertools.pairwise(sizes)):
+        weight = Block(
+            name=f"layers.{layer}.weight",
+            shape=(fan_out, fan_in),
+            offset=at,
+            axes=(labels[layer + 1], labels[layer]),
+            role="weight",
+            fan_in=fan_in,
+        )
+        blocks.append(weight)
+        at = weight.stop
+        if bias:
+            blocks.append(
+                Block(
+                    name=f"layers.{layer}.bias",
+                    shape=(fan_out,),
+                    offset=at,
+                    axes=(labels[layer + 1],),
+                    role="bias",
+                    fan_in=fan_in,
+                )
+            )
+            at = blocks[-1].stop
+    groups = tuple(
+        NeuronGroup(
+            name=group_name(layer),
+            layer=layer,
+            size=sizes[layer],
+            odd=odd,
+            homogeneous=homogeneous,
+        )
+        for layer in range(1, last + 1)
+    )
+    return Layout(blocks=tuple(blocks), groups=groups)
+
+
+def build_fcn(config: FcnConfig, input_dim: int, output_dim: int) -> Fcn:
+    """Return the network that `config` describes between the given dimensions."""
+    return Fcn(
+        [input_dim, *[config.width] * (config.depth - 1), output_dim],
+        config.activation,
+        bias=config.bias,
+        activation_coefficient=config.activation_coefficient,
+    )
+
+
+def build_deep_linear(config: DeepLinearConfig, input_dim: int, output_dim: int) -> Fcn:
+    """Return the deep linear network that `config` describes between the given dimensions."""
+    sizes = [input_dim, *[config.width] * (config.depth - 1), output_dim]
+    return Fcn(sizes, "linear", bias=False)

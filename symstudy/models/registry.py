@@ -1,0 +1,54 @@
+"""The models by name; a model's module is imported when it is built."""
+
+import importlib
+from typing import TYPE_CHECKING, NamedTuple
+
+from symstudy.models.configs import CustomConfig, DeepLinearConfig, FcnConfig, ModelConfig
+
+if TYPE_CHECKING:
+    from symstudy.models.base import AbstractModel
+
+__all__ = ["MODELS", "ModelEntry", "build_model", "dense_sizes"]
+
+
+class ModelEntry(NamedTuple):
+    """One kind of model.
+
+    Attributes:
+        config: Dataclass of its keys in a study file.
+        builder: Import path of the function that builds it, `module:function`.
+    """
+
+    config: type[FcnConfig | DeepLinearConfig]
+    builder: str
+
+
+MODELS: dict[str, ModelEntry] = {
+    "fcn": ModelEntry(FcnConfig, "symstudy.models.fcn:build_fcn"),
+    "deep_linear": ModelEntry(DeepLinearConfig, "symstudy.models.fcn:build_deep_linear"),
+}
+
+
+def build_model(config: ModelConfig, input_dim: int, output_dim: int) -> "AbstractModel":
+    """Return the model that `config` describes, between the dimensions of the data.
+
+    Raises:
+        ModelError: If a user's own module cannot be built or packed.
+    """
+    builder = (
+        "symstudy.models.custom:build_custom"
+        if isinstance(config, CustomConfig)
+        else MODELS[config.kind].builder
+    )
+    path, _, name = builder.partition(":")
+    model: AbstractModel = getattr(importlib.import_module(path), name)(
+        config, input_dim, output_dim
+    )
+    return model
+
+
+def dense_sizes(config: ModelConfig, input_dim: int, output_dim: int) -> list[int] | None:
+    """Return the layer sizes of a dense network, or None where `config` is no such network."""
+    if isinstance(config, CustomConfig):
+        return None
+    return [input_dim, *[config.width] * (config.depth - 1), output_dim]

@@ -1,0 +1,138 @@
+"""One self-contained HTML page about one or more studies."""
+
+import base64
+import datetime
+import importlib.metadata
+import json
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from typing import Any
+
+from jinja2 import Environment, StrictUndefined
+
+from symstudy.errors import StoreError
+from symstudy.findings.evaluate import Kept, read_findings
+from symstudy.store import Store, StudyFolder, open_location, read_account
+from symstudy.words import duration
+
+__all__ = ["render_report", "write_report"]
+
+
+def write_report(folders: Sequence[StudyFolder], location: str) -> str:
+    """Write the report about `folders` to `location` and return its path.
+
+    Args:
+        folders: Studies to report.
+        location: Folder that they were found in; the page is written there.
+
+    Raises:
+        StoreError: If results cannot be read or the page cannot be written.
+    """
+    filesystem, path = open_location(location)
+    place = StudyFolder(filesystem, path)
+    page = render_report(folders, location)
+    place.write_bytes(page.encode(), "report.html")
+    return place.join("report.html")
+
+
+def render_report(folders: Sequence[StudyFolder], location: str) -> str:
+    """Return the report about `folders` as HTML without any outside reference."""
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["number"] = number
+    environment.filters["interval"] = interval
+    source = (resources.files("symstudy.report") / "page.html").read_text(encoding="utf-8")
+    studies = [describe_study(folder) for folder in folders]
+    title = studies[0]["title"] if len(studies) == 1 else "Studies and their claims"
+    return environment.from_string(source).render(
+        title=title,
+        studies=studies,
+        overview=[claim for study in studies for claim in study["claims"]],
+        total_planned=sum(study["planned"] for study in studies),
+        total_done=sum(study["done"] for study in studies),
+        written_at=datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M"),
+        version=importlib.metadata.version("symstudy"),
+        location=location,
+    )
+
+
+def describe_study(folder: StudyFolder) -> dict[str, Any]:
+    """Return everything that the page says of a study."""
+    frozen = folder.read_json("study.json")
+    store = Store([folder])
+    (account,) = read_account(store)
+    engines, seconds = store.sql(
+        "select coalesce(string_agg(distinct engine || ' on ' || device, ', '), 'nothing'), "
+        "coalesce(sum(seconds), 0) from runs"
+    ).rows[0]
+    return {
+        "name": folder.name,
+        "title": frozen.get("title", folder.name),
+        "description": frozen.get("description", ""),
+        "preset": frozen.get("preset"),
+        "swept": frozen.get("swept", []),
+        "launches": frozen.get("launches", []),
+        "planned": account.planned,
+        "done": account.done,
+        "failed": account.num_failed,
+        "missing": account.missing,
+        "reasons": [
+            {"outcome": outcome, "reason": reason, "count": count}
+            for (outcome, reason), count in account.failed.items()
+        ],
+        "certificate": describe_certificate(store),
+        "engines": engines,
+        "hours": duration(seconds),
+        "claims": [
+            describe_claim(folder, store.fingerprint, kept) for kept in read_findings(folder)
+        ],
+    }
+
+
+def describe_certificate(store: Store) -> dict[str, Any]:
+    """Return how runs trained alone compare with their packs."""
+    runs, measures, largest, deviation, relative = store.sql(
+        "select count(distinct run_id), count(distinct measure), max(pack_size), max(deviation), "
+        "max(deviation / greatest(abs(alone), 1e-300)) from certificates"
+    ).rows[0]
+    return {
+        "runs": runs,
+        "measures": measures,
+        "largest": largest,
+        "deviation": deviation,
+        "relative": relative,
+    }
+
+
+def describe_claim(folder: StudyFolder, fingerprint: str, kept: Kept) -> dict[str, Any]:
+    """Return what the page says of a finding, with its figure inside."""
+    name = kept.values["claim"]
+    picture, caption, figure_is_stale = "", "", False
+    try:
+        about = json.loads(folder.read_bytes("figures", f"{name}.json"))
+        content = folder.read_bytes("figures", f"{name}.svg")
+        picture = f"data:image/svg+xml;base64,{base64.b64encode(content).decode()}"
+        caption = about["caption"]
+        figure_is_stale = about.get("fingerprint") != fingerprint
+    except StoreError:
+        # Not drawn yet, or nothing to draw: the finding stands without it.
+        pass
+    return {
+        **kept.values,
+        "anchor": f"{folder.name}-{name}",
+        "is_stale": kept.is_stale,
+        "picture": picture,
+        "caption": caption,
+        "figure_is_stale": figure_is_stale,
+    }
+
+
+def number(value: float | None) -> str:
+    """Return a number to three digits, or a dash."""
+    return "-" if value is None else f"{value:.3g}"
+
+
+def interval(value: Mapping[str, float]) -> str:
+    """Return an interval as both its ends."""
+    return f"[{value['low']:.3g}, {value['high']:.3g}]"

@@ -1,0 +1,328 @@
+"""The tables of a store: every column with its type and a sentence.
+
+Types are fixed here and nowhere else; a file of another schema is never merged by name. Times are
+UTC without a zone.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+
+from symstudy.study.cells import Cell
+from symstudy.symmetry.catalogue import MEASURES
+
+__all__ = [
+    "CERTIFICATES",
+    "HISTORY",
+    "LAYERS",
+    "PACKS",
+    "PLAN",
+    "RUNS",
+    "SCHEMA_VERSION",
+    "TABLES",
+    "Column",
+    "Table",
+    "hyperparameters",
+]
+
+SCHEMA_VERSION = 1
+"""Raised with every change of a column; `symstudy.store.migrate` brings old files up to it."""
+
+TEXT = pa.string()
+COUNT = pa.int64()
+NUMBER = pa.float64()
+TRUTH = pa.bool_()
+TIME = pa.timestamp("us")
+CURVE = pa.list_(pa.int64())
+
+
+class Column(NamedTuple):
+    """One column of a table.
+
+    Attributes:
+        name: Its name in SQL.
+        type: Its Arrow type.
+        meaning: What it holds, in a sentence, with unit and when it is null.
+        of_cell: For a hyperparameter, how it is read from a cell.
+    """
+
+    name: str
+    type: pa.DataType
+    meaning: str
+    of_cell: Callable[[Cell], Any] | None = None
+
+
+class Table(NamedTuple):
+    """A table of a store.
+
+    Attributes:
+        name: Its name, and that of its folder.
+        meaning: What a row is.
+        columns: Its columns, in order.
+    """
+
+    name: str
+    meaning: str
+    columns: tuple[Column, ...]
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The Arrow schema, with the version in its metadata."""
+        fields = [pa.field(column.name, column.type) for column in self.columns]
+        return pa.schema(fields, {"symstudy_schema": str(SCHEMA_VERSION)})
+
+
+def of_model(field: str) -> Callable[[Cell], Any]:
+    """Return a reader of a key of the model, or of an argument of a user's own model."""
+
+    def read(cell: Cell) -> Any:
+        arguments = getattr(cell.model, "arguments", {})
+        value = getattr(cell.model, field, arguments.get(field))
+        return value if isinstance(value, int | float | str | bool) else None
+
+    return read
+
+
+def of_data(field: str) -> Callable[[Cell], Any]:
+    """Return a reader of a key of the data."""
+    return lambda cell: getattr(cell.data, field, None)
+
+
+def of_train(field: str) -> Callable[[Cell], Any]:
+    """Return a reader of a key of the resolved training."""
+    return lambda cell: getattr(cell.train, field)
+
+
+def temperature(cell: Cell) -> float:
+    """Return T = lr / (1 - momentum) / batch_size."""
+    return cell.train.lr / (1.0 - cell.train.momentum) / cell.train.batch_size
+
+
+HYPERPARAMETERS: tuple[Column, ...] = (
+    Column("model", TEXT, "Kind of model.", of_model("kind")),
+    Column("depth", COUNT, "Number of weight layers.", of_model("depth")),
+    Column("width", COUNT, "Neurons of each hidden layer.", of_model("width")),
+    Column("activation", TEXT, "Activation of the hidden layers.", of_model("activation")),
+    Column(
+        "activation_coefficient",
+        NUMBER,
+        "Coefficient of z^2 in the polynomial activation.",
+        of_model("activation_coefficient"),
+    ),
+    Column("bias", TRUTH, "Whether layers have biases.", of_model("bias")),
+    Column(
+        "init_scale",
+        NUMBER,
+        "Initial weights have standard deviation init_scale / sqrt(fan-in).",
+        of_model("init_scale"),
+    ),
+    Column("data", TEXT, "Kind of data.", of_data("kind")),
+    Column("input_dim", COUNT, "Number of inputs.", lambda cell: cell.data.shape.inputs),
+    Column(
+        "output_dim", COUNT, "Number of outputs or classes.", lambda cell: cell.data.shape.outputs
+    ),
+    Column(
+        "samples",
+        COUNT,
+        "Number of training samples; 0 where every batch is drawn anew.",
+        lambda cell: cell.data.shape.train,
+    ),
+    Column("input_scale", NUMBER, "Factor on the inputs.", of_data("input_scale")),
+    Column(
+        "label_noise",
+        NUMBER,
+        "Standard deviation of the noise on targets, or the chance that a label is flipped.",
+        of_data("label_noise"),
+    ),
+    Column(
+        "noise_mode", TEXT, "Whether label noise is fixed or drawn online.", of_data("noise_mode")
+    ),
+    Column("teacher_width", COUNT, "Hidden neurons of the teacher.", of_data("teacher_width")),
+    Column("teacher_depth", COUNT, "Weight layers of the teacher.", of_data("teacher_depth")),
+    Column("teacher_activation", TEXT, "Activation of the teacher.", of_data("teacher_activation")),
+    Column("teacher_scale", NUMBER, "Factor on the teacher's outputs.", of_data("teacher_scale")),
+    Column("exponent", NUMBER, "Exponent of the target's spectrum.", of_data("exponent")),
+    Column("amplitude", NUMBER, "Largest singular value of the target.", of_data("amplitude")),
+    Column("optimizer", TEXT, "Optimiser.", of_train("optimizer")),
+    Column("lr", NUMBER, "Peak learning rate.", of_train("lr")),
+    Column("batch_size", COUNT, "Samples of a batch.", of_train("batch_size")),
+    Column("full_batch", TRUTH, "Whether the batch is the data set.", of_train("full_batch")),
+    Column(
+        "lr_over_batch",
+        NUMBER,
+        "Peak learning rate over batch size.",
+        lambda cell: cell.train.lr / cell.train.batch_size,
+    ),
+    Column(
+        "temperature",
+        NUMBER,
+        "lr / (1 - momentum) / batch_size: the noise temperature T of SGD.",
+        temperature,
+    ),
+    Column("steps", COUNT, "Optimiser steps planned.", of_train("steps")),
+    Column(
+        "gamma", NUMBER, "Coefficient of the squared norm of all parameters.", of_train("gamma")
+    ),
+    Column(
+        "weight_decay",
+        NUMBER,
+        "2 gamma, what torch calls weight_decay.",
+        lambda cell: 2.0 * cell.train.gamma,
+    ),
+    Column("momentum", NUMBER, "Momentum of sgd.", of_train("momentum")),
+    Column("beta1", NUMBER, "Decay of the first moment of adam and adamw.", of_train("beta1")),
+    Column("beta2", NUMBER, "Decay of the second moment of adam and adamw.", of_train("beta2")),
+    Column("adam_epsilon", NUMBER, "epsilon of adam and adamw.", of_train("epsilon")),
+    Column("schedule", TEXT, "How the learning rate falls.", of_train("schedule")),
+    Column(
+        "decay_start", NUMBER, "Share of the steps before the rate falls.", of_train("decay_start")
+    ),
+    Column("lr_final", NUMBER, "Last learning rate as a share of the peak.", of_train("lr_final")),
+    Column("loss", TEXT, "Data loss.", of_train("loss")),
+    Column("dtype", TEXT, "Precision.", of_train("dtype")),
+    Column(
+        "sampling", TEXT, "Batches without (shuffle) or with replacement.", of_train("sampling")
+    ),
+)
+
+IDENTITY: tuple[Column, ...] = (
+    Column("run_id", TEXT, "Identifier of the run: hash of its configuration and seed."),
+    Column("cell_id", TEXT, "Identifier of the cell: hash of the configuration."),
+    Column("study", TEXT, "Name of the study."),
+    Column("seed", COUNT, "Seed: which replicate of the cell."),
+)
+
+CURVE_MEASURES: tuple[Column, ...] = (
+    Column("train_loss", NUMBER, "Mean data loss on the fixed training data; null for fresh data."),
+    Column("test_loss", NUMBER, "Mean data loss on test data without label noise."),
+    Column(
+        "train_accuracy", NUMBER, "Share of training samples classified right; null in regression."
+    ),
+    Column("test_accuracy", NUMBER, "Share of test samples classified right; null in regression."),
+    Column("objective", NUMBER, "train_loss + gamma |theta|^2, at detailed probes."),
+    Column("theta_norm", NUMBER, "Norm of all parameters, at detailed probes."),
+    Column("grad_norm", NUMBER, "Norm of the gradient of the objective, at detailed probes."),
+    Column("grad_ratio", NUMBER, "grad_norm / (1 + |objective|), at detailed probes."),
+    Column("lr", NUMBER, "Learning rate of the step."),
+    Column(
+        "decay_budget",
+        NUMBER,
+        "B_wd = 2 gamma sum of lr / (1 - momentum): a signal-free neuron has shrunk by exp(-B_wd); "
+        "null for adam with gamma > 0.",
+    ),
+)
+
+ARROW_OF_KIND = {"count": COUNT, "number": NUMBER, "curve": CURVE}
+LAYER_MEASURES: tuple[Column, ...] = tuple(
+    Column(
+        measure.name,
+        ARROW_OF_KIND[measure.kind],
+        measure.meaning[0].upper()
+        + measure.meaning[1:]
+        + (f" ({measure.source})." if measure.source else "."),
+    )
+    for measure in MEASURES
+)
+FINAL_LAYER_MEASURES: tuple[Column, ...] = tuple(
+    Column(column.name, NUMBER, f"Mean over hidden layers at the end. {column.meaning}")
+    for column in LAYER_MEASURES
+    if column.type != CURVE
+)
+
+RUNS = Table(
+    "runs",
+    "One run that has ended, with its final measures.",
+    (
+        *IDENTITY,
+        Column("pack_id", TEXT, "Pack the run was trained in."),
+        *HYPERPARAMETERS,
+        Column("config", TEXT, "Every field of the configuration, as JSON."),
+        Column("outcome", TEXT, "How the run ended: done, diverged, out_of_memory or error."),
+        Column("reason", TEXT, "Why, where it is not done."),
+        Column("steps_done", COUNT, "Optimiser steps taken."),
+        Column("num_parameters", COUNT, "Number of parameters."),
+        *(column for column in CURVE_MEASURES if column.name != "lr"),
+        *FINAL_LAYER_MEASURES,
+        Column("seconds", NUMBER, "The run's share of its pack's wall time, in seconds."),
+        Column("engine", TEXT, "What trained it: compiled, torch-cpu or torch-cuda."),
+        Column("device", TEXT, "Device it was trained on."),
+        Column("host", TEXT, "Machine it was trained on."),
+        Column("finished_at", TIME, "When its pack was written, UTC."),
+        Column("git_sha", TEXT, "Commit of the project at launch; null outside git."),
+        Column("git_dirty", TRUTH, "Whether the project had uncommitted changes at launch."),
+        Column("symstudy_version", TEXT, "Version of symstudy."),
+        Column("torch_version", TEXT, "Version of torch."),
+        Column("numpy_version", TEXT, "Version of numpy."),
+    ),
+)
+
+HISTORY = Table(
+    "history",
+    "One run at one probe.",
+    (
+        Column("run_id", TEXT, "Identifier of the run."),
+        Column("pack_id", TEXT, "Pack the run was trained in."),
+        Column("step", COUNT, "Optimiser steps taken."),
+        *CURVE_MEASURES,
+    ),
+)
+
+LAYERS = Table(
+    "layers",
+    "One hidden layer of one run at one detailed probe.",
+    (
+        Column("run_id", TEXT, "Identifier of the run."),
+        Column("pack_id", TEXT, "Pack the run was trained in."),
+        Column("step", COUNT, "Optimiser steps taken."),
+        Column("layer", COUNT, "Number of the hidden layer, from 1 at the input."),
+        *LAYER_MEASURES,
+    ),
+)
+
+PLAN = Table(
+    "plan",
+    "One planned run: the left side of the ledger.",
+    (
+        *IDENTITY,
+        *HYPERPARAMETERS,
+        Column("config", TEXT, "Every field of the configuration, as JSON."),
+        Column("planned_at", TIME, "When it was planned, UTC."),
+    ),
+)
+
+PACKS = Table(
+    "packs",
+    "One run of one pack of one launch: what a worker is told to train.",
+    (
+        Column("pack_id", TEXT, "Pack."),
+        Column("run_id", TEXT, "Run."),
+        Column("seed", COUNT, "Its seed."),
+        Column("config", TEXT, "Its configuration, as JSON."),
+    ),
+)
+
+CERTIFICATES = Table(
+    "certificates",
+    "One final measure of a run that was trained once more alone, beside the pack's.",
+    (
+        Column("run_id", TEXT, "Identifier of the run."),
+        Column("pack_id", TEXT, "Pack the run was trained in."),
+        Column("pack_size", COUNT, "Number of runs of the pack."),
+        Column("measure", TEXT, "Column of runs."),
+        Column("packed", NUMBER, "Its value in the pack."),
+        Column("alone", NUMBER, "Its value alone."),
+    ),
+)
+
+TABLES: dict[str, Table] = {
+    table.name: table for table in (RUNS, HISTORY, LAYERS, CERTIFICATES, PLAN)
+}
+"""The tables that users see."""
+
+
+def hyperparameters(cell: Cell) -> dict[str, Any]:
+    """Return the typed hyperparameter columns of `cell`, and its whole configuration."""
+    row = {column.name: column.of_cell(cell) for column in HYPERPARAMETERS if column.of_cell}
+    row["config"] = cell.config
+    return row

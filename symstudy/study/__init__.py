@@ -1,0 +1,21 @@
+"""What to run: from a study file to runs and packs. Loads neither torch nor ray."""
+
+from symstudy.study.cells import Cell, Run, read_cell
+from symstudy.study.packs import Pack, plan_packs
+from symstudy.study.sections import PackConfig, ProbeConfig, Train, TrainConfig
+from symstudy.study.study import Study, load_study, make_study
+
+__all__ = [
+    "Cell",
+    "Pack",
+    "PackConfig",
+    "ProbeConfig",
+    "Run",
+    "Study",
+    "Train",
+    "TrainConfig",
+    "load_study",
+    "make_study",
+    "plan_packs",
+    "read_cell",
+]

@@ -1,0 +1,200 @@
+"""From a TOML file, a preset and overrides to one document."""
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from symstudy.errors import Mistake, StudyFileError, UserError, unknown_name
+from symstudy.study.lines import index_keys
+
+__all__ = ["Document", "apply_overrides", "apply_preset", "read_document"]
+
+TABLES = ("model", "data", "train", "probe", "pack")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Document:
+    """A study file as nested tables, its sweep flattened to dotted fields.
+
+    Attributes:
+        source: Path of the file, or what stands for it in messages.
+        values: The tables.
+        lines: Line of each dotted key; empty for a study built in Python.
+        preset: Name of the preset that was applied, if any.
+        notes: What a reader should be told about how it came to be.
+    """
+
+    source: str
+    values: dict[str, Any]
+    lines: dict[str, int] = field(default_factory=dict)
+    preset: str | None = None
+    notes: tuple[str, ...] = ()
+
+
+def read_document(path: Path) -> Document:
+    """Return the study file at `path`.
+
+    Raises:
+        UserError: If there is no such file.
+        StudyFileError: If it is not TOML 1.0.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        raise UserError(
+            f"STUDY must be a readable TOML file, but {str(path)!r} is not: {reason}. "
+            "List the studies of this project with: symstudy list studies"
+        ) from error
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        line = getattr(error, "lineno", 0) or 0
+        mistake = Mistake(line=line, key="(syntax)", what=f"must be TOML 1.0: {error}")
+        raise StudyFileError(str(path), [mistake]) from error
+    return Document(source=str(path), values=normalised(values), lines=index_keys(text))
+
+
+def normalised(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `values` with every sweep table flat: dotted fields to lists and ranges."""
+    result = dict(values)
+    if isinstance(result.get("sweep"), dict):
+        result["sweep"] = flat(result["sweep"])
+    presets = result.get("presets")
+    if isinstance(presets, dict):
+        result["presets"] = {
+            name: normalised(preset) if isinstance(preset, dict) else preset
+            for name, preset in presets.items()
+        }
+    return result
+
+
+def flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested tables as one, with dotted keys; a range table is a value."""
+    result: dict[str, Any] = {}
+    for key, value in table.items():
+        is_range = isinstance(value, dict) and (
+            "log" in value or "linear" in value or "num" in value
+        )
+        if isinstance(value, dict) and not is_range:
+            result.update(flat(value, f"{prefix}{key}."))
+        else:
+            result[f"{prefix}{key}"] = value
+    return result
+
+
+def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `base` with `over` merged in: tables merge, everything else is replaced."""
+    result = dict(base)
+    for key, value in over.items():
+        both = isinstance(value, dict) and isinstance(result.get(key), dict)
+        result[key] = merged(result[key], value) if both and key != "sweep" else value
+        if both and key == "sweep":
+            result[key] = {**base[key], **value}
+    return result
+
+
+def apply_preset(document: Document, name: str | None) -> Document:
+    """Return `document` with the preset `name` merged over it.
+
+    Without a name the file's own `preset` is taken, if it has one; the name `none` takes no preset.
+
+    Raises:
+        UnknownNameError: If the file has no such preset.
+    """
+    presets = document.values.get("presets", {})
+    default = document.values.get("preset")
+    chosen = default if name is None else name
+    values = {
+        key: value for key, value in document.values.items() if key not in ("presets", "preset")
+    }
+    if chosen is None or chosen == "none":
+        return Document(source=document.source, values=values, lines=document.lines)
+    if not isinstance(presets, dict) or chosen not in presets:
+        raise unknown_name(f"--preset of {document.source}", str(chosen), [*presets, "none"])
+    # A key that the preset sets is shown with the preset's line.
+    head = f"presets.{chosen}."
+    lines = dict(document.lines)
+    lines.update(
+        {
+            key.removeprefix(head): line
+            for key, line in document.lines.items()
+            if key.startswith(head)
+        }
+    )
+    notes = (f"preset {chosen}",) if name is None else ()
+    return Document(
+        source=document.source,
+        values=merged(values, presets[chosen]),
+        lines=lines,
+        preset=str(chosen),
+        notes=notes,
+    )
+
+
+def apply_overrides(document: Document, overrides: Sequence[str]) -> Document:
+    """Return `document` with `key=value` settings from a command line.
+
+    A value is TOML, or a bare word. A list or range for a field sweeps it; one value for a swept
+    field fixes it.
+
+    Raises:
+        UserError: If an override is not of the form key=value.
+    """
+    values = {
+        key: dict(value) if isinstance(value, dict) else value
+        for key, value in document.values.items()
+    }
+    lines = dict(document.lines)
+    notes = list(document.notes)
+    for override in overrides:
+        key, separator, text = override.partition("=")
+        key = key.strip()
+        if not separator or not key:
+            raise UserError(
+                f"an override must be key=value, as in train.steps=500, but got {override!r}."
+            )
+        value = parse_value(text.strip())
+        table, _, rest = key.partition(".")
+        sweep = values.setdefault("sweep", {})
+        if key in ("seed", "seeds"):
+            key, table, rest = "sweep.seed", "sweep", "seed"
+        lines.pop(key, None)
+        if table == "sweep":
+            sweep[rest.replace('"', "")] = value
+        elif table in TABLES and rest and is_axis(value):
+            sweep[key] = value
+            lines.pop(f"sweep.{key}", None)
+        elif rest:
+            if sweep.pop(key, None) is not None:
+                notes.append(f"{key} is fixed at {value!r} and no longer swept")
+            target = values.setdefault(table, {})
+            for part in rest.split(".")[:-1]:
+                target = target.setdefault(part, {})
+            target[rest.split(".")[-1]] = value
+        else:
+            values[key] = value
+    return Document(
+        source=document.source,
+        values=values,
+        lines=lines,
+        preset=document.preset,
+        notes=tuple(notes),
+    )
+
+
+def is_axis(value: object) -> bool:
+    """Return whether an override's value sweeps its field."""
+    return isinstance(value, list) or (
+        isinstance(value, dict) and ("log" in value or "linear" in value)
+    )
+
+
+def parse_value(text: str) -> Any:
+    """Return `text` read as a TOML value, or as a bare string where it is none."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text

@@ -1,0 +1,136 @@
+"""The tables of a study file that are not about model or data: training, probes and packs."""
+
+from dataclasses import dataclass, field
+from typing import Annotated, Any, ClassVar, Literal
+
+from annotated_types import Ge, Gt, Le, Lt
+
+__all__ = ["PackConfig", "ProbeConfig", "Train", "TrainConfig"]
+
+FORBID: dict[str, Any] = {"extra": "forbid", "allow_inf_nan": False}
+LANE: dict[str, Any] = {"lane": True}
+
+Optimizer = Literal["sgd", "adam", "adamw"]
+Schedule = Literal["constant", "cosine", "linear"]
+Loss = Literal["squared_error", "mse", "cross_entropy"]
+Dtype = Literal["float32", "float64"]
+Sampling = Literal["shuffle", "replacement"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """How a network is trained, as written in the `[train]` table of a study file."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = FORBID
+
+    optimizer: Optimizer = "adam"
+    """sgd (with momentum), adam (the penalty joins the gradient), or adamw (it does not)."""
+    lr: Annotated[float, Gt(0)] | None = None
+    """Peak learning rate; exactly one of lr and lr_over_batch."""
+    lr_over_batch: Annotated[float, Gt(0)] | None = None
+    """Peak learning rate over batch size, the noise temperature of SGD without momentum."""
+    batch_size: Annotated[int, Ge(1)] | Literal["full"] = "full"
+    """Samples of a batch, or "full" for all of a fixed data set."""
+    steps: Annotated[int, Ge(1)] = 1000
+    """Optimiser steps."""
+    gamma: Annotated[float, Ge(0)] | None = None
+    """Coefficient of the squared norm gamma |theta|^2; at most one of gamma and weight_decay."""
+    weight_decay: Annotated[float, Ge(0)] | None = None
+    """What torch calls weight_decay: 2 gamma."""
+    momentum: Annotated[float, Ge(0), Lt(1)] = 0.0
+    """Momentum of sgd."""
+    beta1: Annotated[float, Ge(0), Lt(1)] = 0.9
+    """Decay of the first moment of adam and adamw."""
+    beta2: Annotated[float, Ge(0), Lt(1)] = 0.999
+    """Decay of the second moment of adam and adamw."""
+    epsilon: Annotated[float, Gt(0)] = 1e-8
+    """Added to the root in adam and adamw."""
+    schedule: Schedule = "constant"
+    """How the learning rate falls from its peak."""
+    decay_start: Annotated[float, Ge(0), Lt(1)] = 0.0
+    """Share of the steps after which the schedule begins to fall."""
+    lr_final: Annotated[float, Ge(0), Le(1)] = 0.0
+    """Learning rate at the last step, as a share of the peak."""
+    loss: Loss | Literal["auto"] = "auto"
+    """squared_error sums over outputs and averages over samples; mse averages over both."""
+    dtype: Dtype = "float32"
+    """Precision of parameters and arithmetic."""
+    sampling: Sampling = "shuffle"
+    """Batches without replacement, epoch after epoch, or drawn with replacement."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Train:
+    """A resolved `[train]` table: what the training loop reads.
+
+    Attributes:
+        optimizer: sgd, adam or adamw.
+        lr: Peak learning rate.
+        batch_size: Samples of a batch; the size of the data set for "full".
+        full_batch: Whether the batch is the whole data set.
+        steps: Optimiser steps.
+        gamma: Coefficient of the squared norm.
+        momentum: Of sgd; 0 for the others.
+        beta1: Of adam and adamw; default for sgd.
+        beta2: Of adam and adamw; default for sgd.
+        epsilon: Of adam and adamw; default for sgd.
+        schedule: constant, cosine or linear.
+        decay_start: Share of the steps before the rate falls.
+        lr_final: Share of the peak at the last step.
+        loss: squared_error, mse or cross_entropy.
+        dtype: float32 or float64.
+        sampling: shuffle or replacement.
+    """
+
+    optimizer: Optimizer
+    lr: float = field(metadata=LANE)
+    batch_size: int
+    full_batch: bool = False
+    steps: int
+    gamma: float = field(default=0.0, metadata=LANE)
+    momentum: float = field(default=0.0, metadata=LANE)
+    beta1: float = field(default=0.9, metadata=LANE)
+    beta2: float = field(default=0.999, metadata=LANE)
+    epsilon: float = field(default=1e-8, metadata=LANE)
+    schedule: Schedule = "constant"
+    decay_start: float = field(default=0.0, metadata=LANE)
+    lr_final: float = field(default=0.0, metadata=LANE)
+    loss: Loss = "squared_error"
+    dtype: Dtype = "float32"
+    sampling: Sampling = "shuffle"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProbeConfig:
+    """When measures are taken, as written in the `[probe]` table of a study file."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = FORBID
+
+    num: Annotated[int, Ge(2)] = 50
+    """Probes at log-spaced steps, first and last included: losses and learning curves."""
+    detail: Annotated[int, Ge(1)] = 10
+    """At how many of these, the last always included, gradient norm and layers are measured too."""
+    samples: Annotated[int, Ge(2)] = 256
+    """Test inputs on which the ranks of representations are measured."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PackConfig:
+    """How runs are packed and where they run: nothing here changes a result."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = FORBID
+
+    size: Annotated[int, Ge(1)] | None = None
+    """Runs of a pack; chosen by the planner if not given."""
+    seconds: Annotated[float, Gt(0)] = 8.0
+    """How long the planner lets a pack train, as far as it can tell beforehand."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where packs train; auto takes a GPU where there is one."""
+    engine: Literal["auto", "compiled", "torch"] = "auto"
+    """compiled kernels (dense networks on the CPU) or torch (any model, any device)."""
+    cpus: Annotated[int, Ge(1)] = 1
+    """CPU cores that one pack uses."""
+    gpus: Annotated[float, Gt(0), Le(1)] = 1.0
+    """Share of a GPU that one pack reserves, where it trains on one."""
+    certify: Annotated[int, Ge(0)] = 2
+    """How many runs of the study are trained once more alone, to compare them with the pack's."""

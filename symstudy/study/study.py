@@ -1,0 +1,169 @@
+"""A study: what to train, what varies, what is measured, which claims it serves."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from symstudy.errors import Mistake, StudyFileError, choices
+from symstudy.study.cells import Cell, Run, expand_cells, expand_runs
+from symstudy.study.check import check_table
+from symstudy.study.document import (
+    Document,
+    apply_overrides,
+    apply_preset,
+    normalised,
+    read_document,
+)
+from symstudy.study.sections import PackConfig
+from symstudy.study.sweep import read_sweep
+
+__all__ = ["STUDY_KEYS", "Study", "load_study", "make_study"]
+
+SCHEMA = 1
+STUDY_KEYS = (
+    "schema",
+    "name",
+    "title",
+    "description",
+    "claims",
+    "preset",
+    "model",
+    "data",
+    "train",
+    "sweep",
+    "probe",
+    "pack",
+    "presets",
+)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Study:
+    """A checked study.
+
+    Attributes:
+        name: Identifier; the name of its folder of results.
+        title: What it shows, in a line.
+        description: More of it.
+        claims: Names of the claims that it serves.
+        cells: Points of the swept hyperparameters, in grid order.
+        seeds: Replicates of each cell.
+        swept: Dotted names of the fields that vary.
+        pack: How its runs are packed; changes no result.
+        preset: Preset that was applied, if any.
+        source: File it came from.
+        notes: What a user should be told about how it was read.
+    """
+
+    name: str
+    title: str
+    description: str = ""
+    claims: tuple[str, ...] = ()
+    cells: tuple[Cell, ...]
+    seeds: tuple[int, ...]
+    swept: tuple[str, ...] = ()
+    pack: PackConfig = dataclasses.field(default_factory=PackConfig)
+    preset: str | None = None
+    source: str = "python"
+    notes: tuple[str, ...] = ()
+
+    def runs(self) -> list[Run]:
+        """Return every cell with every seed."""
+        return expand_runs(self.cells, self.seeds)
+
+
+def load_study(
+    path: Path | str, *, preset: str | None = None, overrides: Sequence[str] = ()
+) -> Study:
+    """Return the study of the TOML file at `path`.
+
+    Args:
+        path: The file.
+        preset: Preset to merge over it; the file's own default if None, none at all if "none".
+        overrides: Settings `key=value` that win over file and preset.
+
+    Raises:
+        UserError: If the file cannot be read, or a preset or override is unknown.
+        StudyFileError: If anything in the study is wrong; lists everything.
+    """
+    document = apply_preset(read_document(Path(path)), preset)
+    return check_study(apply_overrides(document, overrides))
+
+
+def make_study(values: Mapping[str, Any], *, preset: str | None = None) -> Study:
+    """Return the study given as nested tables, as a TOML file would hold them.
+
+    Raises:
+        StudyFileError: If anything in it is wrong; lists everything.
+
+    Example:
+        >>> study = make_study(
+        ...     {
+        ...         "schema": 1,
+        ...         "name": "example",
+        ...         "title": "An example",
+        ...         "model": {"kind": "fcn"},
+        ...         "data": {"kind": "identity"},
+        ...         "train": {"lr": 0.01},
+        ...         "sweep": {"model.width": [8, 16], "seed": 3},
+        ...     }
+        ... )
+        >>> len(study.runs())
+        6
+    """
+    document = Document(source="python", values=normalised(values))
+    return check_study(apply_preset(document, preset))
+
+
+def check_study(document: Document) -> Study:
+    """Return the study of a whole document, or raise everything that is wrong with it."""
+    values, lines = document.values, document.lines
+    mistakes: list[Mistake] = []
+
+    def wrong(key: str, what: str) -> None:
+        mistakes.append(Mistake(line=lines.get(key, 0), key=key, what=what))
+
+    for key in values:
+        if key not in STUDY_KEYS:
+            wrong(key, f"unknown key. {choices(key, STUDY_KEYS)}")
+    if values.get("schema") != SCHEMA:
+        wrong("schema", f"must be {SCHEMA}, but got {values.get('schema')!r}")
+    name = values.get("name")
+    if not (isinstance(name, str) and name and all(c.isalnum() or c in "_-" for c in name)):
+        wrong("name", f"must be letters, digits, _ and - in quotes, but got {name!r}")
+    for key in ("title", "description"):
+        if not isinstance(values.get(key, ""), str):
+            wrong(key, f"must be a string, but got {values[key]!r}")
+    claims = values.get("claims", [])
+    if not (isinstance(claims, list) and all(isinstance(claim, str) for claim in claims)):
+        wrong("claims", f"must be a list of names of claims, but got {claims!r}")
+    tables: dict[str, dict[str, Any]] = {}
+    for key in ("model", "data", "train", "probe", "pack", "sweep"):
+        table = values.get(key, {})
+        if isinstance(table, dict):
+            tables[key] = table
+        else:
+            wrong(key, f"must be a table [{key}], but got {table!r}")
+            tables[key] = {}
+    pack, found = check_table(PackConfig, tables.pop("pack"), "pack", lines)
+    mistakes.extend(found)
+    sweep, found = read_sweep(tables.pop("sweep"), lines)
+    mistakes.extend(found)
+    cells, found = expand_cells(tables, sweep.axes, lines)
+    mistakes.extend(found)
+    if mistakes or pack is None:
+        raise StudyFileError(document.source, mistakes)
+    return Study(
+        name=str(name),
+        title=str(values.get("title", name)),
+        description=str(values.get("description", "")),
+        claims=tuple(claims),
+        cells=tuple(cells),
+        seeds=sweep.seeds,
+        swept=tuple(field for axis in sweep.axes for field in axis.fields),
+        pack=pack,
+        preset=document.preset,
+        source=document.source,
+        notes=document.notes,
+    )

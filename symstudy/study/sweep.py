@@ -1,0 +1,171 @@
+"""The `[sweep]` table: what varies, as axes of a grid."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from symstudy.errors import Mistake
+
+__all__ = ["Axis", "read_sweep"]
+
+
+@dataclass(frozen=True)
+class Axis:
+    """Fields that move together, and the values they take.
+
+    Attributes:
+        fields: Dotted names, such as `train.gamma`; several where axes are zipped.
+        points: For each place on the axis, one value a field.
+    """
+
+    fields: tuple[str, ...]
+    points: tuple[tuple[Any, ...], ...]
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """What a study varies.
+
+    Attributes:
+        axes: The grid's axes, the last one varying fastest.
+        seeds: Replicates of every cell.
+    """
+
+    axes: tuple[Axis, ...] = ()
+    seeds: tuple[int, ...] = (0,)
+
+
+def read_sweep(table: Mapping[str, Any], lines: Mapping[str, int]) -> tuple[Sweep, list[Mistake]]:
+    """Return the axes that the flat `[sweep]` table declares, and what is wrong with it.
+
+    Args:
+        table: Dotted field (or `seed`, `zip`) to values or a range.
+        lines: Line of each dotted key of the file.
+    """
+    mistakes: list[Mistake] = []
+
+    def wrong(key: str, what: str) -> None:
+        name = f"sweep.{key}"
+        mistakes.append(Mistake(line=lines.get(name, lines.get("sweep", 0)), key=name, what=what))
+
+    values: dict[str, tuple[Any, ...]] = {}
+    seeds: tuple[int, ...] = (0,)
+    for key, value in table.items():
+        if key == "zip":
+            continue
+        try:
+            if key == "seed":
+                seeds = read_seeds(value)
+            else:
+                values[key] = read_values(value)
+        except ValueError as error:
+            wrong(key, str(error))
+    groups: list[tuple[str, ...]] = []
+    zipped = table.get("zip", [])
+    if not (isinstance(zipped, list) and all(is_names(group) for group in zipped)):
+        wrong(
+            "zip",
+            'must be a list of lists of fields, as in [["train.lr", "train.steps"]], '
+            f"but got {zipped!r}",
+        )
+        zipped = []
+    for group in zipped:
+        missing = [name for name in group if name not in values]
+        lengths = {name: len(values[name]) for name in group if name in values}
+        if missing:
+            wrong("zip", f"must name swept fields, but {missing[0]!r} is not in [sweep]")
+        elif len(set(lengths.values())) > 1:
+            sizes = ", ".join(f"{name} has {size}" for name, size in lengths.items())
+            wrong("zip", f"must name axes of one length, but {sizes}")
+        else:
+            groups.append(tuple(group))
+    named = [name for group in groups for name in group]
+    for name in {name for name in named if named.count(name) > 1}:
+        wrong("zip", f"must name each field once, but {name!r} is there twice")
+    together = set(named)
+    axes = []
+    for name, items in values.items():
+        if name not in together:
+            axes.append(Axis((name,), tuple((item,) for item in items)))
+        for group in groups:
+            if group[0] == name and all(member in values for member in group):
+                points = tuple(zip(*(values[member] for member in group), strict=True))
+                axes.append(Axis(group, points))
+    for axis in axes:
+        texts = [repr(point) for point in axis.points]
+        again = next((text for text in texts if texts.count(text) > 1), None)
+        if again is not None:
+            wrong(axis.fields[0], f"must hold different values, but {again} is there twice")
+    return Sweep(tuple(axes), seeds), mistakes
+
+
+def is_names(group: object) -> bool:
+    """Return whether `group` is a list of strings."""
+    return isinstance(group, list) and all(isinstance(name, str) for name in group)
+
+
+def read_seeds(value: object) -> tuple[int, ...]:
+    """Return the seeds of `5` (0 to 4) or of a list."""
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 1:
+        return tuple(range(value))
+    if isinstance(value, list) and value:
+        seeds = [seed for seed in value if isinstance(seed, int) and not isinstance(seed, bool)]
+        if len(seeds) == len(value) == len(set(seeds)) and min(seeds) >= 0:
+            return tuple(seeds)
+    raise ValueError(
+        "must be a number of seeds, at least 1, or a list of different integers from 0 on, but "
+        f"got {value!r}"
+    )
+
+
+def read_values(value: object) -> tuple[Any, ...]:
+    """Return the values of a list, or of a range {log = [lo, hi], num = n} or {linear = ...}."""
+    if isinstance(value, list):
+        if not value:
+            raise ValueError("must hold at least one value, but the list is empty")
+        return tuple(value)
+    if isinstance(value, dict):
+        return read_range(value)
+    raise ValueError(
+        f"must be a list or a range such as {{log = [1e-4, 1e-1], num = 7}}, but got {value!r}"
+    )
+
+
+def read_range(table: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Return the values of a range; integers where both ends are."""
+    kind = "log" if "log" in table else "linear"
+    ends = table.get(kind)
+    num = table.get("num")
+    if set(table) != {kind, "num"} or not is_pair(ends):
+        raise ValueError(
+            f"must be {{log = [low, high], num = n}} or {{linear = [low, high], num = n}}, but got "
+            f"{dict(table)!r}"
+        )
+    assert isinstance(ends, list), "a pair is a list"
+    low, high = ends
+    if not (isinstance(num, int) and not isinstance(num, bool) and num >= 2):
+        raise ValueError(f"`num` must be an integer of at least 2, but got {num!r}")
+    if not low < high:
+        raise ValueError(f"the first end must be below the second, but got {low!r} and {high!r}")
+    if kind == "log" and low <= 0:
+        raise ValueError(f"a log range must start above 0, but got {low!r}")
+    shares = [i / (num - 1) for i in range(num)]
+    if kind == "log":
+        exact = [math.exp(math.log(low) + s * (math.log(high) - math.log(low))) for s in shares]
+    else:
+        exact = [low + s * (high - low) for s in shares]
+    if isinstance(low, int) and isinstance(high, int):
+        return tuple(dict.fromkeys(round(x) for x in exact))
+    # Six digits: enough for a range, and the same on every machine.
+    return tuple(float(f"{x:.6g}") for x in exact)
+
+
+def is_pair(ends: object) -> bool:
+    """Return whether `ends` is two finite numbers."""
+    return (
+        isinstance(ends, list)
+        and len(ends) == 2
+        and all(isinstance(e, int | float) and not isinstance(e, bool) for e in ends)
+        and all(math.isfinite(e) for e in ends)
+    )

@@ -1,0 +1,6 @@
+"""Help for tests: shipped, for the extensions of users too.
+
+* `stores`: studies with planted results, on which a claim must find what was planted.
+* `strategies`: hypothesis strategies for studies and packs.
+* `claims`: what every claim must pass.
+"""

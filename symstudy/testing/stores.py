@@ -1,0 +1,102 @@
+"""Studies whose results are planted: a claim must find the truth that was put there."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from symstudy.store import Provenance, Store, StudyFolder, open_location
+from symstudy.store.schema import SCHEMA_VERSION
+from symstudy.store.writer import write_pack, write_plan
+from symstudy.study import Run, Study
+from symstudy.symmetry import CURVE_THRESHOLDS, MEASURES
+
+__all__ = ["PLANTED", "plant_store"]
+
+PLANTED = Provenance(
+    git_sha=None,
+    git_dirty=None,
+    symstudy_version="planted",
+    torch_version="planted",
+    numpy_version="planted",
+    python_version="planted",
+    host="planted",
+)
+
+Measures = Callable[[Run], Mapping[str, Any]]
+
+
+def plant_store(
+    location: Path, study: Study, measures_of: Measures, *, pack_size: int = 1000
+) -> Store:
+    """Write a study whose runs have the measures that `measures_of` gives; return SQL access to it.
+
+    Args:
+        location: Folder that the study's folder is made in.
+        study: What was planned; every run of it is written.
+        measures_of: From a run to columns of `runs`; `outcome` is `done` if not given, and layer
+            measures stand for one hidden layer. The same numbers are written to `layers`.
+        pack_size: Runs of a pack.
+    """
+    filesystem, path = open_location(str(location))
+    folder = StudyFolder(filesystem, f"{path}/{study.name}")
+    runs = study.runs()
+    folder.write_json(
+        {
+            "schema_version": SCHEMA_VERSION,
+            "name": study.name,
+            "title": study.title,
+            "claims": list(study.claims),
+            "swept": list(study.swept),
+            "rules": {},
+            "launches": [],
+        },
+        "study.json",
+    )
+    write_plan(folder, study.name, "planted", runs)
+    for place, start in enumerate(range(0, len(runs), pack_size)):
+        plant_pack(
+            folder, study.name, f"pack{place:04d}", runs[start : start + pack_size], measures_of
+        )
+    return Store([folder])
+
+
+def plant_pack(
+    folder: StudyFolder, study: str, pack_id: str, runs: list[Run], measures_of: Measures
+) -> None:
+    """Write one pack of planted runs."""
+    rows = [{"outcome": "done", **measures_of(run)} for run in runs]
+    names = dict.fromkeys(name for row in rows for name in row)
+    columns = {name: [row.get(name) for row in rows] for name in names}
+    steps = [run.cell.train.steps for run in runs]
+    run_ids = [run.run_id for run in runs]
+    layers: dict[str, Any] = {"run_id": run_ids, "step": steps, "layer": [1] * len(runs)}
+    for measure in MEASURES:
+        if measure.kind == "curve":
+            values = [row.get("distinct_curve", row.get("distinct_neurons", 0)) for row in rows]
+            layers[measure.name] = np.array(
+                [np.broadcast_to(np.asarray(v, np.int64), len(CURVE_THRESHOLDS)) for v in values]
+            )
+        elif measure.name in columns:
+            plain = columns[measure.name]
+            count = measure.kind == "count"
+            layers[measure.name] = [
+                None if value is None else (int(value) if count else float(value))
+                for value in plain
+            ]
+    columns.pop("distinct_curve", None)
+    history = {"run_id": run_ids, "step": steps}
+    for name in ("test_loss", "train_loss", "decay_budget"):
+        if name in columns:
+            history[name] = columns[name]
+    write_pack(
+        folder,
+        study,
+        pack_id,
+        runs,
+        PLANTED,
+        run_columns={**columns, "run_id": run_ids, "steps_done": steps},
+        history=history,
+        layers=layers,
+    )

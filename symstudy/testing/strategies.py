@@ -1,0 +1,71 @@
+"""Hypothesis strategies for studies and packs."""
+
+from typing import Any
+
+from hypothesis import strategies as st
+
+from symstudy.study import Study, make_study
+
+__all__ = ["packs_of_runs", "small_studies"]
+
+OPTIMIZERS: list[dict[str, Any]] = [
+    {"optimizer": "sgd"},
+    {"optimizer": "sgd", "momentum": 0.9},
+    {"optimizer": "adam"},
+    {"optimizer": "adamw", "schedule": "cosine", "lr_final": 0.1},
+]
+DATA: list[dict[str, Any]] = [
+    {"kind": "teacher_student", "input_dim": 5, "output_dim": 3, "samples": 37, "test_samples": 20},
+    {"kind": "identity", "input_dim": 4, "samples": 21, "test_samples": 20},
+    {"kind": "identity", "input_dim": 4, "fresh": True, "test_samples": 20},
+    {"kind": "spectrum", "input_dim": 6, "samples": 9, "test_samples": 20},
+    {"kind": "digits", "samples": 40},
+]
+ACTIVATIONS = ["tanh", "silu", "relu", "gelu", "sin", "linear", "polynomial"]
+
+
+@st.composite
+def small_studies(draw: st.DrawFn) -> Study:
+    """Draw a study of one shape: any data, activation and optimiser; per-lane numbers vary."""
+    data = dict(draw(st.sampled_from(DATA)))
+    is_fresh = data.get("fresh", False)
+    data["noise_mode"] = draw(st.sampled_from(["fixed", "online"]))
+    batch: Any = draw(st.sampled_from([1, 4, 9] if is_fresh else [1, 4, 9, "full"]))
+    return make_study(
+        {
+            "schema": 1,
+            "name": "drawn",
+            "title": "Drawn by hypothesis",
+            "model": {
+                "kind": "fcn",
+                "depth": draw(st.integers(1, 4)),
+                "width": draw(st.integers(1, 19)),
+                "activation": draw(st.sampled_from(ACTIVATIONS)),
+                "bias": draw(st.booleans()),
+            },
+            "data": data,
+            "train": {
+                **draw(st.sampled_from(OPTIMIZERS)),
+                "batch_size": batch,
+                "steps": draw(st.integers(1, 12)),
+                "dtype": draw(st.sampled_from(["float32", "float64"])),
+                "sampling": draw(st.sampled_from(["shuffle", "replacement"])),
+            },
+            "sweep": {
+                "train.lr": [1e-3, 3e-3],
+                "train.gamma": [0.0, 0.01],
+                "model.init_scale": [0.5, 1.0],
+                "data.label_noise": [0.0, 0.3],
+                "seed": 2,
+            },
+            "probe": {"num": 3, "detail": 1, "samples": 8},
+        }
+    )
+
+
+@st.composite
+def packs_of_runs(draw: st.DrawFn) -> Any:
+    """Draw some runs of one shape, in some order."""
+    runs = draw(small_studies()).runs()
+    count = draw(st.integers(2, 8))
+    return draw(st.permutations(runs))[:count]

@@ -1,0 +1,157 @@
+"""The engine of dense networks on the CPU: the compiled kernels, lane after lane."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int64
+from numpy.typing import NDArray
+from torch import Tensor
+
+from symstudy.kernels.lanes import Batches, Samples, survey_lanes, train_lanes
+from symstudy.kernels.network import CHUNK, CROSS_ENTROPY, SQUARED, Network, Scratch, make_scratch
+from symstudy.training.data import Block, Split
+from symstudy.training.engine import AbstractEngine, LoadedPack, Losses
+from symstudy.training.lanes import init_scales, make_lanes
+from symstudy.training.schedule import learning_rates
+
+__all__ = ["CompiledEngine"]
+
+LaneWork = Callable[[NDArray[np.int64], Scratch], None]
+
+
+class CompiledEngine(AbstractEngine):
+    """Trains a pack of dense networks by `symstudy.kernels.lanes`, spread over `pack.cpus`."""
+
+    def __init__(self, pack: LoadedPack) -> None:
+        """Initialise the runs of `pack`, whose model is a stack of dense layers."""
+        self.pack = pack
+        scales = torch.from_numpy(init_scales(pack).astype(pack.dtype))
+        theta = pack.model.initialise([run.seed for run in pack.runs], scales)
+        # Contiguous and ours: the kernels write to it.
+        self.theta = np.ascontiguousarray(theta.numpy())
+        self.lanes = make_lanes(pack, self.theta)
+        self.network = kernel_network(pack)
+        # Scratch is for one chunk of samples, whatever the batch or the split.
+        self.scratch = [
+            make_scratch(self.network, CHUNK, pack.dtype) for _ in range(pack.config.cpus)
+        ]
+        self.pool = ThreadPoolExecutor(pack.config.cpus)
+
+    @property
+    def theta_KP(self) -> Float[Tensor, "runs parameters"]:
+        """Parameters as they are now."""
+        return torch.from_numpy(self.theta)
+
+    @property
+    def diverged_K(self) -> Int64[np.ndarray, " runs"]:
+        """Step at which each run diverged, or -1."""
+        return self.lanes.diverged
+
+    @property
+    def name(self) -> str:
+        """Compiled kernels on the CPU."""
+        return "compiled"
+
+    def alive(self) -> list[NDArray[np.int64]]:
+        """Return the lanes that have not diverged, dealt to the threads."""
+        lanes = np.flatnonzero(self.lanes.diverged < 0)
+        count = len(self.scratch)
+        return [np.ascontiguousarray(lanes[i::count]) for i in range(count)]
+
+    def advance(self, first: int, steps: int) -> None:
+        """Train every run that has not diverged through `steps` steps from step `first` on."""
+        done = 0
+        while done < steps:
+            count = self.pack.data.block_steps(steps - done)
+            self.train_block(self.pack.data.block(first + done, count), first + done, count)
+            done += count
+
+    def train_block(self, block: Block, first: int, steps: int) -> None:
+        """Take the `steps` steps of `block`."""
+        trains = [run.cell.train for run in self.pack.runs]
+        rates = learning_rates(trains, first, steps).astype(self.pack.dtype)
+        lanes = self.lanes._replace(rate=rates, step=first)
+        batches = Batches(
+            x=block.split.x,
+            y=block.split.y,
+            rows=block.rows,
+            noise=block.noise,
+            noise_kind=block.noise_kind,
+            lane_x=block.split.lane_x,
+            lane_y=block.split.lane_y,
+            lane_rows=block.lane_rows,
+            lane_noise=block.lane_noise,
+        )
+
+        def train(chosen: NDArray[np.int64], scratch: Scratch) -> None:
+            gradient = np.empty_like(self.theta[0])
+            train_lanes(self.network, lanes, batches, chosen, scratch, gradient)
+
+        self.spread(train)
+
+    def evaluate(self, split: Split) -> Losses:
+        """Return the data loss on `split`; NaN for a run that has diverged."""
+        return self.survey(split, np.empty((len(self.theta), 0), self.theta.dtype))
+
+    def gradient(self, split: Split) -> Float[Tensor, "runs parameters"]:
+        """Return the gradient of the data loss on `split`, without the penalty."""
+        gradient = np.full_like(self.theta, np.nan)
+        self.survey(split, gradient)
+        return torch.from_numpy(gradient)
+
+    def survey(self, split: Split, gradient: NDArray[np.floating]) -> Losses:
+        """Return losses and accuracies, or losses alone and fill `gradient` if it has columns."""
+        losses = Losses(np.full(len(self.theta), np.nan), np.full(len(self.theta), np.nan))
+        samples = Samples(
+            x=split.x,
+            y=split.y,
+            lane_x=split.lane_x,
+            lane_y=split.lane_y,
+            rows=np.arange(split.x.shape[1], dtype=np.int32),
+            noise=np.zeros((1, 1), split.x.dtype),
+        )
+
+        def survey(chosen: NDArray[np.int64], scratch: Scratch) -> None:
+            survey_lanes(
+                self.network,
+                self.theta,
+                self.lanes.coefficient,
+                samples,
+                chosen,
+                scratch,
+                losses.loss_K,
+                losses.accuracy_K,
+                gradient,
+            )
+
+        self.spread(survey)
+        return losses
+
+    def spread(self, work: LaneWork) -> None:
+        """Call `work(lanes, scratch)` once a thread; the kernels release Python's lock."""
+        shares = self.alive()
+        if len(shares) == 1:
+            work(shares[0], self.scratch[0])
+            return
+        for future in [
+            self.pool.submit(work, chosen, scratch)
+            for chosen, scratch in zip(shares, self.scratch, strict=True)
+        ]:
+            future.result()
+
+
+def kernel_network(pack: LoadedPack) -> Network:
+    """Return the pack's model and loss as the kernels know them."""
+    dense = pack.model.dense
+    assert dense is not None, "the compiled engine trains dense networks"
+    outputs = int(dense.sizes[-1])
+    return Network(
+        sizes=dense.sizes,
+        weights=dense.weights,
+        biases=dense.biases,
+        codes=dense.codes,
+        loss=CROSS_ENTROPY if pack.train.loss == "cross_entropy" else SQUARED,
+        loss_scale=1.0 / outputs if pack.train.loss == "mse" else 1.0,
+    )

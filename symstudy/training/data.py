@@ -1,0 +1,197 @@
+"""The data of a pack: shared by lanes where they may share it, block of steps by block of steps.
+
+Lanes with the same seed and the same data configuration (but for label noise) read the same arrays;
+a lane names the group it reads. Nothing depends on which lanes are in the pack.
+
+Shapes: K runs, G groups, S steps of a block, B samples of a batch.
+"""
+
+import dataclasses
+from collections.abc import Hashable, Sequence
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+from jaxtyping import Float, Int32, Int64
+from numpy.typing import NDArray
+
+from symstudy.datasets import build_task
+from symstudy.datasets.base import Task, flip_labels
+from symstudy.kernels.network import ADDED, FLIPPED, NO_NOISE
+from symstudy.streams import Stream
+from symstudy.study.cells import Run
+
+__all__ = ["Block", "PackData", "Split"]
+
+T = TypeVar("T")
+BLOCK_BYTES = 32 << 20
+
+
+class Split(NamedTuple):
+    """Inputs and targets of one split, by group.
+
+    Attributes:
+        x: Inputs.
+        y: Targets.
+        lane_x: Group of inputs of each run.
+        lane_y: Group of targets of each run.
+    """
+
+    x: Float[np.ndarray, "groups samples inputs"]
+    y: Float[np.ndarray, "target_groups samples outputs"]
+    lane_x: Int64[np.ndarray, " runs"]
+    lane_y: Int64[np.ndarray, " runs"]
+
+
+class Block(NamedTuple):
+    """What the steps of a block read.
+
+    Attributes:
+        split: Samples that `rows` point into.
+        rows: Samples of each batch; one step's rows stand for every step where there is one only.
+        noise: Draws of the label noise of each step, as `symstudy.kernels.network` reads them.
+        noise_kind: Code of the label noise.
+        lane_rows: Group of rows of each run.
+        lane_noise: Group of noise of each run.
+    """
+
+    split: Split
+    rows: Int32[np.ndarray, "row_groups steps batch"]
+    noise: Float[np.ndarray, "noise_groups noise_steps noise_batch columns"]
+    noise_kind: int
+    lane_rows: Int64[np.ndarray, " runs"]
+    lane_noise: Int64[np.ndarray, " runs"]
+
+
+def group(keys: Sequence[T]) -> tuple[list[T], NDArray[np.int64]]:
+    """Return the different `keys` in order of appearance, and each one's place among them."""
+    places: dict[Hashable, int] = {}
+    firsts: list[T] = []
+    for key in keys:
+        if key not in places:
+            places[key] = len(firsts)
+            firsts.append(key)
+    return firsts, np.array([places[key] for key in keys], np.int64)
+
+
+class PackData:
+    """The data of the runs of a pack.
+
+    Args of the constructor: the runs, of one shape, and the type of the arrays.
+
+    Attributes:
+        train: Fixed training samples with their fixed label noise; empty for fresh data.
+        test: Test samples, without noise.
+        sigma: Online label noise of each run, 0 where it has none.
+    """
+
+    def __init__(self, runs: Sequence[Run], dtype: np.dtype[np.floating]) -> None:
+        """See the class."""
+        cells = [run.cell for run in runs]
+        first = cells[0]
+        self.runs = runs
+        self.dtype = dtype
+        self.is_fresh = first.data.shape.train == 0
+        self.is_online = self.is_fresh or first.data.noise_mode == "online"
+        self.batch = first.train.batch_size
+        self.is_full_batch = first.train.full_batch
+        self.sampling = first.train.sampling
+        clean = [dataclasses.replace(cell.data, label_noise=0.0) for cell in cells]
+        keys = [(config, run.seed) for config, run in zip(clean, runs, strict=True)]
+        firsts, self.lane_task = group(keys)
+        self.tasks = [build_task(config, seed) for config, seed in firsts]
+        noise = np.array([cell.data.label_noise for cell in cells])
+        self.sigma = noise if self.is_online else np.zeros_like(noise)
+        fixed = np.zeros_like(noise) if self.is_online else noise
+        pairs, lane_y = group(list(zip(self.lane_task.tolist(), fixed.tolist(), strict=True)))
+        self.train = Split(
+            self.cast([task.x_train for task in self.tasks]),
+            self.cast([noisy_targets(self.tasks[task], sigma) for task, sigma in pairs]),
+            self.lane_task,
+            lane_y,
+        )
+        self.test = Split(
+            self.cast([task.x_test for task in self.tasks]),
+            self.cast([task.y_test for task in self.tasks]),
+            self.lane_task,
+            self.lane_task,
+        )
+        self.seeds, self.lane_seed = group([run.seed for run in runs])
+
+    def cast(self, arrays: Sequence[NDArray[np.float64]]) -> NDArray[np.floating]:
+        """Return `arrays` as one, in the pack's type; equal inputs of all groups are not merged."""
+        return np.ascontiguousarray(np.stack(arrays), self.dtype)
+
+    def block_steps(self, steps: int) -> int:
+        """Return how many of the next `steps` steps fit one block."""
+        per_step = len(self.seeds) * self.batch * 8
+        if self.is_fresh or (self.is_online and self.sigma.any()):
+            columns = self.test.x.shape[2] + 2 * self.test.y.shape[2]
+            per_step += len(self.tasks) * self.batch * columns * 8
+        return max(1, min(steps, BLOCK_BYTES // per_step))
+
+    def block(self, first: int, steps: int) -> Block:
+        """Return what the steps `first` .. `first` + `steps` - 1 read."""
+        zeros = np.zeros(len(self.runs), np.int64)
+        split = self.train
+        lane_rows = zeros
+        if self.is_fresh:
+            drawn = [task.fresh(first, steps, self.batch) for task in self.tasks]
+            split = Split(
+                self.cast([x for x, _ in drawn]),
+                self.cast([y for _, y in drawn]),
+                self.lane_task,
+                self.lane_task,
+            )
+            rows = np.arange(steps * self.batch, dtype=np.int32).reshape(1, steps, self.batch)
+        elif self.is_full_batch:
+            rows = np.arange(self.batch, dtype=np.int32).reshape(1, 1, self.batch)
+        else:
+            rows = np.stack([self.batch_rows(seed, first, steps) for seed in self.seeds])
+            lane_rows = self.lane_seed
+        kind = NO_NOISE
+        noise = np.zeros((1, 1, 1, 1), self.dtype)
+        lane_noise = zeros
+        if self.sigma.any():
+            kind = FLIPPED if self.tasks[0].is_classification else ADDED
+            noise = self.cast([self.noise_draws(seed, first, steps) for seed in self.seeds])
+            lane_noise = self.lane_seed
+        return Block(split, rows, noise, kind, lane_rows, lane_noise)
+
+    def batch_rows(self, seed: int, first: int, steps: int) -> NDArray[np.int32]:
+        """Return the rows of the batches of the runs with `seed`."""
+        count = self.train.x.shape[1]
+        stream = Stream(seed, "batches")
+        if self.sampling == "replacement":
+            rows = stream.integer_blocks(count, first, steps, self.batch)
+        else:
+            rows = stream.shuffled(first * self.batch, steps * self.batch, count)
+        return rows.reshape(steps, self.batch).astype(np.int32)
+
+    def noise_draws(self, seed: int, first: int, steps: int) -> NDArray[np.float64]:
+        """Return the draws of the online label noise of the runs with `seed`."""
+        outputs = self.test.y.shape[2]
+        stream = Stream(seed, "online_noise")
+        if not self.tasks[0].is_classification:
+            return stream.normal_blocks(first, steps, self.batch, outputs)
+        chance = stream.uniform_blocks(first, steps, self.batch)
+        shifts = 1 + Stream(seed, "online_labels").integer_blocks(
+            outputs - 1, first, steps, self.batch
+        )
+        return np.stack([chance, shifts], axis=2)
+
+
+def noisy_targets(task: Task, sigma: float) -> NDArray[np.float64]:
+    """Return the training targets with label noise drawn once a sample.
+
+    Args:
+        task: The data.
+        sigma: Standard deviation of Gaussian noise, or the probability that a label is replaced.
+    """
+    if sigma == 0.0 or task.y_train.size == 0:
+        return task.y_train
+    samples, outputs = task.y_train.shape
+    stream = Stream(task.seed, "label_noise")
+    if not task.is_classification:
+        return task.y_train + sigma * stream.normal(samples, outputs)
+    shifts = 1 + Stream(task.seed, "label_noise_classes").integers(outputs - 1, samples)
+    return flip_labels(task.y_train, sigma, stream.uniform(samples), shifts)

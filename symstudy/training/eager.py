@@ -1,0 +1,234 @@
+"""The engine of any model on any device: torch operations with a leading run axis.
+
+Shapes: K runs, P parameters, B samples, I inputs, O outputs.
+"""
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int64
+from numpy.typing import NDArray
+from torch import Tensor
+
+from symstudy.kernels.lanes import LOSS_LIMIT, Lanes, update_lanes
+from symstudy.kernels.network import ADDED
+from symstudy.training.data import Block, Split
+from symstudy.training.engine import AbstractEngine, LoadedPack, Losses, pick_device
+from symstudy.training.lanes import init_scales, make_lanes
+from symstudy.training.losses import accuracy, data_loss
+from symstudy.training.schedule import learning_rates
+
+__all__ = ["EagerEngine"]
+
+EVALUATED = 1 << 22
+"""Numbers of input that are sent through a pack at a time when a split is evaluated."""
+
+
+class EagerEngine(AbstractEngine):
+    """Trains a pack by automatic differentiation of the summed loss: runs do not mix in it.
+
+    Parameters, moments and gradient are matrices with a flat row a run. On the CPU the optimiser's
+    step is the compiled kernels', one pass over memory; on a GPU it is a handful of operations.
+    """
+
+    def __init__(self, pack: LoadedPack) -> None:
+        """Initialise the runs of `pack`."""
+        self.pack = pack
+        self.device = pick_device(pack.config)
+        self.dtype = getattr(torch, pack.train.dtype)
+        if self.device.type == "cpu":
+            torch.set_num_threads(pack.config.cpus)
+        scales = torch.from_numpy(init_scales(pack).astype(pack.dtype))
+        theta = pack.model.initialise([run.seed for run in pack.runs], scales)
+        # The tensors below are the lanes' own memory on the CPU, and copies of it elsewhere.
+        self.lanes = make_lanes(pack, np.ascontiguousarray(theta.numpy()))
+        self.theta = torch.from_numpy(self.lanes.theta).to(self.device)
+        self.moments = [
+            torch.from_numpy(moment).to(self.device)
+            for moment in (self.lanes.first, self.lanes.second)
+            if moment.shape[1]
+        ]
+        self.diverged = torch.from_numpy(self.lanes.diverged).to(self.device)
+
+    @property
+    def theta_KP(self) -> Float[Tensor, "runs parameters"]:
+        """Parameters as they are now."""
+        return self.theta.detach()
+
+    @property
+    def diverged_K(self) -> Int64[np.ndarray, " runs"]:
+        """Step at which each run diverged, or -1."""
+        return self.diverged.cpu().numpy()
+
+    @property
+    def name(self) -> str:
+        """Torch, and the device."""
+        return f"torch-{self.device.type}"
+
+    def advance(self, first: int, steps: int) -> None:
+        """Train every run that has not diverged through `steps` steps from step `first` on."""
+        done = 0
+        while done < steps:
+            if (self.diverged >= 0).all():
+                return
+            count = self.pack.data.block_steps(steps - done)
+            self.train_block(self.pack.data.block(first + done, count), first + done, count)
+            done += count
+
+    def train_block(self, block: Block, first: int, steps: int) -> None:
+        """Take the `steps` steps of `block`, those of the runs that are still alive."""
+        trains = [run.cell.train for run in self.pack.runs]
+        rates = learning_rates(trains, first, steps).astype(self.pack.dtype)
+        lanes = self.lanes._replace(rate=rates, step=first)
+        on_device = BlockOnDevice(block, self.pack.data.sigma.astype(self.pack.dtype), self.device)
+        stepper = Stepper(self, lanes)
+        for s in range(steps):
+            inputs, targets = on_device.batch(s)
+            theta = self.theta.requires_grad_(True)
+            output = self.pack.model.forward(theta, inputs).output_KBO
+            loss_K = data_loss(self.pack.train.loss, output, targets)
+            (gradient,) = torch.autograd.grad(loss_K.sum(), theta)
+            self.theta = theta.detach()
+            is_sound = (loss_K.detach() < LOSS_LIMIT) & (self.diverged < 0)
+            # In place: on the CPU this is the lanes' own memory.
+            self.diverged.masked_fill_(~is_sound & (self.diverged < 0), first + s)
+            stepper.step(gradient, is_sound, s)
+
+    def evaluate(self, split: Split) -> Losses:
+        """Return the data loss on `split`; NaN for a run that has diverged."""
+        loss = np.full(len(self.pack.runs), np.nan)
+        hits = np.full(len(self.pack.runs), np.nan)
+        with torch.no_grad():
+            for lanes in self.shares(split):
+                inputs, targets = self.gathered(split, lanes)
+                output = self.pack.model.forward(self.theta[lanes], inputs).output_KBO
+                loss[lanes] = data_loss(self.pack.train.loss, output, targets).double().cpu()
+                hits[lanes] = accuracy(output, targets).cpu()
+        dead = self.diverged_K >= 0
+        loss[dead] = hits[dead] = np.nan
+        return Losses(loss, hits)
+
+    def gradient(self, split: Split) -> Float[Tensor, "runs parameters"]:
+        """Return the gradient of the data loss on `split`, without the penalty."""
+        result = torch.full_like(self.theta, torch.nan)
+        for lanes in self.shares(split):
+            theta = self.theta[lanes].requires_grad_(True)
+            inputs, targets = self.gathered(split, lanes)
+            output = self.pack.model.forward(theta, inputs).output_KBO
+            loss_K = data_loss(self.pack.train.loss, output, targets)
+            (result[lanes],) = torch.autograd.grad(loss_K.sum(), theta)
+        return result
+
+    def shares(self, split: Split) -> list[NDArray[np.int64]]:
+        """Return the lanes in groups small enough to send a whole split through."""
+        per_lane = max(1, split.x.shape[1] * max(split.x.shape[2], self.theta.shape[1] // 8))
+        size = max(1, EVALUATED // per_lane)
+        lanes = np.arange(len(self.pack.runs))
+        return [lanes[i : i + size] for i in range(0, len(lanes), size)]
+
+    def gathered(self, split: Split, lanes: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+        """Return the inputs and targets of the runs `lanes`."""
+        x = torch.from_numpy(split.x[split.lane_x[lanes]]).to(self.device)
+        y = torch.from_numpy(split.y[split.lane_y[lanes]]).to(self.device)
+        return x, y
+
+
+class BlockOnDevice:
+    """The data of a block of steps, on the device that trains."""
+
+    def __init__(self, block: Block, sigma: NDArray[np.floating], device: torch.device) -> None:
+        """Send `block` and the runs' noise levels `sigma` to `device`."""
+        self.kind = block.noise_kind
+        self.x, self.y, self.rows, self.noise = (
+            torch.from_numpy(array).to(device)
+            for array in (block.split.x, block.split.y, block.rows.astype(np.int64), block.noise)
+        )
+        self.lane_x, self.lane_y, self.lane_rows, self.lane_noise = (
+            torch.from_numpy(lanes).to(device)
+            for lanes in (
+                block.split.lane_x,
+                block.split.lane_y,
+                block.lane_rows,
+                block.lane_noise,
+            )
+        )
+        self.sigma_K11 = torch.from_numpy(sigma).to(device)[:, None, None]
+
+    def batch(self, s: int) -> tuple[Tensor, Tensor]:
+        """Return inputs `[runs, batch, ...]` and targets of step `s` of the block."""
+        rows_KB = self.rows[self.lane_rows, min(s, self.rows.shape[1] - 1)]
+        inputs = self.x[self.lane_x[:, None], rows_KB]
+        targets = self.y[self.lane_y[:, None], rows_KB]
+        if not self.kind:
+            return inputs, targets
+        draws_KBC = self.noise[self.lane_noise, min(s, self.noise.shape[1] - 1)]
+        return inputs, noisy(targets, self.kind, self.sigma_K11, draws_KBC)
+
+
+class Stepper:
+    """The optimiser's steps of a block; the arithmetic is that of `torch.optim`.
+
+    References:
+        Kingma and Ba 2015 (Adam); Loshchilov and Hutter 2019 (AdamW).
+    """
+
+    def __init__(self, engine: EagerEngine, lanes: Lanes) -> None:
+        """Prepare the steps of `lanes`, whose rates are those of the block."""
+        self.engine = engine
+        self.lanes = lanes
+        self.optimizer = engine.pack.train.optimizer
+        if engine.device.type != "cpu":
+            self.rates, self.decay, self.beta1, self.beta2, self.epsilon = (
+                torch.from_numpy(values).to(engine.device).reshape(len(values), -1)
+                for values in (lanes.rate, lanes.decay, lanes.beta1, lanes.beta2, lanes.epsilon)
+            )
+
+    def step(
+        self,
+        gradient: Float[Tensor, "runs parameters"],
+        is_sound: Bool[Tensor, " runs"],
+        s: int,
+    ) -> None:
+        """Move the runs where `is_sound` by step `s` of the block."""
+        if self.engine.device.type == "cpu":
+            chosen = np.flatnonzero(is_sound.numpy())
+            update_lanes(self.lanes, chosen, s, gradient.contiguous().numpy())
+        else:
+            self.step_on_device(gradient, is_sound, s)
+
+    def step_on_device(self, gradient: Tensor, is_sound: Tensor, s: int) -> None:
+        """Take the step with torch operations, in place."""
+        theta, moments = self.engine.theta, self.engine.moments
+        rate = self.rates[:, s : s + 1]
+        time = self.lanes.step + s + 1
+        if self.optimizer != "adamw":
+            gradient = gradient.addcmul(self.decay, theta)
+        if self.optimizer == "sgd":
+            move = gradient
+            if moments:
+                move = moments[0].mul_(self.beta1).add_(gradient)
+            moved = theta - rate * move
+        else:
+            first, second = moments
+            first.mul_(self.beta1).add_((1.0 - self.beta1) * gradient)
+            second.mul_(self.beta2).add_((1.0 - self.beta2) * gradient.square())
+            # The corrections are taken in float64, as the compiled kernels do.
+            corrected = (rate.double() / (1.0 - self.beta1.double() ** time)).to(theta.dtype)
+            root = (1.0 / (1.0 - self.beta2.double() ** time).sqrt()).to(theta.dtype)
+            shrunk = theta * (1.0 - rate * self.decay) if self.optimizer == "adamw" else theta
+            moved = shrunk - corrected * first / (second.sqrt() * root + self.epsilon)
+        torch.where(is_sound[:, None], moved, theta, out=theta)
+
+
+def noisy(
+    y_KBO: Float[Tensor, "runs batch outputs"],
+    kind: int,
+    sigma_K11: Float[Tensor, "runs 1 1"],
+    draws_KBC: Float[Tensor, "runs batch columns"],
+) -> Float[Tensor, "runs batch outputs"]:
+    """Return targets with the label noise of a step, as `symstudy.kernels.network.load_targets`."""
+    if kind == ADDED:
+        return y_KBO + sigma_K11 * draws_KBC
+    outputs = y_KBO.shape[2]
+    shift_KB = torch.where(draws_KBC[:, :, 0] < sigma_K11[:, :, 0], draws_KBC[:, :, 1], 0.0).long()
+    label_KB = (y_KBO.argmax(dim=2) + shift_KB) % outputs
+    return torch.nn.functional.one_hot(label_KB, outputs).to(y_KBO.dtype)

@@ -1,0 +1,98 @@
+"""What is measured of a pack at a probe, as columns of numbers.
+
+Shapes: K runs.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from symstudy.symmetry.layers import LayerView, measure_layer
+from symstudy.training.engine import AbstractEngine, LoadedPack
+
+__all__ = ["Column", "measure_curve", "measure_detail", "measure_layers"]
+
+Column = NDArray[np.float64] | NDArray[np.int64]
+
+
+def measure_curve(engine: AbstractEngine, pack: LoadedPack) -> dict[str, NDArray[np.float64]]:
+    """Return losses and accuracies of each run, on fixed training data and on test data.
+
+    `train_loss` is NaN where every batch is drawn anew: the test loss is its expectation, up to the
+    label noise. Accuracies are NaN in regression.
+    """
+    missing = np.full(len(pack.runs), np.nan)
+    classes = pack.data.tasks[0].is_classification
+    test = engine.evaluate(pack.data.test)
+    train = None if pack.data.is_fresh else engine.evaluate(pack.data.train)
+    return {
+        "train_loss": train.loss_K if train else missing,
+        "test_loss": test.loss_K,
+        "train_accuracy": train.accuracy_K if train and classes else missing,
+        "test_accuracy": test.accuracy_K if classes else missing,
+    }
+
+
+def measure_detail(
+    engine: AbstractEngine, pack: LoadedPack, train_loss: NDArray[np.float64]
+) -> dict[str, NDArray[np.float64]]:
+    """Return the objective, the norms of the parameters and the gradient of the full objective.
+
+    The objective is the data loss on the fixed training data plus gamma |theta|^2. For fresh data
+    it and its gradient are NaN. `grad_ratio` is |grad| / (1 + |objective|), which a certified
+    minimum keeps below a tolerance.
+    """
+    gamma = pack.lane_values("gamma")
+    theta = engine.theta_KP.double().cpu().numpy()
+    # Row sums of NumPy do not depend on how many rows there are; torch's may, in the last bit.
+    squares = np.square(theta).sum(axis=1)
+    objective = train_loss + gamma * squares
+    if pack.data.is_fresh:
+        norm = np.full(len(gamma), np.nan)
+    else:
+        gradient = engine.gradient(pack.data.train).double().cpu().numpy()
+        full = gradient + 2.0 * gamma[:, None] * theta
+        norm = np.sqrt(np.square(full).sum(axis=1))
+    dead = engine.diverged_K >= 0
+    columns = {
+        "objective": objective,
+        "theta_norm": np.sqrt(squares),
+        "grad_norm": norm,
+        "grad_ratio": norm / (1.0 + np.abs(objective)),
+    }
+    return {name: np.where(dead, np.nan, column) for name, column in columns.items()}
+
+
+def measure_layers(
+    engine: AbstractEngine, pack: LoadedPack, lanes: NDArray[np.int64], samples: int
+) -> Sequence[dict[str, Column]]:
+    """Return every measure of each hidden layer, for the runs `lanes`, none of which has diverged.
+
+    Args:
+        engine: Holds the parameters.
+        pack: The runs.
+        lanes: Which of them.
+        samples: Test inputs on which representations are measured, at most.
+
+    Returns:
+        One dictionary a layer, in order; `distinct_curve` has a column a threshold.
+    """
+    groups = pack.model.layout.groups
+    if not groups or len(lanes) == 0:
+        return []
+    split = pack.data.test
+    theta = engine.theta_KP[torch.from_numpy(lanes).to(engine.theta_KP.device)]
+    inputs = torch.from_numpy(split.x[split.lane_x[lanes], :samples]).to(theta.device)
+    with torch.no_grad():
+        hidden = pack.model.forward(theta, inputs).hidden
+    return [
+        {
+            name: value.cpu().numpy()
+            for name, value in measure_layer(
+                LayerView(pack.model.layout, group, theta, hidden[group.name])
+            ).items()
+        }
+        for group in groups
+    ]

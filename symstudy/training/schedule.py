@@ -1,0 +1,90 @@
+"""Learning rates over time, and how much a signal-free neuron has shrunk.
+
+Shapes: K runs, S steps.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float
+from numpy.typing import NDArray
+
+from symstudy.study.sections import Train
+
+__all__ = ["decay_budget", "learning_rates", "probe_steps"]
+
+
+def rate_shares(train: Train, steps: NDArray[np.int64]) -> Float[np.ndarray, " steps"]:
+    """Return the learning rate at each of `steps` as a share of its peak.
+
+    The rate is constant up to the share `decay_start` of the steps, then falls to `lr_final` at the
+    last step along a line or half a cosine.
+    """
+    if train.schedule == "constant":
+        return np.ones(len(steps))
+    start = train.decay_start * train.steps
+    fallen = np.clip((steps - start) / max(train.steps - 1 - start, 1.0), 0.0, 1.0)
+    left = 1.0 - fallen if train.schedule == "linear" else 0.5 * (1.0 + np.cos(np.pi * fallen))
+    shares: NDArray[np.float64] = train.lr_final + (1.0 - train.lr_final) * left
+    return shares
+
+
+def learning_rates(
+    trains: Sequence[Train], first: int, count: int
+) -> Float[np.ndarray, "runs steps"]:
+    """Return the learning rate of each run at steps `first` .. `first` + `count` - 1."""
+    steps = np.arange(first, first + count)
+    shares: dict[tuple[float, float], NDArray[np.float64]] = {}
+    rows = []
+    for train in trains:
+        key = (train.decay_start, train.lr_final)
+        if key not in shares:
+            shares[key] = rate_shares(train, steps)
+        rows.append(train.lr * shares[key])
+    return np.stack(rows)
+
+
+def decay_budget(
+    trains: Sequence[Train], steps: NDArray[np.int64]
+) -> Float[np.ndarray, "runs probes"]:
+    """Return B_wd = 2 gamma sum_t lr_eff(t) of each run after each of `steps` steps.
+
+    A neuron without a signal has shrunk by exp(-B_wd); counts of neurons mean little below 6. With
+    momentum beta, lr_eff = lr / (1 - beta). Adam's step does not scale with the gradient, so its
+    coupled decay has no such budget: NaN. AdamW's decoupled one has.
+
+    Returns:
+        Dimensionless numbers, 0 before the first step.
+    """
+    every = np.arange(max(int(steps.max()), 1))
+    rows = []
+    for train in trains:
+        if train.optimizer == "adam":
+            rows.append(np.full(len(steps), np.nan if train.gamma > 0 else 0.0))
+            continue
+        total = np.concatenate([[0.0], np.cumsum(rate_shares(train, every))])
+        effective = train.lr / (1.0 - train.momentum)
+        rows.append(2.0 * train.gamma * effective * total[steps])
+    return np.stack(rows)
+
+
+def probe_steps(steps: int, num: int, detail: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Return the probes of a training of `steps` steps, and which of them are detailed.
+
+    Probes are log-spaced, from the initialisation (0) to the end; a short training has fewer.
+
+    Args:
+        steps: Optimiser steps.
+        num: Probes wanted, at least 2.
+        detail: Detailed probes wanted, the last probe first.
+    """
+    # From the end: a single point of geomspace is its first.
+    spaced = np.geomspace(steps, 1, num - 1).round().astype(np.int64)
+    probes = np.unique(np.concatenate([[0], spaced]))
+    places = np.linspace(0, len(probes) - 1, min(detail, len(probes))).round().astype(int)
+    is_detailed = np.zeros(len(probes), bool)
+    is_detailed[places] = True
+    is_detailed[-1] = True
+    if detail == 1:
+        is_detailed[:-1] = False
+    return probes, is_detailed

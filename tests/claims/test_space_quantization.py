@@ -1,0 +1,91 @@
+import numpy as np
+import pytest
+
+from symstudy.findings import Verdict
+from symstudy.testing.claims import count_verdicts, judge_store
+
+
+def quantized(run, rng, slope=1.0, falls=True, budget=50.0, noise=0.15):
+    """Distances grow as gamma^slope; the count falls with gamma, whatever the width."""
+    gamma = run.cell.train.gamma
+    count = max(2, round(3.0 * gamma**-0.3)) if falls else 8 + int(rng.integers(-2, 3))
+    distance = gamma**slope * np.exp(noise * rng.normal())
+    return {
+        "distinct_neurons": count,
+        "distinct_curve": [count + 2, count + 1, count, count, count, count, 1],
+        "min_distance": distance,
+        # A simplex: exactly as many as the bound allows.
+        "squared_norm": (count - 1) * distance**2 / 2,
+        "decay_budget": budget,
+    }
+
+
+def judge(claims, plant, **options):
+    store = plant("space_quantization", lambda run, rng: quantized(run, rng, **options))
+    return judge_store(claims["space_quantization"], store)
+
+
+def test_planted_quantization_is_supported(claims, plant):
+    finding = judge(claims, plant)
+    assert finding.verdict is Verdict.SUPPORTED
+    assert finding.effect == pytest.approx(1.0, abs=0.15)
+    assert finding.parts[1].effect == pytest.approx(-1.0)
+
+
+def test_planted_collapse_of_distances_is_refuted(claims, plant):
+    finding = judge(claims, plant, slope=-0.5)
+    assert finding.verdict is Verdict.REFUTED
+    assert finding.parts[0].verdict is Verdict.REFUTED
+    assert finding.parts[1].verdict is Verdict.SUPPORTED
+
+
+def test_a_count_that_does_not_fall_is_not_supported(claims, plant):
+    assert judge(claims, plant, falls=False).verdict is not Verdict.SUPPORTED
+
+
+def test_runs_without_a_decay_budget_are_no_evidence(claims, plant):
+    finding = judge(claims, plant, budget=5.9)
+    assert finding.verdict is Verdict.UNTESTED
+    assert finding.excluded == (("decay budget below 6", 720),)
+
+
+def test_more_neurons_than_fit_are_found(claims, plant):
+    def impossible(run, rng):
+        values = quantized(run, rng)
+        return {**values, "squared_norm": values["squared_norm"] / 2}
+
+    finding = judge_store(claims["space_quantization"], plant("space_quantization", impossible))
+    assert finding.parts[2].verdict is Verdict.REFUTED
+
+
+def test_a_distance_that_does_not_depend_on_gamma_is_seldom_refuted(claims, plant):
+    def null(repeat):
+        return plant(
+            "space_quantization",
+            lambda run, rng: quantized(run, rng, slope=0.0, noise=0.5),
+            repeat,
+        )
+
+    # Refuted at 2.5 %, and supported at 2.5 %, since 0 is the margin.
+    counts = count_verdicts(claims["space_quantization"], null, 30)
+    assert counts[Verdict.REFUTED] <= 4
+    assert counts[Verdict.SUPPORTED] <= 4
+
+
+def test_the_other_axes_are_reported_beside(claims, plant):
+    names = [part.name for part in judge(claims, plant).parts if not part.decides]
+    assert names == [
+        "distinct neurons against lr/batch",
+        "smallest distance against lr/batch",
+        "distinct neurons against width",
+        "distinct neurons at label noise 0.5 over 0",
+    ]
+
+
+def test_the_figure_has_its_four_panels(claims, plant):
+    from symstudy.findings.figures import theme
+
+    claim = claims["space_quantization"]
+    with theme():
+        figure = claim.draw(claim.measure(plant("space_quantization", quantized)))
+    assert set(figure.drawn["panel"]) == {"distinct_neurons", "min_distance", "threshold", "map"}

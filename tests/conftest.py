@@ -1,0 +1,39 @@
+"""Fixtures of all tests."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from symstudy.study import Study, make_study
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture
+def root() -> Path:
+    """The repository."""
+    return ROOT
+
+
+@pytest.fixture
+def study_of() -> Callable[..., Study]:
+    """Make a small study; keywords win over its tables key by key, or whole if they name a kind."""
+
+    def make(**tables: Any) -> Study:
+        values: dict[str, Any] = {
+            "schema": 1,
+            "name": "small",
+            "title": "A small study",
+            "model": {"kind": "fcn", "depth": 2, "width": 8},
+            "data": {"kind": "teacher_student", "samples": 40, "test_samples": 30},
+            "train": {"lr": 0.01, "batch_size": 8, "steps": 20},
+            "probe": {"num": 4, "detail": 2, "samples": 16},
+        }
+        for name, table in tables.items():
+            merges = isinstance(table, dict) and name in values and "kind" not in table
+            values[name] = {**values[name], **table} if merges else table
+        return make_study(values)
+
+    return make

@@ -1,0 +1,133 @@
+import sys
+
+import pytest
+
+from symstudy.errors import ProjectError, UnknownNameError
+from symstudy.findings.claim import deciding_code
+from symstudy.findings.discovery import (
+    Project,
+    find_project,
+    list_claims,
+    load_claims,
+    pick_claims,
+)
+
+CLAIM = '''
+"""A claim."""
+from symstudy.findings import Finding, Verdict, claim
+
+LIMIT = {limit}
+
+def measure(db):
+    """Measure."""
+    return db
+
+@claim(title="T", statement="S", study="x", reference="R", rule="A rule.")
+def judge(measured):
+    """{words}"""
+    return Finding(verdict=Verdict.SUPPORTED, reason=str(LIMIT))
+
+def draw(measured):
+    """Draw."""
+    return {drawn}
+'''
+
+
+def source(limit=1, words="Judge.", drawn=0):
+    return CLAIM.format(limit=limit, words=words, drawn=drawn)
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch, request):
+    """A project of someone else's, with a package of claims under a name of its own."""
+    name = f"claims_{abs(hash(request.node.name))}"
+    (tmp_path / "pyproject.toml").write_text(f'[tool.symstudy]\nanalyses = "{name}"\n')
+    folder = tmp_path / name
+    folder.mkdir()
+    (folder / "__init__.py").write_text("")
+    (folder / "helpful.py").write_text("VALUE = 3\n")
+    (folder / f"own_{name}.py").write_text("from .helpful import VALUE\n" + source())
+    monkeypatch.chdir(tmp_path)
+    yield tmp_path
+    for module in [module for module in sys.modules if module.startswith(name)]:
+        del sys.modules[module]
+
+
+def found_project(given=None) -> Project:
+    """Return the project that is found, which there must be."""
+    project = find_project(given)
+    assert project is not None
+    return project
+
+
+def test_the_project_is_the_nearest_folder_above(project, monkeypatch):
+    (project / "deep" / "down").mkdir(parents=True)
+    monkeypatch.chdir(project / "deep" / "down")
+    assert found_project().root == project
+
+
+def test_the_project_can_be_named(project, tmp_path_factory, monkeypatch):
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    monkeypatch.chdir(elsewhere)
+    assert find_project() is None
+    assert found_project(project).root == project
+    monkeypatch.setenv("SYMSTUDY_PROJECT", str(project))
+    assert found_project().root == project
+    with pytest.raises(ProjectError, match=r"table \[tool\.symstudy\]"):
+        find_project(elsewhere)
+
+
+def test_claims_are_listed_without_running_them(project):
+    found = found_project()
+    for path in found.analyses.glob("own_*.py"):
+        path.write_text(path.read_text() + "\nraise SystemExit\n")
+    (listed,) = list_claims(found)
+    assert (listed.statement, listed.rule) == ("S", "A rule.")
+
+
+def test_claims_are_loaded_by_path_with_relative_imports(project):
+    before = list(sys.path)
+    claims = load_claims(find_project())
+    (own,) = [claim for name, claim in claims.items() if name.startswith("own_claims")]
+    assert own.judge(None).reason == "1"
+    assert own.draw(None) == 0  # type: ignore[comparison-overlap]  # a claim of a test
+    assert sys.path == before
+
+
+def test_an_unknown_claim_names_the_nearest(project):
+    with pytest.raises(UnknownNameError, match="CLAIM must be one of the known names"):
+        pick_claims(find_project(), ["nonsense"])
+
+
+def test_a_folder_without_init_is_refused(tmp_path, monkeypatch):
+    (tmp_path / "pyproject.toml").write_text('[tool.symstudy]\nanalyses = "bare_claims"\n')
+    (tmp_path / "bare_claims").mkdir()
+    with pytest.raises(ProjectError, match=r"has no __init__\.py"):
+        load_claims(find_project(tmp_path))
+
+
+def test_another_package_of_that_name_is_refused(tmp_path):
+    (tmp_path / "pyproject.toml").write_text('[tool.symstudy]\nanalyses = "json"\n')
+    (tmp_path / "json").mkdir()
+    (tmp_path / "json" / "__init__.py").write_text("")
+    with pytest.raises(ProjectError, match="a package name of their own"):
+        load_claims(find_project(tmp_path))
+
+
+def test_the_hash_follows_what_decides_and_nothing_else():
+    assert deciding_code(source()) == deciding_code(source(words="Other words.", drawn=1))
+    assert deciding_code(source()) != deciding_code(source(limit=2))
+
+
+def test_claims_of_installed_packages_are_found_by_entry_point(tmp_path, monkeypatch):
+    package = tmp_path / "plugged_claims"
+    package.mkdir()
+    (package / "__init__.py").write_text("from . import plugged\n")
+    (package / "plugged.py").write_text(source(limit=7))
+    info = tmp_path / "plugged-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: plugged\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[symstudy.analyses]\nplugged = plugged_claims\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert "plugged" in {item.name for item in list_claims(None)}
+    assert load_claims(None)["plugged"].judge(None).reason == "7"

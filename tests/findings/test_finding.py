@@ -1,0 +1,39 @@
+import json
+
+import pytest
+
+from symstudy.findings import Finding, Interval, Part, Verdict, combine
+
+S, R, X, U = Verdict.SUPPORTED, Verdict.REFUTED, Verdict.INCONCLUSIVE, Verdict.UNTESTED
+
+
+def parts(*verdicts, decides=True):
+    return tuple(Part(name="p", verdict=v, rule="r", decides=decides) for v in verdicts)
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "expected"),
+    [((S, S), S), ((S, R), R), ((S, X), X), ((U, U), U), ((S, U), X), ((R, U), R), ((), U)],
+)
+def test_all_deciding_parts_must_hold(verdicts, expected):
+    assert combine(parts(*verdicts)) is expected
+
+
+def test_reported_parts_decide_nothing():
+    assert combine((*parts(S), *parts(R, decides=False))) is S
+
+
+def test_a_finding_is_plain_json():
+    finding = Finding(
+        verdict=R,
+        reason="x",
+        effect=1.0,
+        interval=Interval(0.0, 2.0),
+        parts=parts(S),
+        excluded=(("why", 3),),
+    )
+    plain = json.loads(json.dumps(finding.to_json()))
+    assert plain["verdict"] == "refuted"
+    assert plain["interval"] == {"low": 0.0, "high": 2.0, "level": 0.95}
+    assert plain["parts"][0]["verdict"] == "supported"
+    assert plain["excluded"] == {"why": 3}

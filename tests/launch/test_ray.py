@@ -1,0 +1,162 @@
+"""One real Ray, started once for all of these tests: it takes seconds."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from symstudy.errors import LaunchError
+from symstudy.launch import InlineLauncher, RayLauncher, run_study
+from symstudy.store import open_store, verify
+from symstudy.study import PackConfig
+
+pytestmark = [
+    pytest.mark.ray,
+    pytest.mark.xdist_group("ray"),
+    # Ray's own warnings, in its own process management.
+    pytest.mark.filterwarnings("ignore::DeprecationWarning:ray.*"),
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+    pytest.mark.filterwarnings("ignore::FutureWarning"),
+]
+
+SLOW = {"steps": 400_000, "batch_size": 16, "optimizer": "sgd", "lr": 0.001}
+
+
+class KeptUp(RayLauncher):
+    """A launcher whose cluster outlives its launches, to be started once."""
+
+    def __enter__(self):
+        return self if self.resources else super().__enter__()
+
+    def __exit__(self, *_):
+        pass
+
+
+@pytest.fixture(scope="module")
+def launcher():
+    """A launcher whose cluster lives as long as the module."""
+    import ray
+
+    with KeptUp(PackConfig(device="cpu"), workers=2) as kept:
+        yield kept
+    ray.shutdown()
+
+
+def worker_pids():
+    """Return the processes that train, by what Ray calls them."""
+    listing = subprocess.run(["ps", "-eo", "pid,args"], capture_output=True, text=True, check=True)
+    return [
+        int(line.split()[0])
+        for line in listing.stdout.splitlines()
+        if "ray::ImplicitFunc.train" in line
+    ]
+
+
+def test_packs_are_trained_by_ray_tune_as_inline(launcher, study_of, tmp_path, observer):
+    study = study_of(sweep={"train.gamma": [0.0, 0.1], "seed": 4}, pack={"size": 2})
+    summary = run_study(study, str(tmp_path / "ray"), launcher, observer=observer)
+    run_study(study, str(tmp_path / "inline"), InlineLauncher(device="cpu"))
+    assert summary.done == 8
+    assert len(observer.reports) == 4
+    by_ray, inline = (
+        open_store(tmp_path / name).sql(
+            "select run_id, step, train_loss, test_loss, grad_norm from history order by all"
+        )
+        for name in ("ray", "inline")
+    )
+    assert by_ray.rows == inline.rows
+    assert verify(open_store(tmp_path / "ray").folders[0]).is_proven
+
+
+def test_a_killed_worker_costs_no_run(launcher, study_of, tmp_path, observer):
+    study = study_of(
+        model={"width": 32}, train=SLOW, sweep={"seed": 4}, pack={"size": 2, "certify": 0}
+    )
+
+    def kill():
+        for _ in range(400):
+            victims = worker_pids()
+            if victims:
+                time.sleep(0.5)
+                os.kill(victims[0], signal.SIGKILL)
+                return
+            time.sleep(0.05)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    summary = run_study(study, str(tmp_path), launcher, observer=observer)
+    killer.join()
+    assert summary.done == 4
+    assert len(observer.retries) == 1
+    assert verify(open_store(tmp_path).folders[0]).is_proven
+
+
+def test_a_store_that_cannot_be_written_ends_the_launch(launcher, study_of, tmp_path, monkeypatch):
+    import symstudy.launch.ray_tune as module
+
+    monkeypatch.setattr(module, "RETRIES", 0)
+    study = study_of()
+    (tmp_path / "small").mkdir()
+    (tmp_path / "small" / "runs").write_text("in the way")
+    with pytest.raises(LaunchError, match="must be accounted for.*go on"):
+        run_study(study, str(tmp_path), launcher)
+
+
+def test_more_cpus_than_there_are_is_refused(launcher):
+    greedy = RayLauncher(PackConfig(device="cpu", cpus=10_000))
+    greedy.resources = dict(launcher.resources)
+    with pytest.raises(LaunchError, match=r"pack\.cpus must be at most"):
+        assert greedy.capacity
+
+
+def test_a_gpu_that_is_not_there_is_refused(launcher):
+    hopeful = RayLauncher(PackConfig(device="cuda"))
+    hopeful.resources = dict(launcher.resources)
+    with pytest.raises(LaunchError, match=r"must have a cluster with GPUs.*pack\.device=auto"):
+        assert hopeful.device
+
+
+def test_gpus_of_a_cluster_make_more_workers():
+    sharing = RayLauncher(PackConfig(gpus=0.5))
+    sharing.resources = {"CPU": 16.0, "GPU": 2.0}
+    assert sharing.capacity.workers == 4
+    assert sharing.capacity.device == "cuda"
+
+
+def test_an_interrupted_launch_is_130_and_goes_on(study_of, tmp_path, root):
+    command = [
+        sys.executable,
+        "-m",
+        "symstudy",
+        "run",
+        str(root / "studies" / "smoke.toml"),
+        "train.steps=3000000",
+        "pack.size=1",
+        "seed=3",
+        f"--results={tmp_path}",
+    ]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 120
+    runs = tmp_path / "smoke" / "runs"
+    while time.monotonic() < deadline and not (runs.is_dir() and len(list(runs.iterdir())) >= 2):
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    assert "interrupted" in errors
+    found = verify(open_store(tmp_path).folders[0])
+    assert found.is_consistent
+    assert found.account.done >= 2
+    assert found.account.missing >= 1
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "nonsense"])
+def test_an_unreachable_cluster_is_named_at_once(study_of, tmp_path, address):
+    study = study_of()
+    with pytest.raises(LaunchError, match="must be the host:port of a running Ray cluster"):
+        run_study(study, str(tmp_path), RayLauncher(study.pack, address=address))

@@ -1,0 +1,72 @@
+import pyarrow as pa
+import pytest
+from pyarrow import fs
+
+from symstudy.errors import StoreError
+from symstudy.store import StudyFolder, find_studies, open_location
+
+
+@pytest.fixture
+def folder(tmp_path):
+    place = tmp_path / "a folder with 'quotes', spaces and ümlaut"
+    return StudyFolder(fs.LocalFileSystem(), str(place))
+
+
+def test_what_is_written_is_read(folder):
+    folder.write_json({"a": [1, "ü"]}, "study.json")
+    assert folder.read_json("study.json") == {"a": [1, "ü"]}
+    assert folder.exists()
+
+
+def test_a_file_appears_whole_or_not_at_all(folder, monkeypatch, tmp_path):
+    folder.write_bytes(b"old", "x")
+
+    def fail(self, target):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("pathlib.Path.replace", fail)
+    with pytest.raises(StoreError, match="No space left on device.*--results"):
+        folder.write_bytes(b"new", "x")
+    assert folder.read_bytes("x") == b"old"
+    assert [path.name for path in tmp_path.rglob("*.tmp")] == []
+
+
+def test_temporary_and_hidden_files_are_no_tables(folder):
+    folder.write_table(pa.table({"a": [1]}), "runs", "a.parquet")
+    folder.write_bytes(b"", "runs", ".b.parquet")
+    folder.write_bytes(b"", "runs", "c.parquet.0.tmp")
+    assert [path.rsplit("/", 1)[-1] for path in folder.list_files("runs", ".parquet")] == [
+        "a.parquet"
+    ]
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"PAR1", b"PAR1" + bytes(20) + b"PAR1", b"not parquet at all"]
+)
+def test_damaged_files_are_not_whole(folder, content):
+    folder.write_bytes(content, "runs", "a.parquet")
+    assert not folder.is_whole(folder.join("runs", "a.parquet")) or content[4:8] == bytes(4)
+
+
+def test_row_groups_are_those_asked_for(folder):
+    import pyarrow.parquet as pq
+
+    folder.write_table(pa.table({"a": [1, 2, 3]}), "t", "a.parquet", row_groups=[1, 2])
+    assert pq.ParquetFile(folder.join("t", "a.parquet")).num_row_groups == 2
+
+
+def test_a_location_that_cannot_be_opened_says_so():
+    with pytest.raises(StoreError, match="must be a path or a URI"):
+        open_location("nosuch://bucket/x")
+
+
+def test_studies_are_found_in_their_parent(folder, tmp_path):
+    folder.write_json({}, "study.json")
+    assert find_studies([str(tmp_path)]) == [folder]
+    assert find_studies([folder.path]) == [folder]
+
+
+def test_what_is_no_json_is_named(folder):
+    folder.write_bytes(b"{", "study.json")
+    with pytest.raises(StoreError, match="must be JSON"):
+        folder.read_json("study.json")

@@ -1,0 +1,118 @@
+import pytest
+import torch
+
+from symstudy.models.fcn import Fcn
+from symstudy.symmetry.layers import LayerView, measure_layer
+from symstudy.symmetry.neurons import (
+    balanced_directions,
+    breaking_sorted,
+    cluster_neurons,
+    neuron_matrix,
+)
+
+EPS = torch.tensor([1e-3])
+
+
+def planted_layer(centres, copies, jitter, seed, signs=False):
+    """Return `copies` neurons at each of the rows of `centres`, jittered and in random order."""
+    generator = torch.Generator().manual_seed(seed)
+    neurons = centres.repeat(copies, 1).double()
+    noise = torch.randn(neurons.shape, generator=generator, dtype=torch.float64)
+    if signs:
+        flips = torch.randint(0, 2, (len(neurons), 1), generator=generator) * 2 - 1
+        neurons = neurons * flips
+    order = torch.randperm(len(neurons), generator=generator)
+    return (neurons + jitter * noise)[order][None]
+
+
+def random_centres(count, dims, seed, norms=None):
+    generator = torch.Generator().manual_seed(seed)
+    centres = torch.randn(count, dims, generator=generator, dtype=torch.float64)
+    centres = centres / centres.norm(dim=1, keepdim=True)
+    return centres * (torch.arange(1, count + 1) if norms is None else norms)[:, None]
+
+
+@pytest.mark.parametrize("signs", [False, True])
+@pytest.mark.parametrize("seed", range(5))
+def test_g11_planted_neurons_are_counted_exactly(signs, seed):
+    centres = random_centres(6, 10, seed)
+    layer = planted_layer(centres, 7, 1e-6, seed, signs=signs)
+    clusters = cluster_neurons(layer, EPS, signed=signs)
+    assert clusters.count_above(EPS).item() == 6
+    # Distinct norms: the paper's sorted measure finds the five breaks between six clusters.
+    assert breaking_sorted(layer, EPS, signed=signs).item() == 5
+
+
+def test_g11_sorted_counting_overestimates_at_equal_norms():
+    centres = random_centres(6, 10, 0, torch.ones(6))
+    layer = planted_layer(centres, 7, 1e-6, 0)
+    assert cluster_neurons(layer, EPS, signed=False).count_above(EPS).item() == 6
+    assert breaking_sorted(layer, EPS, signed=False).item() > 6
+
+
+def test_g11_dead_neurons_are_no_cluster():
+    layer = torch.cat(
+        [planted_layer(random_centres(4, 8, 1), 3, 1e-6, 1), 1e-7 * torch.ones(1, 5, 8)], 1
+    )
+    assert cluster_neurons(layer, EPS, signed=False).count_above(EPS).item() == 4
+
+
+def test_sorted_breaking_bounds_the_clusters():
+    layer = torch.randn(50, 12, 4, dtype=torch.float64)
+    thresholds = torch.full((50,), 0.8)
+    exact = cluster_neurons(layer, thresholds, signed=False)
+    # Every cluster but one begins with a broken neighbour; the origin may join two of them.
+    norms = layer.norm(dim=2)
+    living = (norms > thresholds[:, None]).all(dim=1)
+    assert living.any()
+    count = exact.count_above(thresholds)[living]
+    assert (count <= breaking_sorted(layer, thresholds, signed=False)[living] + 1).all()
+
+
+def test_the_gap_is_the_smallest_distance_between_clusters():
+    centres = torch.tensor([[1.0, 0.0], [0.0, 1.0], [4.0, 4.0]], dtype=torch.float64)
+    gap = cluster_neurons(planted_layer(centres, 2, 0.0, 0), EPS, signed=False).gaps_K
+    torch.testing.assert_close(gap, torch.tensor([2**0.5], dtype=torch.float64))
+
+
+def test_neurons_are_incoming_bias_and_outgoing():
+    model = Fcn([3, 4, 2], "tanh")
+    theta = torch.randn(2, model.layout.size)
+    neurons = neuron_matrix(model.layout, model.layout.groups[0], theta)
+    w1, b1 = theta[1, :12].view(4, 3), theta[1, 12:16]
+    w2 = theta[1, 16:24].view(2, 4)
+    torch.testing.assert_close(neurons[1, 2], torch.cat([w1[2], b1[2:3], w2[:, 2]]))
+
+
+def test_directions_do_not_change_when_neurons_are_rescaled():
+    into, out = torch.randn(1, 6, 3).double(), torch.randn(1, 6, 2).double()
+    scale = torch.rand(1, 6, 1).double() + 0.5
+    torch.testing.assert_close(
+        balanced_directions(into * scale, out / scale), balanced_directions(into, out)
+    )
+
+
+def test_copies_of_a_relu_neuron_are_one_direction():
+    model = Fcn([3, 6, 2], "relu", bias=False)
+    centres = torch.randn(2, 5).double()
+    rows = centres.repeat(3, 1)
+    scale = torch.rand(6, 1).double() + 0.5
+    theta = torch.cat([(rows[:, :3] * scale).flatten(), (rows[:, 3:] / scale).T.flatten()])[None]
+    view = LayerView(model.layout, model.layout.groups[0], theta, torch.randn(1, 4, 6).double())
+    measures = measure_layer(view)
+    assert measures["distinct_directions"].item() == 2
+    assert measures["distinct_neurons"].item() == 6
+
+
+def test_measures_do_not_change_when_neurons_change_places():
+    model = Fcn([3, 6, 2], "tanh")
+    theta = torch.randn(1, model.layout.size).double()
+    hidden = torch.randn(1, 9, 6).double()
+    order = torch.randperm(6)
+    w1, b1, w2 = theta[0, :18].view(6, 3), theta[0, 18:24], theta[0, 24:36].view(2, 6)
+    moved = torch.cat([w1[order].flatten(), b1[order], w2[:, order].flatten(), theta[0, 36:]])[None]
+    group = model.layout.groups[0]
+    before = measure_layer(LayerView(model.layout, group, theta, hidden))
+    after = measure_layer(LayerView(model.layout, group, moved, hidden[:, :, order]))
+    for name, value in before.items():
+        assert torch.allclose(after[name].double(), value.double(), equal_nan=True), name

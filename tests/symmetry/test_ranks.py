@@ -1,0 +1,53 @@
+import math
+
+import pytest
+import torch
+
+from symstudy.models.fcn import Fcn
+from symstudy.symmetry import MEASURES
+from symstudy.symmetry.layers import LayerView, measure_layer
+from symstudy.symmetry.ranks import effective_rank, singular_values, threshold_rank
+
+
+@pytest.mark.parametrize("shape", [(7, 4), (4, 7), (5, 5)])
+def test_singular_values_are_torchs(shape):
+    a = torch.randn(3, *shape, dtype=torch.float64)
+    torch.testing.assert_close(singular_values(a), torch.linalg.svdvals(a))
+
+
+def test_effective_rank_counts_equal_directions():
+    values = torch.tensor([[2.0, 2.0, 2.0, 0.0], [1.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0]])
+    torch.testing.assert_close(effective_rank(values), torch.tensor([3.0, 1.0, 0.0]))
+
+
+def test_effective_rank_is_the_exponential_of_the_entropy():
+    values = torch.tensor([[3.0, 1.0]])
+    shares = [0.9, 0.1]
+    expected = math.exp(-sum(p * math.log(p) for p in shares))
+    torch.testing.assert_close(effective_rank(values), torch.tensor([expected]))
+
+
+def test_threshold_rank_counts_relative_to_the_largest():
+    values = torch.tensor([[10.0, 1.0, 0.11, 0.09, 0.0]])
+    assert threshold_rank(values, 0.01).item() == 3
+
+
+def test_product_rank_is_that_of_a_planted_linear_pair():
+    model = Fcn([6, 8, 5], "linear", bias=False)
+    left, right = torch.randn(5, 3).double(), torch.randn(3, 6).double()
+    mix = torch.randn(8, 3).double()
+    w1 = mix @ right
+    w2 = left @ torch.linalg.pinv(mix)
+    theta = torch.cat([w1.flatten(), w2.flatten()])[None]
+    view = LayerView(model.layout, model.layout.groups[0], theta, torch.randn(1, 20, 8).double())
+    assert measure_layer(view)["product_rank"].item() == 3
+    assert measure_layer(view)["weight_rank"].item() == 3
+
+
+def test_every_measure_of_the_catalogue_is_computed():
+    model = Fcn([3, 4, 2], "tanh")
+    theta = torch.randn(2, model.layout.size)
+    measures = measure_layer(
+        LayerView(model.layout, model.layout.groups[0], theta, torch.randn(2, 5, 4))
+    )
+    assert list(measures) == [measure.name for measure in MEASURES]

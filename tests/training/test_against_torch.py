@@ -1,0 +1,97 @@
+"""Packed training takes the steps that a plain torch loop takes."""
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from symstudy.models.fcn import Fcn
+from symstudy.study import PackConfig
+from symstudy.training import loop
+from symstudy.training.data import PackData
+from symstudy.training.loop import make_engine, make_pack
+
+OPTIMIZERS = {
+    "sgd": lambda p, t: torch.optim.SGD(p, t.lr, t.momentum, weight_decay=2 * t.gamma),
+    "adam": lambda p, t: torch.optim.Adam(
+        p, t.lr, (t.beta1, t.beta2), t.epsilon, weight_decay=2 * t.gamma
+    ),
+    "adamw": lambda p, t: torch.optim.AdamW(
+        p, t.lr, (t.beta1, t.beta2), t.epsilon, weight_decay=2 * t.gamma
+    ),
+}
+
+
+def plain_loop(run, steps):
+    """Train one run with torch's own module and optimiser, on the same batches."""
+    cell = run.cell
+    shape = cell.data.shape
+    sizes = [shape.inputs, *[cell.model.width] * (cell.model.depth - 1), shape.outputs]
+    start = Fcn(sizes, cell.model.activation).initialise([run.seed], torch.ones(1).double())[0]
+    layers: list[nn.Module] = []
+    for fan_in, fan_out in itertools.pairwise(sizes):
+        layers += [nn.Linear(fan_in, fan_out, dtype=torch.float64), nn.Tanh()]
+    module = nn.Sequential(*layers[:-1])
+    nn.utils.vector_to_parameters(start, module.parameters())
+    optimizer = OPTIMIZERS[cell.train.optimizer](module.parameters(), cell.train)
+    data = PackData([run], np.dtype(np.float64))
+    block = data.block(0, steps)
+    x, y = torch.from_numpy(block.split.x[0]), torch.from_numpy(block.split.y[0])
+    for s in range(steps):
+        rows = torch.from_numpy(block.rows[0, min(s, block.rows.shape[1] - 1)]).long()
+        optimizer.zero_grad()
+        output = module(x[rows])
+        if cell.train.loss == "cross_entropy":
+            loss = nn.functional.cross_entropy(output, y[rows].argmax(dim=1))
+        elif cell.train.loss == "mse":
+            loss = nn.functional.mse_loss(output, y[rows])
+        else:
+            loss = (output - y[rows]).square().sum(dim=1).mean()
+        loss.backward()
+        optimizer.step()
+    return nn.utils.parameters_to_vector(module.parameters()).detach()
+
+
+@pytest.mark.parametrize("engine", ["compiled", "torch"])
+@pytest.mark.parametrize(
+    "train",
+    [
+        {"optimizer": "sgd"},
+        {"optimizer": "sgd", "momentum": 0.9},
+        {"optimizer": "adam"},
+        {"optimizer": "adamw"},
+        {"optimizer": "adam", "loss": "mse", "batch_size": "full"},
+        {"optimizer": "sgd", "sampling": "replacement"},
+    ],
+)
+@pytest.mark.parametrize(
+    "data",
+    [{}, {"kind": "digits", "samples": 60}, {"fresh": True}],
+    ids=["teacher", "digits", "fresh"],
+)
+def test_steps_are_those_of_torch(study_of, engine, train, data):
+    if data.get("fresh"):
+        train = {**train, "batch_size": 8}
+    study = study_of(
+        model={"depth": 3},
+        data=data,
+        train={"dtype": "float64", "gamma": 0.01, "lr": 0.02, **train},
+    )
+    (run,) = study.runs()
+    trained = make_engine(make_pack([run], PackConfig(engine=engine, device="cpu")))
+    trained.advance(0, 12)
+    torch.testing.assert_close(trained.theta_KP[0], plain_loop(run, 12), rtol=1e-9, atol=1e-11)
+
+
+def test_the_gradient_is_that_of_the_split(study_of):
+    (run,) = study_of(train={"dtype": "float64"}).runs()
+    pack = make_pack([run], PackConfig())
+    for engine in ("compiled", "torch"):
+        trained = loop.make_engine(pack._replace(config=PackConfig(engine=engine)))
+        theta = trained.theta_KP.clone().requires_grad_(True)
+        x, y = torch.from_numpy(pack.data.train.x), torch.from_numpy(pack.data.train.y)
+        loss = (pack.model.forward(theta, x).output_KBO - y).square().sum(dim=2).mean()
+        (expected,) = torch.autograd.grad(loss, theta)
+        torch.testing.assert_close(trained.gradient(pack.data.train), expected)
