@@ -79,18 +79,15 @@ def test_a_killed_worker_costs_no_run(launcher, study_of, tmp_path, observer):
     )
 
     def kill():
-        for _ in range(400):
-            victims = worker_pids()
-            if victims:
-                time.sleep(0.5)
-                os.kill(victims[0], signal.SIGKILL)
-                return
+        # A worker that has reported is in the midst of its pack, whatever else Ray is still ending.
+        while not observer.progress:
             time.sleep(0.05)
+        os.kill(worker_pids()[0], signal.SIGKILL)
 
-    killer = threading.Thread(target=kill)
+    killer = threading.Thread(target=kill, daemon=True)
     killer.start()
     summary = run_study(study, str(tmp_path), launcher, observer=observer)
-    killer.join()
+    killer.join(timeout=60)
     assert summary.done == 4
     assert len(observer.retries) == 1
     assert verify(open_store(tmp_path).folders[0]).is_proven
