@@ -211,7 +211,7 @@ def draw(measured: Measured) -> Figure:
         title="Rank against weight decay: points measured, lines fitted, steps exact",
     )
     log_ticks(top, [2, 5, 10, 20, 50], "y")
-    top.legend(loc="upper right")
+    top.legend(loc="lower left")
     bottom.axhline(0.0, color="0.4", linewidth=0.8)
     bottom.set(xlabel="weight decay gamma", ylabel="ln residual")
     return Figure(

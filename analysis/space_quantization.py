@@ -23,6 +23,7 @@ from symstudy.findings import (
     combine,
     draw_heat_map,
     error_bars,
+    legend_beside,
     seed_slopes,
     spearman,
     student_interval,
@@ -294,15 +295,15 @@ def draw(measured: Measured) -> Figure:
     """Draw counts and distances against gamma, the count by threshold, and its map."""
     import matplotlib.pyplot as plt
 
-    canvas, axes = plt.subplots(2, 2, figsize=(10.0, 7.2), layout="constrained")
+    canvas, axes = plt.subplots(2, 2, figsize=(11.0, 7.2), layout="constrained")
     base = base_slice(measured.runs)
     drawn = [
         draw_lines(axes[0, 0], base, "distinct_neurons", "distinct neurons a layer"),
-        draw_lines(axes[0, 1], base, "min_distance", "smallest distance of non-identical neurons"),
+        draw_lines(axes[0, 1], base, "min_distance", "smallest distance of neurons"),
         draw_thresholds(axes[1, 0], measured.curve),
         draw_map(axes[1, 1], measured.runs),
     ]
-    axes[0, 0].legend(title="width", ncols=2)
+    legend_beside(axes[0, 1], "width")
     axes[0, 0].set_title("Distinct neurons against weight decay")
     axes[0, 1].set_title("Separation against weight decay")
     return Figure(
@@ -364,13 +365,13 @@ def draw_thresholds(axes: "Axes", curve: pd.DataFrame) -> pd.DataFrame:
     for gamma, color in zip(gammas, color_ramp(len(gammas)), strict=True):
         line = table[table["gamma"] == gamma]
         axes.plot(
-            line["threshold"], line["distinct_neurons"], "o-", color=color, label=f"{gamma:g}"
+            line["threshold"], line["distinct_neurons"], "o-", color=color, label=f"{gamma:.3g}"
         )
     axes.axvline(0.02, color=PALETTE[3], linewidth=1.0, linestyle="--")
     axes.set(xscale="log", yscale="log", xlabel="threshold relative to the largest neuron")
     axes.set_ylabel("distinct neurons a layer")
     axes.set_title("Sensitivity to the threshold (dashed: judged)")
-    axes.legend(title="gamma", ncols=2)
+    legend_beside(axes, "gamma")
     return table.assign(panel="threshold")
 
 

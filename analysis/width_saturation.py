@@ -16,6 +16,7 @@ from symstudy.findings import (
     color_ramp,
     combine,
     error_bars,
+    legend_beside,
     log_ticks,
     seed_slopes,
     student_interval,
@@ -226,7 +227,7 @@ def draw(measured: Measured) -> Figure:
         ("distinct_neurons", "distinct neurons a layer"),
         ("test_loss", "test loss"),
     )
-    canvas, axes = plt.subplots(1, 3, figsize=(10.2, 3.6), layout="constrained")
+    canvas, axes = plt.subplots(1, 3, figsize=(11.0, 3.6), layout="constrained")
     drawn = []
     for axis, (value, label) in zip(axes, panels, strict=True):
         for gamma, color in zip(gammas, colors, strict=True):
@@ -260,7 +261,7 @@ def draw(measured: Measured) -> Figure:
         axis.set(xscale="log", yscale="log", xlabel="width", ylabel=label)
         log_ticks(axis, widths)
     axes[0].set_title("Saturation with width")
-    axes[1].legend(title="weight decay gamma", loc="best", ncols=2)
+    legend_beside(axes[2], "gamma", explained=axes[0])
     return Figure(
         canvas,
         pd.concat(drawn),

@@ -10,6 +10,7 @@ from symstudy.findings.figures import (
     color_ramp,
     draw_heat_map,
     error_bars,
+    legend_beside,
     log_ticks,
 )
 from symstudy.findings.finding import Finding, Interval, Part, Verdict, combine
@@ -42,6 +43,7 @@ __all__ = [
     "error_bars",
     "fit_power_law",
     "holm",
+    "legend_beside",
     "log_slope",
     "log_ticks",
     "permutation_p",

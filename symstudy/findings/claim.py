@@ -115,24 +115,50 @@ def registered_claims() -> dict[str, Claim]:
 
 
 def deciding_code(source: str) -> str:
-    """Return what decides a verdict in a module: no comments, no docstrings, no drawing."""
-    tree = ast.parse(source)
-    kept = []
-    for node in tree.body:
-        if isinstance(node, ast.FunctionDef) and node.name.startswith("draw"):
+    """Return all that `measure` and `judge` reach in their module, without comments and docstrings.
+
+    What only the drawing uses does not count, nor where in the file a thing stands.
+    """
+    bound: dict[str, ast.stmt] = {}
+    for node in ast.parse(source).body:
+        for name in bound_names(node):
+            bound[name] = node
+    reached: dict[str, str] = {}
+    open_names = ["judge", "measure"]
+    while open_names:
+        name = open_names.pop()
+        if name not in bound or name in reached:
             continue
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+        node = bound[name]
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            reached[name] = imported(node, name)
             continue
         for inner in ast.walk(node):
-            body = getattr(inner, "body", None)
-            if (
-                isinstance(body, list)
-                and body
-                and isinstance(inner, ast.FunctionDef | ast.ClassDef)
-            ):
-                inner.body = [item for item in body if not is_docstring(item)] or [ast.Pass()]
-        kept.append(ast.dump(node))
-    return "\n".join(kept)
+            if isinstance(inner, ast.FunctionDef | ast.ClassDef):
+                kept = [item for item in inner.body if not is_docstring(item)]
+                inner.body = kept or [ast.Pass()]
+        reached[name] = ast.dump(node)
+        open_names += [inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name)]
+    return "\n".join(reached[name] for name in sorted(reached))
+
+
+def bound_names(node: ast.stmt) -> list[str]:
+    """Return the names that a statement of a module gives a meaning."""
+    if isinstance(node, ast.FunctionDef | ast.ClassDef):
+        return [node.name]
+    if isinstance(node, ast.Import | ast.ImportFrom):
+        return [(alias.asname or alias.name).split(".")[0] for alias in node.names]
+    return [
+        inner.id
+        for inner in ast.walk(node)
+        if isinstance(inner, ast.Name) and isinstance(inner.ctx, ast.Store)
+    ]
+
+
+def imported(node: ast.Import | ast.ImportFrom, name: str) -> str:
+    """Return where an imported name comes from."""
+    alias = next(a for a in node.names if (a.asname or a.name).split(".")[0] == name)
+    return f"{getattr(node, 'module', '')}:{alias.name}:{name}"
 
 
 def is_docstring(node: ast.stmt) -> bool:

@@ -20,7 +20,17 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Canvas
 
-__all__ = ["PALETTE", "Figure", "color_ramp", "draw_heat_map", "figure_files", "log_ticks", "theme"]
+__all__ = [
+    "PALETTE",
+    "Figure",
+    "color_ramp",
+    "draw_heat_map",
+    "error_bars",
+    "figure_files",
+    "legend_beside",
+    "log_ticks",
+    "theme",
+]
 
 PALETTE = ("#0173b2", "#de8f05", "#029e73", "#d55e00", "#cc78bc", "#ca9161", "#56b4e9", "#949494")
 """Okabe and Ito's colours, as seaborn's `colorblind` orders them."""
@@ -89,6 +99,13 @@ def log_ticks(axes: "Axes", values: Sequence[float], axis: str = "x") -> None:
     target.set_major_locator(ticker.FixedLocator(list(values)))
     target.set_major_formatter(ticker.FixedFormatter([f"{value:g}" for value in values]))
     target.set_minor_locator(ticker.NullLocator())
+
+
+def legend_beside(axes: "Axes", title: str, explained: "Axes | None" = None) -> None:
+    """Explain the lines of `explained` (of `axes` if None) right of `axes`, where it hides none."""
+    handles, names = (explained or axes).get_legend_handles_labels()
+    place: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.02)}
+    axes.legend(handles, names, title=title, **place)
 
 
 def draw_heat_map(

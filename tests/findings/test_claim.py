@@ -48,6 +48,7 @@ def project(tmp_path, monkeypatch, request):
     (folder / "helpful.py").write_text("VALUE = 3\n")
     (folder / f"own_{name}.py").write_text("from .helpful import VALUE\n" + source())
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys.modules["symstudy.findings.claim"], "REGISTERED", {})
     yield tmp_path
     for module in [module for module in sys.modules if module.startswith(name)]:
         del sys.modules[module]
@@ -117,6 +118,43 @@ def test_another_package_of_that_name_is_refused(tmp_path):
 def test_the_hash_follows_what_decides_and_nothing_else():
     assert deciding_code(source()) == deciding_code(source(words="Other words.", drawn=1))
     assert deciding_code(source()) != deciding_code(source(limit=2))
+
+
+MODULE = """
+from pandas import merge, concat
+LIMIT, COLOR = 0.1, "red"
+
+def help_judge(value):
+    return value < LIMIT
+
+def measure(db):
+    return db
+
+def judge(measured):
+    return help_judge(measured)
+
+def draw(measured):
+    return paint(measured)
+
+def paint(measured):
+    return concat(COLOR)
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "decides"),
+    [
+        ("merge, concat", "merge, concat, melt", False),
+        ("return concat(COLOR)", "return None", False),
+        ("return value < LIMIT", "return value <= LIMIT", True),
+        ("0.1", "0.2", True),
+        ("return db", "return db + 1", True),
+    ],
+)
+def test_only_what_measure_and_judge_reach_is_hashed(old, new, decides):
+    changed = MODULE.replace(old, new)
+    assert changed != MODULE
+    assert (deciding_code(changed) != deciding_code(MODULE)) is decides
 
 
 def test_claims_of_installed_packages_are_found_by_entry_point(tmp_path, monkeypatch):
