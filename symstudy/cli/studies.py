@@ -1,6 +1,7 @@
 """Commands about study files: validate, plan, list."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -12,7 +13,7 @@ from symstudy.words import duration, size
 
 __all__ = ["add_commands"]
 
-NOUNS = ("studies", "claims", "models", "datasets", "measures", "columns")
+NOUNS = ("studies", "claims", "models", "datasets", "measures", "keys", "columns")
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -128,7 +129,7 @@ def list_things(
     project: ProjectFolder = None,
     as_json: Json = False,
 ) -> None:
-    """List studies, claims, models, datasets, measures or the columns of the tables.
+    """List studies, claims, models, datasets, measures, study keys or columns of the tables.
 
     Runs no code of the project: claims are read from their sources.
     """
@@ -141,6 +142,7 @@ def list_things(
         "datasets": lambda _: dataset_rows(),
         "measures": lambda _: measure_rows(),
         "columns": lambda _: column_rows(),
+        "keys": lambda _: key_rows(),
     }
     rows = readers[noun](project)
     if as_json:
@@ -169,13 +171,19 @@ def study_rows(project: Any) -> list[dict[str, Any]]:
             values = {"title": f"cannot be read: {error}"}
         rows.append(
             {
-                "file": str(path),
+                "file": shown(path),
                 "title": values.get("title", ""),
                 "presets": ", ".join(values.get("presets", {})),
                 "claims": ", ".join(values.get("claims", [])),
             }
         )
     return rows
+
+
+def shown(path: Path) -> str:
+    """Return a path as short as it can be typed here."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
 def claim_rows(project: Any) -> list[dict[str, Any]]:
@@ -191,6 +199,13 @@ def claim_rows(project: Any) -> list[dict[str, Any]]:
         }
         for item in list_claims(find_project(project))
     ]
+
+
+def key_rows() -> list[dict[str, Any]]:
+    """Return the keys of a study file."""
+    from symstudy.study.keys import describe_keys
+
+    return [key._asdict() for key in describe_keys()]
 
 
 def config_rows(kind: str, config: type) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from symstudy.errors import StoreError
 from symstudy.launch.job import Job, PackReport
 from symstudy.launch.launcher import AbstractLauncher, Observer
-from symstudy.store.folder import STUDY_FILE, StudyFolder, open_location
+from symstudy.store.folder import STUDY_FILE, StudyFolder, check_version, open_location
 from symstudy.store.ledger import ended_runs, planned_runs, repair
 from symstudy.store.provenance import Provenance, current_provenance
 from symstudy.store.schema import SCHEMA_VERSION
@@ -146,6 +146,7 @@ def run_study(
     known: set[str] = set()
     notes = list(study.notes)
     if folder.exists():
+        check_version(folder)
         notes.extend(
             f"{path} was damaged and is set aside; its runs are trained again"
             for path in repair(folder)

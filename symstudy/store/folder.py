@@ -18,8 +18,9 @@ import pyarrow.parquet as pq
 from pyarrow import fs
 
 from symstudy.errors import StoreError
+from symstudy.store.schema import SCHEMA_VERSION
 
-__all__ = ["StudyFolder", "find_studies", "open_location"]
+__all__ = ["StudyFolder", "check_version", "find_studies", "open_location"]
 
 STUDY_FILE = "study.json"
 MAGIC = b"PAR1"
@@ -235,7 +236,24 @@ def find_studies(locations: list[str]) -> list[StudyFolder]:
                 "STUDY.toml"
             )
         found.extend(inside)
+    for folder in found:
+        check_version(folder)
     return found
+
+
+def check_version(folder: StudyFolder) -> None:
+    """Raise if the results were written with other tables than this version reads.
+
+    Raises:
+        StoreError: If `study.json` says another schema version.
+    """
+    version = folder.read_json(STUDY_FILE).get("schema_version")
+    if version != SCHEMA_VERSION:
+        raise StoreError(
+            f"results must have schema version {SCHEMA_VERSION}, but {folder.path!r} has "
+            f"{version!r}: another version of symstudy wrote it. Read it with that version, or "
+            "name another folder with --results."
+        )
 
 
 def reason_of(error: OSError) -> str:

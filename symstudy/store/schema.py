@@ -27,7 +27,7 @@ __all__ = [
 ]
 
 SCHEMA_VERSION = 1
-"""Raised with every change of a column; `symstudy.store.migrate` brings old files up to it."""
+"""Raised with every change of a column; a file of another version is refused."""
 
 TEXT = pa.string()
 COUNT = pa.int64()

@@ -4,6 +4,7 @@ from pyarrow import fs
 
 from symstudy.errors import StoreError
 from symstudy.store import StudyFolder, find_studies, open_location
+from symstudy.store.schema import SCHEMA_VERSION
 
 
 @pytest.fixture
@@ -61,9 +62,15 @@ def test_a_location_that_cannot_be_opened_says_so():
 
 
 def test_studies_are_found_in_their_parent(folder, tmp_path):
-    folder.write_json({}, "study.json")
+    folder.write_json({"schema_version": SCHEMA_VERSION}, "study.json")
     assert find_studies([str(tmp_path)]) == [folder]
     assert find_studies([folder.path]) == [folder]
+
+
+def test_results_of_another_version_are_refused(folder):
+    folder.write_json({"schema_version": SCHEMA_VERSION + 1}, "study.json")
+    with pytest.raises(StoreError, match=f"must have schema version {SCHEMA_VERSION}"):
+        find_studies([folder.path])
 
 
 def test_what_is_no_json_is_named(folder):
