@@ -83,7 +83,8 @@ class RayLauncher(AbstractLauncher):
         except (ConnectionError, ValueError, RuntimeError, OSError) as error:
             raise LaunchError(
                 f"--address must be a reachable Ray cluster, but got {self.address!r}: {error}. "
-                "Start one with `ray start --head`, or leave --address out to use this machine."
+                "Start one with `ray start --head`, or leave --address out to use this machine. If "
+                "it asks for a token, type RAY_AUTH_MODE=token before the command."
             ) from error
         cluster: Any = ray
         self.resources = dict(cluster.cluster_resources())

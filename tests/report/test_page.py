@@ -1,0 +1,72 @@
+import re
+
+import pytest
+
+from symstudy.findings.discovery import find_project, load_claims
+from symstudy.findings.evaluate import draw_claim, evaluate_claim
+from symstudy.report import write_report
+from symstudy.report.page import render_report
+from symstudy.study import load_study
+from symstudy.testing.stores import plant_store
+
+
+@pytest.fixture(scope="module")
+def planted(tmp_path_factory, pytestconfig):
+    """The study of the rank's law, planted as the exact law has it, with one run missing."""
+    study = load_study(pytestconfig.rootpath / "studies" / "rank_scaling_law.toml")
+
+    def exact(run):
+        rank = (1 / run.cell.train.gamma) ** (1 / run.cell.data.exponent)
+        if run.seed == 4 and run.cell.data.exponent == 2:
+            return {"outcome": "diverged", "reason": "The <loss> grew."}
+        return {"weight_rank": int(rank), "grad_ratio": 1e-8, "test_loss": 0.1}
+
+    (folder,) = plant_store(tmp_path_factory.mktemp("results"), study, exact).folders
+    claim = load_claims(find_project(pytestconfig.rootpath))["rank_scaling_law"]
+    draw_claim(evaluate_claim(claim, folder), folder)
+    return folder
+
+
+def test_the_page_needs_nothing_from_outside(planted):
+    page = render_report([planted], "results")
+    references = re.findall(r"""(?:src|href)=["']([^"']*)""", page)
+    assert references
+    assert all(target.startswith(("#", "data:image/svg+xml;base64,")) for target in references)
+    assert "<script" not in page
+    assert "@import" not in page
+
+
+def test_the_page_says_verdict_figure_completeness_and_rule(planted):
+    page = render_report([planted], "results")
+    for words in (
+        '<span class="verdict supported">',
+        "data:image/svg+xml;base64,",
+        "180 planned = 168 done + 12 failed + 0 missing.",
+        "12 runs diverged: The &lt;loss&gt; grew.",
+        "For each exponent a: ln(rank + 1/2)",
+        "No run was trained alone for comparison",
+        "12 runs are no evidence: did not end as planned.",
+    ):
+        assert words in page, words
+    assert "Stale" not in page
+
+
+def test_links_in_the_page_lead_to_its_parts(planted):
+    page = render_report([planted], "results")
+    for target in re.findall(r'href="#([^"]*)"', page):
+        assert f'id="{target}"' in page
+
+
+def test_rows_added_since_are_said_to_be_missing_from_the_finding(planted):
+    before = planted.read_json("findings", "rank_scaling_law.json")
+    planted.write_json({**before, "fingerprint": "older"}, "findings", "rank_scaling_law.json")
+    try:
+        assert "stale: rows have been added since" in render_report([planted], "results")
+    finally:
+        planted.write_json(before, "findings", "rank_scaling_law.json")
+
+
+def test_the_page_is_written_beside_the_studies(planted, tmp_path):
+    path = write_report([planted], str(tmp_path))
+    assert path == str(tmp_path / "report.html")
+    assert (tmp_path / "report.html").read_text(encoding="utf-8").startswith("<!doctype html>")

@@ -1,0 +1,64 @@
+import json
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = ("torch", "ray", "seaborn", "matplotlib", "optuna", "pandas", "numba", "pyarrow", "duckdb")
+
+
+def loaded_by(program):
+    """Return which heavy packages a new Python has loaded after `program`."""
+    tail = f"\nimport sys, json; print(json.dumps([m for m in {HEAVY} if m in sys.modules]))"
+    done = subprocess.run(
+        [sys.executable, "-c", program + tail], capture_output=True, text=True, check=True
+    )
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def run_program(*arguments):
+    """Return a program that runs symstudy's own main with `arguments`, whatever it exits with."""
+    return (
+        f"import sys; sys.argv = ['symstudy', *{arguments!r}]\n"
+        "from symstudy.cli import main\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass"
+    )
+
+
+@pytest.mark.parametrize(
+    "program",
+    ["import symstudy", "import symstudy.study", run_program("--help"), run_program("run", "-h")],
+    ids=["import", "study", "help", "help of run"],
+)
+def test_nothing_heavy_is_loaded(program):
+    assert loaded_by(program) == []
+
+
+def test_planning_loads_neither_torch_nor_ray(root):
+    program = run_program("plan", str(root / "studies" / "smoke.toml"))
+    assert not {"torch", "ray", "seaborn"} & set(loaded_by(program))
+
+
+def test_the_public_names_are_there():
+    import symstudy
+
+    for name in symstudy.__all__:
+        assert getattr(symstudy, name).__name__ == name
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        symstudy.nonsense  # noqa: B018  # the attribute is what is tested
+
+
+def test_numerics_work_without_ray(tmp_path):
+    program = (
+        "import sys; sys.modules.update(ray=None, optuna=None, typer=None)\n"
+        "from symstudy.study import make_study, plan_packs\n"
+        "from symstudy.training import train_pack\n"
+        "study = make_study({'schema': 1, 'name': 's', 'model': {'kind': 'fcn', 'width': 4},\n"
+        "    'data': {'kind': 'identity', 'input_dim': 2}, 'train': {'lr': 0.1, 'steps': 3}})\n"
+        "(pack,) = plan_packs(study.runs(), study.pack, workers=1, device='cpu')\n"
+        "print(len(pack.runs))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, "1\n"), done.stderr[-500:]

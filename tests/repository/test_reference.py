@@ -1,0 +1,144 @@
+"""The generated pages of docs/reference, written from what the program knows about itself."""
+
+import itertools
+import os
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import pytest
+import typer
+
+from symstudy.cli.app import app
+from symstudy.store.schema import TABLES
+from symstudy.study.keys import describe_keys
+from symstudy.symmetry import MEASURES
+
+NOTE = "Generated from the code by `make golden`; a test keeps it true.\n"
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a Markdown table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "".join(
+        "| " + " | ".join(c.replace("|", "\\|") for c in line) + " |\n" for line in lines
+    )
+
+
+def code(text: str) -> str:
+    """Return `text` as code, or nothing."""
+    return f"`{text}`" if text else ""
+
+
+def study_keys() -> str:
+    """Return the page of the keys of a study file."""
+    parts = ["# Keys of a study file\n", NOTE]
+    for name, keys in itertools.groupby(describe_keys(), key=lambda key: key.table):
+        words = name.split()
+        heading = f"[{words[0]}], kind {words[1]}" if len(words) > 1 else f"[{name}]"
+        parts.append(f"## {heading if name else 'Top of the file'}\n")
+        rows = [(code(k.key), k.values, code(k.default), k.meaning) for k in keys]
+        parts.append(table(["key", "values", "default", "meaning"], rows))
+    parts.append(
+        'A model of your own has `kind = "package.module:Class"`; its other keys are the arguments '
+        "of the class ([how to](../how-to/model.md)).\n"
+    )
+    return "\n".join(parts)
+
+
+def columns() -> str:
+    """Return the page of the tables and their columns."""
+    views = (
+        "The views `cells` (means and intervals over seeds), `configurations` (hyperparameters), "
+        "`count_curve` (one row a threshold), `planned` and `missing` are made of these.\n"
+    )
+    parts = ["# Columns of the results\n", NOTE, views]
+    for item in TABLES.values():
+        parts.append(f"## {item.name}\n")
+        rows = [(code(c.name), str(c.type), c.meaning) for c in item.columns]
+        parts.append(table(["column", "type", "meaning"], rows))
+    return "\n".join(parts)
+
+
+def measures() -> str:
+    """Return the page of the measures of a hidden layer."""
+    rows = [(code(m.name), m.kind, m.meaning, m.source) for m in MEASURES]
+    where = (
+        "`layers` has one row a run, probe and layer; `runs` has the mean over the layers at the "
+        "last step.\n"
+    )
+    head = ["measure", "kind", "meaning", "source"]
+    return "\n".join(["# Measures of a hidden layer\n", NOTE, where, table(head, rows)])
+
+
+def command_line() -> str:
+    """Return the page of the commands."""
+    group: Any = typer.main.get_command(app)
+    parts = ["# Command line\n", NOTE]
+    parts.append(
+        "Data go to stdout, all else to stderr. Exit status: 0 done, 1 some runs failed or are "
+        "missing, 2 something to mend (the message says what to type), 130 interrupted.\n"
+    )
+    for name, command in group.commands.items():
+        arguments = [p for p in command.params if p.param_type_name == "argument"]
+        usage = " ".join(["symstudy", name, *(bracketed(p) for p in arguments), "[OPTION ...]"])
+        parts.append(f"## {name}\n\n```\n{usage}\n```\n")
+        parts.append("\n\n".join((command.help or "").strip().split("\n\n")) + "\n")
+        rows = [
+            (code(", ".join(p.opts + p.secondary_opts)), p.help or "", code(first(p.envvar)))
+            for p in command.params
+            if p.param_type_name == "option"
+        ]
+        parts.append(table(["option", "meaning", "environment"], rows))
+    return "\n".join(parts)
+
+
+def bracketed(argument: Any) -> str:
+    """Return an argument as usage lines write it."""
+    name = argument.metavar or argument.name.upper()
+    if argument.nargs == -1:
+        return f"[{name.removesuffix('...').strip('[]')} ...]"
+    return name if argument.required else f"[{name}]"
+
+
+def first(names: str | Sequence[str] | None) -> str:
+    """Return the environment variable of an option, or nothing."""
+    return names if isinstance(names, str) else next(iter(names or ()), "")
+
+
+PAGES: dict[str, Callable[[], str]] = {
+    "study-keys.md": study_keys,
+    "columns.md": columns,
+    "measures.md": measures,
+    "command-line.md": command_line,
+}
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_the_reference_is_what_the_program_says(name, root):
+    path = root / "docs" / "reference" / name
+    if "SYMSTUDY_REFRESH_GOLDEN" in os.environ:
+        path.write_text(PAGES[name](), encoding="utf-8")
+    assert path.read_text(encoding="utf-8") == PAGES[name](), "refresh it with: make golden"
+
+
+def test_the_options_are_those_that_were_decided_on():
+    group: Any = typer.main.get_command(app)
+    options = {
+        name: {opt for p in command.params for opt in p.opts if opt.startswith("--")}
+        for name, command in group.commands.items()
+    }
+    assert options == {
+        "validate": {"--preset", "--json"},
+        "plan": {"--preset", "--workers", "--device", "--json"},
+        "list": {"--project", "--json"},
+        "run": {
+            "--preset", "--results", "--project", "--launcher", "--address", "--workers", "--retry",
+            "--extend", "--quiet", "--json",
+        },
+        "status": {"--json"},
+        "verify": {"--json"},
+        "query": {"--format", "--output"},
+        "analyze": {"--project", "--json"},
+        "plot": {"--project", "--json"},
+        "report": {"--project", "--json"},
+    }  # fmt: skip

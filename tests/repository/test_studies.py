@@ -1,0 +1,37 @@
+from pathlib import Path
+
+import pytest
+
+from symstudy.findings.discovery import find_project, list_claims
+from symstudy.study import load_study, plan_packs
+
+STUDIES = sorted((Path(__file__).parents[2] / "studies").glob("*.toml"))
+
+
+@pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("preset", ["none", "laptop", "paper"])
+def test_every_preset_of_every_study_is_valid(path, preset, root):
+    if path.stem == "smoke" and preset != "none":
+        return
+    study = load_study(path, preset=preset)
+    assert study.name == path.stem
+    assert set(study.claims) <= {item.name for item in list_claims(find_project(root))}
+    if preset == "laptop":
+        packs = plan_packs(study.runs(), study.pack, workers=2, device="cpu")
+        assert len(study.seeds) >= 5
+        assert sum(pack.seconds for pack in packs) / 2 < 300
+    if preset == "paper":
+        assert len(study.runs()) >= 2000
+
+
+def test_every_study_has_its_line(root):
+    text = (root / "studies" / "README.md").read_text()
+    for path in STUDIES:
+        assert f"({path.name})" in text
+
+
+def test_every_claim_names_a_study_that_serves_it(root):
+    for item in list_claims(find_project(root)):
+        study = load_study(root / "studies" / f"{item.study}.toml")
+        assert item.name in study.claims
+        assert (root / "tests" / "claims" / f"test_{item.name}.py").exists()
