@@ -94,9 +94,9 @@ def test_directions_do_not_change_when_neurons_are_rescaled():
 
 def test_copies_of_a_relu_neuron_are_one_direction():
     model = Fcn([3, 6, 2], "relu", bias=False)
-    centres = torch.randn(2, 5).double()
+    centres = torch.tensor([[1.0, 0.0, 0.5, 1.0, 0.0], [0.0, 1.0, 0.5, 0.0, 1.0]]).double()
     rows = centres.repeat(3, 1)
-    scale = torch.rand(6, 1).double() + 0.5
+    scale = torch.tensor([[0.5], [0.7], [1.0], [1.3], [1.7], [2.2]]).double()
     theta = torch.cat([(rows[:, :3] * scale).flatten(), (rows[:, 3:] / scale).T.flatten()])[None]
     view = LayerView(model.layout, model.layout.groups[0], theta, torch.randn(1, 4, 6).double())
     measures = measure_layer(view)
