@@ -135,13 +135,7 @@ def judge_exponent(exponent: float, runs: pd.DataFrame) -> tuple[Part, float, in
     slopes = [slope_of(row) for _, row in table.iterrows()]
     slope = float(np.mean(slopes))
     interval = student_interval(slopes)
-    low, high = exact - MARGIN, exact + MARGIN
-    if low <= interval.low and interval.high <= high:
-        verdict = Verdict.SUPPORTED
-    elif interval.high < low or interval.low > high:
-        verdict = Verdict.REFUTED
-    else:
-        verdict = Verdict.INCONCLUSIVE
+    verdict = interval.within(exact - MARGIN, exact + MARGIN)
     part = Part(
         name=name,
         verdict=verdict,

@@ -145,12 +145,7 @@ def judge_separation(runs: pd.DataFrame) -> Part:
 
     slopes = seed_slopes(table)
     interval = student_interval(slopes)
-    if interval.low >= 0:
-        verdict = Verdict.SUPPORTED
-    elif interval.high < 0:
-        verdict = Verdict.REFUTED
-    else:
-        verdict = Verdict.INCONCLUSIVE
+    verdict = interval.within(low=0)
     return Part(
         name=name,
         verdict=verdict,

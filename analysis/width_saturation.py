@@ -123,12 +123,7 @@ def judge_flat(runs: pd.DataFrame, value: str, name: str) -> Part:
     slopes = seed_slopes(table)
     slope = float(slopes.mean())
     interval = student_interval(slopes, level=0.9)
-    if interval.low >= -FLAT and interval.high <= FLAT:
-        verdict = Verdict.SUPPORTED
-    elif interval.low > FLAT or interval.high < -FLAT:
-        verdict = Verdict.REFUTED
-    else:
-        verdict = Verdict.INCONCLUSIVE
+    verdict = interval.within(-FLAT, FLAT)
     return Part(
         name=name,
         verdict=verdict,
@@ -181,12 +176,7 @@ def judge_growth(runs: pd.DataFrame) -> Part:
     slopes = seed_slopes(table)
     slope = float(slopes.mean())
     interval = student_interval(slopes, level=0.9)
-    if interval.low >= GROWING:
-        verdict = Verdict.SUPPORTED
-    elif interval.high < GROWING:
-        verdict = Verdict.REFUTED
-    else:
-        verdict = Verdict.INCONCLUSIVE
+    verdict = interval.within(low=GROWING)
     return Part(
         name=name,
         verdict=verdict,

@@ -1,18 +1,22 @@
-"""How a model's flat vector of parameters is laid out, and where its neurons are.
+"""How a model's flat vector of parameters is laid out, where its neurons are, and its symmetries.
 
 A model declares its parameters as blocks of one flat vector and names what runs along each axis of
 each block. A group of neurons is a name that runs along axis 0 of its incoming blocks and along a
-later axis of its outgoing ones. Symmetries read this declaration and never the model.
+later axis of its outgoing ones. It also declares which groups of matrices act on these blocks
+without changing what it computes. Symmetries read this declaration and never the model.
 
 The idea follows the permutation specification of Ainsworth, Hayase and Srinivasa 2023 ("Git
 Re-Basin", arXiv:2209.04836).
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["Block", "Layout", "NeuronGroup"]
+__all__ = ["Block", "DeclaredSymmetry", "Layout", "NeuronGroup", "neuron_symmetries"]
+
+Preserved = Literal["function", "probabilities", "gram", "data"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +49,10 @@ class Block:
         """Where the block ends in the flat vector."""
         return self.offset + self.size
 
+    def length(self, axis: str) -> int:
+        """Return how many positions the block has along the axis labelled `axis`."""
+        return self.shape[self.axes.index(axis)]
+
 
 @dataclass(frozen=True, kw_only=True)
 class NeuronGroup:
@@ -66,14 +74,45 @@ class NeuronGroup:
 
 
 @dataclass(frozen=True, kw_only=True)
+class DeclaredSymmetry:
+    """A symmetry that a model says it has: what acts, on which blocks, and what stays as it is.
+
+    A group element acts on the positions along one axis: as g on the numbers that each position has
+    in `blocks`, and as the inverse transpose of g on those in `partners`.
+
+    Attributes:
+        kind: Name in `symstudy.symmetry.registry.SYMMETRIES`, or `package.module:Class`.
+        blocks: Names of the blocks that g acts on.
+        axis: The label, of one axis of each block, along which it acts; empty where each block is
+            acted on as a whole (scaling).
+        partners: Names of the blocks on the other side of the axis; none where there is one side.
+        direction: For a translation, the vector along the axis that is added; ones if empty.
+        preserves: What is left as it is: the network's `function` of its input; only the softmax
+            `probabilities` of its outputs; only the `gram` matrix of its outputs, their inner
+            products over pairs of inputs; or the outputs on the `data` it is trained on, since
+            these lie in a subspace.
+        layer: Hidden layer in whose rows its measures are recorded; None for none.
+    """
+
+    kind: str
+    blocks: tuple[str, ...]
+    axis: str = ""
+    partners: tuple[str, ...] = ()
+    direction: tuple[float, ...] = ()
+    preserves: Preserved = "function"
+    layer: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Layout:
-    """All blocks of a model, in order and without gaps, and its groups of neurons."""
+    """All blocks of a model, in order and without gaps, its neuron groups and its symmetries."""
 
     blocks: tuple[Block, ...]
     groups: tuple[NeuronGroup, ...] = ()
+    symmetries: tuple[DeclaredSymmetry, ...] = ()
 
     def __post_init__(self) -> None:
-        """Check that the blocks tile the vector and that the groups' sizes agree with the axes."""
+        """Check that the blocks tile the vector, and that groups and symmetries fit the axes."""
         at = 0
         for block in self.blocks:
             assert block.offset == at, f"{block.name} starts at {block.offset}, not at {at}"
@@ -83,6 +122,35 @@ class Layout:
         for block in self.blocks:
             for axis, length in zip(block.axes, block.shape, strict=True):
                 assert sizes.get(axis, length) == length, f"{block.name} and {axis} disagree"
+        for symmetry in self.symmetries:
+            self.check_symmetry(symmetry)
+
+    def check_symmetry(self, symmetry: DeclaredSymmetry) -> None:
+        """Check that `symmetry` names blocks of this layout that share its axis."""
+        what = f"the {symmetry.kind} of {', '.join(symmetry.blocks)}"
+        names = (*symmetry.blocks, *symmetry.partners)
+        known = {block.name: block for block in self.blocks}
+        assert symmetry.blocks, f"a {symmetry.kind} acts on at least one block"
+        assert set(names) <= set(known), f"{what} acts on blocks of the layout, not on {names}"
+        assert len(set(names)) == len(names), f"{what} names each block once"
+        assert symmetry.axis or not symmetry.partners, f"{what} has partners along an axis"
+        if symmetry.axis:
+            counts = [known[name].axes.count(symmetry.axis) for name in names]
+            assert set(counts) == {1}, f"{what} finds {symmetry.axis} once in each block"
+            lengths = {known[name].length(symmetry.axis) for name in names}
+            assert len(lengths) == 1, f"{what} finds {symmetry.axis} of one length"
+            along = len(symmetry.direction)
+            assert along in {0, *lengths}, f"{what} has a direction along {symmetry.axis}"
+        layers = {group.layer for group in self.groups}
+        assert symmetry.layer is None or symmetry.layer in layers, f"{what} names a hidden layer"
+
+    def block(self, name: str) -> Block:
+        """Return the block called `name`.
+
+        Raises:
+            KeyError: If there is none.
+        """
+        return {block.name: block for block in self.blocks}[name]
 
     @property
     def size(self) -> int:
@@ -96,3 +164,33 @@ class Layout:
     def outgoing(self, group: NeuronGroup) -> tuple[Block, ...]:
         """Return the blocks in which the neurons of `group` run along a later axis."""
         return tuple(block for block in self.blocks if group.name in block.axes[1:])
+
+
+def neuron_symmetries(
+    blocks: Sequence[Block], groups: Sequence[NeuronGroup]
+) -> tuple[DeclaredSymmetry, ...]:
+    """Return the symmetries that the neurons of elementwise activations have.
+
+    Every group has permutations; one of an odd activation sign flips; one of a positively
+    homogeneous activation rescalings. A function that is both is linear, f(z) = z f(1), and then
+    the group has double rotations.
+
+    Args:
+        blocks: All blocks of the model; a group's name may run along one axis of a block.
+        groups: Groups of neurons, each with incoming and outgoing blocks.
+    """
+    declared = []
+    for group in groups:
+        kinds = ["permutation"]
+        kinds += ["sign_flip"] if group.odd else []
+        kinds += ["rescaling"] if group.homogeneous else []
+        kinds += ["double_rotation"] if group.odd and group.homogeneous else []
+        incoming = tuple(block.name for block in blocks if block.axes[:1] == (group.name,))
+        outgoing = tuple(block.name for block in blocks if group.name in block.axes[1:])
+        declared += [
+            DeclaredSymmetry(
+                kind=kind, blocks=incoming, axis=group.name, partners=outgoing, layer=group.layer
+            )
+            for kind in kinds
+        ]
+    return tuple(declared)

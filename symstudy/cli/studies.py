@@ -13,7 +13,7 @@ from symstudy.words import duration, size
 
 __all__ = ["add_commands"]
 
-NOUNS = ("studies", "claims", "models", "datasets", "measures", "keys", "columns")
+NOUNS = ("studies", "claims", "models", "datasets", "symmetries", "measures", "keys", "columns")
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -129,7 +129,7 @@ def list_things(
     project: ProjectFolder = None,
     as_json: Json = False,
 ) -> None:
-    """List studies, claims, models, datasets, measures, study keys or columns of the tables.
+    """List studies, claims, models, datasets, symmetries, measures, study keys or columns.
 
     Runs no code of the project: claims are read from their sources.
     """
@@ -140,6 +140,7 @@ def list_things(
         "claims": claim_rows,
         "models": lambda _: model_rows(),
         "datasets": lambda _: dataset_rows(),
+        "symmetries": lambda _: symmetry_rows(),
         "measures": lambda _: measure_rows(),
         "columns": lambda _: column_rows(),
         "keys": lambda _: key_rows(),
@@ -240,13 +241,35 @@ def dataset_rows() -> list[dict[str, Any]]:
     return [row for kind, entry in DATASETS.items() for row in config_rows(kind, entry.config)]
 
 
-def measure_rows() -> list[dict[str, Any]]:
-    """Return the measures of a hidden layer."""
-    from symstudy.symmetry import MEASURES
+def symmetry_rows() -> list[dict[str, Any]]:
+    """Return the kinds of symmetries, a line each."""
+    from symstudy.symmetry import SYMMETRIES
 
     return [
-        {"measure": item.name, "kind": item.kind, "meaning": item.meaning, "source": item.source}
-        for item in MEASURES
+        {
+            "symmetry": kind,
+            "meaning": f"{entry.action}: {entry.applies_to}",
+            "symmetric state": entry.symmetric_state,
+            "conserved": entry.conserved,
+        }
+        for kind, entry in SYMMETRIES.items()
+    ]
+
+
+def measure_rows() -> list[dict[str, Any]]:
+    """Return the measures of a hidden layer, and whether a study must name them."""
+    from symstudy.symmetry import EXTRA_MEASURES, MEASURES
+
+    return [
+        {
+            "measure": item.name,
+            "recorded": recorded,
+            "kind": item.kind,
+            "meaning": item.meaning,
+            "source": item.source,
+        }
+        for recorded, measures in (("always", MEASURES), ("if named", EXTRA_MEASURES))
+        for item in measures
     ]
 
 

@@ -117,7 +117,9 @@ class SpectrumConfig:
     """A linear target whose singular values follow a power law, on exactly white inputs.
 
     The target is y = U diag(amplitude k^-exponent) V^T x with random orthogonal U and V; the inputs
-    of a fixed data set satisfy (1/n) sum x x^T = input_scale^2 I exactly.
+    of a fixed data set satisfy (1/n) sum x x^T = input_scale^2 I exactly. With `axes`, U and V are
+    the identity and each input is a multiple of a unit vector, so that a ReLU network sees
+    orthogonal inputs and non-negative targets of disjoint supports.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = FORBID
@@ -130,6 +132,8 @@ class SpectrumConfig:
     """How fast the singular values fall."""
     amplitude: Annotated[float, Gt(0)] = field(default=1.0, metadata={"values": True})
     """The largest singular value."""
+    axes: bool = False
+    """Whether inputs and singular vectors lie along the axes: exactly solvable for ReLU, too."""
     samples: Annotated[int, Ge(1)] = 64
     """Number of training samples of a fixed data set; at least input_dim."""
     test_samples: Annotated[int, Ge(1)] = 1000
@@ -149,6 +153,11 @@ class SpectrumConfig:
             raise ValueError(
                 "`data.samples` must be at least `data.input_dim`, so that the inputs can be "
                 f"white, but got {self.samples} and {self.input_dim}"
+            )
+        if self.axes and (self.fresh or self.samples % self.input_dim):
+            raise ValueError(
+                "`data.axes` must have a fixed data set with each axis equally often, but got "
+                f"{self.samples} samples of {self.input_dim} inputs and fresh = {self.fresh}"
             )
 
     @property

@@ -55,7 +55,9 @@ def build_identity(config: IdentityConfig, seed: int) -> Task:
 def build_spectrum(config: SpectrumConfig, seed: int) -> Task:
     """Return white inputs and a linear target with singular values amplitude k^-exponent."""
     dim = config.input_dim
-    values = config.amplitude * np.arange(1, dim + 1) ** -config.exponent
+    values = config.amplitude * np.arange(1, dim + 1, dtype=np.float64) ** -config.exponent
+    if config.axes:
+        return axes_task(config, seed, values)
     left = orthogonal(Stream(seed, "teacher"), dim, 0)
     right = orthogonal(Stream(seed, "teacher"), dim, 1)
     matrix = left * values @ right.T
@@ -75,6 +77,28 @@ def build_spectrum(config: SpectrumConfig, seed: int) -> Task:
         y_train=target(x_train),
         x_test=task.x_test,
         y_test=task.y_test,
+        target=target,
+        input_scale=config.input_scale,
+    )
+
+
+def axes_task(config: SpectrumConfig, seed: int, values: NDArray[np.float64]) -> Task:
+    """Return inputs along the axes, each equally often, scaled by its own singular value."""
+    dim = config.input_dim
+
+    def target(x: NDArray[np.float64]) -> NDArray[np.float64]:
+        return x * values
+
+    scale = config.input_scale * np.sqrt(dim)
+    x_train = scale * np.eye(dim)[np.arange(config.samples) % dim]
+    x_test = scale * np.eye(dim)[np.arange(config.test_samples) % dim]
+    return Task(
+        seed=seed,
+        is_classification=False,
+        x_train=x_train,
+        y_train=target(x_train),
+        x_test=x_test,
+        y_test=target(x_test),
         target=target,
         input_scale=config.input_scale,
     )

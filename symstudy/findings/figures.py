@@ -55,6 +55,9 @@ STYLE: dict[str, Any] = {
     "svg.hashsalt": "symstudy",
 }
 
+MOST_LEVEL_TICKS = 5
+"""More labels than these on a horizontal axis are turned, so that they do not overlap."""
+
 
 class Figure(NamedTuple):
     """A drawn figure and the numbers in it.
@@ -99,6 +102,8 @@ def log_ticks(axes: "Axes", values: Sequence[float], axis: str = "x") -> None:
     target.set_major_locator(ticker.FixedLocator(list(values)))
     target.set_major_formatter(ticker.FixedFormatter([f"{value:g}" for value in values]))
     target.set_minor_locator(ticker.NullLocator())
+    if axis == "x" and len(values) > MOST_LEVEL_TICKS:
+        axes.tick_params(axis="x", rotation=45)
 
 
 def legend_beside(axes: "Axes", title: str, explained: "Axes | None" = None) -> None:

@@ -1,5 +1,6 @@
 """What a claim's test returns."""
 
+import math
 from dataclasses import asdict, dataclass
 from enum import Enum
 from typing import Any, NamedTuple
@@ -37,6 +38,18 @@ class Interval(NamedTuple):
     def __str__(self) -> str:
         """Both ends, to three digits."""
         return f"[{self.low:.3g}, {self.high:.3g}]"
+
+    def within(self, low: float = -math.inf, high: float = math.inf) -> Verdict:
+        """Return what the interval says of a number that is claimed to lie from `low` to `high`.
+
+        Supported where all of the interval lies there, refuted where none of it does: with an
+        interval of 90 %, being supported is the outcome of two one-sided tests at 5 %.
+        """
+        if low <= self.low and self.high <= high:
+            return Verdict.SUPPORTED
+        if self.low > high or self.high < low:
+            return Verdict.REFUTED
+        return Verdict.INCONCLUSIVE
 
 
 @dataclass(frozen=True, kw_only=True)

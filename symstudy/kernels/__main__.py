@@ -8,7 +8,7 @@ import time
 
 import numpy as np
 
-from symstudy.kernels import lanes, network, random, spanning_tree
+from symstudy.kernels import lanes, minimise, network, random, spanning_tree
 from symstudy.kernels.functions import TANH
 
 __all__ = ["compile_all"]
@@ -54,6 +54,9 @@ def compile_training(kind: np.dtype[np.floating]) -> None:
         optimizer=2,
         rate=np.full((1, 1), 0.1, kind),
         decay=one,
+        centre=np.zeros((1, 13), kind),
+        stretch=np.ones((1, 13), kind),
+        is_pulled=zero,
         beta1=one,
         beta2=one,
         epsilon=one,
@@ -83,6 +86,10 @@ def compile_training(kind: np.dtype[np.floating]) -> None:
     for columns in (0, 13):
         gradient = np.empty((1, columns), kind)
         lanes.survey_lanes(net, state.theta, one, samples, zero, scratch, number, number, gradient)
+    if kind == np.float64:
+        descent = minimise.make_descent(state.theta, one, one, 1e-9, 2)
+        trial = minimise.make_trial(13, 2)
+        minimise.minimise_lanes(net, descent, samples, zero, np.int64(1), trial, scratch)
 
 
 if __name__ == "__main__":

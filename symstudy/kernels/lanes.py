@@ -12,7 +12,7 @@ import numpy as np
 
 from symstudy.kernels.jit import Floats, Index, Integers, compiled
 from symstudy.kernels.network import Network, Scratch, lane_pass
-from symstudy.kernels.updates import ADAM, MOMENTUM, SGD, adam, momentum, sgd
+from symstudy.kernels.updates import ADAM, ADAMW, MOMENTUM, SGD, adam, momentum, pull, sgd
 
 LOSS_LIMIT = 1e12
 """A lane whose loss passes this, or is not a number, has diverged."""
@@ -28,6 +28,11 @@ class Lanes(NamedTuple):
         optimizer: Code of the optimiser.
         rate: Learning rate `[K, S]`.
         decay: 2 gamma `[K]`.
+        centre: Where the penalty of a pulled lane has its minimum `[K, P]`; `[K, 0]` where no lane
+            is pulled.
+        stretch: Factor on the penalty of each parameter of a pulled lane `[K, P]`, or `[K, 0]`.
+        is_pulled: 1 where the penalty is gamma sum stretch (theta - centre)^2, 0 where it is
+            gamma |theta|^2 `[K]`.
         beta1: Momentum or beta1 `[K]`.
         beta2: beta2 `[K]`.
         epsilon: epsilon of Adam `[K]`.
@@ -43,6 +48,9 @@ class Lanes(NamedTuple):
     optimizer: int
     rate: Floats
     decay: Floats
+    centre: Floats
+    stretch: Floats
+    is_pulled: Integers
     beta1: Floats
     beta2: Floats
     epsilon: Floats
@@ -104,18 +112,26 @@ def update(lanes: Lanes, k: Index, s: Index, gradient: Floats) -> None:
     theta = lanes.theta[k]
     rate = lanes.rate[k, s]
     kind = lanes.rate.dtype.type
+    decay = lanes.decay[k]
+    if lanes.is_pulled[k] != 0:
+        # One more pass for these lanes; the others take the step as if there were none.
+        if lanes.optimizer == ADAMW:
+            pull(theta, theta, lanes.centre[k], lanes.stretch[k], -rate * decay)
+        else:
+            pull(gradient, theta, lanes.centre[k], lanes.stretch[k], decay)
+        decay = kind(0.0)
     if lanes.optimizer == SGD:
-        sgd(theta, gradient, rate, lanes.decay[k])
+        sgd(theta, gradient, rate, decay)
     elif lanes.optimizer == MOMENTUM:
-        momentum(theta, lanes.first[k], gradient, rate, lanes.decay[k], lanes.beta1[k])
+        momentum(theta, lanes.first[k], gradient, rate, decay, lanes.beta1[k])
     else:
         time = lanes.step + s + 1
         beta1 = float(lanes.beta1[k])
         beta2 = float(lanes.beta2[k])
         corrected = kind(float(rate) / (1.0 - beta1**time))
         root = kind(1.0 / math.sqrt(1.0 - beta2**time))
-        coupled = lanes.decay[k] if lanes.optimizer == ADAM else kind(0.0)
-        shrink = kind(1.0) if lanes.optimizer == ADAM else kind(1.0) - rate * lanes.decay[k]
+        coupled = decay if lanes.optimizer == ADAM else kind(0.0)
+        shrink = kind(1.0) if lanes.optimizer == ADAM else kind(1.0) - rate * decay
         adam(
             theta,
             lanes.first[k],
@@ -133,7 +149,10 @@ def update(lanes: Lanes, k: Index, s: Index, gradient: Floats) -> None:
 
 @compiled
 def update_lanes(lanes: Lanes, chosen: Integers, s: Index, gradient: Floats) -> None:
-    """Move the lanes `chosen` by their step `s` of the block, by their rows of `gradient[K, P]`."""
+    """Move the lanes `chosen` by their step `s` of the block, by their rows of `gradient[K, P]`.
+
+    The penalty of pulled lanes is added to their rows of `gradient`.
+    """
     for k in chosen:
         update(lanes, k, s, gradient[k])
 

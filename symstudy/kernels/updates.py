@@ -1,7 +1,9 @@
 """One pass over memory for one step of an optimiser: gradient, moments and parameters together.
 
 The coupled penalty gamma |theta|^2 adds 2 gamma theta to the gradient (`decay` = 2 gamma); the
-decoupled one of AdamW shrinks the parameters beside the step.
+decoupled one of AdamW shrinks the parameters beside the step. A penalty around another point than
+the origin, gamma sum_i stretch_i (theta_i - centre_i)^2, is added by `pull` before the step, which
+then has no decay of its own.
 
 References: Kingma and Ba 2015 (Adam); Loshchilov and Hutter 2019 (AdamW); the arithmetic is that of
 `torch.optim`, term by term.
@@ -13,6 +15,13 @@ from symstudy.kernels.jit import Floats, Real, compiled
 
 SGD, MOMENTUM, ADAM, ADAMW = range(4)
 """Codes of the optimisers; `MOMENTUM` is SGD with a velocity."""
+
+
+@compiled
+def pull(target: Floats, theta: Floats, centre: Floats, stretch: Floats, factor: Real) -> None:
+    """Add factor stretch (theta - centre) to `target`, which may be `theta` itself."""
+    for i in range(theta.size):
+        target[i] += factor * (stretch[i] * (theta[i] - centre[i]))
 
 
 @compiled

@@ -10,6 +10,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from symstudy.layout import Layout
+from symstudy.models.initial_states import copy_neurons, share_rank
 from symstudy.streams import Stream
 
 __all__ = ["AbstractModel", "DenseStack", "Forward", "normal_parameters", "split_parameters"]
@@ -20,7 +21,8 @@ class Forward(NamedTuple):
 
     Attributes:
         output_KBO: Outputs.
-        hidden: Activations `[runs, batch, neurons]` of each neuron group of the layout, by name.
+        hidden: Activations `[runs, batch, neurons]` of each neuron group of the network's
+            layout, by name.
     """
 
     output_KBO: Float[Tensor, "runs batch outputs"]
@@ -60,6 +62,17 @@ class AbstractModel(ABC):
         """Where each parameter lies and which axes carry neurons."""
 
     @property
+    def network_layout(self) -> Layout:
+        """Layout of the weights that neurons are measured on: `layout`, unless reparametrised."""
+        return self.layout
+
+    def network_parameters(
+        self, theta_KP: Float[Tensor, "runs parameters"]
+    ) -> Float[Tensor, "runs effective"]:
+        """Return the weights laid out as `network_layout`: `theta_KP`, unless reparametrised."""
+        return theta_KP
+
+    @property
     @abstractmethod
     def dense(self) -> DenseStack | None:
         """The model as a stack of dense layers, or None where it is more than that."""
@@ -81,7 +94,12 @@ class AbstractModel(ABC):
 
 
 def normal_parameters(
-    layout: Layout, seeds: Sequence[int], scales_K: Float[Tensor, " runs"]
+    layout: Layout,
+    seeds: Sequence[int],
+    scales_K: Float[Tensor, " runs"],
+    *,
+    rank: int = 0,
+    copies: int = 1,
 ) -> Float[Tensor, "runs parameters"]:
     """Return weights of standard deviation scale / sqrt(fan-in), and biases of 0.
 
@@ -89,19 +107,25 @@ def normal_parameters(
         layout: Blocks of the model.
         seeds: Seed of each run; the numbers come from its stream `initialisation`.
         scales_K: Scale of each run; its type is that of the result.
+        rank: Dimensions of each hidden layer that its weights share; 0 leaves them as drawn.
+        copies: Consecutive neurons that start equal.
 
     Returns:
         One flat row a run.
     """
-    sigma_P = torch.zeros(layout.size, dtype=torch.float64)
+    sigma_P = np.zeros(layout.size)
     for block in layout.blocks:
         if block.role == "weight":
             sigma_P[block.offset : block.stop] = block.fan_in**-0.5
-    rows = {
-        seed: torch.from_numpy(Stream(seed, "initialisation").normal(layout.size))
-        for seed in set(seeds)
-    }
-    theta_KP = torch.stack([rows[seed] for seed in seeds]) * sigma_P
+    rows = {}
+    for seed in set(seeds):
+        row_P = Stream(seed, "initialisation").normal(layout.size) * sigma_P
+        if rank > 0:
+            row_P = share_rank(layout, row_P, seed, rank)
+        if copies > 1:
+            row_P = copy_neurons(layout, row_P, copies)
+        rows[seed] = torch.from_numpy(row_P)
+    theta_KP = torch.stack([rows[seed] for seed in seeds])
     return (theta_KP * scales_K.double()[:, None]).to(scales_K.dtype)
 
 

@@ -22,10 +22,10 @@ class Custom(AbstractModel):
     """Any `nn.Module` without buffers, batched over runs by `torch.func.vmap`.
 
     The module's own initialisation is used, seeded by the run's stream `initialisation`, and then
-    multiplied by the run's scale. A module may declare its neurons by a method `symstudy_layout()`
-    that returns a `symstudy.layout.Layout` over its parameters in their own order; its `forward`
-    may then return `(output, {group name: activations})`. Without one it has no measures of
-    neurons.
+    multiplied by the run's scale. A module may declare its neurons and its symmetries by a method
+    `symstudy_layout()` that returns a `symstudy.layout.Layout` over its parameters in their own
+    order; its `forward` may then return `(output, {group name: activations})`. Without one it has
+    no measures of neurons.
     """
 
     def __init__(self, factory: type[nn.Module], arguments: dict[str, object]) -> None:
@@ -49,7 +49,13 @@ class Custom(AbstractModel):
         if not parameters:
             raise ModelError(f"{factory.__name__} must have parameters, but got none.")
         declared = getattr(self.module, "symstudy_layout", None)
-        self.declared = declared() if callable(declared) else layout_of(parameters)
+        try:
+            self.declared = declared() if callable(declared) else layout_of(parameters)
+        except AssertionError as error:
+            raise ModelError(
+                f"symstudy_layout() of {factory.__name__} must be consistent, but this does not "
+                f"hold: {error}."
+            ) from error
         self.names = list(parameters)
         shapes = [tuple(parameter.shape) for parameter in parameters.values()]
         if [block.shape for block in self.declared.blocks] != shapes:

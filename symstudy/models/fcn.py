@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from symstudy.layout import Block, Layout, NeuronGroup
+from symstudy.layout import Block, DeclaredSymmetry, Layout, NeuronGroup, neuron_symmetries
 from symstudy.models.activations import activation_of
 from symstudy.models.base import (
     AbstractModel,
@@ -35,11 +35,15 @@ class Fcn(AbstractModel):
         *,
         bias: bool = True,
         activation_coefficient: float = 0.25,
+        init_copies: int = 1,
+        init_rank: int = 0,
     ) -> None:
         """Declare a network of layer sizes `sizes`, the input's first and the output's last."""
         self.sizes = tuple(sizes)
         self.activation = activation_of(activation, activation_coefficient)
         self.coefficient = activation_coefficient
+        self.init_copies = init_copies
+        self.init_rank = init_rank
         self.bias = bias
         self.declared = declare_layout(
             self.sizes,
@@ -71,7 +75,9 @@ class Fcn(AbstractModel):
         self, seeds: Sequence[int], scales_K: Float[Tensor, " runs"]
     ) -> Float[Tensor, "runs parameters"]:
         """Return normal weights of standard deviation scale / sqrt(fan-in), and biases of 0."""
-        return normal_parameters(self.layout, seeds, scales_K)
+        return normal_parameters(
+            self.layout, seeds, scales_K, rank=self.init_rank, copies=self.init_copies
+        )
 
     def forward(
         self, theta_KP: Float[Tensor, "runs parameters"], x_KBI: Float[Tensor, "runs batch ..."]
@@ -99,7 +105,11 @@ def group_name(layer: int) -> str:
 
 
 def declare_layout(sizes: tuple[int, ...], *, bias: bool, odd: bool, homogeneous: bool) -> Layout:
-    """Return the layout of a stack of dense layers of the given sizes."""
+    """Return the layout of a stack of dense layers of the given sizes.
+
+    Its symmetries are those of its neurons, and the translation of the output axis: adding the same
+    vector to all rows of the last layer shifts all logits of a sample alike.
+    """
     last = len(sizes) - 2
     labels = ["input", *(group_name(layer) for layer in range(1, last + 1)), "output"]
     blocks: list[Block] = []
@@ -137,7 +147,18 @@ def declare_layout(sizes: tuple[int, ...], *, bias: bool, odd: bool, homogeneous
         )
         for layer in range(1, last + 1)
     )
-    return Layout(blocks=tuple(blocks), groups=groups)
+    shift = DeclaredSymmetry(
+        kind="translation",
+        blocks=tuple(block.name for block in blocks if block.axes[0] == "output"),
+        axis="output",
+        preserves="probabilities",
+        layer=last if groups else None,
+    )
+    return Layout(
+        blocks=tuple(blocks),
+        groups=groups,
+        symmetries=(*neuron_symmetries(blocks, groups), shift),
+    )
 
 
 def build_fcn(config: FcnConfig, input_dim: int, output_dim: int) -> Fcn:
@@ -147,10 +168,18 @@ def build_fcn(config: FcnConfig, input_dim: int, output_dim: int) -> Fcn:
         config.activation,
         bias=config.bias,
         activation_coefficient=config.activation_coefficient,
+        init_copies=config.init_copies,
+        init_rank=config.init_rank,
     )
 
 
 def build_deep_linear(config: DeepLinearConfig, input_dim: int, output_dim: int) -> Fcn:
     """Return the deep linear network that `config` describes between the given dimensions."""
     sizes = [input_dim, *[config.width] * (config.depth - 1), output_dim]
-    return Fcn(sizes, "linear", bias=False)
+    return Fcn(
+        sizes,
+        "linear",
+        bias=False,
+        init_copies=config.init_copies,
+        init_rank=config.init_rank,
+    )

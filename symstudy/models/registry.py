@@ -44,7 +44,11 @@ def build_model(config: ModelConfig, input_dim: int, output_dim: int) -> "Abstra
     model: AbstractModel = getattr(importlib.import_module(path), name)(
         config, input_dim, output_dim
     )
-    return model
+    if config.reparametrise == "none":
+        return model
+    wrapper = importlib.import_module("symstudy.models.reparametrised")
+    factored: AbstractModel = wrapper.Reparametrised(model, config.reparametrise)
+    return factored
 
 
 def dense_sizes(config: ModelConfig, input_dim: int, output_dim: int) -> list[int] | None:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 
 from symstudy.study.cells import Cell
-from symstudy.symmetry.catalogue import MEASURES
+from symstudy.symmetry.catalogue import EXTRA_MEASURES, MEASURES
 
 __all__ = [
     "CERTIFICATES",
@@ -26,7 +26,7 @@ __all__ = [
     "hyperparameters",
 ]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Raised with every change of a column; a file of another version is refused."""
 
 TEXT = pa.string()
@@ -117,6 +117,24 @@ HYPERPARAMETERS: tuple[Column, ...] = (
         "Initial weights have standard deviation init_scale / sqrt(fan-in).",
         of_model("init_scale"),
     ),
+    Column(
+        "init_copies",
+        COUNT,
+        "Consecutive hidden neurons that start as copies of one; 1 for none.",
+        of_model("init_copies"),
+    ),
+    Column(
+        "init_rank",
+        COUNT,
+        "Dimensions of each hidden layer that its initial weights share; 0 for all.",
+        of_model("init_rank"),
+    ),
+    Column(
+        "reparametrise",
+        TEXT,
+        "Weights as products: none, hadamard, gate or factorised.",
+        of_model("reparametrise"),
+    ),
     Column("data", TEXT, "Kind of data.", of_data("kind")),
     Column("input_dim", COUNT, "Number of inputs.", lambda cell: cell.data.shape.inputs),
     Column(
@@ -144,6 +162,7 @@ HYPERPARAMETERS: tuple[Column, ...] = (
     Column("teacher_scale", NUMBER, "Factor on the teacher's outputs.", of_data("teacher_scale")),
     Column("exponent", NUMBER, "Exponent of the target's spectrum.", of_data("exponent")),
     Column("amplitude", NUMBER, "Largest singular value of the target.", of_data("amplitude")),
+    Column("axes", TRUTH, "Whether the spectrum's vectors lie along the axes.", of_data("axes")),
     Column("optimizer", TEXT, "Optimiser.", of_train("optimizer")),
     Column("lr", NUMBER, "Peak learning rate.", of_train("lr")),
     Column("batch_size", COUNT, "Samples of a batch.", of_train("batch_size")),
@@ -170,6 +189,24 @@ HYPERPARAMETERS: tuple[Column, ...] = (
         "2 gamma, what torch calls weight_decay.",
         lambda cell: 2.0 * cell.train.gamma,
     ),
+    Column(
+        "syre",
+        NUMBER,
+        "Frozen random shift theta_0 of the parameters: its standard deviation times sqrt(fan-in).",
+        of_train("syre"),
+    ),
+    Column(
+        "syre_anisotropy",
+        NUMBER,
+        "The squared norm is sum D theta^2 with random D within 1 +- this.",
+        of_train("syre_anisotropy"),
+    ),
+    Column(
+        "entropic",
+        NUMBER,
+        "Coefficient of the trace of the covariance of per-sample gradients in the loss.",
+        of_train("entropic"),
+    ),
     Column("momentum", NUMBER, "Momentum of sgd.", of_train("momentum")),
     Column("beta1", NUMBER, "Decay of the first moment of adam and adamw.", of_train("beta1")),
     Column("beta2", NUMBER, "Decay of the second moment of adam and adamw.", of_train("beta2")),
@@ -184,6 +221,9 @@ HYPERPARAMETERS: tuple[Column, ...] = (
     Column(
         "sampling", TEXT, "Batches without (shuffle) or with replacement.", of_train("sampling")
     ),
+    Column("restarts", COUNT, "Initial states that lbfgs starts from.", of_train("restarts")),
+    Column("tolerance", NUMBER, "Relative gradient at which lbfgs stops.", of_train("tolerance")),
+    Column("refine", TRUTH, "Whether lbfgs merges neurons and goes on.", of_train("refine")),
 )
 
 IDENTITY: tuple[Column, ...] = (
@@ -200,7 +240,7 @@ CURVE_MEASURES: tuple[Column, ...] = (
         "train_accuracy", NUMBER, "Share of training samples classified right; null in regression."
     ),
     Column("test_accuracy", NUMBER, "Share of test samples classified right; null in regression."),
-    Column("objective", NUMBER, "train_loss + gamma |theta|^2, at detailed probes."),
+    Column("objective", NUMBER, "train_loss plus all penalties, at detailed probes."),
     Column("theta_norm", NUMBER, "Norm of all parameters, at detailed probes."),
     Column("grad_norm", NUMBER, "Norm of the gradient of the objective, at detailed probes."),
     Column("grad_ratio", NUMBER, "grad_norm / (1 + |objective|), at detailed probes."),
@@ -209,7 +249,7 @@ CURVE_MEASURES: tuple[Column, ...] = (
         "decay_budget",
         NUMBER,
         "B_wd = 2 gamma sum of lr / (1 - momentum): a signal-free neuron has shrunk by exp(-B_wd); "
-        "null for adam with gamma > 0.",
+        "null for adam and lbfgs with gamma > 0.",
     ),
 )
 
@@ -222,7 +262,7 @@ LAYER_MEASURES: tuple[Column, ...] = tuple(
         + measure.meaning[1:]
         + (f" ({measure.source})." if measure.source else "."),
     )
-    for measure in MEASURES
+    for measure in (*MEASURES, *EXTRA_MEASURES)
 )
 FINAL_LAYER_MEASURES: tuple[Column, ...] = tuple(
     Column(column.name, NUMBER, f"Mean over hidden layers at the end. {column.meaning}")
@@ -244,8 +284,21 @@ RUNS = Table(
         Column("num_parameters", COUNT, "Number of parameters."),
         *(column for column in CURVE_MEASURES if column.name != "lr"),
         *FINAL_LAYER_MEASURES,
+        Column(
+            "merge_gain",
+            NUMBER,
+            "Largest decrease of the objective by merging two neurons, over the objective; above "
+            "1e-9 the point is no global minimum (arXiv:2502.05300, Theorem 4); lbfgs only.",
+        ),
+        Column("merges", COUNT, "Pairs that refine has merged; lbfgs only."),
+        Column("iterations", COUNT, "Steps of the best restart; lbfgs only."),
         Column("seconds", NUMBER, "The run's share of its pack's wall time, in seconds."),
-        Column("engine", TEXT, "What trained it: compiled, torch-cpu or torch-cuda."),
+        Column(
+            "engine",
+            TEXT,
+            "What trained it: compiled, torch-cpu or torch-cuda, after lbfgs- if it minimised and "
+            "padded- if its pack held several widths.",
+        ),
         Column("device", TEXT, "Device it was trained on."),
         Column("host", TEXT, "Machine it was trained on."),
         Column("finished_at", TIME, "When its pack was written, UTC."),

@@ -124,9 +124,7 @@ def expand_cells(
             for name in ("model", "data", "train", "probe")
         )
         if (t, d) not in resolved:
-            train, found = resolve_train(
-                variants["train"][t], variants["data"][d].shape, swept_lines
-            )
+            train, found = resolve_train(variants["train"][t], variants["data"][d], swept_lines)
             mistakes.extend(found)
             resolved[t, d] = (train, texts_of(train) if train else None)
         train, train_texts = resolved[t, d]
@@ -144,7 +142,11 @@ def read_cell(config: str) -> Cell:
     """Return the cell whose `config`, the canonical JSON of all fields, a plan holds."""
     tables = json.loads(config)
     model, wrong_model = read_model(
-        {"kind": tables["model"]["kind"], **tables["model"].get("arguments", {})}
+        {
+            "kind": tables["model"]["kind"],
+            "reparametrise": tables["model"].get("reparametrise", "none"),
+            **tables["model"].get("arguments", {}),
+        }
         if "arguments" in tables["model"]
         else tables["model"],
         {},
@@ -235,8 +237,9 @@ def read_model(
     """Return the model table as its dataclass."""
     kind = table.get("kind")
     if isinstance(kind, str) and ":" in kind:
-        arguments = {key: value for key, value in table.items() if key != "kind"}
-        return check_table(CustomConfig, {"kind": kind, "arguments": arguments}, "model", lines)
+        own: dict[str, Any] = {key: table[key] for key in ("kind", "reparametrise") if key in table}
+        arguments = {key: value for key, value in table.items() if key not in own}
+        return check_table(CustomConfig, {**own, "arguments": arguments}, "model", lines)
     mistakes = read_kind("model", table, list(MODELS), lines)
     if mistakes:
         return None, mistakes
@@ -254,7 +257,7 @@ def read_data(
 
 
 def resolve_train(
-    config: TrainConfig, data: DataShape, lines: Mapping[str, int]
+    config: TrainConfig, source: DataConfig, lines: Mapping[str, int]
 ) -> tuple[Train | None, list[Mistake]]:
     """Return the train table with every derived value worked out.
 
@@ -267,6 +270,7 @@ def resolve_train(
         name = f"train.{key}"
         mistakes.append(Mistake(line=lines.get(name, lines.get("train", 0)), key=name, what=what))
 
+    data: DataShape = source.shape
     full = config.batch_size == "full"
     if full and data.train == 0:
         wrong(
@@ -279,7 +283,17 @@ def resolve_train(
             f"must be at most the {data.train} training samples, but got {config.batch_size}",
         )
     batch = data.train if full else int(config.batch_size)
-    if (config.lr is None) == (config.lr_over_batch is None):
+    minimises = config.optimizer == "lbfgs"
+    if minimises and source.noise_mode == "online" and source.label_noise > 0:
+        wrong(
+            "optimizer", "must not be lbfgs where data.noise_mode = 'online': nothing stands still"
+        )
+    if minimises and not full:
+        wrong("batch_size", f"must be 'full' for lbfgs, but got {config.batch_size}")
+    if minimises and (config.lr is not None or config.lr_over_batch is not None):
+        given = "lr" if config.lr is not None else "lr_over_batch"
+        wrong(given, "must be left out for lbfgs, which searches its own steps")
+    elif not minimises and (config.lr is None) == (config.lr_over_batch is None):
         given = "both" if config.lr is not None else "neither"
         wrong(
             "lr_over_batch" if config.lr is not None else "lr",
@@ -296,12 +310,22 @@ def resolve_train(
         loss = "cross_entropy" if data.is_classification else "squared_error"
     if loss == "cross_entropy" and not data.is_classification:
         wrong("loss", "must be squared_error or mse for regression, but got 'cross_entropy'")
+    for key in ("syre", "syre_anisotropy", "entropic"):
+        if minimises and getattr(config, key) > 0:
+            what = f"must be 0 for lbfgs, but got {getattr(config, key)!r}"
+            wrong(key, f"{what}. Use sgd, adam or adamw.")
+    if config.entropic > 0 and batch < 2:
+        wrong(
+            "batch_size",
+            f"must be at least 2 where train.entropic is above 0, but got {batch}: one sample has "
+            "no covariance",
+        )
     if mistakes:
         return None, mistakes
     rate = config.lr if config.lr is not None else float(config.lr_over_batch or 0) * batch
     gamma = config.gamma if config.gamma is not None else (config.weight_decay or 0.0) / 2
-    adaptive = config.optimizer != "sgd"
-    falls = config.schedule != "constant"
+    adaptive = config.optimizer in ("adam", "adamw")
+    falls = config.schedule != "constant" and not minimises
     return Train(
         optimizer=config.optimizer,
         lr=float(rate),
@@ -309,16 +333,22 @@ def resolve_train(
         full_batch=full,
         steps=config.steps,
         gamma=float(gamma),
-        momentum=0.0 if adaptive else float(config.momentum),
+        syre=float(config.syre),
+        syre_anisotropy=float(config.syre_anisotropy) if gamma > 0 else 0.0,
+        entropic=float(config.entropic),
+        momentum=float(config.momentum) if config.optimizer == "sgd" else 0.0,
         beta1=float(config.beta1) if adaptive else 0.9,
         beta2=float(config.beta2) if adaptive else 0.999,
         epsilon=float(config.epsilon) if adaptive else 1e-8,
-        schedule=config.schedule,
+        schedule="constant" if minimises else config.schedule,
         decay_start=float(config.decay_start) if falls else 0.0,
         lr_final=float(config.lr_final) if falls else 0.0,
         loss=loss,
-        dtype=config.dtype,
+        dtype="float64" if minimises else config.dtype,
         sampling="shuffle" if full or not data.train else config.sampling,
+        restarts=config.restarts if minimises else 3,
+        tolerance=float(config.tolerance) if minimises else 1e-9,
+        refine=config.refine and minimises,
     ), []
 
 
@@ -332,6 +362,8 @@ def texts_of(value: Any) -> Texts:
         full[field.name] = item
         if field.name == "kind" or item != field.default:
             identity[field.name] = item
-        if not (field.metadata.get("lane") or field.metadata.get("values")):
+        if field.metadata.get("switch"):
+            shape[field.name] = bool(item)
+        elif not (field.metadata.get("lane") or field.metadata.get("values")):
             shape[field.name] = item
     return Texts(canonical_json(identity), canonical_json(full), canonical_json(shape))

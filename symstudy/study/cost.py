@@ -26,6 +26,8 @@ UNKNOWN_PARAMETERS = 100_000
 """Assumed size of a model whose parameters cannot be counted without building it."""
 MEASURE_FLOPS = 5e9
 """Operations a second of eigenvalues and spanning trees of one layer."""
+MINIMISER_STEPS = 3_000
+"""Steps after which lbfgs has mostly ended; tanh networks of 16 to 64 neurons took 300 to 5,000."""
 
 
 class Cost(NamedTuple):
@@ -55,13 +57,17 @@ def estimate_cost(cell: Cell, *, device: str, engine: str) -> Cost:
     data = cell.data.shape
     train = cell.train
     sizes = dense_sizes(cell.model, data.inputs, data.outputs)
-    is_compiled = sizes is not None and device == "cpu" and engine != "torch"
+    is_entropic = train.entropic > 0
+    can_compile = sizes is not None and not is_entropic and cell.model.reparametrise == "none"
+    is_compiled = can_compile and device == "cpu" and engine != "torch"
     if sizes is None:
         parameters = UNKNOWN_PARAMETERS
         hidden: list[int] = []
     else:
         parameters = sum((i + 1) * o for i, o in itertools.pairwise(sizes))
         hidden = sizes[1:-1]
+    if cell.model.reparametrise != "none":
+        parameters *= 2
     step_flops = 6.0 * train.batch_size * parameters
     if is_compiled:
         per_step = COMPILED_STEP_S + step_flops / COMPILED_FLOPS[train.dtype]
@@ -69,12 +75,19 @@ def estimate_cost(cell: Cell, *, device: str, engine: str) -> Cost:
         per_step = EAGER_STEP_S + step_flops / EAGER_FLOPS[train.dtype]
     else:
         per_step = EAGER_STEP_S / 10 + step_flops / GPU_FLOPS[train.dtype]
+    if is_entropic:
+        # Four passes more, over a matrix of gradients that has a row a sample.
+        per_step = 10.0 * per_step + 5 * 8.0 * train.batch_size * parameters / MEASURE_FLOPS
+    steps = train.steps
+    if train.optimizer == "lbfgs":
+        # A step is little more than one pass over the data, and most restarts end early.
+        steps = train.restarts * min(train.steps, MINIMISER_STEPS)
     surveyed = 2.0 * parameters * (data.train + data.test)
     # Eigenvalues take about 9 N^3 operations; the neurons' Gram matrix N^2 D.
     layers = sum(20.0 * width**3 + 3.0 * width * width * 2 * max(hidden) for width in hidden)
     rate = step_flops / max(per_step, 1e-12)
     seconds = (
-        train.steps * per_step
+        steps * per_step
         + cell.probe.num * surveyed / max(rate, 1e9)
         + cell.probe.detail * (3 * surveyed / max(rate, 1e9) + layers / MEASURE_FLOPS)
     )

@@ -12,6 +12,8 @@ from symstudy.study.lines import index_keys
 __all__ = ["Document", "apply_overrides", "apply_preset", "read_document"]
 
 TABLES = ("model", "data", "train", "probe", "pack")
+LIST_KEYS = ("probe.measures",)
+"""Keys whose one value is a list."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,7 +166,7 @@ def apply_overrides(document: Document, overrides: Sequence[str]) -> Document:
         lines.pop(key, None)
         if table == "sweep":
             sweep[rest.replace('"', "")] = value
-        elif table in TABLES and rest and is_axis(value):
+        elif table in TABLES and rest and is_axis(key, value):
             sweep[key] = value
             lines.pop(f"sweep.{key}", None)
         elif rest:
@@ -185,8 +187,10 @@ def apply_overrides(document: Document, overrides: Sequence[str]) -> Document:
     )
 
 
-def is_axis(value: object) -> bool:
-    """Return whether an override's value sweeps its field."""
+def is_axis(key: str, value: object) -> bool:
+    """Return whether an override's value sweeps the field `key`."""
+    if key in LIST_KEYS:
+        return isinstance(value, list) and any(isinstance(item, list) for item in value)
     return isinstance(value, list) or (
         isinstance(value, dict) and ("log" in value or "linear" in value)
     )

@@ -108,6 +108,8 @@ def default_of(field: "dataclasses.Field[Any]") -> str:
         return ""
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, tuple):
+        return "[{}]".format(", ".join(f'"{item}"' for item in value))
     return f'"{value}"' if isinstance(value, str) else f"{value:g}"
 
 
@@ -120,6 +122,8 @@ def values_of(annotation: Any) -> str:
             if type(item) in WORDS
         ]
         return " ".join([values_of(annotation.__origin__), ", ".join(bounds)]).strip()
+    if getattr(annotation, "__origin__", None) is tuple:
+        return "list of names"
     parts = getattr(annotation, "__args__", ())
     if parts and getattr(annotation, "__origin__", None) is not None:
         return ", ".join(f'"{part}"' for part in parts)

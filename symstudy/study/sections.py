@@ -4,13 +4,19 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge, Gt, Le, Lt
+from pydantic import AfterValidator
+
+from symstudy.errors import choices
+from symstudy.symmetry.catalogue import EXTRA_MEASURES, MEASURES
 
 __all__ = ["PackConfig", "ProbeConfig", "Train", "TrainConfig"]
 
 FORBID: dict[str, Any] = {"extra": "forbid", "allow_inf_nan": False}
 LANE: dict[str, Any] = {"lane": True}
+# A number of each lane; only whether it is 0 fixes the control flow.
+SWITCH: dict[str, Any] = {"lane": True, "switch": True}
 
-Optimizer = Literal["sgd", "adam", "adamw"]
+Optimizer = Literal["sgd", "adam", "adamw", "lbfgs"]
 Schedule = Literal["constant", "cosine", "linear"]
 Loss = Literal["squared_error", "mse", "cross_entropy"]
 Dtype = Literal["float32", "float64"]
@@ -24,7 +30,7 @@ class TrainConfig:
     __pydantic_config__: ClassVar[dict[str, Any]] = FORBID
 
     optimizer: Optimizer = "adam"
-    """sgd (with momentum), adam (the penalty joins the gradient), or adamw (it does not)."""
+    """sgd (with momentum), adam (the penalty joins the gradient), adamw (it does not), or lbfgs."""
     lr: Annotated[float, Gt(0)] | None = None
     """Peak learning rate; exactly one of lr and lr_over_batch."""
     lr_over_batch: Annotated[float, Gt(0)] | None = None
@@ -32,11 +38,18 @@ class TrainConfig:
     batch_size: Annotated[int, Ge(1)] | Literal["full"] = "full"
     """Samples of a batch, or "full" for all of a fixed data set."""
     steps: Annotated[int, Ge(1)] = 1000
-    """Optimiser steps."""
+    """Optimiser steps; for lbfgs the most that a restart takes."""
     gamma: Annotated[float, Ge(0)] | None = None
     """Coefficient of the squared norm gamma |theta|^2; at most one of gamma and weight_decay."""
     weight_decay: Annotated[float, Ge(0)] | None = None
     """What torch calls weight_decay: 2 gamma."""
+    syre: Annotated[float, Ge(0)] = 0.0
+    """Removes symmetries: the network is evaluated at theta + theta_0, with a frozen random theta_0
+    of standard deviation syre / sqrt(fan-in) (arXiv:2408.15495)."""
+    syre_anisotropy: Annotated[float, Ge(0), Lt(1)] = 0.0
+    """The penalty is gamma sum D theta^2 with frozen random D within 1 +- syre_anisotropy."""
+    entropic: Annotated[float, Ge(0)] = 0.0
+    """Coefficient of the trace of the covariance of per-sample gradients, added to the loss."""
     momentum: Annotated[float, Ge(0), Lt(1)] = 0.0
     """Momentum of sgd."""
     beta1: Annotated[float, Ge(0), Lt(1)] = 0.9
@@ -57,6 +70,12 @@ class TrainConfig:
     """Precision of parameters and arithmetic."""
     sampling: Sampling = "shuffle"
     """Batches without replacement, epoch after epoch, or drawn with replacement."""
+    restarts: Annotated[int, Ge(1)] = 3
+    """Initial states that lbfgs starts from; the run is the best of the points that it finds."""
+    tolerance: Annotated[float, Gt(0)] = 1e-9
+    """lbfgs stops where |gradient| / (1 + |objective|) is at most this."""
+    refine: bool = False
+    """Whether lbfgs merges pairs of neurons whose merging lowers the objective, and goes on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,12 +83,15 @@ class Train:
     """A resolved `[train]` table: what the training loop reads.
 
     Attributes:
-        optimizer: sgd, adam or adamw.
-        lr: Peak learning rate.
+        optimizer: sgd, adam, adamw or lbfgs.
+        lr: Peak learning rate; 0 for lbfgs.
         batch_size: Samples of a batch; the size of the data set for "full".
         full_batch: Whether the batch is the whole data set.
         steps: Optimiser steps.
         gamma: Coefficient of the squared norm.
+        syre: Standard deviation of theta_0, times sqrt(fan-in).
+        syre_anisotropy: Half the range of the penalty's factors; 0 where gamma is 0.
+        entropic: Coefficient of the trace of the gradients' covariance.
         momentum: Of sgd; 0 for the others.
         beta1: Of adam and adamw; default for sgd.
         beta2: Of adam and adamw; default for sgd.
@@ -80,6 +102,9 @@ class Train:
         loss: squared_error, mse or cross_entropy.
         dtype: float32 or float64.
         sampling: shuffle or replacement.
+        restarts: Of lbfgs; default for the others.
+        tolerance: Of lbfgs; default for the others.
+        refine: Of lbfgs; default for the others.
     """
 
     optimizer: Optimizer
@@ -88,6 +113,9 @@ class Train:
     full_batch: bool = False
     steps: int
     gamma: float = field(default=0.0, metadata=LANE)
+    syre: float = field(default=0.0, metadata=LANE)
+    syre_anisotropy: float = field(default=0.0, metadata=LANE)
+    entropic: float = field(default=0.0, metadata=SWITCH)
     momentum: float = field(default=0.0, metadata=LANE)
     beta1: float = field(default=0.9, metadata=LANE)
     beta2: float = field(default=0.999, metadata=LANE)
@@ -98,6 +126,26 @@ class Train:
     loss: Loss = "squared_error"
     dtype: Dtype = "float32"
     sampling: Sampling = "shuffle"
+    restarts: int = 3
+    tolerance: float = 1e-9
+    refine: bool = False
+
+
+def check_measures(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return `names` if each is an extra measure, and none is there twice.
+
+    Raises:
+        ValueError: If not; pydantic passes it on.
+    """
+    known = [measure.name for measure in EXTRA_MEASURES]
+    for place, name in enumerate(names):
+        if name in [measure.name for measure in MEASURES]:
+            raise ValueError(f"must leave out {name!r}, which every study records")
+        if name not in known:
+            raise ValueError(f"must name extra measures, but got {name!r}. {choices(name, known)}")
+        if name in names[:place]:
+            raise ValueError(f"must name each measure once, but got {name!r} twice")
+    return names
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,6 +160,8 @@ class ProbeConfig:
     """At how many of these, the last always included, gradient norm and layers are measured too."""
     samples: Annotated[int, Ge(2)] = 256
     """Test inputs on which the ranks of representations are measured."""
+    measures: Annotated[tuple[str, ...], AfterValidator(check_measures)] = ()
+    """Extra measures of each hidden layer, beside those that every study records."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,6 +178,9 @@ class PackConfig:
     """Where packs train; auto takes a GPU where there is one."""
     engine: Literal["auto", "compiled", "torch"] = "auto"
     """compiled kernels (dense networks on the CPU) or torch (any model, any device)."""
+    pad: Literal["auto", "never", "always"] = "auto"
+    """Whether runs that differ in model.width share packs of the torch engine, the narrower ones
+    padded with neurons of zero weights, which stay zero; auto: where it is estimated to pay."""
     cpus: Annotated[int, Ge(1)] = 1
     """CPU cores that one pack uses."""
     gpus: Annotated[float, Gt(0), Le(1)] = 1.0

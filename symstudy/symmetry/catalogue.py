@@ -2,16 +2,31 @@
 
 from typing import Literal, NamedTuple
 
-__all__ = ["CURVE_THRESHOLDS", "EPSILON_DIRECTION", "EPSILON_RELATIVE", "MEASURES", "Measure"]
+__all__ = [
+    "CURVE_THRESHOLDS",
+    "EPSILON_ABSOLUTE",
+    "EPSILON_DIRECTION",
+    "EPSILON_RELATIVE",
+    "EXTRA_MEASURES",
+    "MEASURES",
+    "Measure",
+]
 
 EPSILON_RELATIVE = 0.02
 """Threshold of symmetry breaking, relative to the largest neuron of the layer."""
+
+EPSILON_ABSOLUTE = 1e-8
+"""Threshold below which a number is zero, where there is nothing to compare it with."""
 
 EPSILON_DIRECTION = 0.05
 """Threshold of the distance of two unit directions."""
 
 CURVE_THRESHOLDS = (0.001, 0.003, 0.01, 0.02, 0.03, 0.1, 0.3)
 """Relative thresholds at which neurons are also counted, since a count depends on its threshold."""
+
+EPSILON_EXACT = 1e-6
+"""Relative threshold of what is equal or zero up to round-off: both come from Gram matrices, whose
+roots are off by 1e-8 of the largest."""
 
 RANK_THRESHOLD = 0.01
 """Singular values above this share of the largest count towards a threshold rank."""
@@ -51,6 +66,12 @@ MEASURES: tuple[Measure, ...] = (
         "single-linkage clusters of neurons without the dead one, at 0.02 of the largest norm",
         "exact form of arXiv:2502.05300, Eq. 14",
     ),
+    Measure(
+        "distinct_exact",
+        "count",
+        "clusters of neurons at 1e-6 of the largest norm: one for neurons equal up to round-off",
+        "arXiv:2502.05300, Theorem 3",
+    ),
     Measure("living_neurons", "count", "neurons with a norm above 0.02 of the largest", ""),
     Measure(
         "min_distance",
@@ -82,11 +103,31 @@ MEASURES: tuple[Measure, ...] = (
         "exp of the entropy of the squared singular values of the incoming weights",
         "Roy and Vetterli 2007",
     ),
+    Measure("weight_largest", "number", "largest singular value of the incoming weights", ""),
+    Measure(
+        "weight_smallest",
+        "number",
+        "smallest singular value of the incoming weights above 0.01 of the largest",
+        "",
+    ),
+    Measure(
+        "balance",
+        "number",
+        "squared norm of the outgoing weights less that of the incoming ones and biases: constant "
+        "in gradient flow for linear and ReLU neurons",
+        "Du, Hu and Lee 2018, arXiv:1806.00900, Theorem 2.1",
+    ),
     Measure(
         "product_rank",
         "count",
         "singular values of outgoing times incoming weights above 0.02 of the largest",
         "double rotation, arXiv:2502.05300, Eqs. 8-13",
+    ),
+    Measure(
+        "product_rank_exact",
+        "count",
+        "singular values of outgoing times incoming weights above 1e-6 of the largest",
+        "arXiv:2502.05300, Theorem 3",
     ),
     Measure(
         "rank",
@@ -101,3 +142,99 @@ MEASURES: tuple[Measure, ...] = (
         "Roy and Vetterli 2007",
     ),
 )
+"""What every study records, in the order in which it is computed."""
+
+
+def distance_of(kind: str, what: str) -> Measure:
+    """Return the distance of one kind of symmetry."""
+    return Measure(
+        f"{kind}_distance",
+        "number",
+        f"distance from the symmetric states of the layer's {what}",
+        "arXiv:2502.05300, Eq. 3",
+    )
+
+
+def breaking_of(kind: str, meaning: str) -> Measure:
+    """Return the degree of breaking of one kind of symmetry."""
+    return Measure(f"{kind}_breaking", "count", meaning, "arXiv:2502.05300, Eq. 14 and Table 1")
+
+
+EXTRA_MEASURES: tuple[Measure, ...] = (
+    distance_of("translation", "translations; depends on the gauge"),
+    Measure(
+        "translation_distance_normalised",
+        "number",
+        "the same over the norm of what is translated; from 0 to 1",
+        "arXiv:2502.05300, Eq. 3",
+    ),
+    breaking_of(
+        "translation", "columns with a mean above 0.02 of the largest; depends on the gauge"
+    ),
+    distance_of("scaling", "scalings: norm of the normalised blocks; depends on the gauge"),
+    breaking_of("scaling", "normalised blocks that are not zero"),
+    distance_of("rescaling", "rescalings: norm of its neurons; depends on the gauge"),
+    Measure(
+        "rescaling_orbit_distance",
+        "number",
+        "smallest distance on the orbit of rescalings: sqrt(sum 2 |incoming| |outgoing|)",
+        "arXiv:2502.05300, Eq. 3, at the balanced point",
+    ),
+    breaking_of("rescaling", "neurons with |incoming| |outgoing| above 0.02 of the largest"),
+    distance_of("rotation", "rotations: norm of what is rotated"),
+    breaking_of("rotation", "singular values of what is rotated above 0.02 of the largest"),
+    distance_of("permutation", "permutations: all neurons equal"),
+    Measure(
+        "permutation_distance_normalised",
+        "number",
+        "the same over the norm of the neurons; from 0 to 1",
+        "arXiv:2502.05300, Eq. 3",
+    ),
+    breaking_of("permutation", "clusters of neurons, the dead one too, less one: exact"),
+    distance_of("double_rotation", "double rotations: norm of both sides; depends on the gauge"),
+    Measure(
+        "double_rotation_orbit_distance",
+        "number",
+        "smallest distance on the orbit of double rotations: sqrt(2 sum sigma), from the singular "
+        "values sigma of the product",
+        "arXiv:2502.05300, Eqs. 8-13, in the balanced gauge",
+    ),
+    breaking_of(
+        "double_rotation", "singular values of the product above 0.02 of the largest: its rank"
+    ),
+    Measure(
+        "double_rotation_raw_breaking",
+        "count",
+        "eigenvalues of the sum of both Gram matrices above 0.02 of the largest; depends on the "
+        "gauge",
+        "arXiv:2502.05300, Eqs. 10-13",
+    ),
+    Measure(
+        "double_rotation_effective_rank",
+        "number",
+        "exp of the entropy of the singular values of the product",
+        "Roy and Vetterli 2007",
+    ),
+    Measure(
+        "double_rotation_stable_rank",
+        "number",
+        "sum of the squared singular values of the product over the largest squared",
+        "Rudelson and Vershynin 2007",
+    ),
+    distance_of("sign_flip", "sign flips: norm of its neurons"),
+    breaking_of("sign_flip", "neurons with a norm above 0.02 of the largest"),
+    Measure(
+        "weight_stable_rank",
+        "number",
+        "sum of the squared singular values of the incoming weights over the largest squared",
+        "Rudelson and Vershynin 2007",
+    ),
+    Measure(
+        "stable_rank",
+        "number",
+        "sum of the squared singular values of the centred activations over the largest squared",
+        "Rudelson and Vershynin 2007",
+    ),
+)
+"""What a study records too if `[probe] measures` names it; null where a layer has no such
+symmetry."""

@@ -10,6 +10,7 @@ from symstudy.layout import Layout, NeuronGroup
 from symstudy.symmetry.catalogue import (
     CURVE_THRESHOLDS,
     EPSILON_DIRECTION,
+    EPSILON_EXACT,
     EPSILON_RELATIVE,
     RANK_THRESHOLD,
 )
@@ -21,7 +22,12 @@ from symstudy.symmetry.neurons import (
     neuron_sides,
     unpack,
 )
-from symstudy.symmetry.ranks import effective_rank, singular_values, threshold_rank
+from symstudy.symmetry.ranks import (
+    effective_rank,
+    singular_values,
+    smallest_above,
+    threshold_rank,
+)
 
 __all__ = ["LayerView", "measure_layer"]
 
@@ -103,7 +109,7 @@ def measure_layer(view: LayerView) -> dict[str, Tensor]:
     threshold_K = EPSILON_RELATIVE * view.scale_K
     incoming, outgoing = view.sides
     weights_KNI = incoming[:, :, : incoming.shape[2] - has_bias(view)]
-    product_KOI = outgoing.transpose(1, 2) @ weights_KNI
+    product_values_KR = singular_values(outgoing.transpose(1, 2) @ weights_KNI)
     curve = [view.clusters.count_above(epsilon * view.scale_K) for epsilon in CURVE_THRESHOLDS]
     return {
         "neurons": torch.full_like(view.scale_K, view.group.size, dtype=torch.int64),
@@ -111,13 +117,18 @@ def measure_layer(view: LayerView) -> dict[str, Tensor]:
         "squared_norm": view.norms_KN.square().sum(dim=1),
         "breaking_sorted": breaking_sorted(view.neurons_KND, threshold_K, signed=view.group.odd),
         "distinct_neurons": view.clusters.count_above(threshold_K),
+        "distinct_exact": view.clusters.count_above(EPSILON_EXACT * view.scale_K),
         "living_neurons": (view.norms_KN > threshold_K[:, None]).sum(dim=1),
         "min_distance": view.clusters.gaps_K,
         "distinct_curve": torch.stack(curve, dim=1),
         "distinct_directions": distinct_directions(view),
         "weight_rank": threshold_rank(view.weight_values_KR, RANK_THRESHOLD),
         "weight_effective_rank": effective_rank(view.weight_values_KR),
-        "product_rank": threshold_rank(singular_values(product_KOI), EPSILON_RELATIVE),
+        "weight_largest": view.weight_values_KR[:, 0],
+        "weight_smallest": smallest_above(view.weight_values_KR, RANK_THRESHOLD),
+        "balance": outgoing.square().sum(dim=(1, 2)) - incoming.square().sum(dim=(1, 2)),
+        "product_rank": threshold_rank(product_values_KR, EPSILON_RELATIVE),
+        "product_rank_exact": threshold_rank(product_values_KR, EPSILON_EXACT),
         "rank": threshold_rank(view.hidden_values_KR, RANK_THRESHOLD),
         "effective_rank": effective_rank(view.hidden_values_KR),
     }

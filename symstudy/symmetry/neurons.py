@@ -43,7 +43,8 @@ class NeuronClusters(NamedTuple):
 
     def count_above(self, thresholds_K: Float[Tensor, " runs"]) -> Int64[Tensor, " runs"]:
         """Return the number of distinct living neurons at each run's threshold."""
-        return (self.edges_KN > thresholds_K[:, None]).sum(dim=1)
+        # The edges lie on the CPU, wherever the pack is.
+        return (self.edges_KN > thresholds_K.to(self.edges_KN.device)[:, None]).sum(dim=1)
 
 
 def unpack(theta_KP: Float[Tensor, "runs parameters"], block: Block) -> Tensor:

@@ -10,7 +10,7 @@ from symstudy.store import Provenance, Store, StudyFolder, open_location
 from symstudy.store.schema import SCHEMA_VERSION
 from symstudy.store.writer import write_pack, write_plan
 from symstudy.study import Run, Study
-from symstudy.symmetry import CURVE_THRESHOLDS, MEASURES
+from symstudy.symmetry import CURVE_THRESHOLDS, EXTRA_MEASURES, MEASURES
 
 __all__ = ["PLANTED", "plant_store"]
 
@@ -36,7 +36,9 @@ def plant_store(
         location: Folder that the study's folder is made in.
         study: What was planned; every run of it is written.
         measures_of: From a run to columns of `runs`; `outcome` is `done` if not given, and layer
-            measures stand for one hidden layer. The same numbers are written to `layers`.
+            measures stand for one hidden layer. The same numbers are written to `layers`, at the
+            last step. Under `history` and `layers` it may give rows of earlier probes: columns of
+            these tables by name, `step` and `layer` among them.
         pack_size: Runs of a pack.
     """
     filesystem, path = open_location(str(location))
@@ -67,12 +69,13 @@ def plant_pack(
 ) -> None:
     """Write one pack of planted runs."""
     rows = [{"outcome": "done", **measures_of(run)} for run in runs]
+    earlier = {table: probes_of(table, runs, rows) for table in ("history", "layers")}
     names = dict.fromkeys(name for row in rows for name in row)
     columns = {name: [row.get(name) for row in rows] for name in names}
     steps = [run.cell.train.steps for run in runs]
     run_ids = [run.run_id for run in runs]
     layers: dict[str, Any] = {"run_id": run_ids, "step": steps, "layer": [1] * len(runs)}
-    for measure in MEASURES:
+    for measure in (*MEASURES, *EXTRA_MEASURES):
         if measure.kind == "curve":
             values = [row.get("distinct_curve", row.get("distinct_neurons", 0)) for row in rows]
             layers[measure.name] = np.array(
@@ -86,8 +89,8 @@ def plant_pack(
                 for value in plain
             ]
     columns.pop("distinct_curve", None)
-    history = {"run_id": run_ids, "step": steps}
-    for name in ("test_loss", "train_loss", "decay_budget"):
+    history: dict[str, Any] = {"run_id": run_ids, "step": steps}
+    for name in ("test_loss", "train_loss", "theta_norm", "decay_budget"):
         if name in columns:
             history[name] = columns[name]
     write_pack(
@@ -97,6 +100,29 @@ def plant_pack(
         runs,
         PLANTED,
         run_columns={**columns, "run_id": run_ids, "steps_done": steps},
-        history=history,
-        layers=layers,
+        history=with_rows(earlier["history"], history),
+        layers=with_rows(earlier["layers"], layers),
     )
+
+
+def probes_of(table: str, runs: list[Run], rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Take the rows of earlier probes for `table` out of `rows`, one a run and probe."""
+    # A curve has no null.
+    curve = {"distinct_curve": [0] * len(CURVE_THRESHOLDS)} if table == "layers" else {}
+    return [
+        {"run_id": run.run_id, **curve, **probe}
+        for run, row in zip(runs, rows, strict=True)
+        for probe in row.pop(table, ())
+    ]
+
+
+def with_rows(rows: list[dict[str, Any]], columns: dict[str, Any]) -> dict[str, Any]:
+    """Return `columns` with `rows` above them; what either lacks is null."""
+    if not rows:
+        return columns
+    count = len(columns["run_id"])
+    names = dict.fromkeys([*columns, *(name for row in rows for name in row)])
+    return {
+        name: [row.get(name) for row in rows] + list(columns.get(name, [None] * count))
+        for name in names
+    }

@@ -54,6 +54,9 @@ def small_studies(draw: st.DrawFn) -> Study:
             "sweep": {
                 "train.lr": [1e-3, 3e-3],
                 "train.gamma": [0.0, 0.01],
+                "train.syre": [0.0, 0.2, 0.3],
+                "train.syre_anisotropy": [0.0, 0.0, 0.5],
+                "zip": [["train.syre", "train.syre_anisotropy"]],
                 "model.init_scale": [0.5, 1.0],
                 "data.label_noise": [0.0, 0.3],
                 "seed": 2,

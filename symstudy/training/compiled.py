@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from symstudy.kernels.lanes import Batches, Samples, survey_lanes, train_lanes
-from symstudy.kernels.network import CHUNK, CROSS_ENTROPY, SQUARED, Network, Scratch, make_scratch
+from symstudy.kernels.network import CHUNK, Scratch, make_scratch
 from symstudy.training.data import Block, Split
 from symstudy.training.engine import AbstractEngine, LoadedPack, Losses
 from symstudy.training.lanes import init_scales, make_lanes
+from symstudy.training.networks import kernel_network
 from symstudy.training.schedule import learning_rates
 
 __all__ = ["CompiledEngine"]
@@ -32,7 +33,9 @@ class CompiledEngine(AbstractEngine):
         # Contiguous and ours: the kernels write to it.
         self.theta = np.ascontiguousarray(theta.numpy())
         self.lanes = make_lanes(pack, self.theta)
-        self.network = kernel_network(pack)
+        network = kernel_network(pack)
+        assert network is not None, "the compiled engine trains dense networks"
+        self.network = network
         # Scratch is for one chunk of samples, whatever the batch or the split.
         self.scratch = [
             make_scratch(self.network, CHUNK, pack.dtype) for _ in range(pack.config.cpus)
@@ -140,18 +143,3 @@ class CompiledEngine(AbstractEngine):
             for chosen, scratch in zip(shares, self.scratch, strict=True)
         ]:
             future.result()
-
-
-def kernel_network(pack: LoadedPack) -> Network:
-    """Return the pack's model and loss as the kernels know them."""
-    dense = pack.model.dense
-    assert dense is not None, "the compiled engine trains dense networks"
-    outputs = int(dense.sizes[-1])
-    return Network(
-        sizes=dense.sizes,
-        weights=dense.weights,
-        biases=dense.biases,
-        codes=dense.codes,
-        loss=CROSS_ENTROPY if pack.train.loss == "cross_entropy" else SQUARED,
-        loss_scale=1.0 / outputs if pack.train.loss == "mse" else 1.0,
-    )

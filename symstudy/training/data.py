@@ -6,6 +6,7 @@ a lane names the group it reads. Nothing depends on which lanes are in the pack.
 Shapes: K runs, G groups, S steps of a block, B samples of a batch.
 """
 
+import copy
 import dataclasses
 from collections.abc import Hashable, Sequence
 from typing import NamedTuple, TypeVar
@@ -116,6 +117,18 @@ class PackData:
             self.lane_task,
         )
         self.seeds, self.lane_seed = group([run.seed for run in runs])
+
+    def part(self, lanes: Int64[np.ndarray, " chosen"]) -> "PackData":
+        """Return the data of the runs `lanes` alone; the arrays are shared."""
+        part = copy.copy(self)
+        part.runs = [self.runs[lane] for lane in lanes.tolist()]
+        part.lane_task, part.lane_seed = self.lane_task[lanes], self.lane_seed[lanes]
+        part.sigma = self.sigma[lanes]
+        part.train, part.test = (
+            split._replace(lane_x=split.lane_x[lanes], lane_y=split.lane_y[lanes])
+            for split in (self.train, self.test)
+        )
+        return part
 
     def cast(self, arrays: Sequence[NDArray[np.float64]]) -> NDArray[np.floating]:
         """Return `arrays` as one, in the pack's type; equal inputs of all groups are not merged."""

@@ -13,6 +13,7 @@ from symstudy.kernels.lanes import LOSS_LIMIT, Lanes, update_lanes
 from symstudy.kernels.network import ADDED
 from symstudy.training.data import Block, Split
 from symstudy.training.engine import AbstractEngine, LoadedPack, Losses, pick_device
+from symstudy.training.entropic import entropic_terms
 from symstudy.training.lanes import init_scales, make_lanes
 from symstudy.training.losses import accuracy, data_loss
 from symstudy.training.schedule import learning_rates
@@ -80,7 +81,8 @@ class EagerEngine(AbstractEngine):
         rates = learning_rates(trains, first, steps).astype(self.pack.dtype)
         lanes = self.lanes._replace(rate=rates, step=first)
         on_device = BlockOnDevice(block, self.pack.data.sigma.astype(self.pack.dtype), self.device)
-        stepper = Stepper(self, lanes)
+        stepper = Stepper(self, lanes, by_kernels=self.device.type == "cpu")
+        is_entropic = self.pack.train.entropic > 0
         for s in range(steps):
             inputs, targets = on_device.batch(s)
             theta = self.theta.requires_grad_(True)
@@ -88,10 +90,19 @@ class EagerEngine(AbstractEngine):
             loss_K = data_loss(self.pack.train.loss, output, targets)
             (gradient,) = torch.autograd.grad(loss_K.sum(), theta)
             self.theta = theta.detach()
+            if is_entropic:
+                gradient = gradient + self.entropic_gradient(inputs, targets)
             is_sound = (loss_K.detach() < LOSS_LIMIT) & (self.diverged < 0)
             # In place: on the CPU this is the lanes' own memory.
             self.diverged.masked_fill_(~is_sound & (self.diverged < 0), first + s)
             stepper.step(gradient, is_sound, s)
+
+    def entropic_gradient(self, inputs: Tensor, targets: Tensor) -> Tensor:
+        """Return the gradient of each run's entropic term, estimated on a batch."""
+        is_batch = not self.pack.train.full_batch
+        terms = entropic_terms(self.pack, self.theta, inputs, targets, is_batch=is_batch)
+        weights = torch.from_numpy(self.pack.lane_values("entropic").astype(self.pack.dtype))
+        return weights.to(self.device)[:, None] * terms.gradient_KP
 
     def evaluate(self, split: Split) -> Losses:
         """Return the data loss on `split`; NaN for a run that has diverged."""
@@ -171,15 +182,27 @@ class Stepper:
         Kingma and Ba 2015 (Adam); Loshchilov and Hutter 2019 (AdamW).
     """
 
-    def __init__(self, engine: EagerEngine, lanes: Lanes) -> None:
-        """Prepare the steps of `lanes`, whose rates are those of the block."""
+    def __init__(self, engine: EagerEngine, lanes: Lanes, *, by_kernels: bool) -> None:
+        """Prepare the steps of `lanes`, whose rates are those of the block.
+
+        Args:
+            engine: Whose parameters are moved.
+            lanes: Their hyperparameters; on the CPU their state too.
+            by_kernels: Whether the compiled kernels take the steps, on the CPU only, or torch.
+        """
         self.engine = engine
         self.lanes = lanes
+        self.by_kernels = by_kernels
         self.optimizer = engine.pack.train.optimizer
-        if engine.device.type != "cpu":
+        if not by_kernels:
             self.rates, self.decay, self.beta1, self.beta2, self.epsilon = (
                 torch.from_numpy(values).to(engine.device).reshape(len(values), -1)
                 for values in (lanes.rate, lanes.decay, lanes.beta1, lanes.beta2, lanes.epsilon)
+            )
+            # A pack without a pulled lane has 0 columns of these.
+            self.centre, self.stretch = (
+                torch.from_numpy(values).to(engine.device)
+                for values in (lanes.centre, lanes.stretch)
             )
 
     def step(
@@ -189,7 +212,7 @@ class Stepper:
         s: int,
     ) -> None:
         """Move the runs where `is_sound` by step `s` of the block."""
-        if self.engine.device.type == "cpu":
+        if self.by_kernels:
             chosen = np.flatnonzero(is_sound.numpy())
             update_lanes(self.lanes, chosen, s, gradient.contiguous().numpy())
         else:
@@ -200,8 +223,10 @@ class Stepper:
         theta, moments = self.engine.theta, self.engine.moments
         rate = self.rates[:, s : s + 1]
         time = self.lanes.step + s + 1
+        is_pulled = self.centre.shape[1] > 0
+        pulled = self.stretch * (theta - self.centre) if is_pulled else theta
         if self.optimizer != "adamw":
-            gradient = gradient.addcmul(self.decay, theta)
+            gradient = gradient.addcmul(self.decay, pulled)
         if self.optimizer == "sgd":
             move = gradient
             if moments:
@@ -214,7 +239,10 @@ class Stepper:
             # The corrections are taken in float64, as the compiled kernels do.
             corrected = (rate.double() / (1.0 - self.beta1.double() ** time)).to(theta.dtype)
             root = (1.0 / (1.0 - self.beta2.double() ** time).sqrt()).to(theta.dtype)
-            shrunk = theta * (1.0 - rate * self.decay) if self.optimizer == "adamw" else theta
+            shrunk = theta
+            if self.optimizer == "adamw":
+                shrink = rate * self.decay
+                shrunk = theta - shrink * pulled if is_pulled else theta * (1.0 - shrink)
             moved = shrunk - corrected * first / (second.sqrt() * root + self.epsilon)
         torch.where(is_sound[:, None], moved, theta, out=theta)
 

@@ -15,15 +15,15 @@ from symstudy.study.cells import Run
 from symstudy.study.sections import PackConfig, Train
 from symstudy.training.data import PackData, Split
 
-__all__ = ["AbstractEngine", "LoadedPack", "Losses", "pick_device"]
+__all__ = ["AbstractEngine", "LoadedPack", "Losses", "Part", "pick_device"]
 
 
 class LoadedPack(NamedTuple):
     """What an engine is made for.
 
     Attributes:
-        runs: The runs, all of one shape.
-        model: Their network.
+        runs: The runs, all of one shape, or of shapes that are padded to one width.
+        model: Their network; the widest.
         data: Their data.
         config: Device and cores.
     """
@@ -46,6 +46,20 @@ class LoadedPack(NamedTuple):
     def lane_values(self, field: str) -> NDArray[np.float64]:
         """Return the number called `field` of each run's training."""
         return np.array([getattr(run.cell.train, field) for run in self.runs], np.float64)
+
+
+class Part(NamedTuple):
+    """The runs of a pack that have one shape, and what measures them.
+
+    Attributes:
+        lanes: Which runs of the pack.
+        pack: They alone, with their own network.
+        engine: Holds their parameters as they are now, without padding.
+    """
+
+    lanes: Int64[np.ndarray, " chosen"]
+    pack: LoadedPack
+    engine: "AbstractEngine"
 
 
 class Losses(NamedTuple):
@@ -97,6 +111,14 @@ class AbstractEngine(ABC):
     @abstractmethod
     def gradient(self, split: Split) -> Float[Tensor, "runs parameters"]:
         """Return the gradient of the data loss on `split`, without the penalty."""
+
+    def parts(self, pack: LoadedPack) -> list[Part]:
+        """Return the runs of `pack`, which the engine was made for, shape by shape."""
+        return [Part(np.arange(len(pack.runs)), pack, self)]
+
+    def final_measures(self) -> dict[str, NDArray[np.float64] | NDArray[np.int64]]:
+        """Return what only this engine measures of each run at the end, by column of `runs`."""
+        return {}
 
 
 def pick_device(config: PackConfig) -> torch.device:

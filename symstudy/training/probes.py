@@ -9,8 +9,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from symstudy.symmetry.extra import measure_extra
 from symstudy.symmetry.layers import LayerView, measure_layer
 from symstudy.training.engine import AbstractEngine, LoadedPack
+from symstudy.training.entropic import split_terms
+from symstudy.training.lanes import make_penalty
 
 __all__ = ["Column", "measure_curve", "measure_detail", "measure_layers"]
 
@@ -40,20 +43,30 @@ def measure_detail(
 ) -> dict[str, NDArray[np.float64]]:
     """Return the objective, the norms of the parameters and the gradient of the full objective.
 
-    The objective is the data loss on the fixed training data plus gamma |theta|^2. For fresh data
-    it and its gradient are NaN. `grad_ratio` is |grad| / (1 + |objective|), which a certified
-    minimum keeps below a tolerance.
+    The objective is the data loss on the fixed training data plus gamma |theta|^2 and the entropic
+    term; with syre theta is what the penalty sees, and the network is evaluated at theta + theta_0.
+    For fresh data it and its gradient are NaN. `grad_ratio` is |grad| / (1 + |objective|), which a
+    certified minimum keeps below a tolerance.
     """
     gamma = pack.lane_values("gamma")
-    theta = engine.theta_KP.double().cpu().numpy()
+    penalty = make_penalty(pack)
+    theta = penalty.offset(engine.theta_KP.double().cpu().numpy())
     # Row sums of NumPy do not depend on how many rows there are; torch's may, in the last bit.
     squares = np.square(theta).sum(axis=1)
-    objective = train_loss + gamma * squares
+    pulled = penalty.gradient(theta)
+    objective = train_loss + gamma * (theta * pulled).sum(axis=1)
+    entropic = None
+    if pack.train.entropic > 0 and not pack.data.is_fresh:
+        entropic = split_terms(pack, engine.theta_KP, pack.data.train)
+        objective += pack.lane_values("entropic") * entropic.trace_K.double().cpu().numpy()
     if pack.data.is_fresh:
         norm = np.full(len(gamma), np.nan)
     else:
         gradient = engine.gradient(pack.data.train).double().cpu().numpy()
-        full = gradient + 2.0 * gamma[:, None] * theta
+        full = gradient + 2.0 * gamma[:, None] * pulled
+        if entropic:
+            share = entropic.gradient_KP.double().cpu().numpy()
+            full += pack.lane_values("entropic")[:, None] * share
         norm = np.sqrt(np.square(full).sum(axis=1))
     dead = engine.diverged_K >= 0
     columns = {
@@ -68,7 +81,9 @@ def measure_detail(
 def measure_layers(
     engine: AbstractEngine, pack: LoadedPack, lanes: NDArray[np.int64], samples: int
 ) -> Sequence[dict[str, Column]]:
-    """Return every measure of each hidden layer, for the runs `lanes`, none of which has diverged.
+    """Return the measures of each hidden layer, for the runs `lanes`, none of which has diverged.
+
+    These are what every study records, and what `[probe] measures` names.
 
     Args:
         engine: Holds the parameters.
@@ -79,7 +94,8 @@ def measure_layers(
     Returns:
         One dictionary a layer, in order; `distinct_curve` has a column a threshold.
     """
-    groups = pack.model.layout.groups
+    layout = pack.model.network_layout
+    groups = layout.groups
     if not groups or len(lanes) == 0:
         return []
     split = pack.data.test
@@ -87,12 +103,11 @@ def measure_layers(
     inputs = torch.from_numpy(split.x[split.lane_x[lanes], :samples]).to(theta.device)
     with torch.no_grad():
         hidden = pack.model.forward(theta, inputs).hidden
-    return [
-        {
-            name: value.cpu().numpy()
-            for name, value in measure_layer(
-                LayerView(pack.model.layout, group, theta, hidden[group.name])
-            ).items()
-        }
-        for group in groups
-    ]
+        weights = pack.model.network_parameters(theta)
+    rows = []
+    for group in groups:
+        view = LayerView(layout, group, weights, hidden[group.name])
+        extra = measure_extra(view, pack.runs[0].cell.probe.measures)
+        measures = {**measure_layer(view), **extra}
+        rows.append({name: value.cpu().numpy() for name, value in measures.items()})
+    return rows

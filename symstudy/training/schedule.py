@@ -51,7 +51,8 @@ def decay_budget(
 
     A neuron without a signal has shrunk by exp(-B_wd); counts of neurons mean little below 6. With
     momentum beta, lr_eff = lr / (1 - beta). Adam's step does not scale with the gradient, so its
-    coupled decay has no such budget: NaN. AdamW's decoupled one has.
+    coupled decay has no such budget: NaN. AdamW's decoupled one has. A minimiser has none either:
+    whether it has converged is what `grad_ratio` says.
 
     Returns:
         Dimensionless numbers, 0 before the first step.
@@ -59,7 +60,7 @@ def decay_budget(
     every = np.arange(max(int(steps.max()), 1))
     rows = []
     for train in trains:
-        if train.optimizer == "adam":
+        if train.optimizer in ("adam", "lbfgs"):
             rows.append(np.full(len(steps), np.nan if train.gamma > 0 else 0.0))
             continue
         total = np.concatenate([[0.0], np.cumsum(rate_shares(train, every))])

@@ -4,7 +4,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-BENCHMARKS = ("one_process.py", "through_ray.py", "store.py")
+BENCHMARKS = (
+    "one_process.py",
+    "through_ray.py",
+    "store.py",
+    "minimiser.py",
+    "padding.py",
+    "measures.py",
+)
 
 
 def main() -> None:

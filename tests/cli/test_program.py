@@ -66,7 +66,9 @@ def test_plan_trains_nothing(program, root, tmp_path):
     assert "packs" in program("plan", root / "studies" / "smoke.toml").stdout
 
 
-@pytest.mark.parametrize("noun", ["studies", "claims", "models", "datasets", "measures", "columns"])
+@pytest.mark.parametrize(
+    "noun", ["studies", "claims", "models", "datasets", "symmetries", "measures", "keys", "columns"]
+)
 def test_lists_are_also_json(program, root, noun):
     said = program("list", noun, "--json", cwd=root)
     rows = json.loads(said.stdout)

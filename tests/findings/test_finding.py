@@ -1,5 +1,6 @@
 import json
 
+import numpy as np
 import pytest
 
 from symstudy.findings import Finding, Interval, Part, Verdict, combine
@@ -37,3 +38,24 @@ def test_a_finding_is_plain_json():
     assert plain["interval"] == {"low": 0.0, "high": 2.0, "level": 0.95}
     assert plain["parts"][0]["verdict"] == "supported"
     assert plain["excluded"] == {"why": 3}
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "verdict"),
+    [
+        (-0.1, 0.1, Verdict.SUPPORTED),
+        (-0.05, 0.05, Verdict.SUPPORTED),
+        (0.0, 0.2, Verdict.INCONCLUSIVE),
+        (0.11, 0.2, Verdict.REFUTED),
+        (-3.0, -0.2, Verdict.REFUTED),
+        (-np.inf, np.inf, Verdict.INCONCLUSIVE),
+    ],
+)
+def test_an_interval_supports_what_it_lies_within(low, high, verdict):
+    assert Interval(low, high).within(-0.1, 0.1) is verdict
+
+
+def test_an_interval_may_be_held_against_one_side():
+    assert Interval(0.0, 5.0).within(low=0) is Verdict.SUPPORTED
+    assert Interval(-2.0, -1.0).within(low=0) is Verdict.REFUTED
+    assert Interval(-1.0, 1.0).within(high=0) is Verdict.INCONCLUSIVE

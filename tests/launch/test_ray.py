@@ -24,7 +24,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::FutureWarning"),
 ]
 
-SLOW = {"steps": 400_000, "batch_size": 16, "optimizer": "sgd", "lr": 0.001}
+SLOW = {"steps": 1_200_000, "batch_size": 16, "optimizer": "sgd", "lr": 0.001}
 
 
 class KeptUp(RayLauncher):
@@ -78,18 +78,25 @@ def test_a_killed_worker_costs_no_run(launcher, study_of, tmp_path, observer):
         model={"width": 32}, train=SLOW, sweep={"seed": 4}, pack={"size": 2, "certify": 0}
     )
 
+    is_over = threading.Event()
+
     def kill():
-        # A worker that has reported is in the midst of its pack, whatever else Ray is still ending.
-        while not observer.progress:
-            time.sleep(0.05)
-        os.kill(worker_pids()[0], signal.SIGKILL)
+        # Where the driver hears late of what its workers do, a worker may have ended its pack by
+        # then: so until one is missed.
+        while not observer.retries and not is_over.is_set():
+            if observer.progress:
+                for pid in worker_pids()[:1]:
+                    os.kill(pid, signal.SIGKILL)
+                is_over.wait(4)
+            is_over.wait(0.05)
 
     killer = threading.Thread(target=kill, daemon=True)
     killer.start()
     summary = run_study(study, str(tmp_path), launcher, observer=observer)
+    is_over.set()
     killer.join(timeout=60)
     assert summary.done == 4
-    assert len(observer.retries) == 1
+    assert observer.retries
     assert verify(open_store(tmp_path).folders[0]).is_proven
 
 

@@ -75,6 +75,14 @@ def test_an_override_wins_over_file_and_preset(study_file, override, expected):
     assert widths(load_study(study_file, preset="small", overrides=[override])) == expected
 
 
+def test_a_list_of_measures_is_one_value_and_a_list_of_lists_an_axis(study_file):
+    one = load_study(study_file, overrides=['probe.measures=["stable_rank"]'])
+    assert {cell.probe.measures for cell in one.cells} == {("stable_rank",)}
+    two = load_study(study_file, overrides=['probe.measures=[["stable_rank"], []]'])
+    assert "probe.measures" in two.swept
+    assert {cell.probe.measures for cell in two.cells} == {("stable_rank",), ()}
+
+
 def test_overrides_read_bare_words_and_seeds(study_file):
     study = load_study(study_file, overrides=["model.activation=relu", "seed=4"])
     assert '"activation":"relu"' in study.cells[0].config

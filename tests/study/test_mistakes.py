@@ -57,6 +57,24 @@ def mistakes(tmp_path, **parts):
         ({"train": "[train]\nsteps = 5"}, "train.lr", "got neither"),
         ({"train": "[train]\nlr = 0.1\nlr_over_batch = 0.1"}, "train.lr_over_batch", "got both"),
         (
+            {"train": '[train]\nlr = 0.1\noptimizer = "lbfgs"'},
+            "train.lr",
+            "must be left out for lbfgs",
+        ),
+        (
+            {"train": '[train]\nbatch_size = 8\noptimizer = "lbfgs"'},
+            "train.batch_size",
+            "must be 'full' for lbfgs, but got 8",
+        ),
+        (
+            {
+                "data": '[data]\nkind = "identity"\nlabel_noise = 1.0\nnoise_mode = "online"',
+                "train": '[train]\noptimizer = "lbfgs"',
+            },
+            "train.optimizer",
+            "must not be lbfgs where data.noise_mode = 'online'",
+        ),
+        (
             {"train": "[train]\nlr = 0.1\ngamma = 0.1\nweight_decay = 0.1"},
             "train.weight_decay",
             "at most one",
@@ -110,6 +128,26 @@ def mistakes(tmp_path, **parts):
         ({"sweep": '[sweep]\nzip = [["train.lr"]]'}, "sweep.zip", "must name swept fields"),
         ({"sweep": "[sweep]\nseed = 2\n[pack]\nsize = 0"}, "pack.size", "must be at least 1"),
         ({"sweep": "[sweep]\nseed = 2\n[probe]\nnum = 1"}, "probe.num", "must be at least 2"),
+        (
+            {"sweep": '[sweep]\nseed = 2\n[probe]\nmeasures = ["sign_flip_distnace"]'},
+            "probe.measures",
+            "Did you mean 'sign_flip_distance'",
+        ),
+        (
+            {"sweep": '[sweep]\nseed = 2\n[probe]\nmeasures = ["rank"]'},
+            "probe.measures",
+            "must leave out 'rank', which every study records",
+        ),
+        (
+            {"sweep": '[sweep]\nseed = 2\n[probe]\nmeasures = ["stable_rank", "stable_rank"]'},
+            "probe.measures",
+            "must name each measure once",
+        ),
+        (
+            {"sweep": "[sweep]\nseed = 2\n[probe]\nmeasures = [3]"},
+            "probe.measures",
+            "must be a string in quotes",
+        ),
     ],
 )
 def test_a_mistake_says_key_value_and_what_must_hold(tmp_path, parts, key, text):

@@ -1,4 +1,3 @@
-import pytest
 import torch
 
 from symstudy.models.fcn import Fcn
@@ -11,50 +10,6 @@ from symstudy.symmetry.neurons import (
 )
 
 EPS = torch.tensor([1e-3])
-
-
-def planted_layer(centres, copies, jitter, seed, signs=False):
-    """Return `copies` neurons at each of the rows of `centres`, jittered and in random order."""
-    generator = torch.Generator().manual_seed(seed)
-    neurons = centres.repeat(copies, 1).double()
-    noise = torch.randn(neurons.shape, generator=generator, dtype=torch.float64)
-    if signs:
-        flips = torch.randint(0, 2, (len(neurons), 1), generator=generator) * 2 - 1
-        neurons = neurons * flips
-    order = torch.randperm(len(neurons), generator=generator)
-    return (neurons + jitter * noise)[order][None]
-
-
-def random_centres(count, dims, seed, norms=None):
-    generator = torch.Generator().manual_seed(seed)
-    centres = torch.randn(count, dims, generator=generator, dtype=torch.float64)
-    centres = centres / centres.norm(dim=1, keepdim=True)
-    return centres * (torch.arange(1, count + 1) if norms is None else norms)[:, None]
-
-
-@pytest.mark.parametrize("signs", [False, True])
-@pytest.mark.parametrize("seed", range(5))
-def test_g11_planted_neurons_are_counted_exactly(signs, seed):
-    centres = random_centres(6, 10, seed)
-    layer = planted_layer(centres, 7, 1e-6, seed, signs=signs)
-    clusters = cluster_neurons(layer, EPS, signed=signs)
-    assert clusters.count_above(EPS).item() == 6
-    # Distinct norms: the paper's sorted measure finds the five breaks between six clusters.
-    assert breaking_sorted(layer, EPS, signed=signs).item() == 5
-
-
-def test_g11_sorted_counting_overestimates_at_equal_norms():
-    centres = random_centres(6, 10, 0, torch.ones(6))
-    layer = planted_layer(centres, 7, 1e-6, 0)
-    assert cluster_neurons(layer, EPS, signed=False).count_above(EPS).item() == 6
-    assert breaking_sorted(layer, EPS, signed=False).item() > 6
-
-
-def test_g11_dead_neurons_are_no_cluster():
-    layer = torch.cat(
-        [planted_layer(random_centres(4, 8, 1), 3, 1e-6, 1), 1e-7 * torch.ones(1, 5, 8)], 1
-    )
-    assert cluster_neurons(layer, EPS, signed=False).count_above(EPS).item() == 4
 
 
 def test_sorted_breaking_bounds_the_clusters():
@@ -71,7 +26,8 @@ def test_sorted_breaking_bounds_the_clusters():
 
 def test_the_gap_is_the_smallest_distance_between_clusters():
     centres = torch.tensor([[1.0, 0.0], [0.0, 1.0], [4.0, 4.0]], dtype=torch.float64)
-    gap = cluster_neurons(planted_layer(centres, 2, 0.0, 0), EPS, signed=False).gaps_K
+    layer = centres.repeat(2, 1)[None]
+    gap = cluster_neurons(layer, EPS, signed=False).gaps_K
     torch.testing.assert_close(gap, torch.tensor([2**0.5], dtype=torch.float64))
 
 

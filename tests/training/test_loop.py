@@ -34,6 +34,22 @@ def test_a_run_diverges_at_the_same_step_in_any_pack(study_of, engine):
     assert together.tolist() == apart
 
 
+@pytest.mark.parametrize("engine", ["compiled", "torch"])
+def test_a_run_that_overflows_in_its_last_step_takes_no_mate_with_it(study_of, engine):
+    study = study_of(
+        model={"activation": "polynomial", "depth": 4},
+        train={"optimizer": "sgd", "steps": 1},
+        sweep={"train.lr": [1e-3, 1e5]},
+    )
+    config = PackConfig(engine=engine)
+    result = train_pack(study.runs(), config)
+    assert result.layers["run_id"].tolist().count(study.runs()[0].run_id) == 2 * 3
+    assert result.layers["run_id"].tolist().count(study.runs()[1].run_id) == 1 * 3
+    assert np.isfinite(result.runs["rank"]).tolist() == [True, False]
+    alone = train_pack(study.runs()[1:], config)
+    assert "rank" not in alone.runs
+
+
 def test_history_has_a_row_for_each_run_and_probe(study_of):
     study = study_of(sweep={"seed": 3})
     history = train_pack(study.runs(), study.pack).history

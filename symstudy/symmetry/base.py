@@ -1,0 +1,258 @@
+"""The contract of a symmetry of parameters.
+
+Shapes: K runs, P parameters, N positions along the axis, D and E numbers of a position on the first
+and on the second side of the axis.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import ClassVar, NamedTuple
+
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor
+
+from symstudy.errors import ModelError
+from symstudy.layout import DeclaredSymmetry, Layout
+from symstudy.symmetry.catalogue import EPSILON_RELATIVE
+from symstudy.symmetry.sides import read_side, side_index, write_side
+
+__all__ = ["AbstractSymmetry", "AbstractVanishing", "Element", "Members", "Parts"]
+
+Element = Tensor
+"""One element of the group for each run, with the run axis first; its form is the symmetry's."""
+
+Members = Sequence[int] | None
+"""The members that a subgroup acts on, by number; None for all."""
+
+
+class Parts(NamedTuple):
+    """Parameters as the sum of what a symmetry keeps and what breaks it (arXiv:2502.05300, Eq. 4).
+
+    Attributes:
+        symmetric_KP: The projection P theta.
+        breaking_KP: The rest, (I - P) theta.
+    """
+
+    symmetric_KP: Float[Tensor, "runs parameters"]
+    breaking_KP: Float[Tensor, "runs parameters"]
+
+
+class AbstractSymmetry(ABC):
+    """A group G that acts on the parameters of K networks and leaves what they compute as it is.
+
+    Contract. Built from a model's layout and one declaration in it. Everything is batched over the
+    leading run axis, without a loop over runs; a run's row of a result depends on that run's rows
+    of the arguments alone. Methods are pure and keep the type and device of the parameters;
+    gradients flow through `act` and `project`. `sample` draws from the generator given and from
+    nothing else, in float64 on the CPU. Nothing is NaN for finite parameters.
+
+    The law of an action: `act(compose(g, h), theta)` is `act(g, act(h, theta))`, `act` by
+    `identity` leaves theta as it is, and `inverse` undoes.
+
+    G has *members*: the neurons, directions or blocks that its elements act on. The members of a
+    subset have a subgroup, which leaves the others alone. `project` is the projection P to the
+    states that the subgroup leaves as they are: for a compact group the average over it; for
+    rescaling and double rotation the projection along the invariant complement, which is zero on
+    the blocks acted on. It is always an orthogonal projection: P P = P, and g P = P for a g of the
+    subgroup. Only a translation moves every state, so that g P is not P; there P goes to the mirror
+    plane of the reflection that the translation contains.
+
+    `distance` is |theta - P theta|. Where it changes along an orbit (non-orthogonal groups), it
+    says as much about the gauge as about the network, and `orbit_distance`, its infimum over the
+    orbit, is what can be compared. `breaking` counts the generators that are broken beyond a
+    threshold, `degree` those that are not; both read what is invariant wherever that exists.
+    `gauge_dependent` names the methods whose value a group element changes.
+
+    References:
+        arXiv:2502.05300: Definitions 1 and 2, Eqs. 3, 4 and 14, Table 1. The norm, not its square,
+        is taken as the distance, and members are counted by an exact or gauge-invariant procedure
+        where the paper sorts neurons or takes the gauge as it is.
+    """
+
+    kind: ClassVar[str]
+    """Name in `symstudy.symmetry.registry.SYMMETRIES`."""
+    has_fixed_points: ClassVar[bool] = True
+    """Whether g P = P."""
+    gauge_dependent: ClassVar[frozenset[str]] = frozenset()
+    """Names of the measures that a group element changes."""
+    sides: ClassVar[frozenset[int]] = frozenset({1, 2})
+    """How many sides of an axis a declaration may name: 1 is `blocks`, 2 is `partners` too."""
+    needs_axis: ClassVar[bool] = True
+    """Whether a declaration must name an axis."""
+
+    def __init__(self, layout: Layout, declared: DeclaredSymmetry) -> None:
+        """Prepare for the blocks that `declared` names.
+
+        Raises:
+            ModelError: If the declaration lacks an axis, or a side, or has one too many.
+        """
+        if self.needs_axis and not declared.axis:
+            raise ModelError(
+                f"a declared {self.kind} must name the axis that it acts along, but got "
+                f"{declared}. Add axis=..."
+            )
+        if (2 if declared.partners else 1) not in self.sides:
+            wanted = "partners" if self.sides == {2} else "no partners"
+            raise ModelError(
+                f"a declared {self.kind} must have {wanted}, but got "
+                f"partners={declared.partners!r}. See docs/symmetries.md."
+            )
+        self.layout = layout
+        self.declared = declared
+        self.first_ND = side_index(layout, declared.blocks, declared.axis)
+        partners = side_index(layout, declared.partners, declared.axis)
+        self.second_NE = partners if declared.partners else self.first_ND[:, :0]
+
+    @property
+    @abstractmethod
+    def members(self) -> int:
+        """How many neurons, directions or blocks the group acts on."""
+
+    @property
+    @abstractmethod
+    def generators(self) -> int:
+        """How many independent symmetries there are to break; the largest degree."""
+
+    @abstractmethod
+    def sample(self, runs: int, generator: torch.Generator) -> Element:
+        """Return a random element for each run; of a continuous group, not far from the identity.
+
+        Args:
+            runs: How many.
+            generator: Source of all randomness, on the CPU.
+        """
+
+    @abstractmethod
+    def identity(self, runs: int) -> Element:
+        """Return the identity for each run."""
+
+    @abstractmethod
+    def compose(self, left: Element, right: Element) -> Element:
+        """Return, for each run, the element that acts as `right` first and then `left`."""
+
+    @abstractmethod
+    def inverse(self, element: Element) -> Element:
+        """Return, for each run, the element that undoes `element`."""
+
+    @abstractmethod
+    def act(
+        self, element: Element, theta_KP: Float[Tensor, "runs parameters"]
+    ) -> Float[Tensor, "runs parameters"]:
+        """Return each run's parameters after its group element has acted on them."""
+
+    @abstractmethod
+    def project(
+        self, theta_KP: Float[Tensor, "runs parameters"], members: Members = None
+    ) -> Float[Tensor, "runs parameters"]:
+        """Return the nearest parameters that the subgroup of `members` leaves as they are."""
+
+    @abstractmethod
+    def coordinates(self, members: Members = None) -> Int64[Tensor, " coordinates"]:
+        """Return the places in the flat vector that the subgroup of `members` acts on."""
+
+    @abstractmethod
+    def orbit_distance(self, theta_KP: Float[Tensor, "runs parameters"]) -> Float[Tensor, " runs"]:
+        """Return the infimum of `distance` over the orbit of each run's parameters."""
+
+    @abstractmethod
+    def breaking(
+        self, theta_KP: Float[Tensor, "runs parameters"], epsilon: float = EPSILON_RELATIVE
+    ) -> Int64[Tensor, " runs"]:
+        """Return the degree of symmetry breaking: how many generators are broken.
+
+        Args:
+            theta_KP: Parameters.
+            epsilon: Threshold relative to the largest member, as each symmetry says.
+        """
+
+    @abstractmethod
+    def conserved(
+        self, theta_KP: Float[Tensor, "runs parameters"]
+    ) -> Float[Tensor, "runs ..."] | None:
+        """Return what gradient flow on any loss with this symmetry conserves; None for nothing."""
+
+    def degree(
+        self, theta_KP: Float[Tensor, "runs parameters"], epsilon: float = EPSILON_RELATIVE
+    ) -> Int64[Tensor, " runs"]:
+        """Return the degree of symmetry: how many generators are not broken."""
+        return self.generators - self.breaking(theta_KP, epsilon)
+
+    def decompose(
+        self, theta_KP: Float[Tensor, "runs parameters"], members: Members = None
+    ) -> Parts:
+        """Return the symmetric and the breaking part of each run's parameters."""
+        symmetric_KP = self.project(theta_KP, members)
+        return Parts(symmetric_KP, theta_KP - symmetric_KP)
+
+    def distance(
+        self, theta_KP: Float[Tensor, "runs parameters"], members: Members = None
+    ) -> Float[Tensor, " runs"]:
+        """Return |theta - P theta|: how far each run is from the symmetric states of `members`.
+
+        References:
+            arXiv:2502.05300, Eq. 3.
+        """
+        distance_K: Tensor = (theta_KP - self.project(theta_KP, members)).norm(dim=1)
+        return distance_K
+
+    def normalised_distance(
+        self, theta_KP: Float[Tensor, "runs parameters"], members: Members = None
+    ) -> Float[Tensor, " runs"]:
+        """Return the distance over the norm of the numbers acted on: from 0 to 1.
+
+        Where the only symmetric state is zero, this is 1 for every network but that one.
+        """
+        index = self.coordinates(members).to(theta_KP.device)
+        norm_K = theta_KP[:, index].norm(dim=1)
+        ratio_K = self.distance(theta_KP, members) / torch.where(norm_K > 0, norm_K, 1.0)
+        return ratio_K.clamp(max=1.0)
+
+    def read(
+        self, theta_KP: Float[Tensor, "runs parameters"]
+    ) -> tuple[Float[Tensor, "runs positions first"], Float[Tensor, "runs positions second"]]:
+        """Return the numbers of each position on the first and on the second side of the axis."""
+        return read_side(theta_KP, self.first_ND), read_side(theta_KP, self.second_NE)
+
+    def write(
+        self,
+        theta_KP: Float[Tensor, "runs parameters"],
+        first_KND: Float[Tensor, "runs positions first"],
+        second_KNE: Float[Tensor, "runs positions second"],
+    ) -> Float[Tensor, "runs parameters"]:
+        """Return the parameters with these numbers on the two sides."""
+        written_KP = write_side(theta_KP, self.first_ND, first_KND)
+        return write_side(written_KP, self.second_NE, second_KNE)
+
+    def chosen(self, members: Members) -> Bool[Tensor, " members"]:
+        """Return which members are meant."""
+        mask = torch.ones(self.members, dtype=torch.bool)
+        if members is not None:
+            mask[:] = False
+            mask[list(members)] = True
+        return mask
+
+
+class AbstractVanishing(AbstractSymmetry):
+    """A symmetry whose members are positions along the axis, symmetric where both sides vanish."""
+
+    @property
+    def members(self) -> int:
+        """Positions along the axis."""
+        return self.first_ND.shape[0]
+
+    @property
+    def generators(self) -> int:
+        """One for each position."""
+        return self.members
+
+    def project(
+        self, theta_KP: Float[Tensor, "runs parameters"], members: Members = None
+    ) -> Float[Tensor, "runs parameters"]:
+        """Return the parameters with zeros at the positions `members`."""
+        return theta_KP.index_fill(1, self.coordinates(members).to(theta_KP.device), 0.0)
+
+    def coordinates(self, members: Members = None) -> Int64[Tensor, " coordinates"]:
+        """Return the places of the numbers of the positions `members`."""
+        mask = self.chosen(members)
+        return torch.cat([self.first_ND[mask].flatten(), self.second_NE[mask].flatten()])

@@ -1,0 +1,138 @@
+"""Permutation: neurons that may change places.
+
+Shapes: K runs, N neurons, D numbers of a neuron, P parameters.
+"""
+
+from typing import ClassVar
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from symstudy.symmetry.base import AbstractSymmetry, Element, Members
+from symstudy.symmetry.catalogue import EPSILON_RELATIVE
+from symstudy.symmetry.neurons import breaking_sorted, cluster_neurons
+
+__all__ = ["Permutation"]
+
+
+class Permutation(AbstractSymmetry):
+    """The symmetric group S_N: neuron i becomes what neuron pi(i) was.
+
+    Applies to the units of every layer that are treated alike: neurons of a dense layer, channels,
+    attention heads, members of an ensemble. An element is a permutation `[runs, N]`. Symmetric are
+    identical neurons; the projection replaces those of a subset by their mean, so that a pair is
+    |w_i - w_j| / sqrt(2) away. Nothing is conserved: the group is finite.
+
+    The degree of breaking is exact: single-linkage clusters of the neurons (the dead ones are one)
+    less one. Where the layout declares sign flips along the same axis, a neuron and its negative
+    are one. `breaking_sorted` is the paper's procedure, an upper bound.
+
+    References:
+        Hecht-Nielsen 1990; arXiv:2502.05300, Table 1 and Eq. 14.
+    """
+
+    kind: ClassVar[str] = "permutation"
+
+    @property
+    def members(self) -> int:
+        """Neurons."""
+        return self.first_ND.shape[0]
+
+    @property
+    def generators(self) -> int:
+        """Transpositions that generate the group: one less than neurons."""
+        return self.members - 1
+
+    @property
+    def is_signed(self) -> bool:
+        """Whether a neuron and its negative compute the same."""
+        mine = self.declared
+        return any(
+            other.kind == "sign_flip"
+            and (other.axis, other.blocks, other.partners)
+            == (mine.axis, mine.blocks, mine.partners)
+            for other in self.layout.symmetries
+        )
+
+    def sample(self, runs: int, generator: torch.Generator) -> Element:
+        """Return a uniformly random permutation for each run."""
+        keys = torch.rand(runs, self.members, generator=generator, dtype=torch.float64)
+        return keys.argsort(dim=1)
+
+    def identity(self, runs: int) -> Element:
+        """Return the permutation that moves nothing."""
+        return torch.arange(self.members).expand(runs, -1)
+
+    def compose(self, left: Element, right: Element) -> Element:
+        """Return pi with pi(i) = right(left(i))."""
+        return torch.gather(right, 1, left)
+
+    def inverse(self, element: Element) -> Element:
+        """Return the permutation that puts everything back."""
+        return element.argsort(dim=1)
+
+    def act(
+        self, element: Element, theta_KP: Float[Tensor, "runs parameters"]
+    ) -> Float[Tensor, "runs parameters"]:
+        """Return the parameters with the neurons in their new places."""
+        places_KN1 = element.to(theta_KP.device)[:, :, None]
+        first, second = (
+            torch.gather(side, 1, places_KN1.expand_as(side)) for side in self.read(theta_KP)
+        )
+        return self.write(theta_KP, first, second)
+
+    def project(
+        self, theta_KP: Float[Tensor, "runs parameters"], members: Members = None
+    ) -> Float[Tensor, "runs parameters"]:
+        """Return the parameters with the neurons `members` replaced by their mean."""
+        mask_N = self.chosen(members).to(theta_KP.device)
+        first, second = (
+            torch.where(mask_N[None, :, None], side[:, mask_N].mean(dim=1, keepdim=True), side)
+            for side in self.read(theta_KP)
+        )
+        return self.write(theta_KP, first, second)
+
+    def coordinates(self, members: Members = None) -> Int64[Tensor, " coordinates"]:
+        """Return the places of the numbers of the neurons `members`."""
+        mask = self.chosen(members)
+        return torch.cat([self.first_ND[mask].flatten(), self.second_NE[mask].flatten()])
+
+    def orbit_distance(self, theta_KP: Float[Tensor, "runs parameters"]) -> Float[Tensor, " runs"]:
+        """Return the distance, which a permutation does not change."""
+        return self.distance(theta_KP)
+
+    def neurons(
+        self, theta_KP: Float[Tensor, "runs parameters"]
+    ) -> Float[Tensor, "runs neurons numbers"]:
+        """Return the neurons as vectors, float64."""
+        return torch.cat(self.read(theta_KP), dim=2).double()
+
+    def breaking(
+        self, theta_KP: Float[Tensor, "runs parameters"], epsilon: float = EPSILON_RELATIVE
+    ) -> Int64[Tensor, " runs"]:
+        """Return the number of clusters of neurons less one.
+
+        Args:
+            theta_KP: Parameters.
+            epsilon: Threshold of |w_i - w_j| / sqrt(2), relative to the largest norm of a neuron.
+        """
+        neurons_KND = self.neurons(theta_KP)
+        norms_KN = neurons_KND.norm(dim=2)
+        threshold_K = epsilon * norms_KN.amax(dim=1)
+        living = cluster_neurons(neurons_KND, threshold_K, signed=self.is_signed)
+        # The tree spans the origin too: its cluster counts only if there is a neuron in it.
+        has_dead_K = (norms_KN.amin(dim=1) <= threshold_K).cpu()
+        count_K: Tensor = living.count_above(threshold_K.cpu()) + has_dead_K.long() - 1
+        return count_K
+
+    def breaking_sorted(
+        self, theta_KP: Float[Tensor, "runs parameters"], epsilon: float = EPSILON_RELATIVE
+    ) -> Int64[Tensor, " runs"]:
+        """Return how many neurons adjacent in norm are broken: the paper's O(N) procedure."""
+        neurons_KND = self.neurons(theta_KP)
+        threshold_K = epsilon * neurons_KND.norm(dim=2).amax(dim=1)
+        return breaking_sorted(neurons_KND, threshold_K, signed=self.is_signed)
+
+    def conserved(self, theta_KP: Float[Tensor, "runs parameters"]) -> None:
+        """Return None: a finite group conserves nothing."""

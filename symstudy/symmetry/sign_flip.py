@@ -1,0 +1,69 @@
+"""Sign flip: neurons of an odd activation that may change sign.
+
+Shapes: K runs, N neurons, P parameters.
+"""
+
+from typing import ClassVar
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from symstudy.symmetry.base import AbstractVanishing, Element
+from symstudy.symmetry.catalogue import EPSILON_RELATIVE
+
+__all__ = ["SignFlip"]
+
+
+class SignFlip(AbstractVanishing):
+    """The group Z_2^N: (u_i, w_i) becomes (s_i u_i, s_i w_i), s_i = 1 or -1.
+
+    Applies to the neurons of an odd activation f(-z) = -f(z): tanh, sin, linear. An element is the
+    signs `[runs, N]`. Symmetric is a neuron that vanishes; its distance is its norm. Nothing is
+    conserved: the group is finite. The degree of breaking is the number of living neurons.
+
+    References:
+        Chen, Lu and Hecht-Nielsen 1993; arXiv:2502.05300, Table 1.
+    """
+
+    kind: ClassVar[str] = "sign_flip"
+
+    def sample(self, runs: int, generator: torch.Generator) -> Element:
+        """Return random signs."""
+        shape = (runs, self.members)
+        return 2.0 * torch.randint(0, 2, shape, generator=generator).double() - 1.0
+
+    def identity(self, runs: int) -> Element:
+        """Return plus signs."""
+        return torch.ones(runs, self.members, dtype=torch.float64)
+
+    def compose(self, left: Element, right: Element) -> Element:
+        """Return the products of the signs."""
+        return left * right
+
+    def inverse(self, element: Element) -> Element:
+        """Return the same signs."""
+        return element
+
+    def act(
+        self, element: Element, theta_KP: Float[Tensor, "runs parameters"]
+    ) -> Float[Tensor, "runs parameters"]:
+        """Return the parameters with each neuron's sign changed on both sides, or not."""
+        signs_KN1 = element.to(theta_KP)[:, :, None]
+        first, second = self.read(theta_KP)
+        return self.write(theta_KP, signs_KN1 * first, signs_KN1 * second)
+
+    def orbit_distance(self, theta_KP: Float[Tensor, "runs parameters"]) -> Float[Tensor, " runs"]:
+        """Return the distance, which signs do not change."""
+        return self.distance(theta_KP)
+
+    def breaking(
+        self, theta_KP: Float[Tensor, "runs parameters"], epsilon: float = EPSILON_RELATIVE
+    ) -> Int64[Tensor, " runs"]:
+        """Return how many neurons have a norm above `epsilon` of the largest."""
+        norms_KN = torch.cat(self.read(theta_KP), dim=2).norm(dim=2)
+        is_alive_KN: Tensor = norms_KN > epsilon * norms_KN.amax(dim=1, keepdim=True)
+        return is_alive_KN.sum(dim=1)
+
+    def conserved(self, theta_KP: Float[Tensor, "runs parameters"]) -> None:
+        """Return None: a finite group conserves nothing."""

@@ -1,0 +1,119 @@
+"""What the measures of symmetry cost: python tests/benchmarks/measures.py.
+
+Prints, on one core: microseconds a run and layer of what every study records and of each extra
+measure named alone, for two widths; a pack of 256 runs of width 256, as a share of its training;
+and the exact count of distinct neurons of one layer of width 4096.
+"""
+
+import statistics
+import time
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from workload import BATCH, DIM, median_seconds, study_of
+
+from symstudy.models.fcn import Fcn
+from symstudy.study import PackConfig
+from symstudy.study.sections import ProbeConfig
+from symstudy.symmetry.extra import EXTRA, measure_extra
+from symstudy.symmetry.layers import LayerView, measure_layer
+from symstudy.symmetry.neurons import cluster_neurons
+from symstudy.training.loop import make_engine, make_pack
+from symstudy.training.probes import measure_layers
+
+RUNS, REPEATS = 100, 5
+PACK, WIDTH, STEPS = 256, 256, 10_000
+NEURONS = 4096
+
+
+def microseconds(call: Callable[[], object]) -> float:
+    """Return the shortest time of `call`, as microseconds a run."""
+    times = []
+    for _ in range(REPEATS):
+        start = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - start)
+    return min(times) / RUNS * 1e6
+
+
+def print_layers() -> None:
+    """Print what is always recorded of one layer, and what each extra measure adds."""
+    for width in (32, 128):
+        for activation in ("relu", "linear"):
+            model = Fcn([20, width, 10], activation)
+            theta = torch.randn(RUNS, model.layout.size)
+            hidden = torch.randn(RUNS, 256, width)
+
+            def view(
+                model: Fcn = model, theta: torch.Tensor = theta, hidden: torch.Tensor = hidden
+            ) -> LayerView:
+                return LayerView(model.layout, model.layout.groups[0], theta, hidden)
+
+            always = microseconds(lambda view=view: measure_layer(view()))  # type: ignore[misc]  # lambdas have no annotations
+            print(f"{activation}, width {width}: always recorded {always:.0f} us")
+            for name in EXTRA:
+                (value,) = measure_extra(view(), [name]).values()
+                if not (torch.isnan(value.double()) | (value == -1)).all():
+                    taken = microseconds(
+                        lambda view=view, name=name: measure_extra(view(), [name])  # type: ignore[misc]  # lambdas have no annotations
+                    )
+                    print(f"  {name:34} {taken:6.0f} us")
+
+
+def print_pack() -> None:
+    """Print the measures of a pack at a detailed probe, beside the training between two."""
+    detail = ProbeConfig().detail
+    print(
+        f"a pack of {PACK} runs of width {WIDTH}, 2 hidden layers, tanh, {DIM} inputs, batch "
+        f"{BATCH}, {STEPS:,} steps; {detail} detailed probes"
+    )
+    for engine in ("compiled", "torch"):
+        runs = study_of([WIDTH], PACK, STEPS, "adam", "measures").runs()[:PACK]
+        pack = make_pack(runs, PackConfig(device="cpu", engine=engine))
+        trained = make_engine(pack)
+        lanes = np.arange(PACK)
+        trained.advance(0, 2)
+        measured, stepped = [], []
+        # In turn: a drifting machine hits both alike.
+        for _ in range(REPEATS):
+            start = time.perf_counter()
+            trained.advance(2, 5)
+            stepped.append((time.perf_counter() - start) / 5)
+            start = time.perf_counter()
+            measure_layers(trained, pack, lanes, ProbeConfig().samples)
+            measured.append(time.perf_counter() - start)
+        probe, step = statistics.median(measured), statistics.median(stepped)
+        share = detail * probe / (STEPS * step)
+        print(
+            f"  {engine:8}  one probe {probe:6.2f} s  training {STEPS * step:6.0f} s  "
+            f"measures over training {share:.3f}"
+        )
+
+
+def print_count() -> None:
+    """Print the time of the spanning tree of many neurons."""
+    print(f"exact count of distinct neurons, one layer of {NEURONS}")
+    for inputs, outputs in ((10, 10), (64, 10), (512, 512), (NEURONS, NEURONS)):
+        dims = inputs + 1 + outputs
+        points = torch.randn(1, NEURONS, dims, dtype=torch.float64)
+        threshold = torch.tensor([0.02], dtype=torch.float64)
+        seconds = median_seconds(
+            lambda points=points, threshold=threshold: cluster_neurons(  # type: ignore[misc]  # lambdas have no annotations
+                points, threshold, signed=True
+            ),
+            3,
+        )
+        print(f"  {inputs:4} inputs, {outputs:4} outputs  {seconds:6.2f} s")
+
+
+def main() -> None:
+    """Print the tables."""
+    torch.set_num_threads(1)
+    print_layers()
+    print_pack()
+    print_count()
+
+
+if __name__ == "__main__":
+    main()

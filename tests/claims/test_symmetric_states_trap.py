@@ -1,0 +1,88 @@
+import pytest
+
+from symstudy.findings import Verdict
+from symstudy.testing.claims import count_verdicts, judge_store
+
+
+def trapped(run, rng, sgd_gains=0, adam_gains=3, copies_gain=0, seen=1.0):
+    """Copies are kept; a low rank is kept by SGD and left by Adam."""
+    model, train = run.cell.model, run.cell.train
+    is_sgd = train.optimizer == "sgd"
+    blocks = model.width // model.init_copies
+    neurons = blocks + copies_gain if model.init_copies > 1 else round(seen * model.width)
+    rank = 8
+    if model.init_rank and model.activation == "linear":
+        # Beyond 300 steps round-off has grown.
+        gains = sgd_gains if is_sgd and train.steps <= 300 else adam_gains
+        rank = model.init_rank + gains
+    values = {"distinct_exact": neurons, "product_rank_exact": rank}
+    return {
+        **values,
+        "product_rank": rank,
+        "train_loss": 0.4 if model.init_copies > 1 else 0.1,
+        "layers": [{"step": 10, "layer": 1, **values}],
+    }
+
+
+def judge(claims, plant, **options):
+    store = plant("symmetric_states_trap", lambda run, rng: trapped(run, rng, **options))
+    return judge_store(claims["symmetric_states_trap"], store)
+
+
+def test_planted_traps_are_supported(claims, plant):
+    finding = judge(claims, plant)
+    assert finding.verdict is Verdict.SUPPORTED
+    assert finding.effect == 3.0
+    reported = {part.name: part.effect for part in finding.parts if not part.decides}
+    assert reported["low rank under SGD, over 300 steps"] == 3.0
+    assert reported["cost of copies"] == pytest.approx(1.386, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("options", "place"),
+    [({"copies_gain": 1}, 0), ({"sgd_gains": 1}, 2), ({"adam_gains": 0}, 3), ({"seen": 0.5}, 4)],
+)
+def test_a_wrong_part_refutes(claims, plant, options, place):
+    finding = judge(claims, plant, **options)
+    assert finding.verdict is Verdict.REFUTED
+    assert finding.parts[place].verdict is Verdict.REFUTED
+
+
+def test_one_run_that_leaves_refutes(claims, plant):
+    def measures(run, rng):
+        leaves = run.seed == 3 and run.cell.train.gamma > 0 and run.cell.train.momentum > 0
+        return trapped(run, rng, sgd_gains=int(leaves))
+
+    finding = judge_store(claims["symmetric_states_trap"], plant("symmetric_states_trap", measures))
+    assert finding.verdict is Verdict.REFUTED
+
+
+def test_runs_that_failed_are_no_evidence(claims, plant):
+    store = plant("symmetric_states_trap", lambda run, rng: {"outcome": "error"})
+    finding = judge_store(claims["symmetric_states_trap"], store)
+    assert finding.verdict is Verdict.UNTESTED
+    assert finding.excluded == (("did not end as planned", 840),)
+
+
+def test_adam_that_leaves_now_and_then_is_seldom_supported(claims, plant):
+    def null(repeat):
+        return plant(
+            "symmetric_states_trap",
+            lambda run, rng: trapped(run, rng, adam_gains=int(rng.integers(0, 3))),
+            repeat,
+        )
+
+    # One direction in the mean, which is the margin.
+    counts = count_verdicts(claims["symmetric_states_trap"], null, 15)
+    assert counts[Verdict.SUPPORTED] <= 2
+
+
+def test_the_figure_shows_both_starts(claims, plant):
+    from symstudy.findings.figures import figure_files, theme
+
+    claim = claims["symmetric_states_trap"]
+    with theme():
+        figure = claim.draw(claim.measure(plant("symmetric_states_trap", trapped)))
+        assert b"<svg" in figure_files(figure, {})["svg"]
+    assert set(figure.drawn["panel"]) == {"distinct_exact", "product_rank_exact"}
+    assert set(figure.drawn["start"]) == {"symmetric", "as drawn"}

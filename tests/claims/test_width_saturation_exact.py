@@ -1,0 +1,54 @@
+import numpy as np
+import pytest
+
+from symstudy.findings import Verdict
+from symstudy.testing.claims import count_verdicts, judge_store
+
+NAME = "width_saturation_exact"
+
+
+def exact(run, rng, wrong=0.0, off=0.0, gradient=1e-9):
+    """Minima as the closed form has them, but for a share `wrong` of counts one too many."""
+    gamma, width = run.cell.train.gamma, run.cell.model.width
+    values = np.arange(1, 17) ** -1.0
+    kept = np.maximum(values - gamma, 0)[:width]
+    return {
+        "weight_rank": int((kept > 0).sum()) + int(rng.random() < wrong),
+        "objective": float((values**2).sum() - (kept**2).sum()) * (1 + off),
+        "grad_ratio": gradient,
+        "activation": run.cell.model.activation,
+    }
+
+
+def judge(claims, plant, **options):
+    return judge_store(claims[NAME], plant(NAME, lambda run, rng: exact(run, rng, **options)))
+
+
+def test_the_planted_closed_form_is_supported(claims, plant):
+    finding = judge(claims, plant)
+    assert finding.verdict is Verdict.SUPPORTED
+    assert finding.effect == 1.0
+    assert [part.name for part in finding.parts] == [
+        "ranks of linear networks",
+        "directions of relu networks",
+    ]
+
+
+@pytest.mark.parametrize("options", [{"wrong": 0.8}, {"off": 1e-4}])
+def test_other_counts_or_objectives_are_refuted(claims, plant, options):
+    assert judge(claims, plant, **options).verdict is Verdict.REFUTED
+
+
+def test_runs_that_have_not_converged_are_no_evidence(claims, plant):
+    finding = judge(claims, plant, gradient=1e-3)
+    assert finding.verdict is Verdict.UNTESTED
+    assert finding.excluded == (("gradient above 1e-06 of 1 + objective", 300),)
+
+
+def test_counts_off_by_one_in_a_third_of_the_runs_are_never_supported(claims, plant):
+    counts = count_verdicts(
+        claims[NAME],
+        lambda repeat: plant(NAME, lambda run, rng: exact(run, rng, wrong=0.33), repeat),
+        10,
+    )
+    assert counts[Verdict.SUPPORTED] == 0
