@@ -277,7 +277,13 @@ def draw(measured: Measured) -> Figure:
     panels = (
         (axes[0], widest, "gamma", "count", "distinct neurons, directions or ranks"),
         (axes[1], widest, "gamma", "min_distance", "smallest distance of neurons"),
-        (axes[2], runs[runs["gamma"] == middle], "width", "count", f"count at gamma = {middle:g}"),
+        (
+            axes[2],
+            runs[runs["gamma"] == middle],
+            "width",
+            "count",
+            f"count at gamma = {middle:.3g}",
+        ),
     )
     drawn = []
     for axis, frame, x, value, label in panels:

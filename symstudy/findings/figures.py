@@ -100,7 +100,9 @@ def log_ticks(axes: "Axes", values: Sequence[float], axis: str = "x") -> None:
 
     target = axes.xaxis if axis == "x" else axes.yaxis
     target.set_major_locator(ticker.FixedLocator(list(values)))
-    target.set_major_formatter(ticker.FixedFormatter([f"{value:g}" for value in values]))
+    target.set_major_formatter(
+        ticker.FixedFormatter([f"{value:.3g}" if value < 1 else f"{value:g}" for value in values])
+    )
     target.set_minor_locator(ticker.NullLocator())
     if axis == "x" and len(values) > MOST_LEVEL_TICKS:
         axes.tick_params(axis="x", rotation=45)
@@ -150,6 +152,8 @@ def draw_heat_map(
         cbar_kws={"label": label},
     )
     axes.set_yticklabels(axes.get_yticklabels(), rotation=0)
+    if len(table.columns) > MOST_LEVEL_TICKS:
+        axes.tick_params(axis="x", rotation=45)
 
 
 def figure_files(figure: Figure, note: Mapping[str, Any]) -> dict[str, bytes]:
