@@ -9,6 +9,7 @@ import numpy as np
 from workload import median_seconds
 
 from symstudy.store import Store, StudyFolder, open_location, open_store
+from symstudy.store.schema import SCHEMA_VERSION
 from symstudy.store.writer import write_pack, write_plan
 from symstudy.study import make_study, plan_packs
 from symstudy.testing.stores import PLANTED
@@ -67,7 +68,7 @@ def query() -> None:
     with tempfile.TemporaryDirectory() as place:
         filesystem, path = open_location(place)
         folder = StudyFolder(filesystem, f"{path}/rows")
-        folder.write_json({"name": "rows"}, "study.json")
+        folder.write_json({"name": "rows", "schema_version": SCHEMA_VERSION}, "study.json")
         write_plan(folder, "rows", "bench", runs)
         for start in range(0, RUNS, PACK):
             part = runs[start : start + PACK]
