@@ -3,7 +3,7 @@
 Shapes: L lanes, P parameters.
 """
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -29,6 +29,7 @@ MEMORY = 20
 """Steps that L-BFGS remembers."""
 
 
+@runtime_checkable
 class Descender(Protocol):
     """What brings lanes down the objective."""
 
@@ -44,18 +45,25 @@ class Descender(Protocol):
     def iterations(self) -> NDArray[np.int64]:
         """Steps that each lane has taken."""
 
-    def descend(self, iterations: int) -> None:
-        """Take up to `iterations` steps of every lane that still moves."""
+    @property
+    def is_moving(self) -> NDArray[np.bool_]:
+        """Whether each lane has neither converged nor stalled."""
 
-    def has_ended(self) -> bool:
-        """Return whether no lane moves any more."""
+    def descend(self, iterations: int, lanes: NDArray[np.int64] | None = None) -> None:
+        """Take up to `iterations` steps of each of `lanes`, or of all, that still moves."""
 
     def restart(self, lane: int, theta: NDArray[np.float64]) -> None:
         """Put a lane to `theta`, with no memory of the way there."""
 
 
+def moving_lanes(descender: Descender, lanes: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
+    """Return which of `lanes`, or of all, still move."""
+    moving = np.flatnonzero(descender.is_moving)
+    return moving if lanes is None else lanes[descender.is_moving[lanes]]
+
+
 class KernelDescender:
-    """L-BFGS in the compiled kernels: lane after lane, the lanes dealt to `pack.cpus` threads."""
+    """L-BFGS in the compiled kernels: lane after lane, in one thread."""
 
     def __init__(
         self,
@@ -100,22 +108,23 @@ class KernelDescender:
         """Steps taken by the lanes."""
         return self.descent.iterations
 
-    def descend(self, iterations: int) -> None:
-        """Take up to `iterations` steps of every lane that still moves."""
-        lanes = np.flatnonzero(self.descent.status == RUNNING)
+    @property
+    def is_moving(self) -> NDArray[np.bool_]:
+        """Whether each lane has neither converged nor stalled."""
+        moving: NDArray[np.bool_] = self.descent.status == RUNNING
+        return moving
+
+    def descend(self, iterations: int, lanes: NDArray[np.int64] | None = None) -> None:
+        """Take up to `iterations` steps of each of `lanes`, or of all, that still moves."""
         minimise_lanes(
             self.network,
             self.descent,
             self.samples,
-            lanes,
+            moving_lanes(self, lanes),
             np.int64(iterations),
             self.trial,
             self.scratch,
         )
-
-    def has_ended(self) -> bool:
-        """Return whether no lane moves any more."""
-        return bool((self.descent.status != RUNNING).all())
 
     def restart(self, lane: int, theta: NDArray[np.float64]) -> None:
         """Put a lane to `theta`, with no memory of the way there."""
@@ -174,11 +183,17 @@ class ScipyDescender:
         (gradient,) = torch.autograd.grad(value, row)
         return float(value.detach()), gradient[0].numpy()
 
-    def descend(self, iterations: int) -> None:
-        """Take up to `iterations` steps of every lane that still moves."""
+    @property
+    def is_moving(self) -> NDArray[np.bool_]:
+        """Whether each lane has neither converged nor stalled."""
+        moving: NDArray[np.bool_] = self.status == RUNNING
+        return moving
+
+    def descend(self, iterations: int, lanes: NDArray[np.int64] | None = None) -> None:
+        """Take up to `iterations` steps of each of `lanes`, or of all, that still moves."""
         from scipy.optimize import minimize
 
-        for lane in map(int, np.flatnonzero(self.status == RUNNING)) if iterations else ():
+        for lane in map(int, moving_lanes(self, lanes)) if iterations else ():
             found = minimize(
                 lambda row, lane=lane: self.objective(lane, row),
                 self.points[lane],
@@ -198,10 +213,6 @@ class ScipyDescender:
             if ratio <= self.pack.train.tolerance or found.nit < iterations:
                 self.status[lane] = STALLED
             self.points[lane], self.values[lane] = found.x, value
-
-    def has_ended(self) -> bool:
-        """Return whether no lane moves any more."""
-        return bool((self.status != RUNNING).all())
 
     def restart(self, lane: int, theta: NDArray[np.float64]) -> None:
         """Put a lane to `theta`."""

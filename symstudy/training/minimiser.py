@@ -71,7 +71,7 @@ class MinimiserEngine(AbstractEngine):
             self.descender = KernelDescender(pack, network, theta, gamma, self.restarts)
         self.merges = np.zeros(len(pack.runs), np.int64)
         self.gains = np.full(len(pack.runs), np.nan)
-        self.has_ended = False
+        self.is_checked_K = np.zeros(len(pack.runs), np.bool_)
         self.place_best()
 
     @property
@@ -92,13 +92,13 @@ class MinimiserEngine(AbstractEngine):
     def advance(self, first: int, steps: int) -> None:
         """Take up to `steps` steps of every restart."""
         self.descender.descend(steps)
+        # Each run by itself: when its merges are looked for must not depend on its mates.
+        is_over_K = ~self.descender.is_moving[self.lanes_per_run].any(axis=1)
+        is_over_K |= first + steps >= self.pack.train.steps
+        for run in map(int, np.flatnonzero(is_over_K & ~self.is_checked_K)):
+            self.check_merges(run)
+            self.is_checked_K[run] = True
         self.place_best()
-        has_ended = self.descender.has_ended() or first + steps >= self.pack.train.steps
-        if has_ended and not self.has_ended:
-            self.has_ended = True
-            for run in range(len(self.pack.runs)):
-                self.check_merges(run)
-            self.place_best()
 
     def evaluate(self, split: Split) -> Losses:
         """Return the data loss on `split`."""
@@ -142,10 +142,10 @@ class MinimiserEngine(AbstractEngine):
             if not self.pack.train.refine or self.gains[run] <= MERGE_TOLERANCE:
                 return
             self.descender.restart(lane, merge.theta)
-            self.descender.descend(self.pack.train.steps)
+            self.descender.descend(self.pack.train.steps, np.array([lane]))
             if not self.descender.value[lane] < point.value:
                 self.descender.restart(lane, point.theta)
-                self.descender.descend(0)
+                self.descender.descend(0, np.array([lane]))
                 return
             self.merges[run] += 1
 

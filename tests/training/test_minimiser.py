@@ -102,6 +102,20 @@ def test_refining_merges_what_is_better_merged_and_goes_on():
     assert (refined["objective"] < plain["objective"]).any()
 
 
+@pytest.mark.parametrize("steps", [3, 60, 5000])
+def test_refined_runs_have_the_same_numbers_in_any_pack(steps):
+    runs = study_of(steps=steps, gamma=0.3, refine=True, seeds=4).runs()
+    together = train_pack(runs, CPU)
+    for place, run in enumerate(runs):
+        alone = train_pack([run], CPU)
+        for name in ("objective", "merges", "merge_gain", "iterations"):
+            np.testing.assert_array_equal(together.runs[name][place], alone.runs[name][0], name)
+        own = together.history["run_id"] == run.run_id
+        np.testing.assert_array_equal(
+            together.history["train_loss"][own], alone.history["train_loss"]
+        )
+
+
 def test_the_best_merge_is_the_best_of_all_layers():
     pack = make_pack(study_of(seeds=1).runs(), CPU)
     theta = np.random.default_rng(0).normal(size=pack.model.layout.size)
