@@ -28,6 +28,8 @@ from symstudy.findings import (
 )
 from symstudy.store import Store
 
+from .evidence import converged
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -75,23 +77,17 @@ def measure(db: Store) -> Measured:
         order by depth, gamma, seed, init_scale
         """
     )
-    failed = frame["outcome"] != "done"
-    moving = ~failed & ~(frame["grad_ratio"] <= MAX_GRAD_RATIO)
-    excluded = []
-    if failed.any():
-        excluded.append(("did not end as planned", int(failed.sum())))
-    if moving.any():
-        excluded.append((f"gradient above {MAX_GRAD_RATIO:g} of 1 + objective", int(moving.sum())))
     scales = frame["init_scale"]
     frame["start"] = np.where(scales == scales.max(), "large", "other")
     frame.loc[scales == scales.min(), "start"] = "small"
-    kept = frame[~failed & ~moving & (frame["start"] != "other")].reset_index(drop=True)
+    runs, excluded = converged(frame, MAX_GRAD_RATIO)
+    kept = runs[runs["start"] != "other"].reset_index(drop=True)
     depth = kept["depth"]
     kept["alive"] = kept["weight_largest"] > DEAD * kept["amplitude"] ** (1 / depth)
     for name in ("largest", "smallest"):
         kept[name] = (kept[f"weight_{name}"] ** depth).where(kept["alive"])
     columns = ["depth", "gamma", "seed", "start", "amplitude", "largest", "smallest", "alive"]
-    return Measured(kept[columns], tuple(excluded))
+    return Measured(kept[columns], excluded)
 
 
 def spinodal(depth: int, sigma: float) -> float:

@@ -9,9 +9,18 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from symstudy.findings import spearman
 from symstudy.store import Store
 
-__all__ = ["MIN_BUDGET", "Evidence", "base_slice", "read_evidence", "seed_table"]
+__all__ = [
+    "MIN_BUDGET",
+    "Evidence",
+    "base_slice",
+    "converged",
+    "count_correlation",
+    "read_evidence",
+    "seed_table",
+]
 
 MIN_BUDGET = 6.0
 
@@ -56,6 +65,28 @@ def read_evidence(db: Store, columns: str, where: str = "true") -> Evidence:
     return Evidence(kept.reset_index(drop=True), tuple(excluded))
 
 
+def converged(frame: pd.DataFrame, max_grad_ratio: float, by: str | None = None) -> Evidence:
+    """Return the runs that ended as planned where the gradient of the objective is small.
+
+    Args:
+        frame: One row a run, with outcome and grad_ratio.
+        max_grad_ratio: Largest |gradient| / (1 + |objective|); without one a run does not count.
+        by: Column whose value is told of the runs left out, if any.
+    """
+    failed = frame["outcome"] != "done"
+    moving = ~failed & ~(frame["grad_ratio"] <= max_grad_ratio)
+    excluded = []
+    if failed.any():
+        excluded.append(("did not end as planned", int(failed.sum())))
+    why = f"gradient above {max_grad_ratio:g} of 1 + objective"
+    if by is not None:
+        excluded += [(f"{name}: {why}", len(rows)) for name, rows in frame[moving].groupby(by)]
+    elif moving.any():
+        excluded.append((why, int(moving.sum())))
+    kept = frame[~failed & ~moving].drop(columns=["outcome", "grad_ratio"])
+    return Evidence(kept.reset_index(drop=True), tuple(excluded))
+
+
 def base_slice(runs: pd.DataFrame) -> pd.DataFrame:
     """Return the runs with the least label noise and the largest learning rate over batch size.
 
@@ -72,3 +103,8 @@ def seed_table(runs: pd.DataFrame, axis: str, value: str) -> pd.DataFrame:
     """Return `value`, a row a seed and a column a place on `axis`; only seeds with all places."""
     table = runs.pivot_table(index="seed", columns=axis, values=value)
     return table.dropna()
+
+
+def count_correlation(table: pd.DataFrame) -> float:
+    """Return Spearman's correlation of the columns and the mean over the rows (seeds)."""
+    return spearman(table.columns.to_numpy(float), table.to_numpy().mean(axis=0))

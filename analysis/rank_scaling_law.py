@@ -24,6 +24,8 @@ from symstudy.findings import (
 )
 from symstudy.store import Store
 
+from .evidence import converged
+
 MARGIN = 0.07
 MAX_GRAD_RATIO = 1e-5
 MIN_GAMMAS = 6
@@ -56,15 +58,7 @@ def measure(db: Store) -> Measured:
         order by exponent, gamma, seed
         """
     )
-    failed = frame["outcome"] != "done"
-    moving = ~failed & (frame["grad_ratio"] > MAX_GRAD_RATIO)
-    excluded = []
-    if failed.any():
-        excluded.append(("did not end as planned", int(failed.sum())))
-    if moving.any():
-        excluded.append((f"gradient above {MAX_GRAD_RATIO:g} of 1 + objective", int(moving.sum())))
-    kept = frame[~failed & ~moving].drop(columns=["outcome", "grad_ratio"])
-    return Measured(kept.reset_index(drop=True), tuple(excluded))
+    return Measured(*converged(frame, MAX_GRAD_RATIO))
 
 
 @claim(

@@ -25,12 +25,11 @@ from symstudy.findings import (
     error_bars,
     legend_beside,
     seed_slopes,
-    spearman,
     student_interval,
 )
 from symstudy.store import Store
 
-from .evidence import base_slice, read_evidence, seed_table
+from .evidence import base_slice, count_correlation, read_evidence, seed_table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -154,11 +153,6 @@ def judge_separation(runs: pd.DataFrame) -> Part:
         interval=interval,
         unit="d ln distance / d ln gamma",
     )
-
-
-def count_correlation(table: pd.DataFrame) -> float:
-    """Return Spearman's correlation of gamma and the mean count over the rows (seeds)."""
-    return spearman(table.columns.to_numpy(float), table.to_numpy().mean(axis=0))
 
 
 def judge_count(runs: pd.DataFrame, curve: pd.DataFrame) -> Part:

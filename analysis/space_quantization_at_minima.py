@@ -24,12 +24,11 @@ from symstudy.findings import (
     legend_beside,
     log_ticks,
     seed_slopes,
-    spearman,
     student_interval,
 )
 from symstudy.store import Store
 
-from .evidence import seed_table
+from .evidence import converged, count_correlation, seed_table
 
 MAX_GRAD_RATIO = 1e-6
 MERGE_TOLERANCE = 1e-9
@@ -69,15 +68,7 @@ def measure(db: Store) -> Measured:
         order by all
         """
     )
-    excluded = []
-    failed = frame["outcome"] != "done"
-    moving = ~failed & (frame["grad_ratio"] > MAX_GRAD_RATIO)
-    if failed.any():
-        excluded.append(("did not end as planned", int(failed.sum())))
-    for name, rows in frame[moving].groupby("activation"):
-        excluded.append((f"{name}: gradient above {MAX_GRAD_RATIO:g} of 1 + objective", len(rows)))
-    kept = frame[~failed & ~moving].drop(columns=["outcome", "grad_ratio"])
-    return Measured(kept.reset_index(drop=True), tuple(excluded))
+    return Measured(*converged(frame, MAX_GRAD_RATIO, by="activation"))
 
 
 @claim(
@@ -202,11 +193,6 @@ def judge_count(name: str, runs: pd.DataFrame) -> Part:
         interval=interval,
         unit="Spearman's correlation",
     )
-
-
-def count_correlation(table: pd.DataFrame) -> float:
-    """Return Spearman's correlation of gamma and the mean count over the rows (seeds)."""
-    return spearman(table.columns.to_numpy(float), table.to_numpy().mean(axis=0))
 
 
 def judge_distance(name: str, runs: pd.DataFrame) -> Part:

@@ -24,6 +24,8 @@ from symstudy.findings import (
 )
 from symstudy.store import Store
 
+from .evidence import converged
+
 MAX_GRAD_RATIO = 1e-6
 MAX_EXCESS = 1e-6
 MIN_SHARE = 0.95
@@ -59,14 +61,7 @@ def measure(db: Store) -> Measured:
         order by all
         """
     )
-    excluded = []
-    failed = frame["outcome"] != "done"
-    moving = ~failed & (frame["grad_ratio"] > MAX_GRAD_RATIO)
-    if failed.any():
-        excluded.append(("did not end as planned", int(failed.sum())))
-    if moving.any():
-        excluded.append((f"gradient above {MAX_GRAD_RATIO:g} of 1 + objective", int(moving.sum())))
-    kept = frame[~failed & ~moving].reset_index(drop=True)
+    kept, excluded = converged(frame, MAX_GRAD_RATIO)
     settings = kept[["gamma", "width", "exponent", "amplitude", "input_dim"]]
     exact = [exact_minimum(*values) for values in settings.itertuples(index=False)]
     kept["exact"] = [count for count, _ in exact]
@@ -74,7 +69,7 @@ def measure(db: Store) -> Measured:
         value / best - 1.0 for value, (_, best) in zip(kept["objective"], exact, strict=True)
     ]
     columns = ["activation", "gamma", "width", "seed", "count", "exact", "excess"]
-    return Measured(kept[columns], tuple(excluded))
+    return Measured(kept[columns], excluded)
 
 
 def exact_minimum(

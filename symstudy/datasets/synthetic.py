@@ -70,16 +70,7 @@ def build_spectrum(config: SpectrumConfig, seed: int) -> Task:
         return task
     basis, _ = np.linalg.qr(task.x_train)
     x_train = config.input_scale * np.sqrt(config.samples) * basis
-    return Task(
-        seed=seed,
-        is_classification=False,
-        x_train=x_train,
-        y_train=target(x_train),
-        x_test=task.x_test,
-        y_test=task.y_test,
-        target=target,
-        input_scale=config.input_scale,
-    )
+    return labelled(seed, x_train, task.x_test, target, config.input_scale)
 
 
 def axes_task(config: SpectrumConfig, seed: int, values: NDArray[np.float64]) -> Task:
@@ -92,16 +83,7 @@ def axes_task(config: SpectrumConfig, seed: int, values: NDArray[np.float64]) ->
     scale = config.input_scale * np.sqrt(dim)
     x_train = scale * np.eye(dim)[np.arange(config.samples) % dim]
     x_test = scale * np.eye(dim)[np.arange(config.test_samples) % dim]
-    return Task(
-        seed=seed,
-        is_classification=False,
-        x_train=x_train,
-        y_train=target(x_train),
-        x_test=x_test,
-        y_test=target(x_test),
-        target=target,
-        input_scale=config.input_scale,
-    )
+    return labelled(seed, x_train, x_test, target, config.input_scale)
 
 
 def synthetic_task(
@@ -112,6 +94,17 @@ def synthetic_task(
     train = config.shape.train
     x_train = config.input_scale * Stream(seed, "train_inputs").normal(train, inputs)
     x_test = config.input_scale * Stream(seed, "test_inputs").normal(config.test_samples, inputs)
+    return labelled(seed, x_train, x_test, target, config.input_scale)
+
+
+def labelled(
+    seed: int,
+    x_train: NDArray[np.float64],
+    x_test: NDArray[np.float64],
+    target: Target,
+    input_scale: float,
+) -> Task:
+    """Return the regression of `target` on these inputs."""
     return Task(
         seed=seed,
         is_classification=False,
@@ -120,7 +113,7 @@ def synthetic_task(
         x_test=x_test,
         y_test=target(x_test),
         target=target,
-        input_scale=config.input_scale,
+        input_scale=input_scale,
     )
 
 

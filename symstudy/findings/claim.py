@@ -16,6 +16,7 @@ import inspect
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 from symstudy.errors import ProjectError
@@ -99,7 +100,9 @@ def claim(
             study=study,
             reference=reference,
             rule=rule,
-            rule_hash=digest(rule + deciding_code(inspect.getsource(module))),
+            rule_hash=digest(
+                rule + deciding_code(inspect.getsource(module), Path(str(module.__file__)).parent)
+            ),
             measure=module.measure,
             judge=judge,
             draw=lambda measured: module.draw(measured),  # noqa: PLW0108  # not there yet
@@ -114,32 +117,49 @@ def registered_claims() -> dict[str, Claim]:
     return dict(REGISTERED)
 
 
-def deciding_code(source: str) -> str:
+def deciding_code(source: str, folder: Path | None = None) -> str:
     """Return all that `measure` and `judge` reach in their module, without comments and docstrings.
 
-    What only the drawing uses does not count, nor where in the file a thing stands.
+    What only the drawing uses does not count, nor where in the file a thing stands. What they take
+    from a module beside theirs, `from .evidence import ...`, counts like their own.
+
+    Args:
+        source: Of the module.
+        folder: Where the modules beside it are; without one they are not followed.
     """
-    bound: dict[str, ast.stmt] = {}
-    for node in ast.parse(source).body:
-        for name in bound_names(node):
-            bound[name] = node
     reached: dict[str, str] = {}
-    open_names = ["judge", "measure"]
+    follow(source, ["judge", "measure"], "", folder, reached)
+    return "\n".join(reached[name] for name in sorted(reached))
+
+
+def follow(
+    source: str, names: list[str], module: str, folder: Path | None, reached: dict[str, str]
+) -> None:
+    """Add to `reached`, by module and name, all that `names` of a module rest on."""
+    bound = {name: node for node in ast.parse(source).body for name in bound_names(node)}
+    open_names = list(names)
     while open_names:
         name = open_names.pop()
-        if name not in bound or name in reached:
+        place = f"{module}:{name}"
+        if name not in bound or place in reached:
             continue
         node = bound[name]
         if isinstance(node, ast.Import | ast.ImportFrom):
-            reached[name] = imported(node, name)
+            reached[place] = imported(node, name)
+            path = None
+            if folder and isinstance(node, ast.ImportFrom) and node.level == 1:
+                path = folder / f"{node.module}.py"
+            if path and path.is_file():
+                (original,) = (a.name for a in node.names if (a.asname or a.name) == name)
+                beside = path.read_text(encoding="utf-8")
+                follow(beside, [original], path.stem, folder, reached)
             continue
         for inner in ast.walk(node):
             if isinstance(inner, ast.FunctionDef | ast.ClassDef):
                 kept = [item for item in inner.body if not is_docstring(item)]
                 inner.body = kept or [ast.Pass()]
-        reached[name] = ast.dump(node)
+        reached[place] = ast.dump(node)
         open_names += [inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name)]
-    return "\n".join(reached[name] for name in sorted(reached))
 
 
 def bound_names(node: ast.stmt) -> list[str]:

@@ -17,7 +17,14 @@ from symstudy.layout import DeclaredSymmetry, Layout
 from symstudy.symmetry.catalogue import EPSILON_RELATIVE
 from symstudy.symmetry.sides import read_side, side_index, write_side
 
-__all__ = ["AbstractSymmetry", "AbstractVanishing", "Element", "Members", "Parts"]
+__all__ = [
+    "AbstractFactors",
+    "AbstractSymmetry",
+    "AbstractVanishing",
+    "Element",
+    "Members",
+    "Parts",
+]
 
 Element = Tensor
 """One element of the group for each run, with the run axis first; its form is the symmetry's."""
@@ -256,3 +263,27 @@ class AbstractVanishing(AbstractSymmetry):
         """Return the places of the numbers of the positions `members`."""
         mask = self.chosen(members)
         return torch.cat([self.first_ND[mask].flatten(), self.second_NE[mask].flatten()])
+
+
+class AbstractFactors(AbstractVanishing):
+    """A symmetry whose elements are one factor `[runs, members]` each; factors multiply.
+
+    Positive numbers here; a group of other factors samples its own.
+    """
+
+    def sample(self, runs: int, generator: torch.Generator) -> Element:
+        """Return factors whose logarithms are normal with standard deviation 1/2."""
+        shape = (runs, self.members)
+        return (0.5 * torch.randn(shape, generator=generator, dtype=torch.float64)).exp()
+
+    def identity(self, runs: int) -> Element:
+        """Return factors of 1."""
+        return torch.ones(runs, self.members, dtype=torch.float64)
+
+    def compose(self, left: Element, right: Element) -> Element:
+        """Return the products of the factors."""
+        return left * right
+
+    def inverse(self, element: Element) -> Element:
+        """Return the reciprocal factors."""
+        return 1.0 / element

@@ -9,13 +9,13 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from symstudy.symmetry.base import AbstractVanishing, Element
+from symstudy.symmetry.base import AbstractFactors, Element
 from symstudy.symmetry.catalogue import EPSILON_RELATIVE
 
 __all__ = ["Rescaling"]
 
 
-class Rescaling(AbstractVanishing):
+class Rescaling(AbstractFactors):
     """The group of positive numbers for each neuron: (u_i, w_i) becomes (c_i u_i, w_i / c_i).
 
     Applies to the neurons of an activation with f(c z) = c f(z) for c > 0 (ReLU, leaky ReLU,
@@ -35,23 +35,6 @@ class Rescaling(AbstractVanishing):
     kind: ClassVar[str] = "rescaling"
     sides: ClassVar[frozenset[int]] = frozenset({2})
     gauge_dependent: ClassVar[frozenset[str]] = frozenset({"distance"})
-
-    def sample(self, runs: int, generator: torch.Generator) -> Element:
-        """Return factors whose logarithms are normal with standard deviation 1/2."""
-        shape = (runs, self.members)
-        return (0.5 * torch.randn(shape, generator=generator, dtype=torch.float64)).exp()
-
-    def identity(self, runs: int) -> Element:
-        """Return factors of 1."""
-        return torch.ones(runs, self.members, dtype=torch.float64)
-
-    def compose(self, left: Element, right: Element) -> Element:
-        """Return the products of the factors."""
-        return left * right
-
-    def inverse(self, element: Element) -> Element:
-        """Return the reciprocal factors."""
-        return 1.0 / element
 
     def act(
         self, element: Element, theta_KP: Float[Tensor, "runs parameters"]

@@ -9,13 +9,13 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from symstudy.symmetry.base import AbstractVanishing, Element
+from symstudy.symmetry.base import AbstractFactors, Element
 from symstudy.symmetry.catalogue import EPSILON_ABSOLUTE, EPSILON_RELATIVE
 
 __all__ = ["Scaling"]
 
 
-class Scaling(AbstractVanishing):
+class Scaling(AbstractFactors):
     """The group of positive numbers for each normalised block: w_i becomes c_i w_i.
 
     Applies to weights in front of a normalisation without which their scale would matter: all of a
@@ -36,23 +36,6 @@ class Scaling(AbstractVanishing):
     sides: ClassVar[frozenset[int]] = frozenset({1})
     needs_axis: ClassVar[bool] = False
     gauge_dependent: ClassVar[frozenset[str]] = frozenset({"distance"})
-
-    def sample(self, runs: int, generator: torch.Generator) -> Element:
-        """Return factors whose logarithms are normal with standard deviation 1/2."""
-        shape = (runs, self.members)
-        return (0.5 * torch.randn(shape, generator=generator, dtype=torch.float64)).exp()
-
-    def identity(self, runs: int) -> Element:
-        """Return factors of 1."""
-        return torch.ones(runs, self.members, dtype=torch.float64)
-
-    def compose(self, left: Element, right: Element) -> Element:
-        """Return the products of the factors."""
-        return left * right
-
-    def inverse(self, element: Element) -> Element:
-        """Return the reciprocal factors."""
-        return 1.0 / element
 
     def act(
         self, element: Element, theta_KP: Float[Tensor, "runs parameters"]

@@ -9,13 +9,13 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from symstudy.symmetry.base import AbstractVanishing, Element
+from symstudy.symmetry.base import AbstractFactors, Element
 from symstudy.symmetry.catalogue import EPSILON_RELATIVE
 
 __all__ = ["SignFlip"]
 
 
-class SignFlip(AbstractVanishing):
+class SignFlip(AbstractFactors):
     """The group Z_2^N: (u_i, w_i) becomes (s_i u_i, s_i w_i), s_i = 1 or -1.
 
     Applies to the neurons of an odd activation f(-z) = -f(z): tanh, sin, linear. An element is the
@@ -32,18 +32,6 @@ class SignFlip(AbstractVanishing):
         """Return random signs."""
         shape = (runs, self.members)
         return 2.0 * torch.randint(0, 2, shape, generator=generator).double() - 1.0
-
-    def identity(self, runs: int) -> Element:
-        """Return plus signs."""
-        return torch.ones(runs, self.members, dtype=torch.float64)
-
-    def compose(self, left: Element, right: Element) -> Element:
-        """Return the products of the signs."""
-        return left * right
-
-    def inverse(self, element: Element) -> Element:
-        """Return the same signs."""
-        return element
 
     def act(
         self, element: Element, theta_KP: Float[Tensor, "runs parameters"]

@@ -157,6 +157,19 @@ def test_only_what_measure_and_judge_reach_is_hashed(old, new, decides):
     assert (deciding_code(changed) != deciding_code(MODULE)) is decides
 
 
+def test_what_a_module_beside_decides_is_hashed_too(tmp_path):
+    module = MODULE.replace("def help_judge(value):\n    return value < LIMIT\n", "").replace(
+        "from pandas", "from .beside import help_judge\nfrom pandas"
+    )
+    beside = "LIMIT, COLOR = 0.1, 2\n\ndef help_judge(value):\n    return value < LIMIT\n"
+    codes = []
+    for changed in (beside, beside.replace("0.1", "0.2"), beside + "\nOTHER = 1\n"):
+        (tmp_path / "beside.py").write_text(changed)
+        codes.append(deciding_code(module, tmp_path))
+    assert codes[0] != codes[1]
+    assert codes[0] == codes[2]
+
+
 def test_claims_of_installed_packages_are_found_by_entry_point(tmp_path, monkeypatch):
     package = tmp_path / "plugged_claims"
     package.mkdir()
