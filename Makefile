@@ -8,7 +8,7 @@ BIN     := $(VENV)/bin
 RESULTS ?= results
 STAMP   := $(VENV)/.installed
 
-.PHONY: help setup demo test test-all test-gpu check format bench golden wheel clean
+.PHONY: help setup demo test test-all test-faults test-gpu check format bench golden wheel clean
 
 help: ## Show this list.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -43,6 +43,10 @@ test-all: setup ## Run all tests, the slow ones too.
 
 test-gpu: setup ## Run the tests that need a CUDA device.
 	$(BIN)/python -m pytest -m gpu
+
+test-faults: setup ## Inject 200 faults into a study, and 40 into one on Ray (long).
+	$(BIN)/python tests/faults/campaign.py --faults 200
+	$(BIN)/python tests/faults/ray_campaign.py --faults 40
 
 check: setup ## Lint, types, import graph.
 	$(BIN)/ruff format --check .

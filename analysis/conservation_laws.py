@@ -17,6 +17,7 @@ from symstudy.findings import (
     Figure,
     Finding,
     Part,
+    SeedTest,
     Verdict,
     claim,
     combine,
@@ -94,6 +95,11 @@ def measure(db: Store) -> Measured:
         "balance over its initial value times exp(-4 gamma t) deviates from 1 by at most 1e-3, "
         "the worst layer of a seed, by the upper end of the interval; refuted where the lower end "
         "is above. Tanh at gamma = 0: the slope is below 0.5 by its interval, refuted where above."
+    ),
+    tests=(
+        SeedTest(rule=f"slope 1 +- {MARGIN}", margin=MARGIN, unit="d ln drift / d ln lr"),
+        SeedTest(rule=f"within {ACCURACY:g} of 1", unit="largest relative deviation of a layer"),
+        SeedTest(rule=f"slope below {FREE_SLOPE}", unit="d ln drift / d ln lr"),
     ),
 )
 def judge(measured: Measured) -> Finding:

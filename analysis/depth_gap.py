@@ -20,6 +20,7 @@ from symstudy.findings import (
     Finding,
     Interval,
     Part,
+    SeedTest,
     Verdict,
     claim,
     combine,
@@ -131,6 +132,16 @@ def floor_of(depth: int, gamma: ArrayLike) -> Array:
         "s_sp(gamma). Two layers: the share of small starts that learn where the large start does "
         "is at least 0.95, and the smallest learned value is at most 0.05 of the largest singular "
         "value of the target, both by their 95 % t intervals."
+    ),
+    tests=(
+        SeedTest(
+            rule=f"within 1 +- {MARGIN}",
+            margin=MARGIN,
+            unit="gamma of the collapse over the exact one",
+        ),
+        SeedTest(rule=f"share at least {MEMORY}", unit="share of runs"),
+        SeedTest(rule=f"no run below {FLOOR_SHARE}", by_run=True),
+        SeedTest(rule=f"at most {SHALLOW} of the target's largest", unit="smallest s / sigma"),
     ),
 )
 def judge(measured: Measured) -> Finding:

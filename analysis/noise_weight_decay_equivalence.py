@@ -17,6 +17,7 @@ from symstudy.findings import (
     Figure,
     Finding,
     Part,
+    SeedTest,
     Verdict,
     claim,
     combine,
@@ -96,6 +97,10 @@ def measure(db: Store) -> Measured:
         "seeds, and for every batch size: supported where the 95 % t intervals over seeds of the "
         "slope lies within 10 % of -v and of the value at T = 0 within 2 % of m; refuted where one "
         "lies outside."
+    ),
+    tests=(
+        SeedTest(rule=f"-1 +- {MARGIN:g}", margin=MARGIN, unit="d gamma_c / d T over v"),
+        SeedTest(rule=f"1 +- {MARGIN_AT_ZERO:g}", margin=MARGIN_AT_ZERO, unit="gamma_c / m"),
     ),
 )
 def judge(measured: Measured) -> Finding:

@@ -15,6 +15,7 @@ from symstudy.findings import (
     Figure,
     Finding,
     Part,
+    SeedTest,
     Verdict,
     claim,
     combine,
@@ -74,6 +75,9 @@ def measure(db: Store) -> Measured:
         "of the dimension, at no fewer than 6 values of gamma and 3 seeds, on runs with a "
         "gradient of at most 1e-5 of 1 + objective. Supported where the 95 % t interval of the "
         "slope over seeds lies within 0.07 of -1/a, refuted where it lies outside, for every a."
+    ),
+    tests=(
+        SeedTest(rule=f"within {MARGIN} of *", margin=MARGIN, unit="d ln(rank + 1/2) / d ln gamma"),
     ),
 )
 def judge(measured: Measured) -> Finding:

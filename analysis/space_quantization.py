@@ -16,6 +16,7 @@ from symstudy.findings import (
     Figure,
     Finding,
     Part,
+    SeedTest,
     Verdict,
     bootstrap,
     claim,
@@ -103,6 +104,13 @@ def measure(db: Store) -> Measured:
         "of distinct neurons is at most -0.9 by its 95 % bootstrap interval over seeds, at the "
         "threshold 0.02, and negative at most other thresholds. Integrity: no run has more than 1 "
         "+ 2 sum |w|^2 / r^2 distinct neurons, which holds for any points at pairwise distance r."
+    ),
+    tests=(
+        SeedTest(
+            rule="slope of ln distance against ln gamma at least 0",
+            unit="d ln distance / d ln gamma",
+        ),
+        SeedTest(rule="no run exceeds the bound", by_run=True),
     ),
 )
 def judge(measured: Measured) -> Finding:

@@ -15,6 +15,7 @@ from symstudy.findings import (
     Figure,
     Finding,
     Part,
+    SeedTest,
     Verdict,
     bootstrap,
     claim,
@@ -92,6 +93,21 @@ def measure(db: Store) -> Measured:
         "interval. (a), (c) and (d) decide for every activation; (e) decides for tanh and swish "
         "and is reported for ReLU and linear networks, where raw distances mean nothing. All must "
         "hold."
+    ),
+    tests=(
+        SeedTest(
+            rule=f"no merge gains more than {MERGE_TOLERANCE:g} of the objective", by_run=True
+        ),
+        SeedTest(
+            rule=f"slope of ln count within +-{FLAT}, objectives within {SAME_OBJECTIVE:.0%}",
+            level=0.9,
+            margin=FLAT,
+            unit="d ln count / d ln width",
+        ),
+        SeedTest(
+            rule="slope of ln distance against ln gamma at least 0",
+            unit="d ln distance / d ln gamma",
+        ),
     ),
 )
 def judge(measured: Measured) -> Finding:

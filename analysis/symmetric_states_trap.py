@@ -17,6 +17,7 @@ from symstudy.findings import (
     Figure,
     Finding,
     Part,
+    SeedTest,
     Verdict,
     claim,
     combine,
@@ -99,6 +100,11 @@ def measure(db: Store) -> Measured:
         "largest, less r, is at least 1 by its 95 % t interval over seeds; refuted where it is "
         "below. Control: runs that start as drawn, with an activation that is not linear, end "
         "with at least 0.9 of their neurons distinct by the interval, refuted where below."
+    ),
+    tests=(
+        SeedTest(rule="none gained by any run", by_run=True),
+        SeedTest(rule=f"at least {ADAM_LEAVES:g}", unit="singular values"),
+        SeedTest(rule=f"at least {SEEN:g}", unit="share of the width"),
     ),
 )
 def judge(measured: Measured) -> Finding:

@@ -11,6 +11,7 @@ from symstudy.findings import (
     Finding,
     Interval,
     Part,
+    SeedTest,
     Verdict,
     claim,
     color_ramp,
@@ -73,6 +74,16 @@ def measure(db: Store) -> Measured:
         "lie within 1 +- 0.1. At gamma = 0 the lower end for the slope of rank is at least 0.5. "
         "Refuted where an interval lies wholly on the other side, corrected for the pairs of "
         "widths."
+    ),
+    tests=(
+        SeedTest(rule=f"slope within +-{FLAT}", level=0.9, margin=FLAT, unit="d ln / d ln width"),
+        SeedTest(
+            rule=f"ratio of any two widths within 1 +- {SPREAD}",
+            level=0.9,
+            margin=SPREAD,
+            unit="largest ratio of two widths - 1",
+        ),
+        SeedTest(rule=f"slope at least {GROWING}", level=0.9, unit="d ln / d ln width"),
     ),
 )
 def judge(measured: Measured) -> Finding:

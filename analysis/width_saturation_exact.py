@@ -15,6 +15,7 @@ from symstudy.findings import (
     Figure,
     Finding,
     Part,
+    SeedTest,
     Verdict,
     claim,
     color_ramp,
@@ -94,6 +95,12 @@ def exact_minimum(
         "seeds, for linear and for ReLU networks: a run agrees if its objective is within 1e-6 of "
         "the exact one and the rank of its first layer is the exact count. Supported where at "
         "least 95 % of the runs agree at every gamma, refuted where fewer than half do."
+    ),
+    tests=(
+        SeedTest(
+            rule=f"at least {MIN_SHARE:.0%} of runs at the exact minimum at every gamma",
+            by_run=True,
+        ),
     ),
 )
 def judge(measured: Measured) -> Finding:

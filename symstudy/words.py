@@ -1,6 +1,10 @@
-"""How quantities are said to a person."""
+"""How quantities are said to a person, and read from one."""
 
-__all__ = ["duration", "size"]
+import re
+
+__all__ = ["duration", "read_duration", "size"]
+
+UNITS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 def duration(seconds: float) -> str:
@@ -21,3 +25,19 @@ def size(num_bytes: float) -> str:
             return f"{num_bytes:.0f} {unit}"
         num_bytes /= 1024
     return f"{num_bytes:.1f} GiB"
+
+
+def read_duration(text: str) -> float:
+    """Return the seconds of a duration such as `90s`, `30min`, `2h`, `1.5d` or `1h30m`.
+
+    Raises:
+        ValueError: If it is none, or not above 0.
+    """
+    part = r"(\d+(?:\.\d+)?)\s*(s|min|m|h|d)"
+    if re.fullmatch(rf"(?:{part}\s*)+", text.strip()):
+        seconds = sum(float(number) * UNITS[unit] for number, unit in re.findall(part, text))
+        if seconds > 0:
+            return seconds
+    raise ValueError(
+        f"must be a duration above 0 such as 90s, 30min, 2h, 1.5d or 1h30m, but got {text!r}"
+    )

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from symstudy.cli import claims, results, run, studies
+from symstudy.cli import claims, compact, control, results, run, studies, submit
 from symstudy.errors import UserError
 
 __all__ = ["app", "main"]
@@ -32,7 +32,10 @@ app = typer.Typer(
 )
 studies.add_commands(app)
 run.add_commands(app)
+submit.add_commands(app)
 results.add_commands(app)
+control.add_commands(app)
+compact.add_commands(app)
 claims.add_commands(app)
 
 

@@ -5,13 +5,23 @@ from types import TracebackType
 from typing import Self
 
 from symstudy.cli.output import note
-from symstudy.launch import Announcer, Launch, PackReport
+from symstudy.launch import Announcer, Launch, Order, PackReport, Snapshot
 from symstudy.words import duration
 
-__all__ = ["RunDisplay"]
+__all__ = ["RunDisplay", "progress_text"]
 
 LINE_EVERY_S = 10.0
 """Without a terminal, a line is printed at most so often."""
+
+
+def progress_text(snapshot: Snapshot) -> str:
+    """Return how far a launch is, in a line."""
+    left = "?" if snapshot.seconds_left is None else duration(snapshot.seconds_left)
+    stopped = f"{snapshot.stopped} stopped early, " if snapshot.stopped else ""
+    return (
+        f"{snapshot.ended}/{snapshot.planned} runs, {snapshot.failed} failed, {stopped}"
+        f"{snapshot.lanes} lanes, {snapshot.steps_per_second:,.0f} steps/s, {left} left"
+    )
 
 
 class RunDisplay(Announcer):
@@ -28,16 +38,9 @@ class RunDisplay(Announcer):
         self.is_live = self.console.is_terminal and not quiet
         self.quiet = quiet
         self.bar: object | None = None
-        self.start = time.monotonic()
-        self.last_line = self.start
-        self.total = self.done = self.failed = self.before = 0
-        self.work: dict[str, float] = {}
+        self.last_line = time.monotonic()
+        self.launch: Launch | None = None
         self.sizes: dict[str, int] = {}
-        self.steps_of: dict[str, int] = {}
-        self.fraction: dict[str, float] = {}
-        self.training: dict[str, int] = {}
-        self.run_steps: dict[str, int] = {}
-        self.workers = 1
 
     def __enter__(self) -> Self:
         """Begin to show."""
@@ -67,12 +70,7 @@ class RunDisplay(Announcer):
 
     def announced(self, launch: Launch) -> None:
         """Say what is about to run."""
-        self.total, self.before = launch.planned, launch.ended
-        self.workers = max(launch.workers, 1)
-        for pack in launch.packs:
-            self.work[pack.pack_id] = pack.seconds
-            self.sizes[pack.pack_id] = len(pack.runs)
-            self.steps_of[pack.pack_id] = sum(run.cell.train.steps for run in pack.runs)
+        self.launch = launch
         for message in launch.notes:
             note(f"{launch.folder.name}: {message}")
         if self.quiet:
@@ -87,59 +85,44 @@ class RunDisplay(Announcer):
             f"{len(launch.packs)} packs on {launch.workers} {launch.device} "
             f"worker{'s' if launch.workers > 1 else ''}"
         )
-        self.start = time.monotonic()
         if self.is_live:
             self.bar = self.progress.add_task(
                 launch.folder.name, total=1.0, state="starting workers"
             )
 
+    def ordered(self, order: Order) -> None:
+        """Take note of a pack's size."""
+        self.sizes[order.pack.pack_id] = len(order.pack.runs)
+
     def progressed(self, pack_id: str, run_steps: int) -> None:
-        """Take note of a pack's progress."""
-        self.training[pack_id] = self.sizes.get(pack_id, 0)
-        self.run_steps[pack_id] = run_steps
-        self.fraction[pack_id] = min(run_steps / max(self.steps_of.get(pack_id, 1), 1), 1.0)
+        """Show the progress."""
+        del pack_id, run_steps
         self.refresh()
 
     def ended(self, report: PackReport) -> None:
-        """Take note of a pack that is accounted for."""
-        self.training.pop(report.pack_id, None)
-        self.run_steps[report.pack_id] = report.run_steps
-        self.fraction[report.pack_id] = 1.0
-        self.done += report.runs - report.failed
-        self.failed += report.failed
+        """Show the progress."""
+        self.sizes.pop(report.pack_id, None)
         self.refresh()
 
     def retried(self, pack_id: str) -> None:
         """Tell of a worker that died."""
-        self.fraction.pop(pack_id, None)
         note(f"a worker died; its pack of {self.sizes.get(pack_id, 0)} runs is trained again")
 
-    def share(self) -> float:
-        """Return how much of the work of this launch is done."""
-        total = sum(self.work.values())
-        done = sum(
-            self.work[name] * share for name, share in self.fraction.items() if name in self.work
-        )
-        return done / total if total else 1.0
-
-    def state(self) -> str:
-        """Return the numbers as text."""
-        elapsed = max(time.monotonic() - self.start, 1e-9)
-        share = self.share()
-        left = duration(elapsed * (1 - share) / share) if share > 0.02 else "?"
-        lanes = sum(self.training.values())
-        rate = sum(self.run_steps.values()) / elapsed
-        return (
-            f"{self.before + self.done}/{self.total} runs, {self.failed} failed, {lanes} lanes, "
-            f"{rate:,.0f} steps/s, {left} left"
-        )
+    def lost(self, pack_id: str) -> None:
+        """Tell of a pack that is given up."""
+        note(f"a pack of {self.sizes.pop(pack_id, 0)} runs has cost too many workers: it is lost")
 
     def refresh(self) -> None:
         """Show the numbers again."""
-        if self.quiet:
+        if self.quiet or self.launch is None:
             return
         if self.is_live:
-            self.progress.update(self.bar, completed=self.share(), state=self.state())  # type: ignore[arg-type]
+            snapshot = self.launch.board.snapshot()
+            self.progress.update(
+                self.bar,  # type: ignore[arg-type]
+                completed=snapshot.share,
+                state=progress_text(snapshot),
+            )
         elif time.monotonic() - self.last_line >= LINE_EVERY_S:
             self.last_line = time.monotonic()
-            note(self.state())
+            note(progress_text(self.launch.board.snapshot()))

@@ -1,6 +1,7 @@
 """Commands about results: status, verify, query."""
 
 import sys
+import time
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,6 +13,7 @@ from symstudy.errors import unknown_name
 
 __all__ = ["add_commands"]
 
+WATCH_S = 2.0
 FORMATS = ("table", "csv", "json", "parquet")
 
 
@@ -22,37 +24,92 @@ def add_commands(app: typer.Typer) -> None:
     app.command(rich_help_panel="Results")(query)
 
 
-def status(results: ResultsPath = "results", as_json: Json = False) -> None:
-    """Show how many runs are planned, done, failed and missing, and why they failed."""
-    from symstudy.store import open_store, read_account
+def status(
+    results: ResultsPath = "results",
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Show it again and again until no study runs.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Show how many runs are planned, done, failed and missing, why they failed, and what runs now.
 
-    accounts = read_account(open_store(results))
-    if as_json:
-        print_json(
-            [
-                {
-                    "study": account.study,
-                    "planned": account.planned,
-                    "done": account.done,
-                    "failed": account.num_failed,
-                    "missing": account.missing,
-                    "reasons": [
-                        {"outcome": outcome, "reason": reason, "runs": count}
-                        for (outcome, reason), count in account.failed.items()
-                    ],
-                }
-                for account in accounts
-            ]
-        )
-        return
+    Works from any terminal while a study runs: progress comes through the results folder.
+
+    Examples: `symstudy status results`; `symstudy status results/digits --watch`
+    """
+    from symstudy.store import find_studies, open_store, read_account
+
+    while True:
+        folders = find_studies([results])
+        drivers = [read_driver(folder) for folder in folders]
+        accounts = read_account(open_store(results))
+        if as_json:
+            print_json(
+                [
+                    status_row(account, driver)
+                    for account, driver in zip(accounts, drivers, strict=True)
+                ]
+            )
+        else:
+            print_accounts(accounts, drivers)
+        if not watch or not any(drivers):
+            return
+        time.sleep(WATCH_S)
+
+
+def read_driver(folder: Any) -> dict[str, Any] | None:
+    """Return who drives a study and how far it is; None if nobody does."""
+    from symstudy.launch import may_be_alive, read_lease, read_progress
+
+    lease = read_lease(folder)
+    if lease is None or not may_be_alive(lease):
+        return None
+    return {"driver": lease.driver, "progress": read_progress(folder, lease.launch)}
+
+
+def status_row(account: Any, driver: dict[str, Any] | None) -> dict[str, Any]:
+    """Return the counts of a study, and its driver, for programs."""
+    return {
+        "study": account.study,
+        "planned": account.planned,
+        "done": account.done,
+        "stopped": account.stopped,
+        "failed": account.num_failed,
+        "missing": account.missing,
+        "reasons": [
+            {"outcome": outcome, "reason": reason, "runs": count}
+            for (outcome, reason), count in account.failed.items()
+        ],
+        "running": driver,
+    }
+
+
+def print_accounts(accounts: Any, drivers: list[dict[str, Any] | None]) -> None:
+    """Print counts, failures by reason, and what runs now."""
+    from symstudy.cli.progress import progress_text
+    from symstudy.launch import Snapshot
+
     rows = [
-        (account.study, account.planned, account.done, account.num_failed, account.missing)
-        for account in accounts
+        (
+            account.study,
+            account.planned,
+            account.done,
+            account.stopped,
+            account.num_failed,
+            account.missing,
+            "running" if driver else "",
+        )
+        for account, driver in zip(accounts, drivers, strict=True)
     ]
-    print_table(("study", "planned", "done", "failed", "missing"), rows)
-    for account in accounts:
+    print_table(("study", "planned", "done", "stopped early", "failed", "missing", "now"), rows)
+    for account, driver in zip(accounts, drivers, strict=True):
         for (outcome, reason), count in account.failed.items():
             note(f"{account.study}: {count} runs {outcome}: {reason}")
+        if driver:
+            progress = driver["progress"]
+            known = {key: value for key, value in (progress or {}).items() if key != "launch"}
+            text = progress_text(Snapshot(**known)) if known else "starting"
+            note(f"{account.study}: {driver['driver']}: {text}")
 
 
 def verify(results: ResultsPath = "results", as_json: Json = False) -> None:
@@ -71,6 +128,7 @@ def verify(results: ResultsPath = "results", as_json: Json = False) -> None:
                     "study": item.account.study,
                     "planned": item.account.planned,
                     "done": item.account.done,
+                    "stopped": item.account.stopped,
                     "failed": item.account.num_failed,
                     "missing": item.account.missing,
                     "twice": item.twice,
@@ -93,8 +151,9 @@ def verify(results: ResultsPath = "results", as_json: Json = False) -> None:
             word = "proven" if item.is_proven else "not proven"
             typer.echo(
                 f"{account.study}: {word}: {account.planned} planned = {account.done} done + "
-                f"{account.num_failed} failed + {account.missing} missing, {len(item.twice)} "
-                f"twice, {len(item.unplanned)} unplanned, {len(item.incomplete)} packs incomplete"
+                f"{account.stopped} stopped + {account.num_failed} failed + "
+                f"{account.missing} missing, {len(item.twice)} twice, {len(item.unplanned)} "
+                f"unplanned, {len(item.incomplete)} packs incomplete"
             )
     if not all(item.is_consistent for item in found):
         raise typer.Exit(2)

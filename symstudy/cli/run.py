@@ -1,6 +1,6 @@
 """The command that trains: run."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -50,6 +50,24 @@ def run(
         ),
     ] = None,
     project: ProjectFolder = None,
+    log: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="Show runs to a tracker as well: tensorboard, mlflow, wandb, or module:Class.",
+            rich_help_panel="What",
+            show_default=False,
+        ),
+    ] = None,
+    budget: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME",
+            help="Train the balanced part of the study that ends in so long, such as 2h.",
+            rich_help_panel="What",
+            show_default=False,
+        ),
+    ] = None,
     retry: Annotated[
         bool, typer.Option("--retry", help="Train failed runs again.", rich_help_panel="What")
     ] = False,
@@ -68,7 +86,8 @@ def run(
 
     The same command again goes on where it stopped, or does nothing.
 
-    Ctrl-C stops; what has ended is kept. More seeds or values extend the study in place.
+    Ctrl-C stops with the state of all packs saved; a second Ctrl-C stops at once. More seeds or
+    values extend the study in place.
 
     Examples: `symstudy run studies/smoke.toml`; `symstudy run studies/digits.toml seed=10`;
     `symstudy run studies/digits.toml --preset paper --address head:6379`
@@ -80,6 +99,7 @@ def run(
     from symstudy.cli.progress import RunDisplay
     from symstudy.findings.discovery import find_project, list_claims
     from symstudy.launch import InlineLauncher, RayLauncher, open_study_folder, run_study
+    from symstudy.launch.loggers import make_loggers
     from symstudy.study import load_study
 
     loaded = load_study(study, preset=preset, overrides=overrides or ())
@@ -97,6 +117,8 @@ def run(
 
         claims = load_claims(found)
         rules = {name: claims[name].rule_hash for name in loaded.claims}
+    if budget is not None:
+        loaded = affordable(loaded, budget, results, workers, is_here=address is None)
     start = time.monotonic()
     where = (
         RayLauncher(loaded.pack, address=address, workers=workers)
@@ -104,13 +126,22 @@ def run(
         else InlineLauncher(device=loaded.pack.device)
     )
     try:
-        with RunDisplay(quiet=quiet) as display:
+        with (
+            RunDisplay(quiet=quiet) as display,
+            make_loggers(log or (), display, say=note) as observer,
+        ):
             summary = run_study(
-                loaded, results, where, observer=display, rules=rules, extend=extend, retry=retry
+                loaded, results, where, observer=observer, rules=rules, extend=extend, retry=retry
             )
     except KeyboardInterrupt as interrupt:
         note("symstudy: interrupted; what ended is kept, and the same command goes on from there.")
         raise typer.Exit(130) from interrupt
+    if summary.stopped:
+        note(
+            f"symstudy: {summary.stopped}; packs in training have saved their state, and the same "
+            "command goes on from there."
+        )
+        raise typer.Exit(130)
     folder = open_study_folder(results, loaded)
     outcome = report_outcome(folder)
     seconds = time.monotonic() - start
@@ -134,6 +165,25 @@ def run(
         raise typer.Exit(1)
 
 
+def affordable(study: Any, budget: str, results: str, workers: int | None, *, is_here: bool) -> Any:
+    """Return the part of a study that a budget allows, with whatever of it was begun."""
+    import os
+
+    from symstudy.cli.plan import within_budget
+    from symstudy.launch import open_study_folder
+    from symstudy.store import planned_runs
+
+    folder = open_study_folder(results, study)
+    return within_budget(
+        study,
+        budget,
+        workers=workers or max(1, (os.cpu_count() or 1) // study.pack.cpus),
+        device="cuda" if study.pack.device == "cuda" else "cpu",
+        probe=is_here,
+        planned=planned_runs(folder) if folder.exists() else (),
+    )
+
+
 def report_outcome(folder: object) -> dict[str, int]:
     """Return the study's account, telling of failed runs by their reason."""
     from symstudy.store import Store, StudyFolder, read_account
@@ -145,6 +195,7 @@ def report_outcome(folder: object) -> dict[str, int]:
     return {
         "planned": account.planned,
         "done": account.done,
+        "stopped": account.stopped,
         "failed": account.num_failed,
         "missing": account.missing,
     }

@@ -1,4 +1,4 @@
-"""Commands about study files: validate, plan, list."""
+"""Commands about study files: validate, list; plan is in its own file."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -8,8 +8,8 @@ import typer
 
 from symstudy.cli.options import Json, Overrides, Preset, ProjectFolder, StudyPath
 from symstudy.cli.output import note, print_json, print_table
+from symstudy.cli.plan import plan
 from symstudy.errors import unknown_name
-from symstudy.words import duration, size
 
 __all__ = ["add_commands"]
 
@@ -47,7 +47,10 @@ def validate(
                 "preset": checked.preset,
                 "cells": len(checked.cells),
                 "seeds": len(checked.seeds),
-                "runs": len(checked.cells) * len(checked.seeds),
+                "runs": len(checked.cells) * len(checked.seeds)
+                if checked.search is None
+                else checked.search.num_runs,
+                "search": checked.search.config.method if checked.search else None,
                 "claims": list(checked.claims),
             }
         )
@@ -57,71 +60,10 @@ def validate(
         return
     for row in unique:
         with_preset = f" with preset {row['preset']}" if row["preset"] else ""
-        typer.echo(
-            f"{study}: valid{with_preset}: {row['cells']} cells x {row['seeds']} seeds = "
-            f"{row['runs']} runs"
-        )
-
-
-def plan(
-    study: StudyPath,
-    overrides: Overrides = None,
-    preset: Preset = None,
-    workers: Annotated[
-        int | None,
-        typer.Option(help="Packs at the same time; the cores of this machine if not given."),
-    ] = None,
-    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
-    as_json: Json = False,
-) -> None:
-    """Show what a study would run: cells, runs, packs, memory and time. Trains nothing.
-
-    Example: `symstudy plan studies/digits.toml --preset paper --device cuda --workers 8`
-    """
-    import os
-
-    from symstudy.study import load_study, plan_packs
-
-    if device not in ("cpu", "cuda"):
-        raise unknown_name("--device", device, ["cpu", "cuda"])
-    loaded = load_study(study, preset=preset, overrides=overrides or ())
-    count = workers or max(1, (os.cpu_count() or 1) // loaded.pack.cpus)
-    runs = loaded.runs()
-    packs = plan_packs(runs, loaded.pack, workers=count, device=device)
-    seconds = sum(pack.seconds for pack in packs)
-    longest = max((pack.seconds for pack in packs), default=0.0)
-    summary: dict[str, Any] = {
-        "study": loaded.name,
-        "preset": loaded.preset,
-        "swept": list(loaded.swept),
-        "cells": len(loaded.cells),
-        "seeds": len(loaded.seeds),
-        "runs": len(runs),
-        "packs": len(packs),
-        "runs_per_pack": [min(len(p.runs) for p in packs), max(len(p.runs) for p in packs)],
-        "pack_memory_bytes": max(pack.memory_bytes for pack in packs),
-        "device": device,
-        "workers": count,
-        "worker_seconds": seconds,
-        "wall_seconds": max(seconds / count, longest),
-    }
-    if as_json:
-        print_json(summary)
-        return
-    for message in loaded.notes:
-        note(f"{study}: {message}")
-    low, high = summary["runs_per_pack"]
-    typer.echo(f"{loaded.name}: {loaded.title}")
-    typer.echo(f"  swept    {', '.join(loaded.swept) or 'nothing'}")
-    typer.echo(f"  runs     {len(runs)} = {len(loaded.cells)} cells x {len(loaded.seeds)} seeds")
-    typer.echo(
-        f"  packs    {len(packs)} of {low} to {high} runs, at most "
-        f"{size(summary['pack_memory_bytes'])}"
-    )
-    typer.echo(
-        f"  time     about {duration(seconds)} of {'a GPU' if device == 'cuda' else 'a core'}, "
-        f"{duration(summary['wall_seconds'])} on {count} workers"
-    )
+        what = f"{row['cells']} cells x {row['seeds']} seeds = {row['runs']} runs"
+        if row["search"]:
+            what = f"a search ({row['search']}) of at most {row['runs']} runs"
+        typer.echo(f"{study}: valid{with_preset}: {what}")
 
 
 def list_things(

@@ -52,8 +52,10 @@ class Task:
         assert self.target is not None, "only a synthetic task can be drawn anew"
         inputs = self.x_test.shape[1]
         blocks = Stream(self.seed, "fresh_inputs").normal_blocks(step, steps, batch, inputs)
-        x = self.input_scale * blocks.reshape(steps * batch, inputs)
-        return x, self.target(x)
+        x = self.input_scale * blocks
+        # Batch by batch: the last bits of a matrix product depend on how many rows it has.
+        y = self.target(x)
+        return x.reshape(steps * batch, inputs), y.reshape(steps * batch, -1)
 
 
 def one_hot(labels: NDArray[np.int64], classes: int) -> NDArray[np.float64]:

@@ -14,6 +14,7 @@ from symstudy.findings.figures import (
     log_ticks,
 )
 from symstudy.findings.finding import Finding, Interval, Part, Verdict, combine
+from symstudy.findings.power import SeedTest
 from symstudy.findings.statistics import (
     PowerLaw,
     bootstrap,
@@ -25,15 +26,19 @@ from symstudy.findings.statistics import (
     spearman,
     student_interval,
 )
+from symstudy.sequential import Decision, LookPlan, judge_looks, plan_looks
 
 __all__ = [
     "PALETTE",
     "Claim",
+    "Decision",
     "Figure",
     "Finding",
     "Interval",
+    "LookPlan",
     "Part",
     "PowerLaw",
+    "SeedTest",
     "Verdict",
     "bootstrap",
     "claim",
@@ -43,10 +48,12 @@ __all__ = [
     "error_bars",
     "fit_power_law",
     "holm",
+    "judge_looks",
     "legend_beside",
     "log_slope",
     "log_ticks",
     "permutation_p",
+    "plan_looks",
     "seed_slopes",
     "spearman",
     "student_interval",

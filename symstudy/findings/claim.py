@@ -8,7 +8,8 @@ A claim is a file of the package `analysis` with three functions:
 
 `judge` must be right on a store with planted truth, and wrong at most as often as its level says on
 a planted null; `tests/claims` holds every claim to that. The rule is hashed with the code of
-`measure` and `judge`, and frozen when the claim's study first runs, so a later change shows.
+`measure` and `judge`, and frozen when the claim's study first runs, so a later change shows. What
+the decorator says of its `tests` is for planning and decides nothing, so it is not in the hash.
 """
 
 import ast
@@ -22,6 +23,7 @@ from typing import Any, TypeVar
 from symstudy.errors import ProjectError
 from symstudy.findings.figures import Figure
 from symstudy.findings.finding import Finding
+from symstudy.findings.power import SeedTest
 from symstudy.identity import digest
 from symstudy.store import Store
 
@@ -45,6 +47,7 @@ class Claim:
         measure: From a store to numbers.
         judge: From numbers to a finding.
         draw: From numbers to a figure.
+        tests: What it tests on a number a seed, for planning the number of seeds.
     """
 
     name: str
@@ -57,13 +60,20 @@ class Claim:
     measure: Callable[[Store], Any]
     judge: Callable[[Any], Finding]
     draw: Callable[[Any], Figure]
+    tests: tuple[SeedTest, ...] = ()
 
 
 REGISTERED: dict[str, Claim] = {}
 
 
 def claim(
-    *, title: str, statement: str, study: str, reference: str, rule: str
+    *,
+    title: str,
+    statement: str,
+    study: str,
+    reference: str,
+    rule: str,
+    tests: tuple[SeedTest, ...] = (),
 ) -> Callable[[Judge], Judge]:
     """Declare the function `judge` of a module, and with it the module, to be a claim.
 
@@ -73,6 +83,8 @@ def claim(
         study: Study made for it.
         reference: Where it comes from: paper, theorem or figure.
         rule: When it counts as supported, refuted or undecided; fixed before the data.
+        tests: What it tests on a number a seed, so that `symstudy plan` can say what the seeds of a
+            study can show; a 95 % interval against a bound is assumed if none is given.
 
     Raises:
         ProjectError: If the module has no `measure` and `draw`, or the name is taken.
@@ -106,6 +118,7 @@ def claim(
             measure=module.measure,
             judge=judge,
             draw=lambda measured: module.draw(measured),  # noqa: PLW0108  # not there yet
+            tests=tests,
         )
         return judge
 
@@ -155,6 +168,11 @@ def follow(
                 follow(beside, [original], path.stem, folder, reached)
             continue
         for inner in ast.walk(node):
+            if isinstance(inner, ast.FunctionDef):
+                for decorator in inner.decorator_list:
+                    if isinstance(decorator, ast.Call):
+                        rest = [word for word in decorator.keywords if word.arg != "tests"]
+                        decorator.keywords = rest
             if isinstance(inner, ast.FunctionDef | ast.ClassDef):
                 kept = [item for item in inner.body if not is_docstring(item)]
                 inner.body = kept or [ast.Pass()]

@@ -29,11 +29,13 @@ class Interval(NamedTuple):
         low: Lower end.
         high: Upper end.
         level: Confidence.
+        units: Independent values that a t interval was made of, seeds mostly; 0 if not known.
     """
 
     low: float
     high: float
     level: float = 0.95
+    units: int = 0
 
     def __str__(self) -> str:
         """Both ends, to three digits."""

@@ -73,7 +73,7 @@ def student_interval(values: ArrayLike, level: float = 0.95) -> Interval:
     if len(data) < 2:
         return Interval(-np.inf, np.inf, level)
     margin = stats.t.ppf(0.5 + level / 2, len(data) - 1) * data.std(ddof=1) / np.sqrt(len(data))
-    return Interval(float(data.mean() - margin), float(data.mean() + margin), level)
+    return Interval(float(data.mean() - margin), float(data.mean() + margin), level, len(data))
 
 
 def seed_slopes(table: pd.DataFrame) -> Array:

@@ -3,22 +3,37 @@
 Importing this package loads neither ray nor torch.
 """
 
+from symstudy.launch.board import Board, Snapshot
+from symstudy.launch.control import read_progress, request_stop
 from symstudy.launch.job import Job, PackReport
 from symstudy.launch.launcher import AbstractLauncher, Capacity, InlineLauncher, Observer
+from symstudy.launch.lease import Lease, is_alive, may_be_alive, read_lease
 from symstudy.launch.ray_tune import RayLauncher
+from symstudy.launch.source import AbstractPackSource, Order, PlannedSource
 from symstudy.launch.study_run import Announcer, Launch, Summary, open_study_folder, run_study
 
 __all__ = [
     "AbstractLauncher",
+    "AbstractPackSource",
     "Announcer",
+    "Board",
     "Capacity",
     "InlineLauncher",
     "Job",
     "Launch",
+    "Lease",
     "Observer",
+    "Order",
     "PackReport",
+    "PlannedSource",
     "RayLauncher",
+    "Snapshot",
     "Summary",
+    "is_alive",
+    "may_be_alive",
     "open_study_folder",
+    "read_lease",
+    "read_progress",
+    "request_stop",
     "run_study",
 ]

@@ -1,6 +1,6 @@
 """What a worker is told, and what it answers."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from symstudy.store.provenance import Provenance
 from symstudy.study.sections import PackConfig
@@ -18,7 +18,7 @@ class Job:
         launch: Identifier of the launch: names its file of packs.
         config: Device, engine and cores.
         provenance: Commit and versions at launch.
-        certified: Packs of which one run is trained once more alone.
+        has_rungs: Whether a search stops hopeless runs at rungs.
     """
 
     study: str
@@ -26,7 +26,7 @@ class Job:
     launch: str
     config: PackConfig
     provenance: Provenance
-    certified: frozenset[str] = field(default_factory=frozenset)
+    has_rungs: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,8 +37,11 @@ class PackReport:
         pack_id: The pack.
         runs: Number of its runs.
         failed: How many of them did not end as planned.
+        stopped: How many of them were stopped early.
         run_steps: Optimiser steps taken, summed over runs.
         seconds: Wall time in the worker, from when torch is loaded.
+        paused: Why its training was broken off, with its state kept and no row written; empty if
+            it ended.
     """
 
     pack_id: str
@@ -46,3 +49,5 @@ class PackReport:
     failed: int
     run_steps: int
     seconds: float
+    stopped: int = 0
+    paused: str = ""

@@ -8,30 +8,37 @@ folder that is thrown away.
 import logging
 import os
 import shutil
-import socket
 import tempfile
-import time
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Self
 
 from symstudy.errors import LaunchError
-from symstudy.launch.job import Job, PackReport
+from symstudy.launch.cluster_check import check_cluster
+from symstudy.launch.environment import own_modules, runtime_environment
+from symstudy.launch.job import Job
 from symstudy.launch.launcher import AbstractLauncher, Capacity, Observer
-from symstudy.launch.worker import work_on
-from symstudy.study.packs import Pack
+from symstudy.launch.lifeline import Lifeline, leave_without_ray, run_beside
+from symstudy.launch.reachable import check_reachable
+from symstudy.launch.source import AbstractPackSource
+from symstudy.study import Study
+from symstudy.study.devices import gpu_of
 from symstudy.study.sections import PackConfig
 
 __all__ = ["RayLauncher"]
 
+REFUSED, INTERRUPTED = 2, 130
+"""Exit statuses of the program."""
+
 RETRIES = 5
 """How often a pack is trained again after its worker or node died, before the launch gives up."""
 
-CONNECT_S = 10.0
-"""How long a cluster may take to answer."""
-
 REPORT_EVERY_S = 1.0
 """A worker tells of its progress at most so often: each report waits for the driver."""
+
+REPORTS_PER_S = 50.0
+"""All workers together tell of their progress at most so often; a driver can hear several hundred
+reports a second."""
 
 ENVIRONMENT = {
     "RAY_AIR_NEW_OUTPUT": "0",
@@ -42,6 +49,8 @@ ENVIRONMENT = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
+    # Its own state grows with the trials and is of no use: the store is the truth.
+    "TUNE_GLOBAL_CHECKPOINT_S": "1000000000",
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
 }
 
@@ -50,7 +59,12 @@ class RayLauncher(AbstractLauncher):
     """Trains packs on a Ray cluster, by default one of this machine's own."""
 
     def __init__(
-        self, config: PackConfig, *, address: str | None = None, workers: int | None = None
+        self,
+        config: PackConfig,
+        *,
+        address: str | None = None,
+        workers: int | None = None,
+        callbacks: Sequence[Any] = (),
     ) -> None:
         """Prepare a launcher.
 
@@ -58,11 +72,37 @@ class RayLauncher(AbstractLauncher):
             config: Cores and share of a GPU that a pack reserves, and its device.
             address: A running cluster, `host:port` or `auto`; a local one is started if None.
             workers: Packs at the same time; as many as fit if None.
+            callbacks: Further callbacks of Ray Tune, such as loggers.
         """
         self.config = config
         self.address = address
         self.workers = workers
+        self.callbacks = list(callbacks)
+        self.gpus = 1.0 if config.gpus == "auto" else config.gpus
         self.resources: dict[str, float] = {}
+        self.environment: dict[str, Any] = {}
+        self.modules: list[str] = []
+        self.lifeline: Lifeline | None = None
+
+    def prepare(self, study: Study) -> None:
+        """Find what travels to the workers with `study`.
+
+        Raises:
+            LaunchError: If a module of the study is not found.
+        """
+        super().prepare(study)
+        self.environment = runtime_environment(study, is_remote=self.address is not None)
+        self.modules = [module.name for module in own_modules(study)]
+
+    def check(self, location: str) -> None:
+        """Ask every node of a cluster that was there before whether it can take part.
+
+        Raises:
+            LaunchError: If one cannot.
+            StoreError: If the results cannot be written.
+        """
+        if self.address:
+            check_cluster(location, self.modules)
 
     def __enter__(self) -> Self:
         """Start or join the cluster."""
@@ -79,8 +119,14 @@ class RayLauncher(AbstractLauncher):
                 include_dashboard=None if self.address else False,
                 log_to_driver=False,
                 logging_level=logging.CRITICAL,
+                runtime_env=self.environment or None,
             )
         except (ConnectionError, ValueError, RuntimeError, OSError) as error:
+            if self.address is None:
+                raise LaunchError(
+                    f"Ray must start on this machine, but it says: {error}. Run the same command "
+                    "again, or do without Ray: --launcher inline"
+                ) from error
             raise LaunchError(
                 f"--address must be a reachable Ray cluster, but got {self.address!r}: {error}. "
                 "Start one with `ray start --head`, or leave --address out to use this machine. If "
@@ -88,6 +134,7 @@ class RayLauncher(AbstractLauncher):
             ) from error
         cluster: Any = ray
         self.resources = dict(cluster.cluster_resources())
+        self.lifeline = Lifeline.of_ray(is_own=self.address is None)
         return self
 
     def __exit__(
@@ -99,7 +146,12 @@ class RayLauncher(AbstractLauncher):
         """Leave the cluster; one that was started here ends with its workers."""
         import ray
 
-        ray.shutdown()
+        assert self.lifeline is not None, "entered"
+        if self.lifeline.lost():
+            leave_without_ray(INTERRUPTED if kind is KeyboardInterrupt else REFUSED)
+        else:
+            ray.shutdown()
+        self.lifeline.close()
 
     @property
     def device(self) -> str:
@@ -117,28 +169,48 @@ class RayLauncher(AbstractLauncher):
         """Packs that fit the cluster at the same time."""
         fit = int(self.resources.get("CPU", 1) // self.config.cpus)
         if self.device == "cuda":
-            fit = min(fit, int(self.resources["GPU"] / self.config.gpus))
-        if fit < 1:
+            fit = min(fit, int(self.resources["GPU"] / self.gpus))
+        if fit < 1 and not (self.address and self.workers):
             raise LaunchError(
                 f"pack.cpus must be at most the cluster's {self.resources.get('CPU', 0):g} CPUs, "
-                f"but got {self.config.cpus}."
+                f"but got {self.config.cpus}. If the cluster grows with its work, say how far: "
+                "--workers 16"
             )
-        return Capacity(min(fit, self.workers or fit), self.device)
+        # A cluster may grow with its work: more workers than fit now are taken at their word.
+        wanted = self.workers or fit
+        workers = wanted if self.address else min(fit, wanted)
+        return Capacity(workers, self.device, gpu_of(self.resources).name)
 
-    def launch(self, job: Job, packs: Sequence[Pack], observer: Observer) -> None:
-        """Have all `packs` trained as trials of one Tune experiment."""
+    def reserve(self, gpus: float) -> Capacity:
+        """Have each pack reserve `gpus` of a GPU."""
+        self.gpus = gpus
+        return self.capacity
+
+    def launch(self, job: Job, source: AbstractPackSource, observer: Observer) -> None:
+        """Have the packs of `source` trained as trials of one Tune experiment."""
         from ray import tune
 
-        resources: dict[str, float] = {"cpu": self.config.cpus}
+        from symstudy.launch.relay import PackSearcher, Relay
+        from symstudy.launch.trial import PackTrial
+
+        resources: dict[str, float] = {"CPU": self.config.cpus}
         if self.device == "cuda":
-            resources["gpu"] = self.config.gpus
+            resources["GPU"] = self.gpus
+        workers = self.capacity.workers
+        relay = Relay(source, observer)
+        trainable: Any = tune.with_parameters(
+            PackTrial, job=job, report_s=max(REPORT_EVERY_S, workers / REPORTS_PER_S)
+        )
+        # What Ray calls the processes: `symstudy.launch.preemption` knows them by it.
+        trainable.__qualname__ = PackTrial.__qualname__
         storage = tempfile.mkdtemp(prefix="symstudy-tune-")
         try:
             tuner = tune.Tuner(
-                tune.with_resources(tune.with_parameters(train_trial, job=job), resources),
-                param_space={"pack": tune.grid_search([pack.pack_id for pack in packs])},
+                trainable,
                 tune_config=tune.TuneConfig(
-                    max_concurrent_trials=self.capacity.workers,
+                    search_alg=PackSearcher(source, observer, resources),
+                    num_samples=-1,
+                    max_concurrent_trials=workers,
                     reuse_actors=True,
                     trial_name_creator=name_trial,
                     trial_dirname_creator=name_trial,
@@ -147,105 +219,24 @@ class RayLauncher(AbstractLauncher):
                     name=job.launch,
                     storage_path=storage,
                     verbose=0,
-                    callbacks=[make_callback(observer)],
+                    callbacks=[relay, *self.callbacks],
                     failure_config=tune.FailureConfig(max_failures=RETRIES),
+                    # The default saves class trainables at their end, and drops an actor that
+                    # cannot.
+                    checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
                 ),
             )
-            # The grid of results warns of every trial without files; the store has the rows.
-            grid = tuner.fit()
-            errors = [error for error in grid.errors if error is not None]
+            assert self.lifeline is not None, "entered"
+            run_beside(self.lifeline, tuner.fit, relay.abandon)
         finally:
             shutil.rmtree(storage, ignore_errors=True)
-        if errors:
+        if relay.errors:
             raise LaunchError(
-                f"every pack must be accounted for, but {len(errors)} of {len(packs)} were lost "
-                f"{RETRIES + 1} times: {last_line(errors[0])}. Run the same command again to go on."
+                f"every pack must be accounted for, but {len(relay.errors)} were lost "
+                f"{RETRIES + 1} times: {relay.errors[0]}. Run the same command again to go on."
             )
-
-
-def check_reachable(address: str) -> None:
-    """Raise at once if nothing listens at `address`: Ray itself would try for many minutes.
-
-    Raises:
-        LaunchError: If nothing answers, or `address` is no host and port.
-    """
-    host, _, port = address.rpartition(":")
-    if address == "auto":
-        return
-    try:
-        socket.create_connection((host, int(port)), timeout=CONNECT_S).close()
-    except (OSError, ValueError) as error:
-        raise LaunchError(
-            f"--address must be the host:port of a running Ray cluster, but got {address!r}: "
-            f"{error}. Start one with `ray start --head`, or leave --address out for this machine."
-        ) from error
 
 
 def name_trial(trial: Any) -> str:
     """Return the pack's identifier as the trial's name."""
     return str(trial.config["pack"])
-
-
-def train_trial(config: dict[str, str], job: Job) -> None:
-    """Train the pack of a trial, in a worker process of Ray."""
-    from ray import tune
-
-    if job.config.device == "auto" and not has_gpu():
-        # A task without a GPU still sees those of its node.
-        os.environ["CUDA_VISIBLE_DEVICES"] = ""
-    told = time.monotonic()
-
-    def tell(run_steps: int) -> None:
-        nonlocal told
-        if time.monotonic() - told >= REPORT_EVERY_S:
-            told = time.monotonic()
-            tune.report({"run_steps": run_steps})
-
-    report = work_on(job, config["pack"], tell)
-    tune.report({"run_steps": report.run_steps, "report": vars(report)})
-
-
-def has_gpu() -> bool:
-    """Return whether Ray has given this worker a GPU."""
-    import ray
-
-    return bool(ray.get_gpu_ids())
-
-
-def make_callback(observer: Observer) -> Any:
-    """Return the Tune callback that passes on to `observer` what trials report."""
-    from ray import tune
-
-    class Relay(tune.Callback):
-        """Passes reports on to `self.observer`."""
-
-        def __init__(self, told: Observer) -> None:
-            """Tell `told`."""
-            self.observer = told
-
-        def __getstate__(self) -> dict[str, Any]:
-            """Return nothing: Tune writes its callbacks to its state, and an observer is alive."""
-            return {}
-
-        def on_trial_result(
-            self, iteration: int, trials: Any, trial: Any, result: dict[str, Any], **_: Any
-        ) -> None:
-            """Tell of progress, or of the end of a pack."""
-            del iteration, trials
-            if "report" in result:
-                self.observer.ended(PackReport(**result["report"]))
-            elif "run_steps" in result:
-                self.observer.progressed(trial.config["pack"], result["run_steps"])
-
-        def on_trial_recover(self, iteration: int, trials: Any, trial: Any, **_: Any) -> None:
-            """Tell of a worker that died."""
-            del iteration, trials
-            self.observer.retried(trial.config["pack"])
-
-    return Relay(observer)
-
-
-def last_line(error: BaseException) -> str:
-    """Return the last line of what a worker raised."""
-    lines = str(error).strip().splitlines()
-    return lines[-1] if lines else type(error).__name__

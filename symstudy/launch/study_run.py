@@ -3,105 +3,32 @@
 import datetime
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import replace
 from pathlib import Path
 
 from symstudy.errors import StoreError
-from symstudy.launch.job import Job, PackReport
-from symstudy.launch.launcher import AbstractLauncher, Observer
-from symstudy.store.folder import STUDY_FILE, StudyFolder, check_version, open_location
-from symstudy.store.ledger import ended_runs, planned_runs, repair
+from symstudy.launch.board import Board
+from symstudy.launch.control import Warden
+from symstudy.launch.gate import Gate, heard_signals
+from symstudy.launch.job import Job
+from symstudy.launch.launcher import AbstractLauncher
+from symstudy.launch.observers import Announcer, Launch, Summary, Tee
+from symstudy.launch.search import SearchSource, SearchState, Site
+from symstudy.launch.source import AbstractPackSource, Order, PlannedSource
+from symstudy.store.checkpoints import delete_checkpoint, list_checkpoints
+from symstudy.store.folder import StudyFolder, check_version, open_location
+from symstudy.store.ledger import ended_runs, planned_runs
 from symstudy.store.provenance import Provenance, current_provenance
+from symstudy.store.repair import repair
 from symstudy.store.schema import SCHEMA_VERSION
+from symstudy.store.settling import settle
 from symstudy.store.writer import utc_now, write_packs, write_plan
 from symstudy.study.cells import Run
-from symstudy.study.packs import Pack, plan_packs
+from symstudy.study.packs import Pack, gpu_share, make_pack, plan_packs
+from symstudy.study.sections import PackConfig
 from symstudy.study.study import Study
 
-__all__ = ["Launch", "Summary", "open_study_folder", "run_study"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Launch:
-    """What a launch is about to do.
-
-    Attributes:
-        folder: Of the study.
-        planned: Runs of the study.
-        ended: Runs of it that ended before.
-        packs: What is left, as packs.
-        workers: Packs at the same time.
-        device: Where they train.
-        notes: What a user should be told.
-    """
-
-    folder: StudyFolder
-    planned: int
-    ended: int
-    packs: list[Pack]
-    workers: int
-    device: str
-    notes: tuple[str, ...] = ()
-
-
-@dataclass
-class Summary:
-    """What a launch did; an observer of its packs.
-
-    Attributes:
-        done: Runs that ended as planned in this launch.
-        failed: Runs that ended otherwise.
-        run_steps: Optimiser steps taken.
-        reports: One a pack.
-    """
-
-    done: int = 0
-    failed: int = 0
-    run_steps: int = 0
-    reports: list[PackReport] = field(default_factory=list)
-
-    def progressed(self, pack_id: str, run_steps: int) -> None:
-        """Nothing to sum yet."""
-
-    def retried(self, pack_id: str) -> None:
-        """Nothing to sum."""
-
-    def ended(self, report: PackReport) -> None:
-        """Add a pack that is accounted for."""
-        self.done += report.runs - report.failed
-        self.failed += report.failed
-        self.run_steps += report.run_steps
-        self.reports.append(report)
-
-
-class Tee:
-    """An observer that tells several others."""
-
-    def __init__(self, *observers: Observer) -> None:
-        """Tell `observers`, in their order."""
-        self.observers = observers
-
-    def progressed(self, pack_id: str, run_steps: int) -> None:
-        """Pass it on."""
-        for observer in self.observers:
-            observer.progressed(pack_id, run_steps)
-
-    def ended(self, report: PackReport) -> None:
-        """Pass it on."""
-        for observer in self.observers:
-            observer.ended(report)
-
-    def retried(self, pack_id: str) -> None:
-        """Pass it on."""
-        for observer in self.observers:
-            observer.retried(pack_id)
-
-
-class Announcer(Observer):
-    """An observer that is told first what the launch is about to do."""
-
-    def announced(self, launch: Launch) -> None:
-        """The packs are planned and about to be trained."""
+__all__ = ["Announcer", "Launch", "Summary", "open_study_folder", "run_study"]
 
 
 def open_study_folder(results: str, study: Study) -> StudyFolder:
@@ -126,6 +53,9 @@ def run_study(
 ) -> Summary:
     """Train every run of `study` that has not ended yet; called again, it goes on or does nothing.
 
+    Ctrl-C, SIGTERM and SIGUSR1 stop the launch with the state of all packs saved; a second Ctrl-C
+    stops it at once.
+
     Args:
         study: What to train.
         results: Path or URI that the study's folder is made in.
@@ -137,72 +67,113 @@ def run_study(
 
     Raises:
         StoreError: If the folder belongs to another study, or cannot be read or written.
-        LaunchError: If packs could not be accounted for.
-        KeyboardInterrupt: If interrupted; what ended is kept.
+        LaunchError: If another driver is at work, or packs could not be accounted for.
+        KeyboardInterrupt: If interrupted twice; what ended is kept.
     """
     folder = open_study_folder(results, study)
     runs = study.runs()
-    provenance = current_provenance(Path(study.source).absolute().parent)
-    known: set[str] = set()
-    notes = list(study.notes)
-    if folder.exists():
-        check_version(folder)
-        notes.extend(
-            f"{path} was damaged and is set aside; its runs are trained again"
-            for path in repair(folder)
-        )
-        known = planned_runs(folder)
-        check_same_study(folder, study, runs, known, extend=extend)
-    ended = ended_runs(folder, failed_count=not retry) if folder.exists() else set()
-    left = [run for run in runs if run.run_id not in ended]
-    summary = Summary()
     name = launch_name()
-    new = [run for run in runs if run.run_id not in known]
-    if not left:
+    board = Board(len(runs), 0)
+    since = utc_now().isoformat(sep=" ", timespec="seconds")
+    with Warden(folder, name, since, board.published) as warden:
+        notes = list(study.notes)
+        known: set[str] = set()
+        if folder.exists():
+            check_version(folder)
+            notes.extend((*repair(folder), *settle(folder)))
+            known = planned_runs(folder)
+        search = None
+        if study.search is not None:
+            search = SearchState(study.search, folder, retry=retry)
+            runs = search.runs
+            board.planned = max(study.search.num_runs, len(runs))
+        if folder.exists():
+            check_same_study(folder, study, runs, known, extend=extend)
+        ended = ended_runs(folder, failed_count=not retry) if folder.exists() else set()
+        left = [run for run in runs if run.run_id not in ended]
+        board.before = len(runs) - len(left)
         launch = Launch(
             folder=folder,
-            planned=len(runs),
-            ended=len(runs),
+            planned=board.planned,
+            ended=board.before,
             packs=[],
             workers=0,
             device="none",
+            board=board,
             notes=tuple(notes),
         )
-        if observer:
-            observer.announced(launch)
-        return summary
-    with launcher:
-        capacity = launcher.capacity
-        packs = plan_packs(left, study.pack, workers=capacity.workers, device=capacity.device)
-        # Only now, when there is something to train on, is anything written.
-        freeze(folder, study, provenance, rules or {}, name, len(new))
-        if new:
-            write_plan(folder, study.name, name, new)
-        write_packs(folder, name, packs)
-        job = Job(
-            study=study.name,
-            location=location_of(folder, results),
-            launch=name,
-            config=study.pack,
-            provenance=provenance,
-            certified=certified_packs(packs, study.pack.certify),
-        )
-        watchers: list[Observer] = [summary]
-        if observer:
-            observer.announced(
-                Launch(
-                    folder=folder,
-                    planned=len(runs),
-                    ended=len(runs) - len(left),
-                    packs=packs,
-                    workers=capacity.workers,
-                    device=capacity.device,
-                    notes=tuple(notes),
+        summary = Summary()
+        if not left and (search is None or search.is_done()):
+            if observer:
+                observer.announced(launch)
+            return summary
+        provenance = current_provenance(Path(study.source).absolute().parent)
+        launcher.prepare(study)
+        with launcher, heard_signals(warden):
+            launcher.check(location_of(folder, results))
+            capacity = launcher.capacity
+            kept, rest = kept_packs(folder, left, study.pack, device=capacity.device)
+            packs = plan_packs(rest, study.pack, workers=capacity.workers, device=capacity.device)
+            if capacity.device == "cuda":
+                # Several packs share a GPU where they fit: more workers, and packs for them.
+                capacity = launcher.reserve(gpu_share([*kept, *packs], study.pack, capacity.gpu))
+                packs = plan_packs(rest, study.pack, workers=capacity.workers, device="cuda")
+            packs = kept + packs
+            # Only now, when there is something to train on, is anything written.
+            new = [run for run in runs if run.run_id not in known]
+            freeze(folder, study, provenance, rules or {}, name, len(new))
+            if new:
+                write_plan(folder, study.name, name, new)
+            if packs:
+                write_packs(folder, name, packs)
+            board.expect(packs, capacity.workers)
+            if observer:
+                observer.announced(
+                    replace(launch, packs=packs, workers=capacity.workers, device=capacity.device)
                 )
+            job = Job(
+                study=study.name,
+                location=location_of(folder, results),
+                launch=name,
+                config=study.pack,
+                provenance=provenance,
+                has_rungs=study.search is not None and study.search.halt is not None,
             )
-            watchers.append(observer)
-        launcher.launch(job, packs, Tee(*watchers))
+            source: AbstractPackSource = PlannedSource(
+                packs, name, certified_packs(packs, study.pack.certify)
+            )
+            if search is not None:
+                site = Site(study.name, name, study.pack, capacity.workers, capacity.device)
+                source = SearchSource(
+                    search,
+                    site,
+                    [Order(pack, name) for pack in packs],
+                    lambda new: board.expect(list(new), capacity.workers),
+                )
+            gate = Gate(source, warden)
+            watchers = [summary, board, *([observer] if observer else [])]
+            launcher.launch(job, gate, Tee(*watchers))
+        gate.check()
+        summary.stopped = warden.stopping
     return summary
+
+
+def kept_packs(
+    folder: StudyFolder, left: list[Run], config: PackConfig, *, device: str
+) -> tuple[list[Pack], list[Run]]:
+    """Return the packs that a launch before this one has left half trained, and all other runs.
+
+    A checkpoint of which a run has ended since, or is in another one too, is deleted.
+    """
+    wanted = {run.run_id: run for run in left}
+    packs: list[Pack] = []
+    for checkpoint in list_checkpoints(folder):
+        if all(run_id in wanted for run_id in checkpoint.run_ids):
+            runs = [wanted.pop(run_id) for run_id in checkpoint.run_ids]
+            packs.append(make_pack(runs, config, device=device))
+        else:
+            delete_checkpoint(folder, checkpoint.pack_id)
+    return packs, list(wanted.values())
 
 
 def certified_packs(packs: list[Pack], count: int) -> frozenset[str]:
@@ -218,7 +189,7 @@ def check_same_study(
     wanted = {run.run_id for run in runs}
     if extend or not known or known & wanted:
         return
-    frozen = folder.read_json(STUDY_FILE)
+    frozen = folder.read_study()
     raise StoreError(
         f"{folder.path!r} must be empty or hold runs of this study, but it holds the {len(known)} "
         f"runs of {frozen.get('title')!r} (preset {frozen.get('preset')}), none of which are "
@@ -236,7 +207,7 @@ def freeze(
     num_new: int,
 ) -> None:
     """Write what is being run to `study.json`, keeping the rules and launches frozen before."""
-    before = folder.read_json(STUDY_FILE) if folder.exists() else {}
+    before = folder.read_study()
     launches = before.get("launches", [])
     launches.append(
         {
@@ -247,7 +218,7 @@ def freeze(
             **provenance._asdict(),
         }
     )
-    folder.write_json(
+    folder.write_study(
         {
             "schema_version": SCHEMA_VERSION,
             "name": study.name,
@@ -262,7 +233,6 @@ def freeze(
             "rules": {**rules, **before.get("rules", {})},
             "launches": launches,
         },
-        STUDY_FILE,
     )
 
 

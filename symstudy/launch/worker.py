@@ -1,15 +1,17 @@
 """What a worker does with a pack: train it, measure it, write it."""
 
+import contextlib
 import dataclasses
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from symstudy.errors import StoreError
 from symstudy.identity import pack_id as identify_pack
 from symstudy.launch.job import Job, PackReport
+from symstudy.launch.lease import TAKEN_OVER
 from symstudy.outcomes import Outcome
 from symstudy.store.folder import StudyFolder, open_location
 from symstudy.store.ledger import read_pack
@@ -17,99 +19,178 @@ from symstudy.store.schema import CURVE_MEASURES, FINAL_LAYER_MEASURES
 from symstudy.store.writer import write_pack
 from symstudy.study.cells import Run
 
+if TYPE_CHECKING:
+    from symstudy.launch.keeper import Unkept
+
 __all__ = ["work_on"]
 
 LONGEST_REASON = 500
 """Characters of an exception's message that are kept as a run's reason."""
 
 
-def work_on(job: Job, pack_id: str, progress: Callable[[int], None] | None = None) -> PackReport:
+def never() -> bool:
+    """Return False: nobody takes this worker away."""
+    return False
+
+
+def work_on(
+    job: Job,
+    pack_id: str,
+    file: str,
+    *,
+    certified: bool = False,
+    progress: Callable[[int], None] | None = None,
+    is_preempted: Callable[[], bool] = never,
+) -> PackReport:
     """Train a pack of the launch and write its rows; the pack is then accounted for.
 
     A pack that does not fit the memory is split in two. An exception of the model or the data
-    becomes the reason of its runs, since training it again would raise it again; a store that
-    cannot be written to is raised, since the runs are not accounted for.
+    becomes the reason of its runs, since training it again would raise it again. Results that
+    cannot be written, a request to stop and a driver that has been replaced pause the pack: no row
+    is written, and its runs stay missing.
 
     Args:
         job: Of the launch.
         pack_id: Which pack.
+        file: Name of the file in `packs/` that holds its runs.
+        certified: Whether one of its runs is trained once more alone.
         progress: Called now and then with the optimiser steps taken so far, summed over runs.
+        is_preempted: Asked now and then whether this worker is about to be taken away; the state of
+            the pack is then saved at once.
 
     Raises:
-        StoreError: If the results cannot be read or written.
+        StoreError: If the runs of the pack cannot be read.
     """
     # Torch is loaded here: the driver, which only sends packs out, never pays for it.
-    import symstudy.training  # noqa: F401
+    from symstudy.training.checkpoints import Paused
 
     start = time.perf_counter()
     filesystem, path = open_location(job.location)
     folder = StudyFolder(filesystem, path)
-    runs = read_pack(folder, job.launch, pack_id)
-    taken = 0
-
-    def count(_alive: int, run_steps: int) -> None:
-        nonlocal taken
-        taken += run_steps
-        if progress:
-            progress(taken)
-
-    failed = train_or_split(job, folder, pack_id, runs, count)
+    runs = read_pack(folder, file, pack_id)
+    work = PackWork(job, folder, is_preempted, progress)
+    paused = ""
+    try:
+        work.train(pack_id, runs, certified=certified)
+    except Paused:
+        paused = work.reason
+    except StoreError as error:
+        paused = str(error)
     return PackReport(
         pack_id=pack_id,
         runs=len(runs),
-        failed=failed,
-        run_steps=taken,
+        failed=work.failed,
+        stopped=work.stopped,
+        run_steps=work.taken,
         seconds=time.perf_counter() - start,
+        paused=paused,
     )
 
 
-def train_or_split(
-    job: Job,
-    folder: StudyFolder,
-    pack_id: str,
-    runs: Sequence[Run],
-    count: Callable[[int, int], None],
-) -> int:
-    """Train `runs` together, or in halves if they do not fit; return how many failed."""
-    import torch
+class PackWork:
+    """The training of one pack, in one piece or in several.
 
-    from symstudy.training import train_pack
+    Attributes:
+        failed: Runs that did not end as planned.
+        stopped: Runs that were stopped early.
+        taken: Optimiser steps taken, summed over runs.
+        reason: Why the training is paused, if it is.
+    """
 
-    try:
-        result = train_pack(runs, job.config, count)
-        certificates = (
-            certify(job, pack_id, runs, result.runs) if pack_id in job.certified else None
+    def __init__(
+        self,
+        job: Job,
+        folder: StudyFolder,
+        is_preempted: Callable[[], bool],
+        progress: Callable[[int], None] | None,
+    ) -> None:
+        """Prepare; see `work_on`."""
+        self.job = job
+        self.folder = folder
+        self.is_preempted = is_preempted
+        self.progress = progress
+        self.failed = self.stopped = self.taken = 0
+        self.reason = ""
+
+    def count(self, _alive: int, run_steps: int) -> None:
+        """Take note of steps and pass them on."""
+        self.taken += run_steps
+        if self.progress:
+            self.progress(self.taken)
+
+    def train(self, pack_id: str, runs: Sequence[Run], *, certified: bool) -> None:
+        """Train `runs` together, or in halves if they do not fit, and write their rows.
+
+        Raises:
+            Paused: If the training is to stop; the state is kept.
+            StoreError: If the rows cannot be written.
+        """
+        import torch
+
+        from symstudy.launch.keeper import PackKeeper, is_ours
+        from symstudy.launch.search.rungs import read_rungs
+        from symstudy.training import train_pack
+        from symstudy.training.checkpoints import Paused
+
+        keeper = PackKeeper(self.job, self.folder, pack_id, runs, self.is_preempted)
+        before = self.taken
+        try:
+            rungs = read_rungs(self.folder, pack_id, runs) if self.job.has_rungs else None
+            result = train_pack(runs, self.job.config, self.count, keeper, rungs)
+        except Paused:
+            self.reason = keeper.reason
+            raise
+        except StoreError:
+            raise
+        except (MemoryError, torch.OutOfMemoryError) as error:
+            self.taken = before
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
+            if len(runs) == 1:
+                reason = f"{Outcome.OUT_OF_MEMORY.value} ({type(error).__name__})"
+                self.fail(pack_id, runs, Outcome.OUT_OF_MEMORY, reason)
+                return
+            for half in (runs[: len(runs) // 2], runs[len(runs) // 2 :]):
+                self.train(identify_pack(run.run_id for run in half), half, certified=certified)
+            keeper.forget()
+            return
+        except Exception as error:  # noqa: BLE001  # whatever a user's model raises is a reason, not a crash
+            reason = f"{type(error).__name__}: {error}"[:LONGEST_REASON]
+            self.fail(pack_id, runs, Outcome.ERROR, reason)
+            return
+        certificates = None
+        if certified and len(runs) > 1:
+            # Whoever is in a hurry gets the rows without it.
+            with contextlib.suppress(Paused):
+                certificates = certify(self.job, runs, result.runs, pack_id, keeper.unkept())
+        if not is_ours(self.job, self.folder):
+            self.reason = TAKEN_OVER
+            raise Paused
+        write_pack(
+            self.folder,
+            self.job.study,
+            pack_id,
+            runs,
+            self.job.provenance,
+            run_columns=result.runs,
+            history=result.history,
+            layers=result.layers,
+            certificates=certificates,
         )
-    except StoreError:
-        raise
-    except (MemoryError, torch.OutOfMemoryError) as error:
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
-        if len(runs) == 1:
-            reason = f"{Outcome.OUT_OF_MEMORY.value} ({type(error).__name__})"
-            write_failed(job, folder, pack_id, runs, Outcome.OUT_OF_MEMORY, reason)
-            return 1
-        halves = (runs[: len(runs) // 2], runs[len(runs) // 2 :])
-        return sum(
-            train_or_split(job, folder, identify_pack(run.run_id for run in half), half, count)
-            for half in halves
-        )
-    except Exception as error:  # noqa: BLE001  # whatever a user's model raises is a reason, not a crash
-        reason = f"{type(error).__name__}: {error}"[:LONGEST_REASON]
-        write_failed(job, folder, pack_id, runs, Outcome.ERROR, reason)
-        return len(runs)
-    write_pack(
-        folder,
-        job.study,
-        pack_id,
-        runs,
-        job.provenance,
-        run_columns=result.runs,
-        history=result.history,
-        layers=result.layers,
-        certificates=certificates,
-    )
-    return sum(outcome != "done" for outcome in result.runs["outcome"])
+        keeper.forget()
+        outcomes = list(result.runs["outcome"])
+        stopped = outcomes.count(Outcome.STOPPED.name.lower())
+        self.stopped += stopped
+        self.failed += len(outcomes) - stopped - outcomes.count(Outcome.DONE.name.lower())
+
+    def fail(self, pack_id: str, runs: Sequence[Run], outcome: Outcome, reason: str) -> None:
+        """Write that `runs` have failed.
+
+        Raises:
+            StoreError: If the rows cannot be written.
+        """
+        write_failed(self.job, self.folder, pack_id, runs, outcome, reason)
+        self.failed += len(runs)
 
 
 def write_failed(
@@ -132,15 +213,21 @@ def write_failed(
     )
 
 
-def certify(job: Job, pack_id: str, runs: Sequence[Run], packed: dict[str, Any]) -> dict[str, Any]:
+def certify(
+    job: Job, runs: Sequence[Run], packed: dict[str, Any], pack_id: str, keeper: "Unkept"
+) -> dict[str, Any]:
     """Train one run of a pack alone and return its final measures beside the pack's.
 
     The run is chosen by the pack's identifier, so the choice is neither ours nor the pack's.
+
+    Raises:
+        Paused: If the launch is to stop.
     """
     from symstudy.training import train_pack
 
     place = int(pack_id, 16) % len(runs)
-    alone = train_pack([runs[place]], dataclasses.replace(job.config, size=1)).runs
+    config = dataclasses.replace(job.config, size=1)
+    alone = train_pack([runs[place]], config, None, keeper).runs
     measures = [
         column.name
         for column in (*CURVE_MEASURES, *FINAL_LAYER_MEASURES)

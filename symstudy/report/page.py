@@ -75,6 +75,7 @@ def describe_study(folder: StudyFolder) -> dict[str, Any]:
         "launches": frozen.get("launches", []),
         "planned": account.planned,
         "done": account.done,
+        "stopped": account.stopped,
         "failed": account.num_failed,
         "missing": account.missing,
         "reasons": [

@@ -2,8 +2,9 @@
 
 from symstudy.store.connection import Answer, Store, open_store
 from symstudy.store.folder import StudyFolder, find_studies, open_location
-from symstudy.store.ledger import Account, Verification, read_account, verify
+from symstudy.store.ledger import Account, Verification, planned_runs, read_account, verify
 from symstudy.store.provenance import Provenance, current_provenance
+from symstudy.store.retrying import take_back
 
 __all__ = [
     "Account",
@@ -16,6 +17,8 @@ __all__ = [
     "find_studies",
     "open_location",
     "open_store",
+    "planned_runs",
     "read_account",
+    "take_back",
     "verify",
 ]

@@ -1,26 +1,31 @@
-"""The ledger: planned = done + failed + missing, and nothing twice."""
+"""The ledger: planned = done + stopped + failed + missing, and nothing twice."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from symstudy.errors import StoreError
-from symstudy.store.connection import Store, is_sound
+from symstudy.store.connection import Store
 from symstudy.store.folder import StudyFolder
+from symstudy.store.keys import ENDED, KEYS, damaged_error, read_keys
+from symstudy.store.manifest import list_tables, read_again
 from symstudy.store.schema import PACKS, TABLES
+from symstudy.store.sealed import find_broken
 from symstudy.study.cells import Run, read_cell
 
 __all__ = [
     "Account",
     "Verification",
+    "damaged_files",
     "ended_runs",
     "planned_runs",
     "read_account",
+    "read_column",
     "read_pack",
-    "repair",
     "verify",
 ]
 
@@ -32,6 +37,7 @@ class Account(NamedTuple):
         study: Name of the study.
         planned: Runs ever planned.
         done: Runs that ended as planned.
+        stopped: Runs that were stopped early on purpose, by a search.
         failed: Runs that ended otherwise, and why: outcome and reason to number.
         missing: Planned runs that have not ended.
     """
@@ -39,6 +45,7 @@ class Account(NamedTuple):
     study: str
     planned: int
     done: int
+    stopped: int
     failed: dict[tuple[str, str], int]
     missing: int
 
@@ -53,9 +60,9 @@ class Verification(NamedTuple):
 
     Attributes:
         account: The counts.
-        twice: Runs that are done in more than one pack.
+        twice: Runs that are done or stopped in more than one pack.
         unplanned: Runs that ended without having been planned.
-        incomplete: Packs whose history or layers lack rows of their runs.
+        incomplete: Packs whose history lacks rows of their runs.
         damaged: Files that cannot be read through.
     """
 
@@ -78,25 +85,36 @@ class Verification(NamedTuple):
 
 
 def read_column(folder: StudyFolder, table: str, columns: Sequence[str]) -> pa.Table:
-    """Return some columns of all files of a table."""
-    schema = TABLES[table].schema
-    paths = folder.list_files(table, ".parquet")
-    if not paths:
-        return schema.empty_table().select(list(columns))
-    dataset = ds.dataset(paths, schema=schema, format="parquet", filesystem=folder.filesystem)
-    return dataset.to_table(columns=list(columns))
+    """Return some columns of all files of a table.
+
+    Raises:
+        StoreError: If a file cannot be read.
+    """
+    schema = pa.schema([TABLES[table].schema.field(column) for column in columns])
+
+    def read() -> pa.Table:
+        listing = list_tables(folder, [table])
+        if listing.lost:
+            raise damaged_error(listing.lost)
+        for keys in KEYS:
+            if keys.table.name == table and set(columns) <= set(keys.columns):
+                return read_keys(folder, listing.files[table], keys).select(list(columns))
+        paths = listing.paths(table)
+        if not paths:
+            return schema.empty_table()
+        # A schema of these columns alone: files are opened twice as fast.
+        dataset = ds.dataset(paths, schema=schema, format="parquet", filesystem=folder.filesystem)
+        return dataset.to_table()
+
+    return read_again(read)
 
 
 def ended_runs(folder: StudyFolder, *, failed_count: bool) -> set[str]:
-    """Return the runs that are done, and with `failed_count` those that failed too."""
+    """Return the runs that are done or stopped, and with `failed_count` those that failed too."""
     table = read_column(folder, "runs", ("run_id", "outcome"))
-    return {
-        run
-        for run, outcome in zip(
-            table["run_id"].to_pylist(), table["outcome"].to_pylist(), strict=True
-        )
-        if outcome == "done" or failed_count
-    }
+    if not failed_count:
+        table = table.filter(pc.is_in(table["outcome"], pa.array(ENDED)))
+    return set(table["run_id"].to_pylist())
 
 
 def planned_runs(folder: StudyFolder) -> set[str]:
@@ -112,8 +130,12 @@ def read_pack(folder: StudyFolder, launch: str, pack_id: str) -> list[Run]:
     """
     path = folder.join(PACKS.name, f"{launch}.parquet")
     try:
+        # Of the groups of rows only those are read whose statistics allow for the pack.
         table = pq.read_table(
-            path, filesystem=folder.filesystem, filters=[("pack_id", "==", pack_id)]
+            path,
+            filesystem=folder.filesystem,
+            schema=PACKS.schema,
+            filters=[("pack_id", "==", pack_id)],
         )
     except (OSError, pa.ArrowException) as error:
         raise StoreError(
@@ -127,74 +149,69 @@ def read_pack(folder: StudyFolder, launch: str, pack_id: str) -> list[Run]:
 
 
 def read_account(store: Store) -> list[Account]:
-    """Return the counts of every study of `store`."""
+    """Return the counts of every study of `store`; no file is read for it."""
     failed: dict[str, dict[tuple[str, str], int]] = {}
     for study, outcome, reason, count in store.sql(
-        "select study, outcome, coalesce(reason, ''), count(*) from runs where outcome <> 'done' "
-        "group by all order by all"
+        "select study, outcome, coalesce(reason, ''), count(*) from runs_ended "
+        "where outcome not in ('done', 'stopped') group by all order by all"
     ).rows:
         failed.setdefault(study, {})[outcome, reason] = count
     counts = {
-        study: (planned, done, missing)
-        for study, planned, done, missing in store.sql(
-            "select planned.study, count(*), count(*) filter (runs.outcome = 'done'), count(*) "
-            "filter (runs.outcome is null) from planned left join runs using (study, run_id) "
-            "group by all"
+        study: numbers
+        for study, *numbers in store.sql(
+            "select planned_runs.study, count(*), count(*) filter (outcome = 'done'), "
+            "count(*) filter (outcome = 'stopped'), count(*) filter (outcome is null) "
+            "from planned_runs left join runs_ended using (study, run_id) group by all"
         ).rows
     }
-    return [
-        Account(folder.name, planned, done, failed.get(folder.name, {}), missing)
-        for folder in store.folders
-        for planned, done, missing in [counts.get(folder.name, (0, 0, 0))]
-    ]
+    accounts = []
+    for folder in store.folders:
+        planned, done, stopped, missing = counts.get(folder.name, (0, 0, 0, 0))
+        accounts.append(
+            Account(folder.name, planned, done, stopped, failed.get(folder.name, {}), missing)
+        )
+    return accounts
 
 
 def damaged_files(folder: StudyFolder) -> list[str]:
-    """Return the files of a study that cannot be read through."""
-    return [
-        path
-        for name in TABLES
-        for path in folder.list_files(name, ".parquet")
-        if not is_sound(folder, path)
-    ]
-
-
-def repair(folder: StudyFolder) -> list[str]:
-    """Set damaged files aside, so that their runs count as missing; return what was renamed.
-
-    A damaged history or layers file takes its pack's runs file with it: a run counts with all its
-    rows.
-    """
-    broken = damaged_files(folder)
-    plans = set(folder.list_files("plan", ".parquet"))
-    names = {path.rsplit("/", 1)[-1] for path in broken if path not in plans}
-    aside = [folder.set_aside(path) for path in broken]
-    left = folder.list_files("runs", ".parquet")
-    aside += [folder.set_aside(path) for path in left if path.rsplit("/", 1)[-1] in names]
-    return aside
+    """Return the files of a study's tables that are not as they were written, or lost."""
+    listing = list_tables(folder)
+    paths = [info.path for infos in listing.files.values() for info in infos]
+    broken = find_broken(folder.is_sound, paths)
+    if broken:
+        # A file that was replaced while it was read is not damaged but gone.
+        now = list_tables(folder)
+        there = {info.path for infos in now.files.values() for info in infos}
+        broken = [path for path in broken if path in there]
+    return [*broken, *listing.lost]
 
 
 def verify(folder: StudyFolder) -> Verification:
     """Read every file of a study through and hold the ledger against what is there."""
     damaged = damaged_files(folder)
     if damaged:
-        return Verification(Account(folder.name, 0, 0, {}, 0), [], [], [], damaged)
+        return Verification(Account(folder.name, 0, 0, 0, {}, 0), [], [], [], damaged)
     store = Store([folder])
     (account,) = read_account(store)
     twice = store.sql(
-        "select run_id from runs_files where outcome = 'done' group by run_id having count(*) > 1"
+        "select run_id from runs_keys where outcome in ('done', 'stopped') group by run_id "
+        "having count(*) > 1 order by run_id"
+    )
+    doubled = store.sql(
+        "select run_id from history_files join runs using (run_id, pack_id) "
+        "where step = steps_done group by run_id having count(*) > 1"
     )
     unplanned = store.sql(
-        "select run_id from runs anti join planned using (study, run_id) order by run_id"
+        "select run_id from runs_ended anti join plan_keys using (study, run_id) order by run_id"
     )
     incomplete = store.sql(
-        "select distinct pack_id from runs where outcome = 'done' and (run_id, pack_id, "
-        "steps_done) not in (select run_id, pack_id, max(step) from history_files group by all) "
-        "order by 1"
+        "select distinct pack_id from runs anti join (select run_id, pack_id, max(step) as "
+        "steps_done from history_files group by all) using (run_id, pack_id, steps_done) "
+        "where outcome in ('done', 'stopped') order by pack_id"
     )
     return Verification(
         account,
-        [row[0] for row in twice.rows],
+        sorted({row[0] for row in (*twice.rows, *doubled.rows)}),
         [row[0] for row in unplanned.rows],
         [row[0] for row in incomplete.rows],
         damaged,

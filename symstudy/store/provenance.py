@@ -1,12 +1,33 @@
 """Where results come from: commit, versions, machine."""
 
 import importlib.metadata
+import os
 import platform
 import subprocess
 from pathlib import Path
 from typing import NamedTuple
 
-__all__ = ["Provenance", "current_provenance"]
+__all__ = ["COMMIT", "Commit", "Provenance", "current_provenance", "find_commit"]
+
+
+COMMIT = "SYMSTUDY_COMMIT"
+DIRTY = "-dirty"
+
+
+class Commit(NamedTuple):
+    """A state of a project.
+
+    Attributes:
+        sha: Its commit; None outside git.
+        is_dirty: Whether it had uncommitted changes; None outside git.
+    """
+
+    sha: str | None
+    is_dirty: bool | None
+
+    def to_text(self) -> str:
+        """Return it as `SYMSTUDY_COMMIT` is written; empty outside git."""
+        return f"{self.sha}{DIRTY if self.is_dirty else ''}" if self.sha else ""
 
 
 class Provenance(NamedTuple):
@@ -33,17 +54,31 @@ class Provenance(NamedTuple):
 
 def current_provenance(folder: Path) -> Provenance:
     """Return what runs now, with the commit of the project that `folder` belongs to."""
-    sha = git(folder, "rev-parse", "HEAD")
-    changes = git(folder, "status", "--porcelain", "--untracked-files=no") if sha else None
+    commit = find_commit(folder)
     return Provenance(
-        git_sha=sha,
-        git_dirty=bool(changes) if sha else None,
+        git_sha=commit.sha,
+        git_dirty=commit.is_dirty,
         symstudy_version=importlib.metadata.version("symstudy"),
         torch_version=importlib.metadata.version("torch"),
         numpy_version=importlib.metadata.version("numpy"),
         python_version=platform.python_version(),
         host=platform.node(),
     )
+
+
+def find_commit(folder: Path) -> Commit:
+    """Return the commit of the project that `folder` belongs to, or that a submitted job came with.
+
+    A job runs in a folder without git: `SYMSTUDY_COMMIT` says what was submitted, as
+    `Commit.to_text` writes it.
+    """
+    told = os.environ.get(COMMIT, "")
+    if told:
+        return Commit(told.removesuffix(DIRTY), told.endswith(DIRTY))
+    sha = git(folder, "rev-parse", "HEAD")
+    if sha is None:
+        return Commit(None, None)
+    return Commit(sha, bool(git(folder, "status", "--porcelain", "--untracked-files=no")))
 
 
 def git(folder: Path, *arguments: str) -> str | None:

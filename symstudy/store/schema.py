@@ -15,18 +15,20 @@ from symstudy.symmetry.catalogue import EXTRA_MEASURES, MEASURES
 __all__ = [
     "CERTIFICATES",
     "HISTORY",
+    "HYPERPARAMETERS",
     "LAYERS",
     "PACKS",
     "PLAN",
+    "PLAN_KEYS",
     "RUNS",
+    "RUN_KEYS",
     "SCHEMA_VERSION",
     "TABLES",
     "Column",
     "Table",
-    "hyperparameters",
 ]
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Raised with every change of a column; a file of another version is refused."""
 
 TEXT = pa.string()
@@ -224,6 +226,13 @@ HYPERPARAMETERS: tuple[Column, ...] = (
     Column("restarts", COUNT, "Initial states that lbfgs starts from.", of_train("restarts")),
     Column("tolerance", NUMBER, "Relative gradient at which lbfgs stops.", of_train("tolerance")),
     Column("refine", TRUTH, "Whether lbfgs merges neurons and goes on.", of_train("refine")),
+    Column("polish", COUNT, "Steps of lbfgs after sgd or adam, at most.", of_train("polish")),
+    Column(
+        "converged",
+        NUMBER,
+        "grad_ratio at which a run ends before its last step; 0 for never.",
+        of_train("converged"),
+    ),
 )
 
 IDENTITY: tuple[Column, ...] = (
@@ -278,7 +287,9 @@ RUNS = Table(
         Column("pack_id", TEXT, "Pack the run was trained in."),
         *HYPERPARAMETERS,
         Column("config", TEXT, "Every field of the configuration, as JSON."),
-        Column("outcome", TEXT, "How the run ended: done, diverged, out_of_memory or error."),
+        Column(
+            "outcome", TEXT, "How the run ended: done, stopped, diverged, out_of_memory or error."
+        ),
         Column("reason", TEXT, "Why, where it is not done."),
         Column("steps_done", COUNT, "Optimiser steps taken."),
         Column("num_parameters", COUNT, "Number of parameters."),
@@ -288,16 +299,17 @@ RUNS = Table(
             "merge_gain",
             NUMBER,
             "Largest decrease of the objective by merging two neurons, over the objective; above "
-            "1e-9 the point is no global minimum (arXiv:2502.05300, Theorem 4); lbfgs only.",
+            "1e-9 the point is no global minimum (arXiv:2502.05300, Theorem 4); lbfgs and polish "
+            "only.",
         ),
-        Column("merges", COUNT, "Pairs that refine has merged; lbfgs only."),
-        Column("iterations", COUNT, "Steps of the best restart; lbfgs only."),
+        Column("merges", COUNT, "Pairs that refine has merged; lbfgs and polish only."),
+        Column("iterations", COUNT, "Steps of lbfgs, of its best restart; lbfgs and polish only."),
         Column("seconds", NUMBER, "The run's share of its pack's wall time, in seconds."),
         Column(
             "engine",
             TEXT,
-            "What trained it: compiled, torch-cpu or torch-cuda, after lbfgs- if it minimised and "
-            "padded- if its pack held several widths.",
+            "What trained it: compiled, torch-cpu or torch-cuda, after lbfgs- if it minimised, "
+            "polished- if it did so after training, and padded- if its pack held several widths.",
         ),
         Column("device", TEXT, "Device it was trained on."),
         Column("host", TEXT, "Machine it was trained on."),
@@ -340,6 +352,12 @@ PLAN = Table(
         *IDENTITY,
         *HYPERPARAMETERS,
         Column("config", TEXT, "Every field of the configuration, as JSON."),
+        Column(
+            "trial",
+            TEXT,
+            "What a search asked for, as JSON: branch, number and values of the point, and the "
+            "number of the point that it confirms, if any; null for a run of a grid.",
+        ),
         Column("planned_at", TIME, "When it was planned, UTC."),
     ),
 )
@@ -368,14 +386,12 @@ CERTIFICATES = Table(
     ),
 )
 
+RUN_KEYS = ("study", "run_id", "pack_id", "outcome", "reason", "finished_at")
+"""Columns of `RUNS` that say which rows count, and what became of every run."""
+PLAN_KEYS = ("study", "run_id", "planned_at")
+"""Columns of `PLAN` that say which rows count."""
+
 TABLES: dict[str, Table] = {
     table.name: table for table in (RUNS, HISTORY, LAYERS, CERTIFICATES, PLAN)
 }
 """The tables that users see."""
-
-
-def hyperparameters(cell: Cell) -> dict[str, Any]:
-    """Return the typed hyperparameter columns of `cell`, and its whole configuration."""
-    row = {column.name: column.of_cell(cell) for column in HYPERPARAMETERS if column.of_cell}
-    row["config"] = cell.config
-    return row

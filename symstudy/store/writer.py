@@ -1,28 +1,35 @@
 """From columns of numbers to Parquet files, one a pack and table."""
 
 import datetime
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from symstudy.store.folder import StudyFolder
+from symstudy.store.folder import STATISTICS_ROWS, StudyFolder
 from symstudy.store.provenance import Provenance
 from symstudy.store.schema import (
     CERTIFICATES,
     HISTORY,
+    HYPERPARAMETERS,
     LAYERS,
     PACKS,
     PLAN,
+    PLAN_KEYS,
+    RUN_KEYS,
     RUNS,
     Table,
-    hyperparameters,
 )
-from symstudy.study.cells import Run
+from symstudy.study.cells import Cell, Run
 from symstudy.study.packs import Pack
 
 __all__ = ["utc_now", "write_pack", "write_packs", "write_plan"]
+
+GROUP_ROWS = 65_536
+"""Rows of a group of a large plan."""
+PACKS_ROWS = 2048
+"""Rows of a group of a file of packs: what a worker reads to find its own."""
 
 Columns = Mapping[str, Any]
 
@@ -76,17 +83,42 @@ def write_pack(
             if field != "python_version"
         },
     }
-    folder.write_table(arrow_table(RUNS, rows, len(runs)), RUNS.name, name)
+    folder.write_table(arrow_table(RUNS, rows, len(runs)), RUNS.name, name, keys=RUN_KEYS)
 
 
-def write_plan(folder: StudyFolder, study: str, launch: str, runs: Sequence[Run]) -> None:
-    """Write newly planned runs to the ledger, as the file of the launch that planned them.
+def write_plan(
+    folder: StudyFolder,
+    study: str,
+    file: str,
+    runs: Sequence[Run],
+    trials: Sequence[str] | None = None,
+) -> None:
+    """Write newly planned runs to the ledger.
+
+    Args:
+        folder: Of the study.
+        study: Its name.
+        file: Name of the file, without its ending: that of the launch that planned the runs.
+        runs: The runs.
+        trials: What a search asked for with each, as JSON; None for a grid.
 
     Raises:
         StoreError: If the folder cannot be written to.
     """
-    rows = {**identity_columns(study, runs), "planned_at": [utc_now()] * len(runs)}
-    folder.write_table(arrow_table(PLAN, rows, len(runs)), PLAN.name, f"{launch}.parquet")
+    now = utc_now()
+
+    def group(start: int) -> pa.Table:
+        part = runs[start : start + GROUP_ROWS]
+        rows: dict[str, Any] = {**identity_columns(study, part), "planned_at": [now] * len(part)}
+        if trials is not None:
+            rows["trial"] = list(trials[start : start + GROUP_ROWS])
+        return arrow_table(PLAN, rows, len(part))
+
+    # A group at a time: the columns of a million runs would take gigabytes.
+    groups = (group(start) for start in range(0, len(runs), GROUP_ROWS))
+    name = f"{file}.parquet"
+    statistics = len(runs) >= STATISTICS_ROWS
+    folder.write_groups(PLAN.schema, groups, PLAN.name, name, statistics=statistics, keys=PLAN_KEYS)
 
 
 def write_packs(folder: StudyFolder, launch: str, packs: Sequence[Pack]) -> None:
@@ -95,33 +127,66 @@ def write_packs(folder: StudyFolder, launch: str, packs: Sequence[Pack]) -> None
     Raises:
         StoreError: If the folder cannot be written to.
     """
-    pairs = [(pack.pack_id, run) for pack in packs for run in pack.runs]
+    # Workers look for their pack by its identifier: sorted by it, a pack is in one group of rows or
+    # two, and the statistics of the others tell that it is not there.
+    ordered = sorted(packs, key=lambda pack: pack.pack_id)
+    groups = (packs_group(part) for part in parts_of(ordered, PACKS_ROWS))
+    rows = sum(len(pack.runs) for pack in ordered)
+    folder.write_groups(
+        PACKS.schema, groups, PACKS.name, f"{launch}.parquet", statistics=rows >= STATISTICS_ROWS
+    )
+
+
+def parts_of(packs: Iterable[Pack], rows: int) -> Iterator[list[Pack]]:
+    """Yield `packs` in their order, so many together that they have at least `rows` runs."""
+    part: list[Pack] = []
+    count = 0
+    for pack in packs:
+        part.append(pack)
+        count += len(pack.runs)
+        if count >= rows:
+            yield part
+            part, count = [], 0
+    if part:
+        yield part
+
+
+def packs_group(packs: Sequence[Pack]) -> pa.Table:
+    """Return the rows of some packs, as they stand in a file of packs."""
+    runs = [run for pack in packs for run in pack.runs]
     rows = {
-        "pack_id": [pack_id for pack_id, _ in pairs],
-        "run_id": [run.run_id for _, run in pairs],
-        "seed": [run.seed for _, run in pairs],
-        "config": [run.cell.config for _, run in pairs],
+        "pack_id": [pack.pack_id for pack in packs for _ in pack.runs],
+        "run_id": [run.run_id for run in runs],
+        "seed": [run.seed for run in runs],
+        "config": [run.cell.config for run in runs],
     }
-    # A row group a pack: a worker reads its own runs and skips the rest by their statistics.
-    sizes = [len(pack.runs) for pack in packs]
-    table = arrow_table(PACKS, rows, len(pairs))
-    folder.write_table(table, PACKS.name, f"{launch}.parquet", row_groups=sizes)
+    return arrow_table(PACKS, rows, len(runs))
 
 
-def identity_columns(study: str, runs: Sequence[Run]) -> dict[str, list[Any]]:
-    """Return identity and hyperparameters of `runs`, by column."""
-    by_cell: dict[str, dict[str, Any]] = {}
-    for run in runs:
-        if run.cell.cell_id not in by_cell:
-            by_cell[run.cell.cell_id] = hyperparameters(run.cell)
-    rows = [by_cell[run.cell.cell_id] for run in runs]
-    names = rows[0] if rows else {}
+def identity_columns(study: str, runs: Sequence[Run]) -> dict[str, Any]:
+    """Return identity and hyperparameters of `runs`, by column; a cell is read once."""
+    place: dict[str, int] = {}
+    cells: list[Cell] = []
+    of_run = np.empty(len(runs), np.int32)
+    for i, run in enumerate(runs):
+        at = of_run[i] = place.setdefault(run.cell.cell_id, len(cells))
+        if at == len(cells):
+            cells.append(run.cell)
+    types = {field.name: field.type for field in PLAN.schema}
+    readers: dict[str, Callable[[Cell], Any]] = {
+        "cell_id": lambda cell: cell.cell_id,
+        "config": lambda cell: cell.config,
+        **{column.name: column.of_cell for column in HYPERPARAMETERS if column.of_cell},
+    }
+    places = pa.array(of_run)
     return {
         "run_id": [run.run_id for run in runs],
-        "cell_id": [run.cell.cell_id for run in runs],
         "study": [study] * len(runs),
         "seed": [run.seed for run in runs],
-        **{name: [row[name] for row in rows] for name in names},
+        **{
+            name: pa.array([read(cell) for cell in cells], types[name]).take(places)
+            for name, read in readers.items()
+        },
     }
 
 
@@ -146,6 +211,8 @@ def arrow_table(table: Table, columns: Columns, count: int) -> pa.Table:
 
 def arrow_array(values: Any, kind: pa.DataType) -> pa.Array:
     """Return `values` as an Arrow array of type `kind`."""
+    if isinstance(values, pa.Array):
+        return values.cast(kind)
     if pa.types.is_list(kind):
         return pa.array(
             [None if row is None else list(row) for row in np.asarray(values).tolist()], kind

@@ -314,6 +314,18 @@ def resolve_train(
         if minimises and getattr(config, key) > 0:
             what = f"must be 0 for lbfgs, but got {getattr(config, key)!r}"
             wrong(key, f"{what}. Use sgd, adam or adamw.")
+    if config.polish > 0:
+        for key, what in polish_mistakes(config, source):
+            wrong(key, what)
+    if config.converged > 0 and minimises:
+        what = f"must be 0 for lbfgs, but got {config.converged!r}: it stops at train.tolerance"
+        wrong("converged", what)
+    elif config.converged > 0 and data.train == 0:
+        wrong(
+            "converged",
+            f"must be 0 where every batch is drawn anew (data.fresh), but got {config.converged!r}:"
+            " the gradient of all data is not known",
+        )
     if config.entropic > 0 and batch < 2:
         wrong(
             "batch_size",
@@ -347,9 +359,36 @@ def resolve_train(
         dtype="float64" if minimises else config.dtype,
         sampling="shuffle" if full or not data.train else config.sampling,
         restarts=config.restarts if minimises else 3,
-        tolerance=float(config.tolerance) if minimises else 1e-9,
-        refine=config.refine and minimises,
+        tolerance=float(config.tolerance) if minimises or config.polish else 1e-9,
+        refine=config.refine and (minimises or config.polish > 0),
+        polish=config.polish,
+        converged=float(config.converged),
     ), []
+
+
+def polish_mistakes(config: TrainConfig, source: DataConfig) -> Iterator[tuple[str, str]]:
+    """Yield key and mistake for what has no minimum that lbfgs could go on to."""
+    if config.optimizer in ("lbfgs", "adamw"):
+        reason = {
+            "lbfgs": "ends at a minimum by itself",
+            "adamw": "does not go down the objective that has the penalty in it",
+        }[config.optimizer]
+        yield "polish", f"must be 0 for {config.optimizer}, which {reason}"
+    if config.dtype != "float64":
+        yield "dtype", f"must be 'float64' where train.polish is above 0, but got {config.dtype!r}"
+    if source.shape.train == 0:
+        yield (
+            "polish",
+            "must be 0 where every batch is drawn anew (data.fresh): there is no minimum",
+        )
+    if source.noise_mode == "online" and source.label_noise > 0:
+        yield "polish", "must be 0 where data.noise_mode = 'online': nothing stands still"
+    for key in ("syre", "syre_anisotropy", "entropic"):
+        if getattr(config, key) > 0:
+            yield (
+                key,
+                f"must be 0 where train.polish is above 0, but got {getattr(config, key)!r}",
+            )
 
 
 def texts_of(value: Any) -> Texts:

@@ -5,12 +5,15 @@ machine takes proportionally longer, which changes the size of packs little and 
 """
 
 import itertools
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 from symstudy.models.registry import dense_sizes
 from symstudy.study.cells import Cell
+from symstudy.study.devices import find_device
 
-__all__ = ["Cost", "estimate_cost"]
+__all__ = ["NOMINAL", "Cost", "Speed", "estimate_cost"]
 
 COMPILED_STEP_S = 1.5e-6
 """Time of a step of the compiled kernels that does not grow with the network."""
@@ -18,10 +21,13 @@ COMPILED_FLOPS = {"float32": 150e9, "float64": 70e9}
 """Operations a second of the compiled kernels."""
 EAGER_STEP_S = 20e-6
 """Share of a run in the calls of an eager step, in a pack of a dozen runs or more."""
-EAGER_FLOPS = {"float32": 30e9, "float64": 12e9}
-"""Operations a second of eager packs on one core."""
-GPU_FLOPS = {"float32": 10e12, "float64": 5e12}
-"""Operations a second of batched products on a data-centre GPU."""
+EAGER_CALLS_S = 0.3e-3
+"""Time of the calls of one eager step on the CPU, whatever the runs: what a pack less saves. It is
+the step of a pack of one run of width 8 to 16 in `python tests/benchmarks/padding.py`, where it
+parts what padding gains from what it loses. Nobody has measured padding on a GPU: there the rule is
+the same, with the numbers of a GPU."""
+GPU_CALLS_S = 0.3e-3
+"""Time of the calls of one packed step on a GPU: more runs are free until their work exceeds it."""
 UNKNOWN_PARAMETERS = 100_000
 """Assumed size of a model whose parameters cannot be counted without building it."""
 MEASURE_FLOPS = 5e9
@@ -38,12 +44,45 @@ class Cost(NamedTuple):
         memory_bytes: Parameters, moments, gradient and activations.
         parameters: Number of parameters.
         is_compiled: Whether the compiled kernels train it.
+        calls_s: Time that a pack of such runs takes beside, however many they are: the calls of its
+            steps; 0 for the compiled kernels.
     """
 
     seconds: float
     memory_bytes: int
     parameters: int
     is_compiled: bool
+    calls_s: float = 0.0
+
+    def pack_seconds(self, runs: int) -> float:
+        """Return how long a pack of so many runs takes."""
+        return self.seconds * runs + self.calls_s
+
+    def scaled(self, factor: float) -> "Cost":
+        """Return what the run takes where everything takes `factor` times as long."""
+        return self._replace(seconds=self.seconds * factor, calls_s=self.calls_s * factor)
+
+
+class Speed(NamedTuple):
+    """How a machine compares with the constants of this module.
+
+    Attributes:
+        factors: Time over the estimated time, by shape of a cell.
+        default: The same for shapes that are not in `factors`.
+        source: How it was found.
+    """
+
+    factors: Mapping[str, float] = MappingProxyType({})
+    default: float = 1.0
+    source: str = ""
+
+    def factor(self, shape: str) -> float:
+        """Return time over estimated time of runs of `shape`."""
+        return self.factors.get(shape, self.default)
+
+
+NOMINAL = Speed()
+"""The machine that the constants were measured on."""
 
 
 def estimate_cost(cell: Cell, *, device: str, engine: str) -> Cost:
@@ -51,15 +90,20 @@ def estimate_cost(cell: Cell, *, device: str, engine: str) -> Cost:
 
     Args:
         cell: What is trained.
-        device: `cpu` or `cuda`.
+        device: Name of a device: `cpu`, `cuda`, or a certain GPU of `symstudy.study.devices`.
         engine: `auto`, `compiled` or `torch`.
+
+    Raises:
+        UnknownNameError: If there is no such device.
     """
+    target = find_device(device)
+    is_cpu = target.kind == "cpu"
     data = cell.data.shape
     train = cell.train
     sizes = dense_sizes(cell.model, data.inputs, data.outputs)
     is_entropic = train.entropic > 0
     can_compile = sizes is not None and not is_entropic and cell.model.reparametrise == "none"
-    is_compiled = can_compile and device == "cpu" and engine != "torch"
+    is_compiled = can_compile and is_cpu and engine != "torch"
     if sizes is None:
         parameters = UNKNOWN_PARAMETERS
         hidden: list[int] = []
@@ -71,10 +115,9 @@ def estimate_cost(cell: Cell, *, device: str, engine: str) -> Cost:
     step_flops = 6.0 * train.batch_size * parameters
     if is_compiled:
         per_step = COMPILED_STEP_S + step_flops / COMPILED_FLOPS[train.dtype]
-    elif device == "cpu":
-        per_step = EAGER_STEP_S + step_flops / EAGER_FLOPS[train.dtype]
     else:
-        per_step = EAGER_STEP_S / 10 + step_flops / GPU_FLOPS[train.dtype]
+        share = EAGER_STEP_S if is_cpu else EAGER_STEP_S / 10
+        per_step = share + step_flops / target.flops[train.dtype]
     if is_entropic:
         # Four passes more, over a matrix of gradients that has a row a sample.
         per_step = 10.0 * per_step + 5 * 8.0 * train.batch_size * parameters / MEASURE_FLOPS
@@ -82,12 +125,17 @@ def estimate_cost(cell: Cell, *, device: str, engine: str) -> Cost:
     if train.optimizer == "lbfgs":
         # A step is little more than one pass over the data, and most restarts end early.
         steps = train.restarts * min(train.steps, MINIMISER_STEPS)
+    polishing = 0.0
+    if train.polish:
+        passes = min(train.polish, MINIMISER_STEPS) * data.train / train.batch_size
+        polishing = passes * per_step
     surveyed = 2.0 * parameters * (data.train + data.test)
     # Eigenvalues take about 9 N^3 operations; the neurons' Gram matrix N^2 D.
     layers = sum(20.0 * width**3 + 3.0 * width * width * 2 * max(hidden) for width in hidden)
     rate = step_flops / max(per_step, 1e-12)
     seconds = (
         steps * per_step
+        + polishing
         + cell.probe.num * surveyed / max(rate, 1e9)
         + cell.probe.detail * (3 * surveyed / max(rate, 1e9) + layers / MEASURE_FLOPS)
     )
@@ -95,4 +143,5 @@ def estimate_cost(cell: Cell, *, device: str, engine: str) -> Cost:
     widest = max([*hidden, data.inputs, data.outputs])
     activations = (len(hidden) + 2) * widest * max(train.batch_size, cell.probe.samples)
     per_run = item * (5 * parameters + (0 if is_compiled else 3 * activations))
-    return Cost(seconds, per_run, parameters, is_compiled)
+    calls = 0.0 if is_compiled else steps * (EAGER_CALLS_S if is_cpu else GPU_CALLS_S)
+    return Cost(seconds, per_run, parameters, is_compiled, calls)

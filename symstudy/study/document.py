@@ -14,6 +14,8 @@ __all__ = ["Document", "apply_overrides", "apply_preset", "read_document"]
 TABLES = ("model", "data", "train", "probe", "pack")
 LIST_KEYS = ("probe.measures",)
 """Keys whose one value is a list."""
+FLAT = ("sweep", "space")
+"""Tables from dotted fields to ranges, which are replaced whole."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,10 +62,17 @@ def read_document(path: Path) -> Document:
 
 
 def normalised(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `values` with every sweep table flat: dotted fields to lists and ranges."""
+    """Return `values` with every sweep and space flat: dotted fields to lists and ranges."""
     result = dict(values)
     if isinstance(result.get("sweep"), dict):
         result["sweep"] = flat(result["sweep"])
+    if isinstance(result.get("search"), dict):
+        search = result["search"] = dict(result["search"])
+        if isinstance(search.get("space"), dict):
+            search["space"] = flat(search["space"])
+        confirm = search.get("confirm")
+        if isinstance(confirm, dict) and isinstance(confirm.get("set"), dict):
+            search["confirm"] = {**confirm, "set": flat(confirm["set"])}
     presets = result.get("presets")
     if isinstance(presets, dict):
         result["presets"] = {
@@ -92,8 +101,8 @@ def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     result = dict(base)
     for key, value in over.items():
         both = isinstance(value, dict) and isinstance(result.get(key), dict)
-        result[key] = merged(result[key], value) if both and key != "sweep" else value
-        if both and key == "sweep":
+        result[key] = merged(result[key], value) if both and key not in FLAT else value
+        if both and key in FLAT:
             result[key] = {**base[key], **value}
     return result
 
@@ -149,6 +158,9 @@ def apply_overrides(document: Document, overrides: Sequence[str]) -> Document:
         key: dict(value) if isinstance(value, dict) else value
         for key, value in document.values.items()
     }
+    search = values.get("search", {})
+    if isinstance(search, dict) and isinstance(search.get("space"), dict):
+        search["space"] = dict(search["space"])
     lines = dict(document.lines)
     notes = list(document.notes)
     for override in overrides:
@@ -164,14 +176,26 @@ def apply_overrides(document: Document, overrides: Sequence[str]) -> Document:
         if key in ("seed", "seeds"):
             key, table, rest = "sweep.seed", "sweep", "seed"
         lines.pop(key, None)
+        search = values.get("search", {})
+        space = search.get("space", {}) if isinstance(search, dict) else {}
         if table == "sweep":
             sweep[rest.replace('"', "")] = value
+        elif key.startswith("search.space."):
+            field = key.removeprefix("search.space.").replace('"', "")
+            values.setdefault("search", {}).setdefault("space", {})[field] = value
+        elif key in space and isinstance(value, dict) and "num" not in value:
+            space[key] = value
+            lines.pop(f"search.space.{key}", None)
         elif table in TABLES and rest and is_axis(key, value):
+            if space.pop(key, None) is not None:
+                notes.append(f"{key} is swept and no longer searched")
             sweep[key] = value
             lines.pop(f"sweep.{key}", None)
         elif rest:
             if sweep.pop(key, None) is not None:
                 notes.append(f"{key} is fixed at {value!r} and no longer swept")
+            if space.pop(key, None) is not None:
+                notes.append(f"{key} is fixed at {value!r} and no longer searched")
             target = values.setdefault(table, {})
             for part in rest.split(".")[:-1]:
                 target = target.setdefault(part, {})

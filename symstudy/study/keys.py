@@ -5,12 +5,13 @@ import dataclasses
 import inspect
 import itertools
 import textwrap
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from annotated_types import Ge, Gt, Le, Lt
 
 from symstudy.datasets.registry import DATASETS
 from symstudy.models.registry import MODELS
+from symstudy.study.search import ConfirmConfig, HaltConfig, SearchConfig
 from symstudy.study.sections import PackConfig, ProbeConfig, TrainConfig
 
 __all__ = ["Key", "describe_keys"]
@@ -54,7 +55,28 @@ SWEEP = (
     ),
     Key("sweep", "seed", "1", "number or list", "Replicates: 5 means the seeds 0 to 4."),
     Key("sweep", "zip", "[]", "list of lists of axes", "Axes that move together, not as a grid."),
-    Key("presets.NAME", "any key", "", "", "Merged over the file; sweep tables are merged too."),
+)
+SPACE = Key(
+    "search.space",
+    '"table.key"',
+    "",
+    "{log = [low, high]}, {linear = [low, high]} or list",
+    "What may vary: any key of the tables above that is neither fixed nor swept; integers where "
+    "both ends are.",
+)
+CONFIRM_SET = Key(
+    "search.confirm",
+    "set",
+    "{}",
+    "table of keys",
+    'Keys that a find is trained again with, such as { "train.tolerance" = 1e-12 }.',
+)
+PRESETS = Key(
+    "presets.NAME",
+    "any key",
+    "",
+    "",
+    "Merged over the file; tables of the sweep and of the search's space are merged too.",
 )
 
 
@@ -67,7 +89,17 @@ def describe_keys() -> list[Key]:
         ("probe", ProbeConfig),
         ("pack", PackConfig),
     ]
-    return [*HEADER, *(key for name, cls in tables for key in keys_of(name, cls)), *SWEEP]
+    return [
+        *HEADER,
+        *(key for name, cls in tables for key in keys_of(name, cls)),
+        *SWEEP,
+        *keys_of("search", SearchConfig),
+        SPACE,
+        *keys_of("search.confirm", ConfirmConfig),
+        CONFIRM_SET,
+        *keys_of("search.halt", HaltConfig),
+        PRESETS,
+    ]
 
 
 def keys_of(table: str, cls: type[Any]) -> list[Key]:
@@ -123,9 +155,10 @@ def values_of(annotation: Any) -> str:
         ]
         return " ".join([values_of(annotation.__origin__), ", ".join(bounds)]).strip()
     if getattr(annotation, "__origin__", None) is tuple:
-        return "list of names"
+        item = annotation.__args__[0]
+        return "list of names" if item is str else f"list, each {values_of(item)}"
     parts = getattr(annotation, "__args__", ())
-    if parts and getattr(annotation, "__origin__", None) is not None:
+    if getattr(annotation, "__origin__", None) is Literal:
         return ", ".join(f'"{part}"' for part in parts)
     if parts:
         return " or ".join(values_of(part) for part in parts if part is not type(None))

@@ -1,7 +1,8 @@
 """Which runs are trained together, and in which order the packs are started.
 
 A pack is the unit of scheduling: long enough that starting it costs little, short enough that every
-worker has several and the last ones end together, small enough for the memory of its device.
+worker has several, small enough for the memory of its device. The last packs of all are cut
+smaller: they fill the time in which some workers would wait for others.
 """
 
 from collections.abc import Iterable, Sequence
@@ -9,11 +10,12 @@ from typing import NamedTuple
 
 from symstudy.identity import pack_id
 from symstudy.study.cells import Run
-from symstudy.study.cost import Cost, estimate_cost
+from symstudy.study.cost import NOMINAL, Cost, Speed, estimate_cost
+from symstudy.study.devices import find_device
 from symstudy.study.padding import can_pad, padded_shape
 from symstudy.study.sections import PackConfig
 
-__all__ = ["Pack", "plan_packs"]
+__all__ = ["Pack", "gpu_share", "make_pack", "plan_packs"]
 
 PACKS_PER_WORKER = 4
 """At least so many packs a worker, if the runs suffice: the last ones then end close together."""
@@ -27,13 +29,17 @@ EAGER_LARGE = 200_000
 """Parameters beyond which eager packs on the CPU gain nothing: the products outweigh the calls."""
 EAGER_RUNS = 4
 """Runs of a pack of such networks: few, so that their memory stays near the caches."""
-GPU_STEP_S = 0.3e-3
-"""Time of the calls of one packed step on a GPU: more runs are free until their work exceeds it."""
-EAGER_CALLS_S = 0.3e-3
-"""Time of the calls of one eager step on the CPU, whatever the runs: what a pack less saves. It is
-the step of a pack of one run of width 8 to 16 in `python tests/benchmarks/padding.py`, where it
-parts what padding gains from what it loses. Nobody has measured padding on a GPU: there the rule is
-the same, with the numbers of a GPU."""
+TAIL_PARTS = 4
+"""Into how many a pack of the tail is cut: the last workers then wait a quarter as long."""
+CONTEXT_BYTES = 768 << 20
+"""GPU memory that a process takes before it has trained anything: the CUDA context and libraries.
+Not measured here; data-centre GPUs are known to take 0.3 to 0.6 GiB."""
+SLACK = 1.5
+"""Memory of a pack over what its runs are estimated to take: torch keeps what it has freed."""
+USABLE = 0.9
+"""Share of a GPU's memory that packs may fill."""
+MOST_PER_GPU = 4
+"""Packs on one GPU at the same time: they take turns, and one's calls hide another's work."""
 
 
 class Pack(NamedTuple):
@@ -43,7 +49,7 @@ class Pack(NamedTuple):
 
     Attributes:
         pack_id: Identifier, of the set of runs.
-        runs: The runs, by width, by seed and then by cell, so that neighbours share data.
+        runs: The runs, by width, by seed and then by data, so that neighbours share data.
         seconds: Estimated duration.
         memory_bytes: Estimated memory.
     """
@@ -55,7 +61,12 @@ class Pack(NamedTuple):
 
 
 def plan_packs(
-    runs: Sequence[Run], config: PackConfig, *, workers: int = 1, device: str = "cpu"
+    runs: Sequence[Run],
+    config: PackConfig,
+    *,
+    workers: int = 1,
+    device: str = "cpu",
+    speed: Speed = NOMINAL,
 ) -> list[Pack]:
     """Return `runs` as packs, the longest first, so that the last to start are short.
 
@@ -63,11 +74,44 @@ def plan_packs(
         runs: What is to be trained.
         config: Wanted size or duration, engine and padding.
         workers: Packs that train at the same time.
-        device: `cpu` or `cuda`.
+        device: Name of a device: `cpu`, `cuda`, or a certain GPU of `symstudy.study.devices`.
+        speed: How the device compares with the constants that durations are estimated by.
+
+    Raises:
+        UnknownNameError: If there is no such device.
     """
-    planner = Planner(runs, config, workers=workers, device=device)
+    planner = Planner(runs, config, workers=workers, device=device, speed=speed)
     packs = [pack for lot in planner.lots() for pack in planner.cut(lot)]
     return sorted(packs, key=lambda pack: (-pack.seconds, pack.pack_id))
+
+
+def gpu_share(packs: Sequence[Pack], config: PackConfig, device: str = "cuda") -> float:
+    """Return the share of a GPU that one pack reserves: several packs a GPU where they fit.
+
+    With `pack.gpus = "auto"` it is 1 / k for the largest k, at most 4, of packs as large as the
+    largest of `packs` that the GPU's memory holds, each in a process of its own. More packs at a
+    time than `packs` were planned for make them no larger, so the share holds when they are planned
+    again for as many workers as it gives.
+
+    Args:
+        packs: What is to be trained.
+        config: Holds `gpus`.
+        device: Name of the GPU.
+
+    Raises:
+        UnknownNameError: If there is no such device.
+    """
+    if config.gpus != "auto":
+        return config.gpus
+    largest = max((pack.memory_bytes for pack in packs), default=0)
+    fit = USABLE * find_device(device).memory_bytes / (CONTEXT_BYTES + SLACK * largest)
+    # Ray counts shares in ten-thousandths; three thirds rounded up would not fit one GPU.
+    return 10_000 // max(1, min(MOST_PER_GPU, int(fit))) / 10_000
+
+
+def make_pack(runs: Sequence[Run], config: PackConfig, *, device: str = "cpu") -> Pack:
+    """Return the pack that holds exactly `runs`, in their order."""
+    return Planner(runs, config, workers=1, device=device).pack_of(runs)
 
 
 class Planner:
@@ -77,20 +121,40 @@ class Planner:
     """
 
     def __init__(
-        self, runs: Sequence[Run], config: PackConfig, *, workers: int, device: str
+        self,
+        runs: Sequence[Run],
+        config: PackConfig,
+        *,
+        workers: int,
+        device: str,
+        speed: Speed = NOMINAL,
     ) -> None:
         """Gather `runs` by shape and estimate what each shape costs."""
         self.config = config
-        self.device = device
+        self.kind = find_device(device).kind
+        self.memory = MEMORY_BYTES[self.kind]
+        if self.kind == "cuda":
+            # What a pack takes at most fits its share, with what its process takes beside.
+            share = 1.0 if config.gpus == "auto" else config.gpus
+            usable = share * USABLE * find_device(device).memory_bytes - CONTEXT_BYTES
+            self.memory = min(self.memory, int(usable / SLACK))
+        cells = {run.cell.cell_id: run.cell.config for run in runs}
+        # The text of a cell begins with its data.
+        self.order = {cell: i for i, cell in enumerate(sorted(cells, key=cells.__getitem__))}
         self.shapes: dict[str, list[Run]] = {}
         for run in runs:
             self.shapes.setdefault(run.cell.shape, []).append(run)
         self.costs = {
-            shape: estimate_cost(members[0].cell, device=device, engine=config.engine)
+            shape: estimate_cost(members[0].cell, device=device, engine=config.engine).scaled(
+                speed.factor(shape)
+            )
             for shape, members in self.shapes.items()
         }
         total = sum(self.costs[shape].seconds * len(self.shapes[shape]) for shape in self.shapes)
         self.wanted = min(config.seconds, max(total / (workers * PACKS_PER_WORKER), SMALLEST_S))
+        # A worker is kept waiting at the end for up to a pack: so much work is cut smaller.
+        self.tail = min(1.0, workers * self.wanted / total) if workers > 1 and total > 0 else 0.0
+        self.owed = 0.0
 
     def lots(self) -> list[list[Run]]:
         """Return the lots, each by width and then by seed."""
@@ -98,7 +162,7 @@ class Planner:
         for shapes in self.families():
             lot: list[Run] = []
             for shape in sorted(shapes, key=lambda shape: self.costs[shape].parameters):
-                narrow, lot = lot, sorted(self.shapes[shape], key=lambda run: run.seed)
+                narrow, lot = lot, sorted(self.shapes[shape], key=self.place)
                 # Next to each other in width: what a narrower run is padded with is least there.
                 if narrow and self.pays(narrow, lot):
                     lot = narrow + lot
@@ -106,6 +170,10 @@ class Planner:
                     found.append(narrow)
             found.append(lot)
         return found
+
+    def place(self, run: Run) -> tuple[int, int]:
+        """Return where in its lot a run belongs."""
+        return run.seed, self.order[run.cell.cell_id]
 
     def families(self) -> Iterable[list[str]]:
         """Return the shapes in groups that could be padded to one width."""
@@ -118,7 +186,7 @@ class Planner:
                 if all(can_pad(cell) for cell in cells.values()):
                     key = padded_shape(shape)
             families.setdefault(key, []).append(shape)
-        return families.values()
+        return [shapes for _, shapes in sorted(families.items())]
 
     def pays(self, narrow: list[Run], wide: list[Run]) -> bool:
         """Return whether two lots had better be one."""
@@ -129,26 +197,43 @@ class Planner:
 
     def seconds(self, lot: Sequence[Run]) -> float:
         """Return how long the packs of a lot take, with the calls that each makes for itself."""
-        calls = EAGER_CALLS_S if self.device == "cpu" else GPU_STEP_S
-        parts = self.parts(lot)
-        work = sum(self.widest(part).seconds * len(part) for part in parts)
-        return work + len(parts) * calls * lot[0].cell.train.steps
+        return sum(self.widest(part).pack_seconds(len(part)) for part in self.parts(lot))
 
     def cut(self, lot: Sequence[Run]) -> Iterable[Pack]:
-        """Yield the packs of a lot."""
+        """Yield the packs of a lot; a share of them, the same for all lots, is cut smaller."""
         for part in self.parts(lot):
-            cost = self.widest(part)
-            yield Pack(
-                pack_id(run.run_id for run in part),
-                tuple(part),
-                cost.seconds * len(part),
-                cost.memory_bytes * len(part),
-            )
+            self.owed += self.tail
+            pieces = [part]
+            if self.owed >= 1.0:
+                self.owed -= 1.0
+                pieces = self.smaller(part)
+            yield from map(self.pack_of, pieces)
+
+    def pack_of(self, runs: Sequence[Run]) -> Pack:
+        """Return `runs` as one pack."""
+        cost = self.widest(runs)
+        return Pack(
+            pack_id(run.run_id for run in runs),
+            tuple(runs),
+            cost.pack_seconds(len(runs)),
+            cost.memory_bytes * len(runs),
+        )
 
     def parts(self, lot: Sequence[Run]) -> list[Sequence[Run]]:
-        """Return the runs of each pack of a lot; packs differ in size by one at most."""
-        count = -(-len(lot) // self.size(lot))
-        return [lot[i * len(lot) // count : (i + 1) * len(lot) // count] for i in range(count)]
+        """Return the runs of each pack of a lot, in packs that differ in size by one at most."""
+        return divide(lot, -(-len(lot) // self.size(lot)))
+
+    def smaller(self, part: Sequence[Run]) -> list[Sequence[Run]]:
+        """Return the runs of a pack of the tail in several packs, if these are shorter."""
+        cost = self.widest(part)
+        seconds = cost.pack_seconds(len(part))
+        pieces = min(TAIL_PARTS, len(part), int(seconds / SMALLEST_S))
+        if self.config.size is not None or pieces < 2:
+            return [part]
+        # Where the calls are most of a step, as on a GPU, fewer runs would take as long.
+        if cost.pack_seconds(-(-len(part) // pieces)) > seconds / 2:
+            return [part]
+        return divide(part, pieces)
 
     def size(self, lot: Sequence[Run]) -> int:
         """Return how many runs of a lot a pack is to have."""
@@ -156,15 +241,21 @@ class Planner:
             return self.config.size
         cost = self.widest(lot)
         seconds = max(cost.seconds, 1e-9)
-        by_memory = MEMORY_BYTES[self.device] // max(cost.memory_bytes, 1)
+        by_memory = self.memory // max(cost.memory_bytes, 1)
         by_time = round(self.wanted / seconds)
-        if self.device == "cpu" and not cost.is_compiled and cost.parameters > EAGER_LARGE:
+        if self.kind == "cpu" and not cost.is_compiled and cost.parameters > EAGER_LARGE:
             by_time = min(by_time, EAGER_RUNS)
-        if self.device == "cuda":
-            by_time = max(by_time, round(GPU_STEP_S * lot[0].cell.train.steps / seconds))
-        return max(1, min(by_memory, by_time, LARGEST[self.device]))
+        if self.kind == "cuda":
+            # More runs are free until their work exceeds the calls.
+            by_time = max(by_time, round(cost.calls_s / seconds))
+        return max(1, min(by_memory, by_time, LARGEST[self.kind]))
 
     def widest(self, runs: Sequence[Run]) -> Cost:
         """Return the cost of each of `runs` when they are one pack: that of the widest."""
         shapes = dict.fromkeys(run.cell.shape for run in runs)
         return max((self.costs[shape] for shape in shapes), key=lambda cost: cost.parameters)
+
+
+def divide(runs: Sequence[Run], count: int) -> list[Sequence[Run]]:
+    """Return `runs` in `count` parts that differ in size by one at most."""
+    return [runs[i * len(runs) // count : (i + 1) * len(runs) // count] for i in range(count)]

@@ -25,15 +25,16 @@ def can_pad(cell: Cell) -> bool:
     They do under sgd, with momentum and penalty, and under adam and adamw, whose moments of a zero
     gradient are zero. Not so where the penalty pulls weights to a point other than zero (syre) or
     draws its factors by place (syre_anisotropy), nor where weights are products of factors, of
-    which not all are zero. lbfgs shares scalars between all weights of a run, the entropic term
-    takes second derivatives, and a module of the user's own may do anything: none of these is
-    padded either. Every activation of the built-in models has f(0) = 0.
+    which not all are zero. lbfgs, also as polish, shares scalars between all weights of a run, the
+    entropic term takes second derivatives, and a module of the user's own may do anything: none of
+    these is padded either. Every activation of the built-in models has f(0) = 0.
     """
     train = cell.train
     return (
         not isinstance(cell.model, CustomConfig)
         and cell.model.reparametrise == "none"
         and train.optimizer != "lbfgs"
+        and train.polish == 0
         and train.syre == 0.0
         and train.syre_anisotropy == 0.0
         and train.entropic == 0.0

@@ -73,9 +73,15 @@ class TrainConfig:
     restarts: Annotated[int, Ge(1)] = 3
     """Initial states that lbfgs starts from; the run is the best of the points that it finds."""
     tolerance: Annotated[float, Gt(0)] = 1e-9
-    """lbfgs stops where |gradient| / (1 + |objective|) is at most this."""
+    """lbfgs, also as polish, stops where |gradient| / (1 + |objective|) is at most this."""
     refine: bool = False
     """Whether lbfgs merges pairs of neurons whose merging lowers the objective, and goes on."""
+    polish: Annotated[int, Ge(0)] = 0
+    """Steps of lbfgs, at most, that take a run from where sgd or adam has brought it to the minimum
+    beside it."""
+    converged: Annotated[float, Ge(0)] = 0.0
+    """A run ends, done, at the first detailed probe where |gradient| / (1 + |objective|) of all
+    training data is at most this; 0 for never."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,8 +109,10 @@ class Train:
         dtype: float32 or float64.
         sampling: shuffle or replacement.
         restarts: Of lbfgs; default for the others.
-        tolerance: Of lbfgs; default for the others.
-        refine: Of lbfgs; default for the others.
+        tolerance: Of lbfgs, also of polish; default for the others.
+        refine: Of lbfgs, also of polish; default for the others.
+        polish: Steps of lbfgs after the last of sgd or adam; 0 for none.
+        converged: `grad_ratio` at which a run ends before its last step; 0 for never.
     """
 
     optimizer: Optimizer
@@ -129,6 +137,8 @@ class Train:
     restarts: int = 3
     tolerance: float = 1e-9
     refine: bool = False
+    polish: int = 0
+    converged: float = field(default=0.0, metadata=LANE)
 
 
 def check_measures(names: tuple[str, ...]) -> tuple[str, ...]:
@@ -183,7 +193,10 @@ class PackConfig:
     padded with neurons of zero weights, which stay zero; auto: where it is estimated to pay."""
     cpus: Annotated[int, Ge(1)] = 1
     """CPU cores that one pack uses."""
-    gpus: Annotated[float, Gt(0), Le(1)] = 1.0
-    """Share of a GPU that one pack reserves, where it trains on one."""
+    gpus: Annotated[float, Gt(0), Le(1)] | Literal["auto"] = "auto"
+    """Share of a GPU that one pack reserves, where it trains on one; auto: as many packs a GPU as
+    its memory holds, at most 4."""
+    checkpoint: Annotated[float, Gt(0)] = 60.0
+    """Seconds between two checkpoints of a pack in training."""
     certify: Annotated[int, Ge(0)] = 2
     """How many runs of the study are trained once more alone, to compare them with the pack's."""

@@ -15,8 +15,9 @@ from symstudy.study.document import (
     normalised,
     read_document,
 )
+from symstudy.study.search import Search, read_search
 from symstudy.study.sections import PackConfig
-from symstudy.study.sweep import read_sweep
+from symstudy.study.sweep import Axis, read_sweep
 
 __all__ = ["STUDY_KEYS", "Study", "load_study", "make_study"]
 
@@ -32,6 +33,7 @@ STUDY_KEYS = (
     "data",
     "train",
     "sweep",
+    "search",
     "probe",
     "pack",
     "presets",
@@ -47,9 +49,12 @@ class Study:
         title: What it shows, in a line.
         description: More of it.
         claims: Names of the claims that it serves.
-        cells: Points of the swept hyperparameters, in grid order.
+        cells: Points of the swept hyperparameters, in grid order; none if there is a search, which
+            asks for its cells as it goes.
         seeds: Replicates of each cell.
         swept: Dotted names of the fields that vary.
+        axes: Axes of the grid, in the order in which `cells` vary, the last one fastest.
+        search: What decides which runs are asked for, if not the grid.
         pack: How its runs are packed; changes no result.
         preset: Preset that was applied, if any.
         source: File it came from.
@@ -63,14 +68,20 @@ class Study:
     cells: tuple[Cell, ...]
     seeds: tuple[int, ...]
     swept: tuple[str, ...] = ()
+    axes: tuple[Axis, ...] = ()
+    search: Search | None = None
     pack: PackConfig = dataclasses.field(default_factory=PackConfig)
     preset: str | None = None
     source: str = "python"
     notes: tuple[str, ...] = ()
 
     def runs(self) -> list[Run]:
-        """Return every cell with every seed."""
+        """Return every cell with every seed; none of a search."""
         return expand_runs(self.cells, self.seeds)
+
+    def expected_runs(self) -> list[Run]:
+        """Return the runs of a grid, or examples of what a search may ask for, at most so many."""
+        return self.runs() if self.search is None else self.search.examples()
 
 
 def load_study(
@@ -139,7 +150,7 @@ def check_study(document: Document) -> Study:
     if not (isinstance(claims, list) and all(isinstance(claim, str) for claim in claims)):
         wrong("claims", f"must be a list of names of claims, but got {claims!r}")
     tables: dict[str, dict[str, Any]] = {}
-    for key in ("model", "data", "train", "probe", "pack", "sweep"):
+    for key in ("model", "data", "train", "probe", "pack", "sweep", "search"):
         table = values.get(key, {})
         if isinstance(table, dict):
             tables[key] = table
@@ -150,18 +161,36 @@ def check_study(document: Document) -> Study:
     mistakes.extend(found)
     sweep, found = read_sweep(tables.pop("sweep"), lines)
     mistakes.extend(found)
-    cells, found = expand_cells(tables, sweep.axes, lines)
+    search: Search | None = None
+    cells: list[Cell] = []
+    search_table = tables.pop("search")
+    if "search" in values:
+        search, found = read_search(
+            search_table,
+            tables=tables,
+            axes=sweep.axes,
+            seeds=sweep.seeds,
+            is_seeded="seed" in values.get("sweep", {}),
+            lines=lines,
+        )
+    else:
+        cells, found = expand_cells(tables, sweep.axes, lines)
     mistakes.extend(found)
     if mistakes or pack is None:
         raise StudyFileError(document.source, mistakes)
+    swept = [field for axis in sweep.axes for field in axis.fields]
+    if search is not None:
+        swept += [dimension.field for dimension in search.space]
     return Study(
         name=str(name),
         title=str(values.get("title", name)),
         description=str(values.get("description", "")),
         claims=tuple(claims),
         cells=tuple(cells),
-        seeds=sweep.seeds,
-        swept=tuple(field for axis in sweep.axes for field in axis.fields),
+        seeds=sweep.seeds if search is None else search.seeds,
+        swept=tuple(swept),
+        axes=sweep.axes,
+        search=search,
         pack=pack,
         preset=document.preset,
         source=document.source,

@@ -2,6 +2,7 @@
 
 * `stores`: studies with planted results, on which a claim must find what was planted.
 * `strategies`: hypothesis strategies for studies and packs.
+* `searches`: the same for studies that search.
 * `claims`: what every claim must pass.
 * `symmetries`: what every symmetry must pass, and what a model declares.
 """

@@ -12,7 +12,7 @@ from symstudy.store.writer import write_pack, write_plan
 from symstudy.study import Run, Study
 from symstudy.symmetry import CURVE_THRESHOLDS, EXTRA_MEASURES, MEASURES
 
-__all__ = ["PLANTED", "plant_store"]
+__all__ = ["PLANTED", "Measures", "plant_pack", "plant_store", "plant_study"]
 
 PLANTED = Provenance(
     git_sha=None,
@@ -44,6 +44,17 @@ def plant_store(
     filesystem, path = open_location(str(location))
     folder = StudyFolder(filesystem, f"{path}/{study.name}")
     runs = study.runs()
+    plant_study(folder, study)
+    write_plan(folder, study.name, "planted", runs)
+    for place, start in enumerate(range(0, len(runs), pack_size)):
+        plant_pack(
+            folder, study.name, f"pack{place:04d}", runs[start : start + pack_size], measures_of
+        )
+    return Store([folder])
+
+
+def plant_study(folder: StudyFolder, study: Study) -> None:
+    """Write what is planted to `study.json`."""
     folder.write_json(
         {
             "schema_version": SCHEMA_VERSION,
@@ -56,12 +67,6 @@ def plant_store(
         },
         "study.json",
     )
-    write_plan(folder, study.name, "planted", runs)
-    for place, start in enumerate(range(0, len(runs), pack_size)):
-        plant_pack(
-            folder, study.name, f"pack{place:04d}", runs[start : start + pack_size], measures_of
-        )
-    return Store([folder])
 
 
 def plant_pack(

@@ -5,12 +5,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from numpy.typing import NDArray
 from torch import Tensor
 
 from symstudy.kernels.lanes import Batches, Samples, survey_lanes, train_lanes
 from symstudy.kernels.network import CHUNK, Scratch, make_scratch
+from symstudy.training.checkpoints import State, restore_array
 from symstudy.training.data import Block, Split
 from symstudy.training.engine import AbstractEngine, LoadedPack, Losses
 from symstudy.training.lanes import init_scales, make_lanes
@@ -28,11 +29,13 @@ class CompiledEngine(AbstractEngine):
     def __init__(self, pack: LoadedPack) -> None:
         """Initialise the runs of `pack`, whose model is a stack of dense layers."""
         self.pack = pack
+        self.data = pack.data
         scales = torch.from_numpy(init_scales(pack).astype(pack.dtype))
         theta = pack.model.initialise([run.seed for run in pack.runs], scales)
         # Contiguous and ours: the kernels write to it.
         self.theta = np.ascontiguousarray(theta.numpy())
         self.lanes = make_lanes(pack, self.theta)
+        self.is_frozen = np.zeros(len(pack.runs), np.bool_)
         network = kernel_network(pack)
         assert network is not None, "the compiled engine trains dense networks"
         self.network = network
@@ -53,23 +56,52 @@ class CompiledEngine(AbstractEngine):
         return self.lanes.diverged
 
     @property
+    def is_frozen_K(self) -> Bool[np.ndarray, " runs"]:
+        """Whether each run was frozen."""
+        return self.is_frozen
+
+    @property
     def name(self) -> str:
         """Compiled kernels on the CPU."""
         return "compiled"
 
     def alive(self) -> list[NDArray[np.int64]]:
-        """Return the lanes that have not diverged, dealt to the threads."""
-        lanes = np.flatnonzero(self.lanes.diverged < 0)
+        """Return the lanes that are alive, dealt to the threads."""
+        lanes = np.flatnonzero(self.is_alive_K)
         count = len(self.scratch)
         return [np.ascontiguousarray(lanes[i::count]) for i in range(count)]
 
     def advance(self, first: int, steps: int) -> None:
-        """Train every run that has not diverged through `steps` steps from step `first` on."""
+        """Train every run that is alive through `steps` steps from step `first` on."""
         done = 0
-        while done < steps:
-            count = self.pack.data.block_steps(steps - done)
-            self.train_block(self.pack.data.block(first + done, count), first + done, count)
+        while done < steps and self.is_alive_K.any():
+            count = self.data.block_steps(steps - done)
+            self.train_block(self.data.block(first + done, count), first + done, count)
             done += count
+
+    def freeze(self, lanes: Int64[np.ndarray, " chosen"]) -> None:
+        """Train the runs `lanes` no more; they keep their parameters."""
+        self.is_frozen[lanes] = True
+
+    def drop_dead(self) -> None:
+        """Draw no more data for runs that are not alive; the kernels pass them over anyway."""
+        self.data = self.pack.data.without(~self.is_alive_K)
+
+    def state(self) -> State:
+        """Return parameters, moments, and how each run stands."""
+        return {
+            "theta": self.theta,
+            "first": self.lanes.first,
+            "second": self.lanes.second,
+            "diverged": self.lanes.diverged,
+            "is_frozen": self.is_frozen,
+        }
+
+    def restore(self, state: State) -> None:
+        """Take over a `state`."""
+        for name, array in self.state().items():
+            restore_array(state, name, array)
+        self.drop_dead()
 
     def train_block(self, block: Block, first: int, steps: int) -> None:
         """Take the `steps` steps of `block`."""
@@ -95,7 +127,7 @@ class CompiledEngine(AbstractEngine):
         self.spread(train)
 
     def evaluate(self, split: Split) -> Losses:
-        """Return the data loss on `split`; NaN for a run that has diverged."""
+        """Return the data loss on `split`; NaN for a run that is not alive."""
         return self.survey(split, np.empty((len(self.theta), 0), self.theta.dtype))
 
     def gradient(self, split: Split) -> Float[Tensor, "runs parameters"]:

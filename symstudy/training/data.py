@@ -12,7 +12,7 @@ from collections.abc import Hashable, Sequence
 from typing import NamedTuple, TypeVar
 
 import numpy as np
-from jaxtyping import Float, Int32, Int64
+from jaxtyping import Bool, Float, Int32, Int64
 from numpy.typing import NDArray
 
 from symstudy.datasets import build_task
@@ -74,6 +74,16 @@ def group(keys: Sequence[T]) -> tuple[list[T], NDArray[np.int64]]:
     return firsts, np.array([places[key] for key in keys], np.int64)
 
 
+def used_groups(
+    lane_group: NDArray[np.int64], alive: NDArray[np.int64]
+) -> tuple[list[int], NDArray[np.int64]]:
+    """Return the groups that the lanes `alive` read, and each lane's place among them, or 0."""
+    used, places = np.unique(lane_group[alive], return_inverse=True)
+    lane_place = np.zeros_like(lane_group)
+    lane_place[alive] = places
+    return used.tolist(), lane_place
+
+
 class PackData:
     """The data of the runs of a pack.
 
@@ -129,6 +139,16 @@ class PackData:
             for split in (self.train, self.test)
         )
         return part
+
+    def without(self, is_dead_K: Bool[np.ndarray, " runs"]) -> "PackData":
+        """Return the data with nothing drawn for the runs `is_dead_K`, which take no more steps."""
+        rest = copy.copy(self)
+        alive = np.flatnonzero(~is_dead_K)
+        seeds, rest.lane_seed = used_groups(self.lane_seed, alive)
+        rest.seeds = [self.seeds[seed] for seed in seeds]
+        tasks, rest.lane_task = used_groups(self.lane_task, alive)
+        rest.tasks = [self.tasks[task] for task in tasks]
+        return rest
 
     def cast(self, arrays: Sequence[NDArray[np.float64]]) -> NDArray[np.floating]:
         """Return `arrays` as one, in the pack's type; equal inputs of all groups are not merged."""

@@ -20,6 +20,7 @@ from symstudy.kernels.minimise import (
     minimise_lanes,
 )
 from symstudy.kernels.network import CHUNK, Network, Scratch, make_scratch
+from symstudy.training.checkpoints import State, restore_array, take
 from symstudy.training.engine import LoadedPack
 from symstudy.training.losses import data_loss
 
@@ -31,7 +32,14 @@ MEMORY = 20
 
 @runtime_checkable
 class Descender(Protocol):
-    """What brings lanes down the objective."""
+    """What brings lanes down the objective.
+
+    `state` and `restore` are as in `AbstractEngine`.
+    """
+
+    @property
+    def is_divisible(self) -> bool:
+        """Whether `descend(m + n)` leaves the bits of `descend(m)` and `descend(n)`."""
 
     @property
     def theta(self) -> NDArray[np.float64]:
@@ -54,6 +62,15 @@ class Descender(Protocol):
 
     def restart(self, lane: int, theta: NDArray[np.float64]) -> None:
         """Put a lane to `theta`, with no memory of the way there."""
+
+    def freeze(self, lanes: NDArray[np.int64]) -> None:
+        """Move `lanes` no more."""
+
+    def state(self) -> State:
+        """Return what `restore` needs."""
+
+    def restore(self, state: State) -> None:
+        """Take over a `state`."""
 
 
 def moving_lanes(descender: Descender, lanes: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
@@ -92,6 +109,11 @@ class KernelDescender:
         self.scratch: Scratch = make_scratch(network, CHUNK, np.dtype(np.float64))
         self.trial: Trial = make_trial(theta.shape[1], MEMORY)
         self.descend(0)
+
+    @property
+    def is_divisible(self) -> bool:
+        """A lane's memory outlives the call."""
+        return True
 
     @property
     def theta(self) -> NDArray[np.float64]:
@@ -133,11 +155,44 @@ class KernelDescender:
         self.descent.evaluations[lane] = 0
         self.descent.status[lane] = RUNNING
 
+    def freeze(self, lanes: NDArray[np.int64]) -> None:
+        """Move `lanes` no more."""
+        self.descent.status[lanes] = STALLED
+
+    def state(self) -> State:
+        """Return the lanes as they stand; the memory of those only that move, as far as filled."""
+        moving, kept = self.remembered()
+        return {
+            **self.points(),
+            "moves": self.descent.moves[moving, :kept],
+            "bends": self.descent.bends[moving, :kept],
+            "curvature": self.descent.curvature[moving, :kept],
+        }
+
+    def restore(self, state: State) -> None:
+        """Take over a `state`."""
+        for name, array in self.points().items():
+            restore_array(state, name, array)
+        moving, kept = self.remembered()
+        for name in ("moves", "bends", "curvature"):
+            memory: NDArray[np.float64] = getattr(self.descent, name)
+            memory[moving, :kept] = take(state, name, memory[moving, :kept])
+
+    def points(self) -> State:
+        """Return the arrays with an entry a lane that `state` holds whole."""
+        names = ("theta", "gradient", "value", "stored", "status", "iterations", "evaluations")
+        return {name: getattr(self.descent, name) for name in names}
+
+    def remembered(self) -> tuple[NDArray[np.int64], int]:
+        """Return the lanes whose memory is still needed, and how much of the ring is in use."""
+        moving = moving_lanes(self)
+        return moving, min(MEMORY, int(self.descent.stored[moving].max(initial=0)))
+
 
 class ScipyDescender:
     """SciPy's L-BFGS-B, a lane at a time, on torch's gradient: for models the kernels do not know.
 
-    Its memory starts anew with each call of `descend`.
+    Its memory starts anew with each call of `descend`, so a call cannot be divided.
     """
 
     def __init__(
@@ -155,6 +210,11 @@ class ScipyDescender:
         self.taken = np.zeros(len(theta), np.int64)
         self.status = np.full(len(theta), RUNNING, np.int64)
         self.values = np.array([self.objective(lane, row)[0] for lane, row in enumerate(theta)])
+
+    @property
+    def is_divisible(self) -> bool:
+        """SciPy forgets."""
+        return False
 
     @property
     def theta(self) -> NDArray[np.float64]:
@@ -219,3 +279,21 @@ class ScipyDescender:
         self.points[lane] = theta
         self.values[lane] = self.objective(lane, theta)[0]
         self.status[lane] = RUNNING
+
+    def freeze(self, lanes: NDArray[np.int64]) -> None:
+        """Move `lanes` no more."""
+        self.status[lanes] = STALLED
+
+    def state(self) -> State:
+        """Return the lanes as they stand."""
+        return {
+            "theta": self.points,
+            "value": self.values,
+            "iterations": self.taken,
+            "status": self.status,
+        }
+
+    def restore(self, state: State) -> None:
+        """Take over a `state`."""
+        for name, array in self.state().items():
+            restore_array(state, name, array)

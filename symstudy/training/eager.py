@@ -3,6 +3,8 @@
 Shapes: K runs, P parameters, B samples, I inputs, O outputs.
 """
 
+import copy
+
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int64
@@ -11,6 +13,8 @@ from torch import Tensor
 
 from symstudy.kernels.lanes import LOSS_LIMIT, Lanes, update_lanes
 from symstudy.kernels.network import ADDED
+from symstudy.symmetry.noise import CHUNK_NUMBERS
+from symstudy.training.checkpoints import State, take
 from symstudy.training.data import Block, Split
 from symstudy.training.engine import AbstractEngine, LoadedPack, Losses, pick_device
 from symstudy.training.entropic import entropic_terms
@@ -29,6 +33,14 @@ class EagerEngine(AbstractEngine):
 
     Parameters, moments and gradient are matrices with a flat row a run. On the CPU the optimiser's
     step is the compiled kernels', one pass over memory; on a GPU it is a handful of operations.
+
+    Runs that are not alive are first masked, and left out of the batch at the next probe where they
+    are half of it or more. On the CPU that has left the bits of their mates in every network that
+    we have tried; a library's product of many matrices promises no such thing, least on a GPU, so
+    the mates are equal to rounding, as runs of this engine are to the run alone.
+
+    Attributes:
+        active: The runs in the batch, in order.
     """
 
     def __init__(self, pack: LoadedPack) -> None:
@@ -49,6 +61,10 @@ class EagerEngine(AbstractEngine):
             if moment.shape[1]
         ]
         self.diverged = torch.from_numpy(self.lanes.diverged).to(self.device)
+        self.is_frozen = torch.zeros_like(self.diverged, dtype=torch.bool)
+        self.active: Int64[np.ndarray, " active"] = np.arange(len(pack.runs))
+        # Of the whole pack's size, so that sums over samples are cut alike with fewer runs.
+        self.entropic_chunk = max(1, CHUNK_NUMBERS // self.theta.numel())
 
     @property
     def theta_KP(self) -> Float[Tensor, "runs parameters"]:
@@ -61,19 +77,84 @@ class EagerEngine(AbstractEngine):
         return self.diverged.cpu().numpy()
 
     @property
+    def is_frozen_K(self) -> Bool[np.ndarray, " runs"]:
+        """Whether each run was frozen."""
+        return self.is_frozen.cpu().numpy()
+
+    @property
     def name(self) -> str:
         """Torch, and the device."""
         return f"torch-{self.device.type}"
 
     def advance(self, first: int, steps: int) -> None:
-        """Train every run that has not diverged through `steps` steps from step `first` on."""
+        """Train every run that is alive through `steps` steps from step `first` on."""
+        if len(self.active) == len(self.pack.runs):
+            self.train(first, steps)
+            return
+        batch = self.selected(self.active)
+        batch.train(first, steps)
+        index = torch.from_numpy(self.active).to(self.device)
+        self.theta[index] = batch.theta
+        self.diverged[index] = batch.diverged
+        for whole, part in zip(self.moments, batch.moments, strict=True):
+            whole[index] = part
+
+    def train(self, first: int, steps: int) -> None:
+        """Train all runs, in one batch, as `advance` does."""
         done = 0
-        while done < steps:
-            if (self.diverged >= 0).all():
-                return
+        while done < steps and self.is_alive_K.any():
             count = self.pack.data.block_steps(steps - done)
             self.train_block(self.pack.data.block(first + done, count), first + done, count)
             done += count
+
+    def selected(self, lanes: Int64[np.ndarray, " chosen"]) -> "EagerEngine":
+        """Return an engine of the runs `lanes` as they stand; what it trains is its own."""
+        part = copy.copy(self)
+        runs = [self.pack.runs[lane] for lane in lanes.tolist()]
+        data = self.pack.data.without(~self.is_alive_K).part(lanes)
+        part.pack = self.pack._replace(runs=runs, data=data)
+        part.active = np.arange(len(lanes))
+        index = torch.from_numpy(lanes).to(self.device)
+        part.diverged, part.is_frozen = self.diverged[index], self.is_frozen[index]
+        part.lanes = selected_lanes(self.lanes, lanes)
+        if self.device.type == "cpu":
+            # As in the constructor: the kernels write to what torch reads.
+            part.theta, part.diverged = map(
+                torch.from_numpy, (part.lanes.theta, part.lanes.diverged)
+            )
+            moments = (part.lanes.first, part.lanes.second)
+            part.moments = [torch.from_numpy(moment) for moment in moments if moment.shape[1]]
+        else:
+            part.theta = self.theta[index]
+            part.moments = [moment[index] for moment in self.moments]
+        return part
+
+    def freeze(self, lanes: Int64[np.ndarray, " chosen"]) -> None:
+        """Train the runs `lanes` no more; they keep their parameters."""
+        self.is_frozen[torch.from_numpy(lanes).to(self.device)] = True
+
+    def drop_dead(self) -> None:
+        """Leave runs that are not alive out of the batch, if they are half of it or more."""
+        alive = self.active[self.is_alive_K[self.active]]
+        if 2 * len(alive) <= len(self.active):
+            self.active = alive
+
+    def state(self) -> State:
+        """Return parameters, moments, and how each run stands."""
+        tensors = {"theta": self.theta, "diverged": self.diverged, "is_frozen": self.is_frozen}
+        tensors.update({f"moment{i}": moment for i, moment in enumerate(self.moments)})
+        arrays = {name: tensor.detach().cpu().numpy() for name, tensor in tensors.items()}
+        return {**arrays, "active": self.active}
+
+    def restore(self, state: State) -> None:
+        """Take over a `state`."""
+        tensors = {"theta": self.theta, "diverged": self.diverged, "is_frozen": self.is_frozen}
+        tensors.update({f"moment{i}": moment for i, moment in enumerate(self.moments)})
+        for name, tensor in tensors.items():
+            # In place: on the CPU this is the lanes' own memory.
+            like = np.empty(tuple(tensor.shape), tensor.new_empty(0).cpu().numpy().dtype)
+            tensor.copy_(torch.from_numpy(take(state, name, like).copy()))
+        self.active = take(state, "active").copy()
 
     def train_block(self, block: Block, first: int, steps: int) -> None:
         """Take the `steps` steps of `block`, those of the runs that are still alive."""
@@ -92,20 +173,23 @@ class EagerEngine(AbstractEngine):
             self.theta = theta.detach()
             if is_entropic:
                 gradient = gradient + self.entropic_gradient(inputs, targets)
-            is_sound = (loss_K.detach() < LOSS_LIMIT) & (self.diverged < 0)
+            is_alive = (self.diverged < 0) & ~self.is_frozen
+            is_sound = (loss_K.detach() < LOSS_LIMIT) & is_alive
             # In place: on the CPU this is the lanes' own memory.
-            self.diverged.masked_fill_(~is_sound & (self.diverged < 0), first + s)
+            self.diverged.masked_fill_(~is_sound & is_alive, first + s)
             stepper.step(gradient, is_sound, s)
 
     def entropic_gradient(self, inputs: Tensor, targets: Tensor) -> Tensor:
         """Return the gradient of each run's entropic term, estimated on a batch."""
         is_batch = not self.pack.train.full_batch
-        terms = entropic_terms(self.pack, self.theta, inputs, targets, is_batch=is_batch)
+        terms = entropic_terms(
+            self.pack, self.theta, inputs, targets, is_batch=is_batch, chunk=self.entropic_chunk
+        )
         weights = torch.from_numpy(self.pack.lane_values("entropic").astype(self.pack.dtype))
         return weights.to(self.device)[:, None] * terms.gradient_KP
 
     def evaluate(self, split: Split) -> Losses:
-        """Return the data loss on `split`; NaN for a run that has diverged."""
+        """Return the data loss on `split`; NaN for a run that is not alive."""
         loss = np.full(len(self.pack.runs), np.nan)
         hits = np.full(len(self.pack.runs), np.nan)
         with torch.no_grad():
@@ -114,7 +198,7 @@ class EagerEngine(AbstractEngine):
                 output = self.pack.model.forward(self.theta[lanes], inputs).output_KBO
                 loss[lanes] = data_loss(self.pack.train.loss, output, targets).double().cpu()
                 hits[lanes] = accuracy(output, targets).cpu()
-        dead = self.diverged_K >= 0
+        dead = ~self.is_alive_K
         loss[dead] = hits[dead] = np.nan
         return Losses(loss, hits)
 
@@ -130,11 +214,10 @@ class EagerEngine(AbstractEngine):
         return result
 
     def shares(self, split: Split) -> list[NDArray[np.int64]]:
-        """Return the lanes in groups small enough to send a whole split through."""
+        """Return the runs of the batch in groups small enough to send a whole split through."""
         per_lane = max(1, split.x.shape[1] * max(split.x.shape[2], self.theta.shape[1] // 8))
         size = max(1, EVALUATED // per_lane)
-        lanes = np.arange(len(self.pack.runs))
-        return [lanes[i : i + size] for i in range(0, len(lanes), size)]
+        return [self.active[i : i + size] for i in range(0, len(self.active), size)]
 
     def gathered(self, split: Split, lanes: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
         """Return the inputs and targets of the runs `lanes`."""
@@ -245,6 +328,13 @@ class Stepper:
                 shrunk = theta - shrink * pulled if is_pulled else theta * (1.0 - shrink)
             moved = shrunk - corrected * first / (second.sqrt() * root + self.epsilon)
         torch.where(is_sound[:, None], moved, theta, out=theta)
+
+
+def selected_lanes(lanes: Lanes, chosen: Int64[np.ndarray, " chosen"]) -> Lanes:
+    """Return copies of the rows `chosen` of all arrays of `lanes`."""
+    fields = lanes._asdict()
+    rows = {name: field[chosen] for name, field in fields.items() if isinstance(field, np.ndarray)}
+    return lanes._replace(**rows)
 
 
 def noisy(

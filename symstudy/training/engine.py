@@ -6,13 +6,14 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from numpy.typing import NDArray
 from torch import Tensor
 
 from symstudy.models.base import AbstractModel
 from symstudy.study.cells import Run
 from symstudy.study.sections import PackConfig, Train
+from symstudy.training.checkpoints import State
 from symstudy.training.data import PackData, Split
 
 __all__ = ["AbstractEngine", "LoadedPack", "Losses", "Part", "pick_device"]
@@ -79,10 +80,14 @@ class AbstractEngine(ABC):
     """Trains the runs of a pack, step by step, in one process.
 
     Contract: a run's numbers depend on that run alone, not on its mates, their number or their
-        order;
-    on the CPU bit for bit, where the kernels allow it. A run that diverges stops at that step,
-    keeps its step in `diverged_K`, and costs nothing from then on. An engine is used by one thread;
-    it may use several of its own.
+    order; on the CPU bit for bit, where the kernels allow it. Nor do they depend on how training is
+    cut: `advance(a, m + n)` leaves the bits of `advance(a, m)` and `advance(a + m, n)`. A run that
+    diverges stops at that step and keeps its step in `diverged_K`; one that is frozen stops where
+    it is. Neither costs anything from the next `drop_dead` on, but for its memory. An engine is
+    used by one thread; it may use several of its own.
+
+    State: `state` holds all that is not a function of the pack. An engine made for the same pack
+    that is given it by `restore` goes on as the first would have, to the bit.
     """
 
     @property
@@ -97,20 +102,61 @@ class AbstractEngine(ABC):
 
     @property
     @abstractmethod
+    def is_frozen_K(self) -> Bool[np.ndarray, " runs"]:
+        """Whether each run was frozen."""
+
+    @property
+    @abstractmethod
     def name(self) -> str:
         """What to record as the engine of a run."""
 
     @abstractmethod
     def advance(self, first: int, steps: int) -> None:
-        """Train every run that has not diverged through `steps` steps from step `first` on."""
+        """Train every run that is alive through `steps` steps from step `first` on."""
+
+    @abstractmethod
+    def freeze(self, lanes: Int64[np.ndarray, " chosen"]) -> None:
+        """Train the runs `lanes` no more; they keep their parameters."""
+
+    @abstractmethod
+    def state(self) -> State:
+        """Return what `restore` needs; arrays may be the engine's own, so they change with it."""
+
+    @abstractmethod
+    def restore(self, state: State) -> None:
+        """Take over the `state` of an engine of this kind made for the same pack.
+
+        Raises:
+            UnfitStateError: If it is of another kind or pack; the engine is then of no more use.
+        """
 
     @abstractmethod
     def evaluate(self, split: Split) -> Losses:
-        """Return the data loss on `split`; NaN for a run that has diverged."""
+        """Return the data loss on `split`; NaN for a run that is not alive."""
 
     @abstractmethod
     def gradient(self, split: Split) -> Float[Tensor, "runs parameters"]:
         """Return the gradient of the data loss on `split`, without the penalty."""
+
+    @property
+    def is_alive_K(self) -> Bool[np.ndarray, " runs"]:
+        """Whether each run is still training: neither diverged nor frozen."""
+        is_alive_K: NDArray[np.bool_] = (self.diverged_K < 0) & ~self.is_frozen_K
+        return is_alive_K
+
+    def settle(self, step: int, steps: int) -> bool:  # noqa: ARG002  # most engines have nothing to
+        """Do some of what is left to do at a probe, before its measures; return whether any was.
+
+        Called until it returns False. The bits do not depend on `steps`.
+
+        Args:
+            step: Steps taken so far, those of the probe.
+            steps: About how many steps' worth to do.
+        """
+        return False
+
+    def drop_dead(self) -> None:  # noqa: B027  # what an engine need not do
+        """Spend nothing more on runs that are not alive; called after each probe."""
 
     def parts(self, pack: LoadedPack) -> list[Part]:
         """Return the runs of `pack`, which the engine was made for, shape by shape."""

@@ -35,6 +35,7 @@ def entropic_terms(
     y_KBO: Float[Tensor, "runs batch outputs"],
     *,
     is_batch: bool,
+    chunk: int | None = None,
 ) -> CovarianceTrace:
     """Return Tr Sigma and its gradient; for a batch an unbiased estimate of those of the data.
 
@@ -45,8 +46,11 @@ def entropic_terms(
         y_KBO: Targets.
         is_batch: Whether the samples are a batch and not the data set: the covariance is then
             divided by B - 1 (without bias where batches are drawn with replacement or anew).
+        chunk: Samples whose gradients are held at a time; as many as fit if not given.
     """
-    return covariance_trace_gradient(pack_loss(pack), theta_KP, x_KBI, y_KBO, unbiased=is_batch)
+    return covariance_trace_gradient(
+        pack_loss(pack), theta_KP, x_KBI, y_KBO, unbiased=is_batch, chunk=chunk
+    )
 
 
 def split_terms(

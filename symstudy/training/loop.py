@@ -1,52 +1,49 @@
-"""The packed loop: from runs to columns of numbers."""
+"""The packed loop: from runs to columns of numbers, chunk by chunk.
 
+Shapes: K runs.
+"""
+
+import importlib.metadata
+import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from symstudy.models import build_model
-from symstudy.outcomes import Outcome
 from symstudy.study.cells import Run
 from symstudy.study.padding import can_pad, padded_shape
 from symstudy.study.sections import PackConfig
-from symstudy.symmetry.catalogue import EXTRA_MEASURES, MEASURES
+from symstudy.training.checkpoints import (
+    Keeper,
+    Paused,
+    State,
+    UnfitStateError,
+    Wish,
+    nested,
+    take,
+    under,
+)
 from symstudy.training.compiled import CompiledEngine
 from symstudy.training.data import PackData
 from symstudy.training.eager import EagerEngine
 from symstudy.training.engine import AbstractEngine, LoadedPack, Part, pick_device
+from symstudy.training.halting import Ends, Halting
 from symstudy.training.minimiser import MinimiserEngine
 from symstudy.training.networks import kernel_network
+from symstudy.training.pace import Pace
 from symstudy.training.padded import PaddedEngine
+from symstudy.training.polished import PolishedEngine
 from symstudy.training.probes import measure_curve, measure_detail, measure_layers
-from symstudy.training.schedule import decay_budget, learning_rates, probe_steps
+from symstudy.training.recorder import Columns, PackResult, Recorder, gather
+from symstudy.training.schedule import learning_rates, probe_steps
 
 __all__ = ["PackResult", "Progress", "make_engine", "make_pack", "train_pack"]
 
-Columns = dict[str, Any]
 Progress = Callable[[int, int], None]
 """Called with the number of runs still training and of run-steps taken since the last call."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class PackResult:
-    """What a pack measured, as columns.
-
-    Attributes:
-        runs: One row a run: outcome and final measures, in the order of the pack.
-        history: One row a run and probe.
-        layers: One row a run, detailed probe and hidden layer.
-        seconds: Wall time of the pack.
-    """
-
-    runs: Columns
-    history: Columns
-    layers: Columns
-    seconds: float
 
 
 def make_pack(runs: Sequence[Run], config: PackConfig) -> LoadedPack:
@@ -90,172 +87,219 @@ def make_engine(pack: LoadedPack) -> AbstractEngine:
         )
     is_compiled = pack.config.engine != "torch" and can_compile
     engine = CompiledEngine(pack) if is_compiled else EagerEngine(pack)
+    network = kernel_network(pack) if is_compiled else None
     if pack.train.optimizer == "lbfgs":
-        return MinimiserEngine(pack, engine, kernel_network(pack) if is_compiled else None)
-    return engine
+        return MinimiserEngine(pack, engine, network)
+    return PolishedEngine(pack, engine, network) if pack.train.polish else engine
 
 
 def train_pack(
-    runs: Sequence[Run], config: PackConfig, progress: Progress | None = None
+    runs: Sequence[Run],
+    config: PackConfig,
+    progress: Progress | None = None,
+    keeper: Keeper | None = None,
+    halting: Halting | None = None,
 ) -> PackResult:
     """Train runs together and measure them at their probes.
+
+    Training that was paused, or whose process died, goes on from the state that `keeper` holds and
+    ends with the same bits; a state of other runs, of another engine or version is passed over.
 
     Args:
         runs: The runs, of one shape, or of widths that can be padded to one; their numbers do not
             depend on one another.
         config: Device and cores.
-        progress: Called now and then, at least once a probe.
+        progress: Called about twice a second and at each probe; once with the steps of earlier
+            attempts.
+        keeper: Keeps the state now and then, and may stop the training.
+        halting: Stops runs that are not worth going on with.
 
     Raises:
+        Paused: If `keeper` wished to stop; its state was saved.
         ModelError: If a user's own model cannot be built or packed.
         MemoryError: Or torch's own error, if the pack does not fit.
     """
     start = time.perf_counter()
-    pack = make_pack(runs, config)
-    engine = make_engine(pack)
-    probe = runs[0].cell.probe
-    steps, is_detailed = probe_steps(pack.train.steps, probe.num, probe.detail)
-    parts = engine.parts(pack)
-    recorders = [Recorder(part.pack.runs, steps) for part in parts]
-    at = 0
-    for place, step in enumerate(steps.tolist()):
-        engine.advance(at, step - at)
-        alive = int((engine.diverged_K < 0).sum())
+    training = Training(runs, config, halting)
+    state = keeper.load() if keeper else None
+    if state is not None and not training.goes_on_from(state):
+        training = Training(runs, config, halting)
+    earlier, told = training.seconds, 0
+    if progress and training.at:
+        told = training.run_steps()
+        progress(training.num_alive(), told)
+    while not training.is_over():
+        training.work()
+        training.seconds = earlier + time.perf_counter() - start
         if progress:
-            progress(alive, alive * (step - at))
-        at = step
-        for part, recorder in zip(parts, recorders, strict=True):
-            record_probe(recorder, part, step, place, is_detailed=bool(is_detailed[place]))
-    seconds = time.perf_counter() - start
-    results = [
-        recorder.result(part, engine.name, seconds * len(part.lanes) / len(runs))
-        for part, recorder in zip(parts, recorders, strict=True)
-    ]
-    return results[0] if len(results) == 1 else gather(results, parts)
+            told, before = training.run_steps(), told
+            progress(training.num_alive(), told - before)
+        wish = keeper.wish() if keeper and not training.is_over() else Wish.GO_ON
+        if keeper and wish is not Wish.GO_ON:
+            keeper.save(training.state())
+            if wish is Wish.STOP:
+                raise Paused(f"stopped at step {training.at}, as was wished")
+    return training.result()
+
+
+class Training:
+    """The runs of a pack on their way from probe to probe.
+
+    Attributes:
+        pack: The runs, loaded.
+        engine: What trains them.
+        at: Steps taken.
+        place: Probes measured.
+        seconds: Time spent, in earlier attempts too.
+    """
+
+    def __init__(
+        self, runs: Sequence[Run], config: PackConfig, halting: Halting | None = None
+    ) -> None:
+        """Begin at the initialisation."""
+        self.pack = make_pack(runs, config)
+        self.engine = make_engine(self.pack)
+        self.halting = halting
+        probe = runs[0].cell.probe
+        steps, self.is_detailed = probe_steps(self.pack.train.steps, probe.num, probe.detail)
+        self.probes: list[int] = steps.tolist()
+        self.parts = self.engine.parts(self.pack)
+        self.recorders = [Recorder(part.pack.runs, steps) for part in self.parts]
+        self.ends = Ends(self.pack.lane_values("converged"))
+        self.at = 0
+        self.place = 0
+        self.seconds = 0.0
+        self.pace = Pace()
+        self.settling_pace = Pace()
+
+    def is_over(self) -> bool:
+        """Return whether there is nothing left to train or to measure."""
+        return self.place == len(self.probes) or not self.engine.is_alive_K.any()
+
+    def num_alive(self) -> int:
+        """Return how many runs are still training."""
+        return int(self.engine.is_alive_K.sum())
+
+    def run_steps(self) -> int:
+        """Return the steps taken, summed over runs."""
+        diverged_K = self.engine.diverged_K
+        steps_K = np.where(self.ends.step_K >= 0, self.ends.step_K, self.at)
+        return int(np.where(diverged_K >= 0, diverged_K, steps_K).sum())
+
+    def work(self) -> None:
+        """Train for a chunk, or settle a part of what is due at the next probe, or measure it."""
+        start = time.perf_counter()
+        step = self.probes[self.place]
+        if self.at < step:
+            count = min(self.pace.steps, step - self.at)
+            self.engine.advance(self.at, count)
+            self.at += count
+            self.engine.is_alive_K.any()  # Waits for a GPU.
+            self.pace.took(count, time.perf_counter() - start)
+            return
+        pieces = self.settling_pace.steps
+        if self.engine.settle(step, pieces):
+            self.settling_pace.took(pieces, time.perf_counter() - start)
+            return
+        self.measure(step, is_detailed=bool(self.is_detailed[self.place]))
+        self.place += 1
+
+    def measure(self, step: int, *, is_detailed: bool) -> None:
+        """Measure the runs at a probe; some may end there."""
+        measures: dict[str, NDArray[np.float64]] = {}
+        for part, recorder in zip(self.parts, self.recorders, strict=True):
+            columns = record_probe(recorder, part, step, self.place, is_detailed=is_detailed)
+            for name, column in columns.items():
+                measures.setdefault(name, np.full(len(self.pack.runs), np.nan))
+                measures[name][part.lanes] = column
+        alive = np.flatnonzero(self.engine.is_alive_K)
+        if is_detailed and self.place < len(self.probes) - 1 and len(alive):
+            new = self.ends.judge(step, measures, alive, self.halting)
+            self.engine.freeze(np.concatenate(new))
+        self.engine.drop_dead()
+
+    def result(self) -> PackResult:
+        """Return all that was measured."""
+        results = [
+            recorder.result(
+                part,
+                self.engine.name,
+                self.seconds * len(part.lanes) / len(self.pack.runs),
+                self.ends,
+            )
+            for part, recorder in zip(self.parts, self.recorders, strict=True)
+        ]
+        return results[0] if len(results) == 1 else gather(results, self.parts)
+
+    def state(self) -> State:
+        """Return everything that the rest of the training and the result depend on."""
+        state: State = {
+            "about": np.frombuffer(self.about(), np.uint8),
+            "clock": np.array([self.at, self.place], np.int64),
+            "seconds": np.array([self.seconds]),
+            **nested("ends", self.ends.state()),
+            **nested("engine", self.engine.state()),
+        }
+        for i, recorder in enumerate(self.recorders):
+            state.update(nested(f"part{i}", recorder.state()))
+        return state
+
+    def goes_on_from(self, state: State) -> bool:
+        """Take over a `state`; where it is not one of this training, return False.
+
+        This training is then of no more use.
+        """
+        about = self.about()
+        if "about" not in state or state["about"].tobytes() != about:
+            return False
+        try:
+            self.at, self.place = map(int, take(state, "clock", np.empty(2, np.int64)))
+            self.seconds = float(take(state, "seconds", np.empty(1))[0])
+            self.ends.restore(under("ends", state))
+            self.engine.restore(under("engine", state))
+            for i, recorder in enumerate(self.recorders):
+                recorder.restore(under(f"part{i}", state))
+        except UnfitStateError:
+            return False
+        return True
+
+    def about(self) -> bytes:
+        """Return in JSON what a state must have been made by: version, engine, network and runs."""
+        about: dict[str, Any] = {
+            "symstudy": importlib.metadata.version("symstudy"),
+            "engine": self.engine.name,
+            "parameters": self.pack.model.layout.size,
+            "runs": [run.run_id for run in self.pack.runs],
+        }
+        return json.dumps(about).encode()
 
 
 def record_probe(
-    recorder: "Recorder", part: Part, step: int, place: int, *, is_detailed: bool
-) -> None:
-    """Measure the runs of `part` at `step`, which is probe `place`."""
+    recorder: Recorder, part: Part, step: int, place: int, *, is_detailed: bool
+) -> Columns:
+    """Measure the runs of `part` at `step`, which is probe `place`.
+
+    Returns:
+        The columns of the history, an entry a run of the part; NaN for those not alive.
+    """
     engine, pack = part.engine, part.pack
     trains = [run.cell.train for run in pack.runs]
-    alive = np.flatnonzero(engine.diverged_K < 0)
+    is_alive = engine.is_alive_K
+    alive = np.flatnonzero(is_alive)
+    if not len(alive):
+        return {}
     curve = measure_curve(engine, pack)
     detail = measure_detail(engine, pack, curve["train_loss"]) if is_detailed else {}
     rate = learning_rates(trains, min(step, pack.train.steps - 1), 1)[:, 0]
-    budget = recorder.budgets[:, place]
-    recorder.add_history(step, alive, {**curve, **detail, "lr": rate, "decay_budget": budget})
+    columns = {**curve, **detail, "lr": rate, "decay_budget": recorder.budgets[:, place]}
+    recorder.add_history(step, alive, columns)
     if is_detailed:
         # A run may have overflown in the step before, and only its next loss would tell: it has no
         # layers to measure, and its mates shall have theirs.
         is_finite = np.isfinite(curve["test_loss"]) & np.isfinite(detail["theta_norm"])
         sound = alive[is_finite[alive]]
-        recorder.last_layers.clear()
+        recorder.begin_layers(alive)
         layers = measure_layers(engine, pack, sound, pack.runs[0].cell.probe.samples)
         for layer, measures in enumerate(layers, start=1):
             recorder.add_layer(step, sound, layer, measures)
-
-
-def gather(results: Sequence[PackResult], parts: Sequence[Part]) -> PackResult:
-    """Return the results of the parts of a pack as those of the pack, runs in its order."""
-    order = np.argsort(np.concatenate([part.lanes for part in parts]))
-    runs = join([result.runs for result in results])
-    return PackResult(
-        runs={name: column[order] for name, column in runs.items()},
-        history=join([result.history for result in results]),
-        layers=join([result.layers for result in results if result.layers]),
-        seconds=sum(result.seconds for result in results),
-    )
-
-
-class Recorder:
-    """Gathers what is measured of the runs of a pack, row by row, and the last of it by run."""
-
-    def __init__(self, runs: Sequence[Run], steps: NDArray[np.int64]) -> None:
-        """Begin with nothing but what is known before: the probes are at `steps`."""
-        self.run_ids = np.array([run.run_id for run in runs])
-        self.budgets = decay_budget([run.cell.train for run in runs], steps)
-        self.history: list[Columns] = []
-        self.layers: list[Columns] = []
-        self.last_history: Columns = {}
-        self.last_layers: dict[str, NDArray[np.float64]] = {}
-        self.last_counts: dict[str, NDArray[np.float64]] = {}
-
-    def add_history(self, step: int, alive: NDArray[np.int64], columns: Columns) -> None:
-        """Add a row for each run of `alive`; `columns` have an entry for every run of the pack."""
-        rows: Columns = {"run_id": self.run_ids[alive], "step": np.full(len(alive), step)}
-        rows.update({name: column[alive] for name, column in columns.items()})
-        self.history.append(rows)
-        self.last_history = columns
-
-    def add_layer(self, step: int, alive: NDArray[np.int64], layer: int, columns: Columns) -> None:
-        """Add a row for each run of `alive`, which `columns` are about alone."""
-        rows: Columns = {
-            "run_id": self.run_ids[alive],
-            "step": np.full(len(alive), step),
-            "layer": np.full(len(alive), layer),
-        }
-        rows.update(columns)
-        self.layers.append(rows)
-        for measure in (*MEASURES, *EXTRA_MEASURES):
-            if measure.kind == "curve" or measure.name not in columns:
-                continue
-            if layer == 1:
-                self.last_layers[measure.name] = np.full(len(self.run_ids), np.nan)
-                self.last_counts[measure.name] = np.zeros(len(self.run_ids))
-            column = np.asarray(columns[measure.name], np.float64)
-            applies = np.isfinite(column) & ((measure.kind != "count") | (column >= 0))
-            lanes, values = alive[applies], column[applies]
-            kept, counts = self.last_layers[measure.name], self.last_counts[measure.name]
-            # A running mean: each hidden layer that has the measure counts alike.
-            counts[lanes] += 1
-            before = np.where(np.isnan(kept[lanes]), 0.0, kept[lanes])
-            kept[lanes] = before + (values - before) / counts[lanes]
-
-    def result(self, part: Part, name: str, seconds: float) -> PackResult:
-        """Return everything as columns; `name` is that of the engine that trained."""
-        pack, engine = part.pack, part.engine
-        runs = len(self.run_ids)
-        diverged = engine.diverged_K
-        dead = diverged >= 0
-        final = {name: np.where(dead, np.nan, column) for name, column in self.last_history.items()}
-        final.update(
-            {name: np.where(dead, np.nan, column) for name, column in self.last_layers.items()}
-        )
-        outcomes = [Outcome.DIVERGED if is_dead else Outcome.DONE for is_dead in dead]
-        return PackResult(
-            runs={
-                "run_id": self.run_ids,
-                "outcome": [outcome.name.lower() for outcome in outcomes],
-                "reason": [None if outcome.is_done else outcome.value for outcome in outcomes],
-                "steps_done": np.where(dead, diverged, pack.train.steps),
-                "num_parameters": np.full(runs, pack.model.layout.size),
-                "seconds": np.full(runs, seconds / runs),
-                "engine": [name] * runs,
-                "device": [device_name(engine)] * runs,
-                **final,
-                **engine.final_measures(),
-            },
-            history=join(self.history),
-            layers=join(self.layers),
-            seconds=seconds,
-        )
-
-
-def join(parts: Sequence[Columns]) -> Columns:
-    """Return the rows of `parts` below each other; a column that a part lacks is NaN there."""
-    names = dict.fromkeys(name for part in parts for name in part)
-    columns: Columns = {}
-    for name in names:
-        pieces = [
-            part[name] if name in part else np.full(len(part["run_id"]), np.nan) for part in parts
-        ]
-        columns[name] = np.concatenate(pieces)
-    return columns
-
-
-def device_name(engine: AbstractEngine) -> str:
-    """Return what the pack was trained on."""
-    device = engine.theta_KP.device
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
+    return {name: np.where(is_alive, column, np.nan) for name, column in columns.items()}

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from symstudy.layout import Layout
 from symstudy.models import build_model
+from symstudy.training.checkpoints import State
 from symstudy.training.eager import EagerEngine
 from symstudy.training.engine import LoadedPack, Part
 
@@ -49,11 +50,34 @@ class PaddedEngine(EagerEngine):
         return f"padded-{super().name}"
 
     def advance(self, first: int, steps: int) -> None:
-        """Train every run that has not diverged through `steps` steps from step `first` on."""
+        """Train every run that is alive through `steps` steps from step `first` on."""
         super().advance(first, steps)
-        for engine, place in zip(self.narrow, self.places, strict=True):
+        self.share_out()
+
+    def freeze(self, lanes: Int64[np.ndarray, " chosen"]) -> None:
+        """Train the runs `lanes` no more; they keep their parameters."""
+        super().freeze(lanes)
+        self.share_out()
+
+    def drop_dead(self) -> None:
+        """Leave runs that are not alive out of the batch, if they are half of it or more."""
+        super().drop_dead()
+        self.share_out()
+
+    def restore(self, state: State) -> None:
+        """Take over a `state`."""
+        super().restore(state)
+        self.share_out()
+
+    def share_out(self) -> None:
+        """Bring the engine of each width up to date."""
+        is_active = np.zeros(len(self.pack.runs), np.bool_)
+        is_active[self.active] = True
+        for engine, lanes, place in zip(self.narrow, self.members, self.places, strict=True):
             engine.theta.copy_(self.theta[place])
             engine.diverged.copy_(self.diverged[place[0][:, 0]])
+            engine.is_frozen.copy_(self.is_frozen[place[0][:, 0]])
+            engine.active = np.flatnonzero(is_active[lanes])
 
     def parts(self, pack: LoadedPack) -> list[Part]:  # noqa: ARG002  # the engine has one pack
         """Return the runs width by width, each with its own network."""

@@ -7,6 +7,7 @@ from pathlib import Path
 BENCHMARKS = (
     "one_process.py",
     "through_ray.py",
+    "driver.py",
     "store.py",
     "minimiser.py",
     "padding.py",

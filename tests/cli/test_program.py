@@ -114,7 +114,7 @@ def test_status_and_verify_add_up(program, results):
     assert "12" in program("status", results).stdout
     proof = program("verify", results)
     assert proof.returncode == 0
-    assert "proven: 12 planned = 12 done + 0 failed + 0 missing" in proof.stdout
+    assert "proven: 12 planned = 12 done + 0 stopped + 0 failed + 0 missing" in proof.stdout
 
 
 def test_query_prints_tables_csv_json_and_parquet(program, results, tmp_path):

@@ -33,14 +33,20 @@ def test_a_wider_teacher_keeps_the_neurons_of_a_narrower_one():
     np.testing.assert_array_equal(narrow.x_train, wide.x_train)
 
 
-def test_fresh_batches_do_not_depend_on_how_many_are_asked_for():
-    task = build_task(TeacherStudentConfig(fresh=True), 2)
-    x, y = task.fresh(10, 4, 8)
-    again, _ = task.fresh(12, 1, 8)
-    np.testing.assert_array_equal(x[16:24], again)
+@pytest.mark.parametrize("batch", [1, 8, 9])
+@pytest.mark.parametrize("inputs", [8, 64])
+def test_fresh_batches_do_not_depend_on_how_many_are_asked_for(batch, inputs):
+    # To the bit: a pack may be cut into chunks anywhere.
+    task = build_task(TeacherStudentConfig(fresh=True, input_dim=inputs), 2)
+    x, y = task.fresh(10, 40, batch)
+    for first, steps in ((0, 1), (2, 1), (5, 3), (7, 33)):
+        again, labels = task.fresh(10 + first, steps, batch)
+        rows = slice(first * batch, (first + steps) * batch)
+        np.testing.assert_array_equal(x[rows], again)
+        np.testing.assert_array_equal(y[rows], labels)
     assert task.target is not None
     np.testing.assert_allclose(task.target(x), y)
-    assert task.x_train.shape == (0, 8)
+    assert task.x_train.shape == (0, inputs)
 
 
 def test_input_scale_scales_inputs_before_the_teacher_sees_them():

@@ -182,3 +182,25 @@ def test_claims_of_installed_packages_are_found_by_entry_point(tmp_path, monkeyp
     monkeypatch.syspath_prepend(str(tmp_path))
     assert "plugged" in {item.name for item in list_claims(None)}
     assert load_claims(None)["plugged"].judge(None).reason == "7"
+
+
+def with_tests(text, tests):
+    """Return the source of a claim that declares `tests`."""
+    return text.replace('rule="A rule.")', f'rule="A rule.", tests={tests})')
+
+
+def test_what_is_declared_for_planning_does_not_change_the_rule():
+    plain = source() + "\nMARGIN = 0.1\n"
+    declared = with_tests(plain, "(SeedTest(rule='*', margin=MARGIN),)")
+    assert deciding_code(declared) == deciding_code(plain)
+    assert deciding_code(declared.replace("A rule.", "Another.")) != deciding_code(plain)
+
+
+def test_tests_that_a_claim_declares_are_kept_and_need_not_be_read_to_list_it(project):
+    (path,) = project.glob("claims_*/own_*.py")
+    text = path.read_text().replace("import Finding,", "import SeedTest, Finding,")
+    path.write_text(with_tests(text, "(SeedTest(rule='*', margin=0.25 * LIMIT),)"))
+    (listed,) = list_claims(found_project())
+    assert listed.rule == "A rule."
+    (claim,) = load_claims(found_project()).values()
+    assert [test.margin for test in claim.tests] == [0.25]

@@ -35,7 +35,7 @@ def test_a_finding_is_plain_json():
     )
     plain = json.loads(json.dumps(finding.to_json()))
     assert plain["verdict"] == "refuted"
-    assert plain["interval"] == {"low": 0.0, "high": 2.0, "level": 0.95}
+    assert plain["interval"] == {"low": 0.0, "high": 2.0, "level": 0.95, "units": 0}
     assert plain["parts"][0]["verdict"] == "supported"
     assert plain["excluded"] == {"why": 3}
 

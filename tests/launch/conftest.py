@@ -13,12 +13,20 @@ class Remembering(Announcer):
 
     def __init__(self):
         self.launches: list[Any] = []
+        self.orders: list[Any] = []
+        self.losses: list[str] = []
         self.reports: list[Any] = []
         self.progress: list[tuple[str, int]] = []
         self.retries: list[str] = []
 
     def announced(self, launch):
         self.launches.append(launch)
+
+    def ordered(self, order):
+        self.orders.append(order)
+
+    def lost(self, pack_id):
+        self.losses.append(pack_id)
 
     def progressed(self, pack_id, run_steps):
         self.progress.append((pack_id, run_steps))

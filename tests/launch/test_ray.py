@@ -6,11 +6,19 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
-from symstudy.errors import LaunchError
-from symstudy.launch import InlineLauncher, RayLauncher, run_study
+from symstudy.errors import LaunchError, StoreError
+from symstudy.launch import (
+    InlineLauncher,
+    RayLauncher,
+    open_study_folder,
+    read_lease,
+    request_stop,
+    run_study,
+)
 from symstudy.store import open_store, verify
 from symstudy.study import PackConfig
 
@@ -48,13 +56,19 @@ def launcher():
 
 
 def worker_pids():
-    """Return the processes that train, by what Ray calls them."""
-    listing = subprocess.run(["ps", "-eo", "pid,args"], capture_output=True, text=True, check=True)
-    return [
-        int(line.split()[0])
-        for line in listing.stdout.splitlines()
-        if "ray::ImplicitFunc.train" in line
-    ]
+    """Return the processes that train for this one, by what Ray calls them."""
+    listing = subprocess.run(
+        ["ps", "-eo", "pid,ppid,args"], capture_output=True, text=True, check=True
+    )
+    rows = [line.split(None, 2) for line in listing.stdout.splitlines()[1:]]
+    parents = {int(pid): int(parent) for pid, parent, *_ in rows}
+
+    def is_ours(pid):
+        while pid > 1 and pid != os.getpid():
+            pid = parents.get(pid, 0)
+        return pid == os.getpid()
+
+    return [int(pid) for pid, _, args in rows if "ray::PackTrial" in args and is_ours(int(pid))]
 
 
 def test_packs_are_trained_by_ray_tune_as_inline(launcher, study_of, tmp_path, observer):
@@ -100,15 +114,73 @@ def test_a_killed_worker_costs_no_run(launcher, study_of, tmp_path, observer):
     assert verify(open_store(tmp_path).folders[0]).is_proven
 
 
-def test_a_store_that_cannot_be_written_ends_the_launch(launcher, study_of, tmp_path, monkeypatch):
-    import symstudy.launch.ray_tune as module
-
-    monkeypatch.setattr(module, "RETRIES", 0)
+def test_a_store_that_cannot_be_written_ends_the_launch(launcher, study_of, tmp_path):
     study = study_of()
     (tmp_path / "small").mkdir()
     (tmp_path / "small" / "runs").write_text("in the way")
-    with pytest.raises(LaunchError, match="must be accounted for.*go on"):
+    with pytest.raises(StoreError, match="must be writable.*same command again"):
         run_study(study, str(tmp_path), launcher)
+
+
+def test_a_worker_that_is_told_to_end_saves_its_pack_first(launcher, study_of, tmp_path, observer):
+    study = study_of(
+        model={"width": 32}, train=SLOW, sweep={"seed": 2}, pack={"size": 2, "certify": 0}
+    )
+    checkpoints = tmp_path / "small" / "checkpoints"
+    seen: list[Path] = []
+
+    def end_worker():
+        while not observer.progress:
+            time.sleep(0.05)
+        for pid in worker_pids()[:1]:
+            os.kill(pid, signal.SIGTERM)
+        # It may take a while to its next chunk; the file goes when the pack has ended.
+        while not seen and not observer.reports:
+            seen.extend(checkpoints.glob("*.checkpoint"))
+            time.sleep(0.01)
+
+    ender = threading.Thread(target=end_worker, daemon=True)
+    ender.start()
+    summary = run_study(study, str(tmp_path), launcher, observer=observer)
+    ender.join(timeout=60)
+    assert summary.done == 2
+    assert seen
+    assert not list(checkpoints.glob("*.checkpoint"))
+    (folder,) = open_store(tmp_path).folders
+    assert verify(folder).is_proven
+
+
+def test_a_launch_is_cancelled_from_elsewhere_and_goes_on_from_its_state(
+    launcher, study_of, tmp_path, observer
+):
+    study = study_of(
+        model={"width": 32}, train=SLOW, sweep={"seed": 2}, pack={"size": 1, "certify": 0}
+    )
+
+    def cancel():
+        while not observer.progress:
+            time.sleep(0.05)
+        folder = open_study_folder(str(tmp_path), study)
+        lease = read_lease(folder)
+        assert lease
+        request_stop(folder, lease.launch, "cancelled")
+
+    canceller = threading.Thread(target=cancel, daemon=True)
+    canceller.start()
+    summary = run_study(study, str(tmp_path), launcher, observer=observer)
+    canceller.join(timeout=60)
+    assert summary.stopped == "cancelled"
+    kept = list((tmp_path / "small" / "checkpoints").glob("*.checkpoint"))
+    assert kept
+    again = run_study(study, str(tmp_path), launcher, observer=observer)
+    assert summary.done + again.done == 2
+    (folder,) = open_store(tmp_path).folders
+    assert verify(folder).is_proven
+    run_study(study, str(tmp_path / "undisturbed"), InlineLauncher(device="cpu"))
+    query = "select run_id, step, train_loss, test_loss, grad_norm from history order by all"
+    assert (
+        open_store(tmp_path).sql(query).rows == open_store(tmp_path / "undisturbed").sql(query).rows
+    )
 
 
 def test_more_cpus_than_there_are_is_refused(launcher):
@@ -152,7 +224,7 @@ def test_an_interrupted_launch_is_130_and_goes_on(study_of, tmp_path, root):
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130, errors
-    assert "interrupted" in errors
+    assert "stopped by SIGINT" in errors
     found = verify(open_store(tmp_path).folders[0])
     assert found.is_consistent
     assert found.account.done >= 2

@@ -106,10 +106,10 @@ def test_a_pack_that_does_not_fit_is_split_until_it_does(study_of, run_inline, m
 
     original = symstudy.training.train_pack
 
-    def small(runs, config, progress=None):
+    def small(runs, *arguments):
         if len(runs) > 2:
             raise MemoryError
-        return original(runs, config, progress)
+        return original(runs, *arguments)
 
     monkeypatch.setattr(symstudy.training, "train_pack", small)
     summary, store = run_inline(study_of(sweep={"seed": 7}, pack={"size": 7, "certify": 0}))
@@ -121,7 +121,7 @@ def test_a_pack_that_does_not_fit_is_split_until_it_does(study_of, run_inline, m
 def test_a_run_that_does_not_fit_alone_is_a_row(study_of, run_inline, monkeypatch):
     import symstudy.training
 
-    def never(runs, config, progress=None):
+    def never(runs, *arguments):
         raise MemoryError
 
     monkeypatch.setattr(symstudy.training, "train_pack", never)

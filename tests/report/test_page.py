@@ -41,7 +41,7 @@ def test_the_page_says_verdict_figure_completeness_and_rule(planted):
     for words in (
         '<span class="verdict supported">',
         "data:image/svg+xml;base64,",
-        "180 planned = 168 done + 12 failed + 0 missing.",
+        "180 planned = 168 done + 0 stopped + 12 failed + 0 missing.",
         "12 runs diverged: The &lt;loss&gt; grew.",
         "For each exponent a: ln(rank + 1/2)",
         "No run was trained alone for comparison",

@@ -140,13 +140,25 @@ def test_the_options_are_those_that_were_decided_on():
     }
     assert options == {
         "validate": {"--preset", "--json"},
-        "plan": {"--preset", "--workers", "--device", "--json"},
+        "plan": {
+            "--preset", "--workers", "--device", "--probe", "--budget", "--results", "--project",
+            "--json",
+        },
         "list": {"--project", "--json"},
         "run": {
-            "--preset", "--results", "--project", "--launcher", "--address", "--workers", "--retry",
-            "--extend", "--quiet", "--json",
+            "--preset", "--results", "--project", "--launcher", "--address", "--workers", "--log",
+            "--budget", "--retry", "--extend", "--quiet", "--json",
         },
-        "status": {"--json"},
+        "submit": {
+            "--preset", "--results", "--address", "--workers", "--project", "--retry", "--extend",
+            "--wait", "--json",
+        },
+        "jobs": {"--address", "--logs", "--follow", "--stop", "--json"},
+        "status": {"--watch", "--json"},
+        "runs": {"--where", "--limit", "--json"},
+        "cancel": {"--json"},
+        "retry": {"--where", "--json"},
+        "compact": {"--grace", "--json"},
         "verify": {"--json"},
         "query": {"--format", "--output"},
         "analyze": {"--project", "--json"},

@@ -131,6 +131,24 @@ def test_several_studies_are_one_table(tmp_path, store, study):
     ]
 
 
+def test_the_same_packs_in_two_studies_stay_apart(tmp_path, store, study):
+    import dataclasses
+
+    from symstudy.testing.stores import plant_store
+
+    other = dataclasses.replace(study, name="other")
+    plant_store(tmp_path, other, lambda run: {"test_loss": -1.0}, pack_size=5)
+    both = open_store(tmp_path)
+    for table in ("history", "layers"):
+        found = both.sql(f"select study, count(*) from {table} group by all order by all").rows
+        assert found == [("other", 12), ("planted", 12)]
+    assert both.sql("select distinct test_loss from history where study = 'other'").rows == [
+        (-1.0,)
+    ]
+    assert both.sql("select count(*) from layers where is_final").rows == [(24,)]
+    assert set(both.columns()["history"]) == set(store.columns()["history"])
+
+
 def test_a_folder_without_a_study_is_refused(tmp_path):
     with pytest.raises(StoreError, match="must be the folder of a study"):
         open_store(tmp_path)

@@ -1,6 +1,11 @@
-from symstudy.store import read_account, verify
-from symstudy.store.ledger import ended_runs, planned_runs, repair
-from symstudy.testing.stores import plant_pack
+import pyarrow.parquet as pq
+
+from symstudy.store import Store, read_account, verify
+from symstudy.store.ledger import ended_runs, planned_runs, read_pack
+from symstudy.store.repair import repair
+from symstudy.store.writer import write_packs, write_plan
+from symstudy.study import make_study, plan_packs
+from symstudy.testing.stores import plant_pack, plant_store
 
 
 def test_the_account_adds_up(store):
@@ -63,3 +68,64 @@ def test_failed_runs_count_as_ended_or_not(store):
     folder = store.folders[0]
     assert len(ended_runs(folder, failed_count=True)) == 12
     assert len(ended_runs(folder, failed_count=False)) == 10
+
+
+def test_a_stopped_run_has_ended_is_not_failed_and_is_its_own_count(tmp_path, study):
+    def measures(run):
+        outcome = ("done", "stopped", "error")[run.seed]
+        return {"outcome": outcome, "reason": None if outcome == "done" else "Why."}
+
+    folder = plant_store(tmp_path, study, measures).folders[0]
+    (account,) = read_account(Store([folder]))
+    assert account == ("planted", 12, 4, 4, {("error", "Why."): 4}, 0)
+    assert account.planned == account.done + account.stopped + account.num_failed + account.missing
+    assert len(ended_runs(folder, failed_count=False)) == 8
+    assert verify(folder).is_proven
+
+
+def test_a_run_stopped_in_one_pack_and_done_in_another_is_there_twice(store, study):
+    run = study.runs()[0]
+    plant_pack(store.folders[0], "planted", "again", [run], lambda run: {"outcome": "stopped"})
+    assert verify(store.folders[0]).twice == [run.run_id]
+    assert read_account(Store(store.folders))[0].done == 10
+
+
+def large_study():
+    return make_study(
+        {
+            "schema": 1,
+            "name": "large",
+            "title": "Large",
+            "model": {"kind": "fcn"},
+            "data": {"kind": "identity"},
+            "train": {"lr": 0.01},
+            "sweep": {
+                "model.width": list(range(1, 41)),
+                "train.gamma": {"log": [1e-5, 1.0], "num": 50},
+                "seed": 10,
+            },
+        }
+    )
+
+
+def test_twenty_thousand_runs_are_planned_and_every_pack_is_found_again(store):
+    folder, study = store.folders[0], large_study()
+    runs = study.runs()
+    packs = plan_packs(runs, study.pack, workers=16)
+    write_plan(folder, "large", "large", runs)
+    write_packs(folder, "large", packs)
+    assert len(planned_runs(folder)) == 20_000 + 12
+    path = folder.join("packs", "large.parquet")
+    # A worker reads a part of the file: that of the packs next to its own.
+    assert 5 < pq.read_metadata(path).num_row_groups < len(packs)
+    for pack in packs[:: len(packs) // 7]:
+        found = read_pack(folder, "large", pack.pack_id)
+        assert tuple(found) == pack.runs
+    plan = pq.read_table(folder.join("plan", "large.parquet"))
+    place = {run.run_id: run for run in runs[::999]}
+    for row in plan.to_pylist():
+        if row["run_id"] in place:
+            run = place[row["run_id"]]
+            assert (row["cell_id"], row["seed"]) == (run.cell.cell_id, run.seed)
+            assert (row["width"], row["gamma"]) == (run.cell.model.width, run.cell.train.gamma)
+            assert row["config"] == run.cell.config

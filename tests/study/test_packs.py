@@ -1,9 +1,14 @@
 import dataclasses
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from symstudy.errors import UnknownNameError
 from symstudy.study import PackConfig, make_study, plan_packs
+from symstudy.study.cost import Speed
+from symstudy.study.devices import gpu_of
+from symstudy.study.packs import gpu_share
 from symstudy.testing.strategies import small_studies
 
 
@@ -86,3 +91,103 @@ def test_lane_fields_are_those_that_shapes_do_not_depend_on():
     assert len({cell.shape for cell in study.cells}) == 1
     changed = dataclasses.replace(study.cells[0].train, steps=7)
     assert changed.steps == 7
+
+
+def ending_times(packs, workers):
+    """Return when each worker has nothing left to do, if packs are started in their order."""
+    free = [0.0] * workers
+    for pack in packs:
+        first = free.index(min(free))
+        free[first] += pack.seconds
+    return free
+
+
+@pytest.mark.parametrize("workers", [2, 8, 32])
+def test_the_last_packs_are_short_so_that_workers_end_together(workers):
+    runs = wide_study(sweep={"model.width": [16, 64], "seed": 9000}).runs()
+    packs = plan_packs(runs, PackConfig(), workers=workers)
+    longest = packs[0].seconds
+    ends = ending_times(packs, workers)
+    assert longest > 5
+    assert max(ends) - min(ends) <= longest / 3
+    tail = [pack for pack in packs if pack.seconds < longest / 2]
+    assert len(tail) >= workers
+    assert packs[-len(tail) :] == tail
+
+
+def test_packs_last_seconds_where_there_is_enough_work():
+    runs = wide_study(sweep={"model.width": [16, 64], "seed": 9000}).runs()
+    packs = plan_packs(runs, PackConfig(), workers=4)
+    assert sum(pack.seconds > 5 for pack in packs) > 0.8 * len(packs)
+    assert max(pack.seconds for pack in packs) < 10
+
+
+def test_a_wanted_size_is_kept_to_the_end():
+    runs = wide_study(sweep={"seed": 900}).runs()
+    packs = plan_packs(runs, PackConfig(size=90), workers=8)
+    assert {len(pack.runs) for pack in packs} == {90}
+
+
+def test_short_packs_are_not_cut_further():
+    runs = wide_study(sweep={"seed": 40}).runs()
+    packs = plan_packs(runs, PackConfig(seconds=0.4), workers=4)
+    assert max(len(pack.runs) for pack in packs) - min(len(pack.runs) for pack in packs) <= 1
+
+
+def test_a_pack_of_small_networks_takes_a_quarter_of_a_gpu():
+    packs = plan_packs(wide_study().runs(), PackConfig(), device="cuda")
+    assert gpu_share(packs, PackConfig()) == 0.25
+
+
+def test_shares_are_chosen_so_that_the_packs_fit_the_memory():
+    pack = plan_packs(wide_study().runs(), PackConfig(), device="cuda")[0]
+    shares = {
+        size: gpu_share([pack._replace(memory_bytes=size << 30)], PackConfig(), "h100")
+        for size in (1, 12, 20, 44)
+    }
+    assert shares == {1: 0.25, 12: 0.3333, 20: 0.5, 44: 1.0}
+
+
+def test_a_share_that_is_given_is_taken_and_bounds_the_packs():
+    runs = wide_study(sweep={"model.width": [256], "seed": 3000}).runs()
+    quarter = PackConfig(gpus=0.25, seconds=1e9)
+    whole, part = (plan_packs(runs, config, device="t4") for config in (
+        PackConfig(gpus=1.0, seconds=1e9), quarter))  # fmt: skip
+    assert gpu_share(part, quarter, "t4") == 0.25
+    assert max(pack.memory_bytes for pack in part) < max(pack.memory_bytes for pack in whole)
+
+
+def test_packs_planned_for_a_share_fit_it_when_more_train_at_a_time():
+    runs = wide_study(sweep={"model.width": [64], "seed": 20_000}).runs()
+    alone = plan_packs(runs, PackConfig(seconds=60), workers=1, device="a100")
+    share = gpu_share(alone, PackConfig(), "a100")
+    together = plan_packs(runs, PackConfig(seconds=60), workers=round(1 / share), device="a100")
+    assert gpu_share(together, PackConfig(), "a100") <= share
+
+
+def test_a_slower_machine_has_smaller_packs_of_the_same_duration():
+    runs = wide_study(sweep={"seed": 4000}).runs()
+    fast, slow = (plan_packs(runs, PackConfig(), speed=Speed({}, factor)) for factor in (1, 3))
+    assert len(slow) > 2 * len(fast)
+    assert slow[0].seconds == pytest.approx(fast[0].seconds, rel=0.1)
+    assert sum(p.seconds for p in slow) == pytest.approx(3 * sum(p.seconds for p in fast))
+
+
+def test_an_unknown_device_is_refused_with_the_known_ones():
+    with pytest.raises(UnknownNameError, match="Did you mean 'h100'"):
+        plan_packs(wide_study().runs(), PackConfig(), device="h1000")
+
+
+@pytest.mark.parametrize(
+    ("resources", "name"),
+    [
+        (("CPU", "GPU", "accelerator_type:H100"), "h100"),
+        (("CPU", "GPU", "accelerator_type:A100-80G", "node:10.0.0.1"), "a100"),
+        (("GPU", "accelerator_type:A10G"), "a10"),
+        (("GPU", "accelerator_type:XYZ"), "cuda"),
+        (("GPU", "accelerator_type:H100", "accelerator_type:T4"), "cuda"),
+        (("GPU",), "cuda"),
+    ],
+)
+def test_a_cluster_says_which_gpus_it_has(resources, name):
+    assert gpu_of(resources).name == name

@@ -65,3 +65,21 @@ def test_blocks_do_not_change_the_batches(study_of):
 def test_a_full_batch_is_written_down_once(study_of):
     block = data_of(study_of(train={"batch_size": "full"})).block(5, 100)
     assert block.rows.shape == (1, 1, 40)
+
+
+@pytest.mark.parametrize(
+    "data", [{}, {"fresh": True}, {"label_noise": 0.1, "noise_mode": "online"}]
+)
+def test_nothing_is_drawn_for_runs_that_take_no_more_steps(study_of, data):
+    whole = data_of(study_of(data={"kind": "teacher_student", **data}, sweep={"seed": 4}))
+    rest = whole.without(np.array([True, False, True, False]))
+    assert rest.seeds == [1, 3]
+    before, after = whole.block(3, 2), rest.block(3, 2)
+    for lane in (1, 3):
+        for name, groups in (("rows", "lane_rows"), ("noise", "lane_noise")):
+            left, right = (
+                getattr(each, name)[getattr(each, groups)[lane]] for each in (before, after)
+            )
+            np.testing.assert_array_equal(left, right)
+        left, right = (each.split.x[each.split.lane_x[lane]] for each in (before, after))
+        np.testing.assert_array_equal(left, right)

@@ -2,8 +2,8 @@
 -- is_final marks the last probe of each run.
 create view layers as
 select
-    layers_files.* exclude (pack_id),
-    layers_files.step = max(layers_files.step) over (partition by study, run_id) as is_final,
+    layers_files.* exclude ($pack),
+    layers_files.step = max(layers_files.step) over (partition by configurations.study, run_id) as is_final,
     configurations.* exclude (run_id, pack_id)
 from layers_files
-join configurations using (run_id, pack_id);
+join configurations using (run_id, $pack);

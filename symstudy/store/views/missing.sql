@@ -2,4 +2,4 @@
 create view missing as
 select planned.*
 from planned
-anti join runs on planned.study = runs.study and planned.run_id = runs.run_id;
+anti join runs_keys on planned.study = runs_keys.study and planned.run_id = runs_keys.run_id;

@@ -1,5 +1,5 @@
 -- planned: every run that was ever planned, once: the left side of the ledger.
 create view planned as
-select *
+select plan_files.*
 from plan_files
-qualify row_number() over (partition by study, run_id order by planned_at) = 1;
+$plan_files_once;

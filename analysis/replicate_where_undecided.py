@@ -1,0 +1,216 @@
+"""A student under weight decay finds its teacher's number of neurons, as far as seeds can tell.
+
+Some combinations of teacher and weight decay are clear after five seeds, others are not after
+forty. The study spends its seeds where the interval of the mean straddles the claimed range, so
+they are looked at again and again. The intervals here are wide enough that all looks at all
+combinations together are wrong no more often than the level says.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from symstudy.findings import (
+    PALETTE,
+    Figure,
+    Finding,
+    Interval,
+    LookPlan,
+    Part,
+    SeedTest,
+    Verdict,
+    claim,
+    combine,
+    error_bars,
+    judge_looks,
+    legend_beside,
+    log_ticks,
+    plan_looks,
+)
+from symstudy.store import Store
+
+MAX_GRAD_RATIO = 1e-6
+ALPHA = 0.05
+LOW, HIGH = 0.75, 1.25
+LOOKS = (5, 10, 20, 40, 80, 160)
+
+VERDICTS = {
+    "inside": Verdict.SUPPORTED,
+    "outside": Verdict.REFUTED,
+    "": Verdict.INCONCLUSIVE,
+}
+
+
+class Measured(NamedTuple):
+    """What the claim is judged by.
+
+    Attributes:
+        runs: One row a run that has ended: teacher_width, gamma, seed, and ratio, distinct neurons
+            over those of the teacher; NaN where the run is no certified minimum.
+        planned: One row a combination: teacher_width, gamma, and seeds, how many of its first seeds
+            have all ended.
+        excluded: Runs left out, by why.
+    """
+
+    runs: pd.DataFrame
+    planned: pd.DataFrame
+    excluded: tuple[tuple[str, int], ...]
+
+
+def measure(db: Store) -> Measured:
+    """Return the student's neurons over the teacher's at every minimum, and how far seeds go."""
+    runs = db.df(
+        f"""
+        select teacher_width, gamma, seed, outcome, coalesce(grad_ratio, 1) as grad_ratio,
+               case when outcome = 'done' and grad_ratio <= {MAX_GRAD_RATIO}
+                    then distinct_neurons / teacher_width end as ratio
+        from runs
+        where optimizer = 'lbfgs' and depth = 2 and teacher_width is not null
+        order by all
+        """
+    )
+    planned = db.df(
+        """
+        select planned.teacher_width, planned.gamma,
+               coalesce(min(planned.seed) filter (runs.run_id is null), max(planned.seed) + 1)
+                   as seeds
+        from planned left join runs using (study, run_id)
+        where planned.optimizer = 'lbfgs' and planned.depth = 2
+              and planned.teacher_width is not null
+        group by all
+        order by all
+        """
+    )
+    failed = int((runs["outcome"] != "done").sum())
+    moving = int(((runs["outcome"] == "done") & (runs["grad_ratio"] > MAX_GRAD_RATIO)).sum())
+    counts = (
+        ("did not end as planned", failed),
+        (f"gradient above {MAX_GRAD_RATIO:g} of 1 + objective", moving),
+    )
+    columns = runs[["teacher_width", "gamma", "seed", "ratio"]]
+    return Measured(columns, planned, tuple((why, count) for why, count in counts if count))
+
+
+@claim(
+    title="A student finds its teacher's number of neurons",
+    statement=(
+        "At minima under weight decay the mean number of distinct neurons of a student is that of "
+        "its teacher, to a quarter, for every teacher and weight decay of the study."
+    ),
+    study="replicate_where_undecided",
+    reference="arXiv:2502.05300, adaptive capacity: symmetry follows the target",
+    rule=(
+        "On minima with a gradient of at most 1e-6 of 1 + objective, by their number of distinct "
+        "neurons over the teacher's, for each combination of teacher and gamma: at 5, 10, 20, 40, "
+        "80 and 160 seeds the repeated confidence interval of the mean (Lan-DeMets, Pocock's "
+        "spending) is held against 0.75 to 1.25; the first look at which it lies within supports "
+        "the combination, the first at which it lies outside refutes it. All looks at all "
+        "combinations together have an error of 5 %, each combination an equal share. Supported "
+        "if all are, refuted if one is."
+    ),
+    tests=(SeedTest(rule="mean ratio within 0.75 and 1.25", margin=0.25, unit="ratio"),),
+)
+def judge(measured: Measured) -> Finding:
+    """Judge each combination at the first look that decides."""
+    plan = looks_of(measured.planned)
+    parts = tuple(
+        judge_combination(measured, plan, teacher, gamma)
+        for teacher, gamma in combinations(measured.planned)
+    )
+    decided = [part for part in parts if part.verdict is not Verdict.INCONCLUSIVE]
+    told = max(decided, key=lambda part: abs((part.effect or 1.0) - 1.0), default=None)
+    counts = pd.Series([part.verdict.label for part in parts], dtype=str).value_counts()
+    return Finding(
+        verdict=combine(parts) if parts else Verdict.UNTESTED,
+        reason=(
+            f"Of {len(parts)} combinations "
+            + ", ".join(f"{count} {label}" for label, count in counts.items())
+            + f", with {len(measured.runs)} runs."
+        )
+        if parts
+        else "No planned combination of teacher and gamma.",
+        effect=told.effect if told else None,
+        interval=told.interval if told else None,
+        unit="neurons over the teacher's, where furthest from 1",
+        seeds=int(measured.planned["seeds"].max()) if parts else 0,
+        threshold=f"{LOW:g} to {HIGH:g}",
+        parts=parts,
+        excluded=measured.excluded,
+    )
+
+
+def combinations(planned: pd.DataFrame) -> list[tuple[int, float]]:
+    """Return teacher and gamma of every combination."""
+    pairs = zip(planned["teacher_width"].tolist(), planned["gamma"].tolist(), strict=True)
+    return [(int(teacher), float(gamma)) for teacher, gamma in pairs]
+
+
+def looks_of(planned: pd.DataFrame) -> LookPlan:
+    """Return the looks at each combination, which has its share of the error."""
+    return plan_looks(LOOKS, ALPHA / max(len(planned), 1))
+
+
+def judge_combination(measured: Measured, plan: LookPlan, teacher: int, gamma: float) -> Part:
+    """Judge one combination."""
+    here = (measured.planned["teacher_width"] == teacher) & (measured.planned["gamma"] == gamma)
+    rows = measured.runs[
+        (measured.runs["teacher_width"] == teacher) & (measured.runs["gamma"] == gamma)
+    ].dropna(subset="ratio")
+    values = dict(zip(rows["seed"].tolist(), rows["ratio"].tolist(), strict=True))
+    seeds = int(measured.planned.loc[here, "seeds"].iloc[0])
+    decision = judge_looks(values, plan, low=LOW, high=HIGH, seeds=seeds)
+    seen = bool(decision.values)
+    return Part(
+        name=f"teacher of {teacher}, gamma = {gamma:.3g}, {decision.units} seeds",
+        verdict=VERDICTS[decision.verdict],
+        rule=f"mean ratio within {LOW:g} and {HIGH:g}",
+        effect=decision.mean if seen else None,
+        interval=Interval(decision.low, decision.high, 1 - plan.alpha) if seen else None,
+        unit="neurons over the teacher's",
+    )
+
+
+def draw(measured: Measured) -> Figure:
+    """Draw the mean ratio of each combination with its interval, and the seeds that it took."""
+    import matplotlib.pyplot as plt
+
+    plan = looks_of(measured.planned)
+    rows = []
+    for teacher, gamma in combinations(measured.planned):
+        part = judge_combination(measured, plan, teacher, gamma)
+        if part.interval is not None:
+            units = int(part.name.rsplit(", ", 1)[-1].split()[0])
+            rows.append(
+                (teacher, gamma, part.effect, part.interval.low, part.interval.high, units,
+                 part.verdict.label)
+            )  # fmt: skip
+    names = ["teacher_width", "gamma", "mean", "low", "high", "seeds", "verdict"]
+    drawn = pd.DataFrame(rows, columns=names)
+    canvas, axes = plt.subplots(1, 2, figsize=(10.4, 3.8), layout="constrained")
+    teachers = sorted(drawn["teacher_width"].unique().tolist())
+    for place, teacher in enumerate(teachers):
+        group = drawn[drawn["teacher_width"] == teacher]
+        shifted = group["gamma"] * 1.06 ** (place - (len(teachers) - 1) / 2)
+        color = PALETTE[place % len(PALETTE)]
+        bars = error_bars(group["low"], group["mean"], group["high"])
+        axes[0].errorbar(
+            shifted, group["mean"], yerr=bars, fmt="o", capsize=2, color=color, label=f"{teacher}"
+        )
+        axes[1].plot(shifted, group["seeds"], "o", color=color)
+    axes[0].axhspan(LOW, HIGH, color="0.85", zorder=0)
+    axes[0].set(ylabel="student's neurons over the teacher's")
+    axes[1].set(ylabel="seeds until decided, or the budget")
+    for axis in axes:
+        axis.set(xscale="log", xlabel="weight decay gamma")
+        log_ticks(axis, sorted(drawn["gamma"].unique().tolist()))
+    axes[1].set(yscale="log", ylim=(min(LOOKS) * 0.8, float(np.max(drawn["seeds"])) * 1.3))
+    log_ticks(axes[1], [count for count in LOOKS if count <= drawn["seeds"].max()], "y")
+    legend_beside(axes[1], "teacher's neurons", explained=axes[0])
+    return Figure(
+        canvas,
+        drawn,
+        "Left: distinct neurons of the student over those of the teacher, mean over seeds with "
+        "the repeated confidence interval of the look that decided; the claimed range is shaded. "
+        "Right: how many seeds that took.",
+    )

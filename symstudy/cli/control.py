@@ -1,0 +1,146 @@
+"""Commands about the runs of a study, from any terminal: runs, cancel, retry."""
+
+import time
+from typing import Annotated, Any
+
+import typer
+
+from symstudy.cli.options import Json, ResultsPath
+from symstudy.cli.output import note, print_json, print_table
+
+__all__ = ["add_commands"]
+
+CANCEL_S = 90.0
+"""How long `cancel` waits for the workers to save their packs."""
+
+Where = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SQL",
+        help="Condition on the columns of runs, as in \"outcome = 'diverged' and width > 64\".",
+        show_default=False,
+    ),
+]
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Add the commands to `app`."""
+    app.command(rich_help_panel="Results")(runs)
+    app.command(rich_help_panel="Studies")(cancel)
+    app.command(rich_help_panel="Studies")(retry)
+
+
+def runs(
+    results: ResultsPath = "results",
+    where: Where = None,
+    limit: Annotated[int, typer.Option(min=1, help="Show so many at most.")] = 50,
+    as_json: Json = False,
+) -> None:
+    """List runs, those that are missing too, with what varies between them and how they ended.
+
+    Examples: `symstudy runs results --where "outcome = 'missing'"`;
+    `symstudy runs results/digits --where "width = 64 and test_loss > 0.5" --json`
+    """
+    from symstudy.store import open_store
+
+    store = open_store(results)
+    swept = swept_columns(store)
+    columns = ["study", "run_id", *swept, "seed", "outcome", "reason", "steps_done", "test_loss"]
+    found = store.sql(
+        "with every as (select * from runs union all by name "  # noqa: S608  # read-only
+        "select *, 'missing' as outcome from missing) "
+        f"select {', '.join(columns)} from every where {where or 'true'} "
+        f"order by study, {', '.join([*swept, 'seed', 'run_id'])} limit {limit + 1}"
+    )
+    rows = found.rows[:limit]
+    if as_json:
+        print_json([dict(zip(columns, row, strict=True)) for row in rows])
+    else:
+        print_table(columns, rows)
+    if len(found.rows) > limit:
+        note(f"more than {limit} runs; type --limit, or narrow them with --where.")
+
+
+def swept_columns(store: Any) -> list[str]:
+    """Return the columns of what varies in the studies of `store`."""
+    known = store.columns()["runs"]
+    fields = {field for folder in store.folders for field in folder.read_study().get("swept", ())}
+    names = {field.rsplit(".", 1)[-1] for field in fields}
+    return [name for name in known if name in names]
+
+
+def cancel(results: ResultsPath = "results", as_json: Json = False) -> None:
+    """Stop the study that is running in RESULTS; packs in training save their state first.
+
+    Works from any terminal and machine that can write the results. The study goes on with the same
+    `symstudy run`.
+
+    Example: `symstudy cancel results/digits`
+    """
+    from symstudy.launch import may_be_alive, read_lease, request_stop
+    from symstudy.store import find_studies
+
+    asked = []
+    for folder in find_studies([results]):
+        lease = read_lease(folder)
+        if lease is not None:
+            request_stop(folder, lease.launch, "cancelled from another terminal")
+            asked.append((folder, lease))
+    deadline = time.monotonic() + CANCEL_S
+    rows: list[dict[str, Any]] = []
+    for folder, lease in asked:
+        while (now := read_lease(folder)) is not None and now.launch == lease.launch:
+            if time.monotonic() > deadline or not may_be_alive(lease):
+                break
+            time.sleep(0.2)
+        has_ended = now is None or now.launch != lease.launch or not may_be_alive(lease)
+        rows.append({"study": folder.name, "driver": lease.driver, "ended": has_ended})
+    if as_json:
+        print_json(rows)
+        return
+    if not rows:
+        note(f"{results}: no study is running here; nothing to cancel")
+    for row in rows:
+        word = "stopped" if row["ended"] else f"asked to stop, but not gone in {CANCEL_S:.0f} s"
+        note(f"{row['study']}: {word} ({row['driver']})")
+
+
+def retry(
+    results: ResultsPath = "results",
+    where: Where = None,
+    as_json: Json = False,
+) -> None:
+    """Take failed runs back, so that the next `symstudy run` trains them again.
+
+    The runs are missing then; their rows are kept in the folder `taken_back`.
+
+    Examples: `symstudy retry results/digits`;
+    `symstudy retry results --where "outcome = 'out_of_memory'"`
+    """
+    from symstudy.store import find_studies, open_store, take_back
+
+    found = open_store(results).sql(
+        "select study, run_id, pack_id, outcome, reason from runs "  # noqa: S608  # read-only
+        f"where outcome not in ('done', 'stopped') and ({where or 'true'}) order by all"
+    )
+    counts: dict[tuple[str, str, str], int] = {}
+    for study, _, _, outcome, reason in found.rows:
+        key = (study, outcome, reason or "")
+        counts[key] = counts.get(key, 0) + 1
+    for folder in find_studies([results]):
+        pairs = [(row[1], row[2]) for row in found.rows if row[0] == folder.name]
+        if pairs:
+            take_back(folder, pairs)
+    rows = [
+        {"study": study, "outcome": outcome, "reason": reason, "runs": count}
+        for (study, outcome, reason), count in counts.items()
+    ]
+    if as_json:
+        print_json(rows)
+        return
+    if not rows:
+        note(f"{results}: no failed run{' like this' if where else ''}; nothing to retry")
+        return
+    for row in rows:
+        note(f"{row['study']}: {row['runs']} runs taken back ({row['outcome']}: {row['reason']})")
+    note("Train them with the same `symstudy run` as before.")

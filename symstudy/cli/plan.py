@@ -1,0 +1,279 @@
+"""The command plan, and what fits a budget."""
+
+from collections.abc import Collection, Sequence
+from typing import Annotated, Any
+
+import typer
+
+from symstudy.cli.options import Json, Overrides, Preset, ProjectFolder, StudyPath
+from symstudy.cli.output import note, print_json
+from symstudy.errors import UserError
+from symstudy.words import duration, size
+
+__all__ = ["measured_speed", "plan", "within_budget"]
+
+
+def plan(
+    study: StudyPath,
+    overrides: Overrides = None,
+    preset: Preset = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Packs at the same time; the cores of this machine, or what one GPU takes, if not "
+            "given.",
+        ),
+    ] = None,
+    device: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="cpu, cuda, or a certain GPU: t4, v100, a10, a100, l4, l40s, h100, h200, rtx4090.",
+        ),
+    ] = "cpu",
+    probe: Annotated[
+        bool,
+        typer.Option(
+            "--probe", help="Train a few steps of the costly shapes here, and scale the estimate."
+        ),
+    ] = False,
+    budget: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME",
+            help="Show the part of the study that ends in such a time, as in 90s, 30min, 2h.",
+            show_default=False,
+        ),
+    ] = None,
+    results: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DIR",
+            help="Results of the study that are there already: they tell how seeds spread.",
+            show_default=False,
+        ),
+    ] = None,
+    project: ProjectFolder = None,
+    as_json: Json = False,
+) -> None:
+    """Show what a study would run, how long it takes, and what its seeds can show.
+
+    Trains nothing, but for --probe, which trains for some seconds.
+
+    Examples: `symstudy plan studies/digits.toml --probe`;
+    `symstudy plan studies/digits.toml --preset paper --device a100 --workers 8`;
+    `symstudy plan studies/width_saturation.toml seed=20 --results results --budget 2h`
+    """
+    import os
+
+    from symstudy.study import load_study
+    from symstudy.study.cost import NOMINAL
+    from symstudy.study.devices import find_device
+    from symstudy.study.forecast import outline
+
+    target = find_device(device)
+    loaded = load_study(study, preset=preset, overrides=overrides or ())
+    runs = loaded.expected_runs()
+    speed = NOMINAL
+    if probe:
+        speed = measured_speed(runs, loaded.pack, device)
+    count = workers
+    if count is None and target.kind == "cpu":
+        count = max(1, (os.cpu_count() or 1) // loaded.pack.cpus)
+    left_out: list[str] = []
+    if budget is not None:
+        if count is None:
+            count = outline(runs, loaded.pack, workers=None, device=device, speed=speed).workers
+        whole = loaded
+        loaded, left_out = fitted(whole, budget, count, device, speed, ())
+        runs = loaded.runs()
+    drawn = outline(runs, loaded.pack, workers=count, device=device, speed=speed)
+    found = drawn.forecast
+    powers = powers_of(loaded.claims, len(loaded.seeds), loaded.name, results, project)
+    cells = len({run.cell.cell_id for run in runs})
+    summary: dict[str, Any] = {
+        "study": loaded.name,
+        "preset": loaded.preset,
+        "swept": list(loaded.swept),
+        "cells": cells,
+        "seeds": len(loaded.seeds),
+        "runs": len(runs),
+        "packs": found.packs,
+        "runs_per_pack": [found.smallest, found.largest],
+        "pack_memory_bytes": found.memory_bytes,
+        "device": device,
+        "workers": drawn.workers,
+        "gpu_share": drawn.share,
+        "device_hours": found.seconds / 3600,
+        "wall_seconds": found.wall,
+        "last_packs": found.last,
+        "longest_last_seconds": found.longest_last,
+        "idle_share": found.idle,
+        "estimate": speed.source or target.source,
+        "budget": budget,
+        "left_out": left_out,
+        "claims": [row._asdict() | {"is_enough": row.is_enough} for row in powers],
+    }
+    if as_json:
+        print_json(summary)
+        return
+    for message in loaded.notes:
+        note(f"{study}: {message}")
+    typer.echo(f"{loaded.name}: {loaded.title}")
+    typer.echo(f"  swept    {', '.join(loaded.swept) or 'nothing'}")
+    if loaded.search is None:
+        typer.echo(f"  runs     {len(runs)} = {cells} cells x {len(loaded.seeds)} seeds")
+    else:
+        typer.echo(f"  runs     at most {len(runs)}: a search, which asks as it goes")
+    if budget is not None:
+        typer.echo(f"  budget   {budget}: {'; '.join(left_out) or 'the whole study fits'}")
+        if left_out:
+            typer.echo("           left out; a larger budget adds them to what is there")
+    typer.echo(
+        f"  packs    {found.packs} of {found.smallest} to {found.largest} runs, at most "
+        f"{size(found.memory_bytes)}"
+    )
+    if drawn.share is not None:
+        typer.echo(f"           {int(1 / drawn.share)} on a GPU at the same time")
+    what = "a GPU" if target.kind == "cuda" else "a core"
+    typer.echo(
+        f"  time     about {duration(found.seconds)} of {what} "
+        f"({found.seconds / 3600:.2g} device hours), {duration(found.wall)} on {drawn.workers} "
+        "workers"
+    )
+    typer.echo(
+        f"           at the end {found.last} packs of at most {duration(found.longest_last)} are "
+        f"waited for: {found.idle:.1%} of the workers' time"
+    )
+    typer.echo(f"           {summary['estimate']}")
+    print_powers(powers, results)
+
+
+def measured_speed(runs: Sequence[Any], config: Any, device: str) -> Any:
+    """Return how this machine compares with the estimate, by a probe of some seconds.
+
+    Raises:
+        UserError: If `device` is not this machine's.
+    """
+    if device not in ("cpu", "cuda"):
+        raise UserError(
+            f"--probe must be with --device cpu or cuda, since it measures this machine, but got "
+            f"{device!r}. Leave --probe out, or run it there."
+        )
+    from symstudy.training.speed import measure_speed
+
+    note("symstudy: training a few steps of each shape ...")
+    return measure_speed(runs, config, device="cuda" if device == "cuda" else "cpu")
+
+
+def within_budget(
+    study: Any,
+    budget: str,
+    *,
+    workers: int,
+    device: str = "cpu",
+    probe: bool = False,
+    planned: Collection[str] = (),
+) -> Any:
+    """Return the part of a study that ends within a budget, telling what is left out.
+
+    Args:
+        study: The study; a grid.
+        budget: Wall time, such as `2h`.
+        workers: Packs at the same time.
+        device: Name of a device.
+        probe: Whether to measure this machine first, which takes some seconds.
+        planned: Runs in the ledger of its results: what was begun is part of the choice, so that
+            the same command goes on with the same runs.
+
+    Raises:
+        UserError: If `budget` is no duration, or too short for any balanced part of the study.
+    """
+    from symstudy.study.cost import NOMINAL
+
+    speed = measured_speed(study.runs(), study.pack, device) if probe else NOMINAL
+    part, left_out = fitted(study, budget, workers, device, speed, planned)
+    for line in left_out:
+        note(f"symstudy: --budget {budget} leaves out {line}")
+    return part
+
+
+def fitted(
+    study: Any, budget: str, workers: int, device: str, speed: Any, planned: Collection[str]
+) -> tuple[Any, list[str]]:
+    """Return the part of a study that fits, and what it leaves out, a line each."""
+    from symstudy.study.budget import fit_budget
+    from symstudy.words import read_duration
+
+    try:
+        seconds = read_duration(budget)
+    except ValueError as error:
+        raise UserError(f"--budget {error}.") from error
+    part = fit_budget(study, seconds, workers=workers, device=device, speed=speed, planned=planned)
+    return part.study, part.describe()
+
+
+def powers_of(
+    names: Sequence[str], seeds: int, study: str, results: str | None, project: Any
+) -> list[Any]:
+    """Return what each claim of a study can find with so many seeds.
+
+    Raises:
+        StoreError: If results are named and cannot be read.
+    """
+    from symstudy.findings.discovery import find_project, load_claims
+    from symstudy.findings.power import power_of
+
+    found = find_project(project)
+    if not names or found is None:
+        return []
+    claims = load_claims(found)
+    store = None
+    if results is not None:
+        from symstudy.store import Store, find_studies
+
+        store = Store(find_studies([f"{results.rstrip('/')}/{study}"]))
+    rows: list[Any] = []
+    for name in names:
+        if name not in claims:
+            note(f"symstudy: claim {name!r} is not in the project {found.root}")
+            continue
+        claim = claims[name]
+        finding = claim.judge(claim.measure(store)) if store else None
+        rows += power_of(name, claim.tests, seeds, finding=finding)
+    return rows
+
+
+def print_powers(rows: Sequence[Any], results: str | None) -> None:
+    """Print what the claims can find."""
+    if not rows:
+        return
+    from symstudy.findings.power import POWER
+
+    typer.echo(
+        f"  claims   what {rows[0].seeds} seeds find with a chance of {POWER:.0%}, in standard "
+        "deviations (sd) between seeds"
+    )
+    for row in rows:
+        typer.echo(f"           {row.claim}: {row.rule}: {describe_power(row)}")
+    if results is None:
+        note("symstudy: name --results with results of the study to see effects in their units")
+
+
+def describe_power(row: Any) -> str:
+    """Return what a test of a claim can find, in words."""
+    if row.kind == "run":
+        return f"a violation is seen if {row.effect:.0%} of the seeds have it"
+    if row.in_sd is None:
+        return "one seed shows nothing"
+    said = (
+        f"a margin of {row.in_sd:.2f} sd" if row.kind == "margin" else f"{row.in_sd:.2f} sd beyond"
+    )
+    if row.sd is None:
+        return said
+    said += f" = {row.effect:.2g} {row.unit} (sd {row.sd:.2g})"
+    if row.margin is None:
+        return said
+    needed = "more than 100,000" if row.needed is None else str(row.needed)
+    return f"{said}; {row.margin:g} takes {needed} seeds"

@@ -1,0 +1,161 @@
+"""Who drives a study: one driver at a time, whoever dies.
+
+The driver of a study keeps `control/lease.json` in its results and counts up in it, as long as it
+lives. A second driver that finds a lease looks whether its process is there, or whether the count
+still moves, and leaves if so; a lease that stands still is taken over. No clocks are compared.
+"""
+
+import os
+import platform
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+from symstudy.errors import LaunchError, StoreError
+from symstudy.store.folder import StudyFolder
+
+__all__ = [
+    "BEAT_S",
+    "TAKEN_OVER",
+    "Lease",
+    "is_alive",
+    "may_be_alive",
+    "read_lease",
+    "release_lease",
+    "renew_lease",
+    "take_lease",
+]
+
+BEAT_S = 2.0
+"""A driver counts up so often."""
+PATIENCE_S = 12.0
+"""A count that has not moved for so long belongs to a driver that is dead."""
+SETTLE_S = 0.3
+"""Two drivers that find no lease both write theirs; then one of them finds the other's."""
+TAKEN_OVER = "another driver has taken the study over"
+PLACE = ("control", "lease.json")
+
+
+class Lease(NamedTuple):
+    """What the driver of a study says of itself.
+
+    Attributes:
+        launch: Its launch.
+        host: Its machine.
+        pid: Its process.
+        since: When it began, UTC, as text.
+        beat: A number that grows while it lives.
+    """
+
+    launch: str
+    host: str
+    pid: int
+    since: str
+    beat: int
+
+    @property
+    def driver(self) -> str:
+        """Who it is, for a person."""
+        return f"process {self.pid} on {self.host}, since {self.since} UTC"
+
+
+def read_lease(folder: StudyFolder) -> Lease | None:
+    """Return the lease of a study; None if nobody has one, or what there is cannot be read."""
+    try:
+        return Lease(**folder.read_json(*PLACE))
+    except (StoreError, TypeError):
+        return None
+
+
+def renew_lease(folder: StudyFolder, lease: Lease) -> Lease:
+    """Count up, and return the lease as it is now.
+
+    Raises:
+        LaunchError: If another driver has taken the study over.
+        StoreError: If the results cannot be written.
+    """
+    found = read_lease(folder)
+    if found is not None and found.launch != lease.launch:
+        raise LaunchError(
+            f"{folder.path!r} must have one driver, but {found.driver} has taken it over while "
+            "this one did not answer. This one ends; nothing is lost."
+        )
+    renewed = lease._replace(beat=lease.beat + 1)
+    folder.write_json(renewed._asdict(), *PLACE)
+    return renewed
+
+
+def take_lease(
+    folder: StudyFolder,
+    launch: str,
+    *,
+    since: str,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Lease:
+    """Become the driver of a study.
+
+    Args:
+        folder: Of the study.
+        launch: Our launch.
+        since: The time, as text.
+        sleep: Waits so many seconds.
+
+    Raises:
+        LaunchError: If another driver is at work.
+        StoreError: If the results cannot be written.
+    """
+    found = read_lease(folder)
+    if found is not None and is_alive(folder, found, sleep=sleep):
+        raise LaunchError(
+            f"{folder.path!r} must have one driver at a time, but {found.driver}, is at work. "
+            f"Watch it with `symstudy status {folder.path} --watch`, end it with `symstudy cancel "
+            f"{folder.path}`, or name another place with --results."
+        )
+    lease = Lease(launch, platform.node(), os.getpid(), since, 0)
+    folder.write_json(lease._asdict(), *PLACE)
+    sleep(SETTLE_S)
+    return renew_lease(folder, lease)
+
+
+def release_lease(folder: StudyFolder, lease: Lease) -> None:
+    """Give up a lease, if it is still ours."""
+    found = read_lease(folder)
+    if found is not None and found.launch == lease.launch:
+        folder.delete(*PLACE)
+
+
+def is_alive(
+    folder: StudyFolder, lease: Lease, *, sleep: Callable[[float], None] = time.sleep
+) -> bool:
+    """Return whether the driver that holds `lease` lives; takes `PATIENCE_S` where it is silent."""
+    if not may_be_alive(lease):
+        return False
+    waited = 0.0
+    while waited < PATIENCE_S:
+        sleep(BEAT_S / 4)
+        waited += BEAT_S / 4
+        found = read_lease(folder)
+        if found is None:
+            return False
+        if found != lease:
+            return True
+    return False
+
+
+def may_be_alive(lease: Lease) -> bool:
+    """Return False if the driver that holds `lease` is known to be dead: its process is not there.
+
+    A driver on another machine may be alive, as far as this can tell.
+    """
+    return lease.host != platform.node() or is_process(lease.pid)
+
+
+def is_process(pid: int) -> bool:
+    """Return whether there is a process `pid` on this machine."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,0 +1,104 @@
+"""Optuna's samplers: a study in memory is told what is known, then asked for the next points."""
+
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+from symstudy.errors import LaunchError
+from symstudy.launch.search.history import History
+from symstudy.launch.search.trials import Asked
+from symstudy.study.search import Point, Search
+
+__all__ = ["ask_optuna", "distributions", "frozen_trial"]
+
+
+def ask_optuna(history: History) -> Iterator[Point]:
+    """Yield points from the study that the trials so far make, without end.
+
+    Points that were asked for and have not ended are running trials, which the samplers keep away
+    from.
+
+    Raises:
+        LaunchError: If what the sampler needs is not installed.
+    """
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    search = history.search
+    study = optuna.create_study(
+        direction=search.config.direction,
+        sampler=make_sampler(search, history.seed(str(len(history.trials)))),
+    )
+    for asked in history.trials:
+        study.add_trial(frozen_trial(search, asked))
+    space = distributions(search)
+    while True:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            params = study.ask(space).params
+        # To as many digits as the study's cells have.
+        yield {d.field: d.at(d.share(params[d.field])) for d in search.space}
+
+
+def make_sampler(search: Search, seed: int) -> Any:
+    """Return the sampler that the method names."""
+    import optuna
+
+    if search.config.method == "tpe":
+        return optuna.samplers.TPESampler(seed=seed)
+    try:
+        import greenlet  # noqa: F401  # Optuna falls back to a slower way, and warns of it
+    except ImportError as error:
+        raise LaunchError(
+            "search.method = 'gp' must have the package greenlet, which is not installed. Type: "
+            "pip install greenlet, or choose method = 'tpe'."
+        ) from error
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return optuna.samplers.GPSampler(seed=seed)
+
+
+def distributions(search: Search) -> dict[str, Any]:
+    """Return the space as Optuna writes it."""
+    from optuna import distributions as known
+
+    found: dict[str, Any] = {}
+    for d in search.space:
+        if d.kind == "choice":
+            found[d.field] = known.CategoricalDistribution(d.values)
+        elif d.is_integer:
+            found[d.field] = known.IntDistribution(int(d.low), int(d.high), log=d.kind == "log")
+        else:
+            found[d.field] = known.FloatDistribution(d.low, d.high, log=d.kind == "log")
+    return found
+
+
+def frozen_trial(search: Search, asked: Asked) -> Any:
+    """Return a trial as Optuna writes it: running, complete, pruned if it was stopped, or failed.
+
+    A trial has failed for Optuna if it has no value: its runs are not feasible, or did not end as
+    planned.
+    """
+    from optuna.trial import TrialState, create_trial
+
+    value = asked.value(search.config.reduce)
+    known: dict[str, Any] = {"state": TrialState.COMPLETE, "value": value}
+    if asked.is_open:
+        known = {"state": TrialState.RUNNING}
+    elif value is None:
+        known = {"state": TrialState.FAIL}
+    elif asked.is_stopped:
+        known = {"state": TrialState.PRUNED, "intermediate_values": {asked.step: value}}
+    attributes: dict[str, Any] = {
+        "trial": asked.trial.number,
+        "branch": asked.trial.branch,
+        "cell": asked.trial.cell.cell_id,
+    }
+    if asked.trial.confirms is not None:
+        attributes["confirms"] = asked.trial.confirms
+    return create_trial(
+        params=dict(asked.trial.point),
+        distributions=distributions(search),
+        user_attrs=attributes,
+        **known,
+    )

@@ -1,0 +1,183 @@
+"""Stopping hopeless runs at rungs, within a pack and across packs.
+
+At a rung a run goes on if it is among the best 1 / reduction of all runs of its branch that have
+reached the rung: of its own pack, and of the packs that had ended when its pack was ordered. What
+was known then is written to `search/rungs/`, so that the pack can be trained again with the same
+end; a pack that is ordered again after a death gets what it got before.
+
+References:
+    Li et al. 2020, arXiv:1810.05934 (ASHA). Here runs of a pack are compared with each other too,
+    and runs that reached a rung later are not: they go by what was known when they began.
+"""
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from symstudy.errors import StoreError
+from symstudy.launch.search.trials import Trial
+from symstudy.store import Store
+from symstudy.store.folder import StudyFolder
+from symstudy.study.cells import Run
+from symstudy.study.packs import Pack
+from symstudy.study.search import HaltConfig, Search
+
+__all__ = ["Rungs", "read_rungs", "write_rungs"]
+
+FOLDER = ("search", "rungs")
+
+
+class Rungs:
+    """Which runs of a pack stop at its rungs; a `symstudy.training.halting.Halting`."""
+
+    def __init__(
+        self,
+        config: HaltConfig,
+        steps: Sequence[int],
+        branches: NDArray[np.int64],
+        earlier: Mapping[tuple[int, int], Sequence[float]],
+        *,
+        maximize: bool = False,
+    ) -> None:
+        """Prepare.
+
+        Args:
+            config: Measure and reduction.
+            steps: Detailed probes of the runs.
+            branches: Branch of each run of the pack; -1 for runs that are never stopped.
+            earlier: Values of runs that have reached a rung before, by branch and step.
+            maximize: Whether larger values are better.
+        """
+        self.config = config
+        self.steps = set(rung_steps(config, steps))
+        self.branches = branches
+        self.earlier = earlier
+        self.sign = -1.0 if maximize else 1.0
+
+    def lanes(
+        self, step: int, measures: dict[str, NDArray[Any]], alive: NDArray[np.int64]
+    ) -> NDArray[np.int64]:
+        """Return which of the runs `alive` stop now."""
+        if step not in self.steps:
+            return alive[:0]
+        stopped: list[int] = []
+        for branch in np.unique(self.branches[alive]).tolist():
+            if branch < 0:
+                continue
+            mates = alive[self.branches[alive] == branch]
+            values = self.sign * measures[self.config.measure][mates]
+            before = self.sign * np.asarray(self.earlier.get((branch, step), ()), float)
+            limit = cut_off(np.concatenate([before, values]), self.config.reduction)
+            stopped += mates[values > limit].tolist()
+        return np.array(sorted(stopped), np.int64)
+
+
+def cut_off(values: NDArray[np.float64], reduction: int) -> float:
+    """Return the largest of the smallest 1 / reduction of `values`, at least of one of them."""
+    known = np.sort(values[np.isfinite(values)])
+    if len(known) == 0:
+        return float("inf")
+    return float(known[max(1, len(known) // reduction) - 1])
+
+
+def rung_steps(config: HaltConfig, steps: Sequence[int]) -> list[int]:
+    """Return the rungs: the first of `steps` at or after 1 / reduction^k of the last, but it."""
+    last = max(steps)
+    found = set()
+    for power in range(1, config.rungs + 1):
+        after = [step for step in steps if step >= last / config.reduction**power]
+        found.add(min(after))
+    return sorted(found - {last})
+
+
+def write_rungs(
+    folder: StudyFolder, search: Search, packs: Sequence[Pack], trials: Sequence[Trial]
+) -> None:
+    """Write what packs are told of the runs that have reached their rungs, once for each pack.
+
+    Args:
+        folder: Of the study.
+        search: Its search, which stops runs.
+        packs: Packs of it; those that were told before keep what they were told.
+        trials: Of the search.
+
+    Raises:
+        StoreError: If the results cannot be read or written.
+    """
+    assert search.halt is not None, "only such searches have rungs"
+    told = {path.rsplit("/", 1)[-1] for path in folder.list_files("/".join(FOLDER), ".json")}
+    new = [pack for pack in packs if f"{pack.pack_id}.json" not in told]
+    if not new:
+        return
+    branch_of = {
+        run.run_id: trial.branch for trial in trials if trial.confirms is None for run in trial.runs
+    }
+    earlier = {
+        f"{branch} {step}": values
+        for (branch, step), values in sorted(
+            values_at_rungs(folder, search.halt, branch_of).items()
+        )
+    }
+    for pack in new:
+        branches = [branch_of.get(run.run_id, -1) for run in pack.runs]
+        content = {
+            **dataclasses.asdict(search.halt),
+            "maximize": search.config.direction == "maximize",
+            "branches": branches,
+            "earlier": earlier,
+        }
+        folder.write_bytes((json.dumps(content) + "\n").encode(), *FOLDER, f"{pack.pack_id}.json")
+
+
+def values_at_rungs(
+    folder: StudyFolder, halt: HaltConfig, branch_of: Mapping[str, int]
+) -> dict[tuple[int, int], list[float]]:
+    """Return the values of ended runs at each of their rungs, sorted, by branch and step."""
+    # A detailed probe has the norm of the parameters; the measure was checked with the search.
+    query = (
+        f"select run_id, step, steps, ({halt.measure})::double from history "  # noqa: S608
+        f"where theta_norm is not null and isfinite(({halt.measure})::double) "
+        "and run_id in (select unnest(?))"
+    )
+    rows = Store([folder]).sql(query, [sorted(branch_of)]).rows
+    probes: dict[int, set[int]] = {}
+    for _, step, steps, _ in rows:
+        probes.setdefault(steps, {steps}).add(step)
+    rungs = {steps: rung_steps(halt, sorted(found)) for steps, found in probes.items()}
+    values: dict[tuple[int, int], list[float]] = {}
+    for run, step, steps, value in rows:
+        if step in rungs[steps]:
+            values.setdefault((branch_of[run], step), []).append(value)
+    return {key: sorted(found) for key, found in values.items()}
+
+
+def read_rungs(folder: StudyFolder, pack_id: str, runs: Sequence[Run]) -> Rungs | None:
+    """Return the rungs of a pack, or None if it has none.
+
+    Raises:
+        StoreError: If the file is there and is not what `write_rungs` writes.
+    """
+    from symstudy.training.schedule import probe_steps
+
+    try:
+        told = folder.read_json(*FOLDER, f"{pack_id}.json")
+    except StoreError:
+        return None
+    cell = runs[0].cell
+    probes, is_detailed = probe_steps(cell.train.steps, cell.probe.num, cell.probe.detail)
+    earlier: dict[tuple[int, int], list[float]] = {}
+    for key, values in told["earlier"].items():
+        branch, step = map(int, key.split())
+        earlier[branch, step] = values
+    config = HaltConfig(**{name: told[name] for name in ("measure", "reduction", "rungs")})
+    return Rungs(
+        config,
+        probes[is_detailed].tolist(),
+        np.array(told["branches"], np.int64),
+        earlier,
+        maximize=told["maximize"],
+    )

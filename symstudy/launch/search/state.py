@@ -1,0 +1,129 @@
+"""Where a search stands: its trials and what became of them, read from the study's folder."""
+
+from symstudy.errors import QueryError, UserError
+from symstudy.launch.search.explorers import propose
+from symstudy.launch.search.trials import Asked, Result, Trial, make_trials, read_trials, runs_of
+from symstudy.store import Store
+from symstudy.store.folder import StudyFolder
+from symstudy.study.cells import Run
+from symstudy.study.search import Search
+
+__all__ = ["SearchState"]
+
+
+class SearchState:
+    """The trials of a search and their results; asks for more.
+
+    What it asks for is a function of the search's table and of the rows of plan and runs alone, so
+    it is the same after a restart.
+    """
+
+    def __init__(self, search: Search, folder: StudyFolder, *, retry: bool = False) -> None:
+        """Read what was asked for before.
+
+        Args:
+            search: The search.
+            folder: Of the study; it may not be there yet.
+            retry: Whether failed runs count as not ended.
+
+        Raises:
+            UserError: If the objective or the condition is no SQL over the columns of `runs`.
+            StoreError: If the results cannot be read.
+        """
+        self.search = search
+        self.folder = folder
+        self.retry = retry
+        self.trials: list[list[Trial]] = [[] for _ in search.branches]
+        self.results: dict[str, Result] = {}
+        check_expressions(search, folder)
+        if folder.exists():
+            for trial in read_trials(folder, search):
+                self.trials[trial.branch].append(trial)
+            self.refresh()
+
+    @property
+    def runs(self) -> list[Run]:
+        """Every run that the search has asked for."""
+        return runs_of(trial for trials in self.trials for trial in trials)
+
+    def refresh(self) -> None:
+        """Read the results of runs that have ended since.
+
+        Raises:
+            StoreError: If they cannot be read.
+        """
+        waiting = [run.run_id for run in self.runs if run.run_id not in self.results]
+        if not waiting:
+            return
+        query = select_results(self.search, "where run_id in (select unnest(?))")
+        for run, outcome, step, value in Store([self.folder]).sql(query, [waiting]).rows:
+            if self.retry and outcome not in ("done", "stopped"):
+                continue
+            has_value = outcome in ("done", "stopped") and value is not None
+            self.results[run] = Result(outcome, float(value) if has_value else None, step)
+
+    def asked(self, branch: int) -> list[Asked]:
+        """Return the trials of a branch with their results, by number."""
+        return [
+            Asked(trial, tuple(self.results.get(run.run_id) for run in trial.runs))
+            for trial in self.trials[branch]
+        ]
+
+    def is_done(self) -> bool:
+        """Return whether nothing is open and nothing is left to ask for."""
+        return all(run.run_id in self.results for run in self.runs) and not any(
+            propose(self.search, branch, self.asked(branch))
+            for branch in range(len(self.search.branches))
+        )
+
+    def ask(self) -> list[Trial]:
+        """Return what each branch wants trained next; it counts as asked for from now on.
+
+        Returns:
+            New trials; none where all branches have to wait for runs, or are done.
+        """
+        new: list[Trial] = []
+        for branch in range(len(self.search.branches)):
+            asked = self.asked(branch)
+            first = 1 + max((a.trial.number for a in asked), default=-1)
+            proposals = propose(self.search, branch, asked)
+            trials = make_trials(self.search, branch, first, proposals)
+            self.trials[branch] += trials
+            new += trials
+        return new
+
+
+def select_results(search: Search, rest: str) -> str:
+    """Return the query for outcome, steps and value of runs."""
+    config = search.config
+    # Written by whoever wrote the study, for a connection that can only read.
+    return (
+        "select run_id, outcome, steps_done, "  # noqa: S608
+        f"case when ({config.feasible}) and isfinite(({config.objective})::double) "
+        f"then ({config.objective})::double end as value from runs {rest}"
+    )
+
+
+def check_expressions(search: Search, folder: StudyFolder) -> None:
+    """Raise unless objective and condition can be asked of the results.
+
+    Raises:
+        UserError: If not.
+    """
+    store = Store([folder])
+    config = search.config
+    expressions = [
+        ("objective", config.objective, "double", "runs"),
+        ("feasible", config.feasible, "boolean", "runs"),
+    ]
+    if search.halt is not None:
+        expressions.append(("halt.measure", search.halt.measure, "double", "history"))
+    for key, expression, kind, table in expressions:
+        try:
+            store.sql(f"select ({expression})::{kind} from {table} limit 0")  # noqa: S608
+        except QueryError as error:
+            reason = str(error).split(": ", 1)[-1].split("\n\n")[0]
+            raise UserError(
+                f"search.{key} must be an SQL expression over the columns of {table}, but got "
+                f"{expression!r}: {reason}. List the columns with: symstudy list columns"
+            ) from error

@@ -1,0 +1,200 @@
+"""What a search has asked for, as its ledger and its rows tell it: nothing is remembered elsewhere.
+
+A trial is one point of the space in one branch, with its seeds; each of its runs stands in the plan
+with the trial as JSON. A trial of the ledger belongs to a search if its point lies in the search's
+space and still makes the cell that was planned: a search whose study has changed starts anew and
+leaves the old runs where they are.
+"""
+
+import json
+import statistics
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from symstudy.errors import StudyFileError
+from symstudy.identity import canonical_json, run_id
+from symstudy.store.folder import StudyFolder
+from symstudy.store.ledger import read_column
+from symstudy.study.cells import Cell, Run
+from symstudy.study.search import Point, Search
+
+__all__ = ["Asked", "Proposal", "Result", "Trial", "make_trials", "read_trials"]
+
+REDUCERS: dict[str, Callable[[Sequence[float]], float]] = {
+    "mean": statistics.fmean,
+    "median": statistics.median,
+    "min": min,
+    "max": max,
+}
+
+
+class Proposal(NamedTuple):
+    """What a search wants trained next.
+
+    Attributes:
+        point: Values by field.
+        seeds: Seeds of the runs.
+        confirms: Number of the trial that it trains again, if it does.
+    """
+
+    point: Point
+    seeds: tuple[int, ...]
+    confirms: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """A point that was asked for.
+
+    Attributes:
+        branch: Number of the branch.
+        number: Of the trial in its branch, from 0.
+        point: Values by field.
+        confirms: Number of the trial that it trains again, if it does.
+        cell: The cell that the point makes.
+        runs: The cell with each of the trial's seeds.
+    """
+
+    branch: int
+    number: int
+    point: Point
+    confirms: int | None
+    cell: Cell
+    runs: tuple[Run, ...]
+
+    def to_json(self) -> str:
+        """Return what the plan keeps of the trial."""
+        values = {"branch": self.branch, "number": self.number, "point": dict(self.point)}
+        if self.confirms is not None:
+            values["confirms"] = self.confirms
+        return canonical_json(values)
+
+
+class Result(NamedTuple):
+    """How a run ended.
+
+    Attributes:
+        outcome: Name of its outcome.
+        value: Value of the objective; None where it has none.
+        step: Steps that it took.
+    """
+
+    outcome: str
+    value: float | None
+    step: int
+
+
+class Asked(NamedTuple):
+    """A trial with what has become of it.
+
+    Attributes:
+        trial: The trial.
+        results: One a run, in their order; None where it has not ended.
+    """
+
+    trial: Trial
+    results: tuple[Result | None, ...]
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a run has not ended."""
+        return None in self.results
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether a run was stopped early."""
+        return any(result is not None and result.outcome == "stopped" for result in self.results)
+
+    @property
+    def values(self) -> tuple[float, ...]:
+        """Values of the runs that have one."""
+        return tuple(
+            result.value
+            for result in self.results
+            if result is not None and result.value is not None
+        )
+
+    @property
+    def step(self) -> int:
+        """Steps that the shortest of the ended runs took."""
+        return min((result.step for result in self.results if result is not None), default=0)
+
+    def value(self, reduce: str) -> float | None:
+        """Return the value of the trial, or None if it has none (yet)."""
+        if self.is_open or not self.values:
+            return None
+        return REDUCERS[reduce](self.values)
+
+
+def make_trials(
+    search: Search, branch: int, first: int, proposals: Sequence[Proposal]
+) -> list[Trial]:
+    """Return the trials of `proposals`, numbered from `first`.
+
+    Raises:
+        StudyFileError: If a point makes no valid cell.
+    """
+    trials = []
+    for number, proposal in enumerate(proposals, first):
+        confirms = proposal.confirms is not None
+        (cell,) = search.cells(branch, [proposal.point], confirms=confirms)
+        trials.append(
+            Trial(
+                branch=branch,
+                number=number,
+                point=proposal.point,
+                confirms=proposal.confirms,
+                cell=cell,
+                runs=tuple(Run(run_id(cell.identity, s), cell, s) for s in proposal.seeds),
+            )
+        )
+    return trials
+
+
+def read_trials(folder: StudyFolder, search: Search) -> list[Trial]:
+    """Return the trials of the ledger that belong to `search`, by branch and number.
+
+    Raises:
+        StoreError: If the ledger cannot be read.
+    """
+    table = read_column(folder, "plan", ("run_id", "cell_id", "seed", "trial"))
+    seeds: dict[tuple[str, str], dict[int, str]] = {}
+    for row in table.filter(table["trial"].is_valid()).to_pylist():
+        seeds.setdefault((row["trial"], row["cell_id"]), {})[row["seed"]] = row["run_id"]
+    trials: dict[tuple[int, int], Trial] = {}
+    for (text, cell_id), run_ids in seeds.items():
+        values = json.loads(text)
+        cell = own_cell(search, values)
+        if cell is None or cell.cell_id != cell_id:
+            continue
+        trial = Trial(
+            branch=values["branch"],
+            number=values["number"],
+            point=values["point"],
+            confirms=values.get("confirms"),
+            cell=cell,
+            runs=tuple(Run(run_ids[seed], cell, seed) for seed in sorted(run_ids)),
+        )
+        trials.setdefault((trial.branch, trial.number), trial)
+    return [trials[key] for key in sorted(trials)]
+
+
+def own_cell(search: Search, values: Mapping[str, object]) -> Cell | None:
+    """Return the cell of a trial of the ledger, or None if its point is not of `search`."""
+    branch, point = values["branch"], values["point"]
+    assert isinstance(branch, int)
+    assert isinstance(point, dict)
+    is_ours = branch < len(search.branches) and point.keys() == {d.field for d in search.space}
+    if not is_ours or not all(d.holds(point[d.field]) for d in search.space):
+        return None
+    try:
+        (cell,) = search.cells(branch, [point], confirms="confirms" in values)
+    except StudyFileError:
+        return None
+    return cell
+
+
+def runs_of(trials: Iterable[Trial]) -> list[Run]:
+    """Return the runs of `trials`, each once."""
+    return list({run.run_id: run for trial in trials for run in trial.runs}.values())

@@ -1,0 +1,213 @@
+"""Gathers what is measured of a pack, probe by probe, into columns.
+
+Shapes: K runs.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy.typing import NDArray
+
+from symstudy.outcomes import Outcome
+from symstudy.study.cells import Run
+from symstudy.symmetry.catalogue import EXTRA_MEASURES, MEASURES
+from symstudy.training.checkpoints import State, nested, take, under
+from symstudy.training.engine import AbstractEngine, Part
+from symstudy.training.halting import Ends
+from symstudy.training.schedule import decay_budget
+
+__all__ = ["Columns", "PackResult", "Recorder", "gather"]
+
+Columns = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PackResult:
+    """What a pack measured, as columns.
+
+    Attributes:
+        runs: One row a run: outcome and final measures, in the order of the pack.
+        history: One row a run and probe.
+        layers: One row a run, detailed probe and hidden layer.
+        seconds: Wall time of the pack, that of earlier attempts that it went on from included.
+    """
+
+    runs: Columns
+    history: Columns
+    layers: Columns
+    seconds: float
+
+
+class Recorder:
+    """Gathers what is measured of the runs of a part, row by row, and the last of it by run.
+
+    The last of a run is what was measured while it was alive. Rows name a run by its place.
+    """
+
+    def __init__(self, runs: Sequence[Run], steps: NDArray[np.int64]) -> None:
+        """Begin with nothing but what is known before: the probes are at `steps`."""
+        self.run_ids = np.array([run.run_id for run in runs])
+        self.budgets: Float[np.ndarray, "runs probes"] = decay_budget(
+            [run.cell.train for run in runs], steps
+        )
+        self.history: list[Columns] = []
+        self.layers: list[Columns] = []
+        self.last_history: dict[str, NDArray[Any]] = {}
+        self.last_layers: dict[str, NDArray[np.float64]] = {}
+        self.last_counts: dict[str, NDArray[np.float64]] = {}
+
+    def add_history(self, step: int, alive: NDArray[np.int64], columns: Columns) -> None:
+        """Add a row for each run of `alive`; `columns` have an entry for every run of the part."""
+        rows: Columns = {"lane": alive, "step": np.full(len(alive), step)}
+        rows.update({name: column[alive] for name, column in columns.items()})
+        self.history.append(rows)
+        for name, column in columns.items():
+            kept = self.last_history.setdefault(name, np.full(len(self.run_ids), np.nan))
+            kept[alive] = column[alive]
+
+    def begin_layers(self, alive: NDArray[np.int64]) -> None:
+        """Forget what was last measured of the layers of the runs `alive`."""
+        if len(alive) == len(self.run_ids):
+            self.last_layers.clear()
+            self.last_counts.clear()
+        for name, kept in self.last_layers.items():
+            kept[alive] = np.nan
+            self.last_counts[name][alive] = 0
+
+    def add_layer(self, step: int, alive: NDArray[np.int64], layer: int, columns: Columns) -> None:
+        """Add a row for each run of `alive`, which `columns` are about alone."""
+        rows: Columns = {
+            "lane": alive,
+            "step": np.full(len(alive), step),
+            "layer": np.full(len(alive), layer),
+        }
+        rows.update(columns)
+        self.layers.append(rows)
+        for measure in (*MEASURES, *EXTRA_MEASURES):
+            if measure.kind == "curve" or measure.name not in columns:
+                continue
+            if measure.name not in self.last_layers:
+                self.last_layers[measure.name] = np.full(len(self.run_ids), np.nan)
+                self.last_counts[measure.name] = np.zeros(len(self.run_ids))
+            column = np.asarray(columns[measure.name], np.float64)
+            applies = np.isfinite(column) & ((measure.kind != "count") | (column >= 0))
+            lanes, values = alive[applies], column[applies]
+            kept, counts = self.last_layers[measure.name], self.last_counts[measure.name]
+            # A running mean: each hidden layer that has the measure counts alike.
+            counts[lanes] += 1
+            before = np.where(np.isnan(kept[lanes]), 0.0, kept[lanes])
+            kept[lanes] = before + (values - before) / counts[lanes]
+
+    def result(self, part: Part, name: str, seconds: float, ends: Ends) -> PackResult:
+        """Return everything as columns.
+
+        Args:
+            part: The runs.
+            name: Of the engine that trained.
+            seconds: Wall time of these runs.
+            ends: Which runs of the pack have ended early.
+        """
+        pack, engine = part.pack, part.engine
+        runs = len(self.run_ids)
+        diverged = engine.diverged_K
+        dead = diverged >= 0
+        end, is_stopped = ends.step_K[part.lanes], ends.is_stopped_K[part.lanes]
+        final = {
+            name: np.where(dead, np.nan, column)
+            for name, column in {**self.last_history, **self.last_layers}.items()
+        }
+        outcomes = [
+            Outcome.DIVERGED if is_dead else Outcome.STOPPED if is_given_up else Outcome.DONE
+            for is_dead, is_given_up in zip(dead, is_stopped, strict=True)
+        ]
+        return PackResult(
+            runs={
+                "run_id": self.run_ids,
+                "outcome": [outcome.name.lower() for outcome in outcomes],
+                "reason": [None if outcome.is_done else outcome.value for outcome in outcomes],
+                "steps_done": np.where(dead, diverged, np.where(end >= 0, end, pack.train.steps)),
+                "num_parameters": np.full(runs, pack.model.layout.size),
+                "seconds": np.full(runs, seconds / runs),
+                "engine": [name] * runs,
+                "device": [device_name(engine)] * runs,
+                **final,
+                **engine.final_measures(),
+            },
+            history=self.named(self.history),
+            layers=self.named(self.layers),
+            seconds=seconds,
+        )
+
+    def named(self, parts: Sequence[Columns]) -> Columns:
+        """Return the rows of `parts` below each other, with the identifier of each one's run."""
+        columns = join(parts)
+        lane = columns.pop("lane", None)
+        return {} if lane is None else {"run_id": self.run_ids[lane], **columns}
+
+    def state(self) -> State:
+        """Return what `restore` needs."""
+        return {
+            **nested("history", join(self.history)),
+            **nested("layers", join(self.layers)),
+            **nested("last_history", self.last_history),
+            **nested("last_layers", self.last_layers),
+            **nested("last_counts", self.last_counts),
+        }
+
+    def restore(self, state: State) -> None:
+        """Take over a `state`.
+
+        Raises:
+            UnfitStateError: If a column has another number of runs.
+        """
+        self.history, self.layers = (
+            [rows] if (rows := owned(under(name, state))) else [] for name in ("history", "layers")
+        )
+        like = np.empty(len(self.run_ids))
+        self.last_history, self.last_layers, self.last_counts = (
+            owned({key: take(columns, key, like) for key in columns})
+            for columns in (
+                under(name, state) for name in ("last_history", "last_layers", "last_counts")
+            )
+        )
+
+
+def owned(state: State) -> State:
+    """Return copies of the arrays of `state`, which may be written to."""
+    return {name: array.copy() for name, array in state.items()}
+
+
+def gather(results: Sequence[PackResult], parts: Sequence[Part]) -> PackResult:
+    """Return the results of the parts of a pack as those of the pack, runs in its order."""
+    order = np.argsort(np.concatenate([part.lanes for part in parts]))
+    runs = join([result.runs for result in results])
+    return PackResult(
+        runs={name: column[order] for name, column in runs.items()},
+        history=join([result.history for result in results if result.history]),
+        layers=join([result.layers for result in results if result.layers]),
+        seconds=sum(result.seconds for result in results),
+    )
+
+
+def join(parts: Iterable[Columns]) -> Columns:
+    """Return the rows of `parts` below each other; a column that a part lacks is NaN there."""
+    parts = list(parts)
+    names = dict.fromkeys(name for part in parts for name in part)
+    columns: Columns = {}
+    for name in names:
+        pieces = [
+            part[name] if name in part else np.full(len(next(iter(part.values()))), np.nan)
+            for part in parts
+        ]
+        columns[name] = np.concatenate(pieces)
+    return columns
+
+
+def device_name(engine: AbstractEngine) -> str:
+    """Return what the pack was trained on."""
+    device = engine.theta_KP.device
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"

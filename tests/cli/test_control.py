@@ -1,0 +1,100 @@
+"""Runs, cancel and retry, from another terminal and afterwards."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+
+@pytest.fixture
+def failed(program, root, tmp_path):
+    """Results with two runs done and two diverged."""
+    program(
+        "run",
+        root / "studies" / "smoke.toml",
+        "model.width=8",
+        "train.optimizer=sgd",
+        "train.gamma=0.0",
+        "train.lr=[0.01, 1e6]",
+        "train.steps=50",
+        "seed=2",
+        "--launcher=inline",
+        f"--results={tmp_path}",
+    )
+    return tmp_path
+
+
+def test_runs_are_filtered_by_a_condition(program, failed):
+    said = program("runs", failed, "--where", "outcome = 'diverged'", "--json")
+    rows = json.loads(said.stdout)
+    assert [row["outcome"] for row in rows] == ["diverged"] * 2
+    assert {row["seed"] for row in rows} == {0, 1}
+    assert all("smaller train.lr" in row["reason"] for row in rows)
+    assert "lr" in rows[0]
+
+
+def test_more_runs_than_asked_for_are_told(program, failed):
+    said = program("runs", failed, "--limit=1")
+    assert "more than 1 runs" in said.stderr
+    assert said.stdout.count("smoke") == 1
+
+
+def test_a_condition_that_is_no_sql_is_2(program, failed):
+    said = program("runs", failed, "--where", "widht > 3")
+    assert said.returncode == 2
+    assert "widht" in said.stderr
+    assert "Traceback" not in said.stderr
+
+
+def test_retried_runs_are_missing_and_trained_by_the_next_run(program, root, failed):
+    first = json.loads(program("status", failed, "--json").stdout)[0]
+    assert (first["done"], first["failed"], first["missing"]) == (2, 2, 0)
+    said = program("retry", failed, "--where", "seed = 1")
+    assert "1 runs taken back (diverged" in said.stderr
+    after = json.loads(program("status", failed, "--json").stdout)[0]
+    assert (after["done"], after["failed"], after["missing"]) == (2, 1, 1)
+    missing = json.loads(program("runs", failed, "--where", "outcome = 'missing'", "--json").stdout)
+    assert [row["seed"] for row in missing] == [1]
+    assert len(list((failed / "smoke" / "taken_back").iterdir())) == 1
+    again = program("retry", failed, "--where", "seed = 1")
+    assert "nothing to retry" in again.stderr
+
+
+def test_nothing_runs_so_nothing_is_cancelled(program, failed):
+    said = program("cancel", failed)
+    assert said.returncode == 0
+    assert "nothing to cancel" in said.stderr
+
+
+def test_a_study_is_watched_and_cancelled_from_another_terminal(program, root, tmp_path):
+    command = [
+        *(sys.executable, "-m", "symstudy", "run", str(root / "studies" / "smoke.toml")),
+        *("train.steps=30000000", "seed=1", "--launcher=inline", f"--results={tmp_path}"),
+    ]
+    driver = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    try:
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline:
+            said = program("status", tmp_path, "--json")
+            rows = json.loads(said.stdout) if said.returncode == 0 else []
+            if rows and rows[0]["running"] and (rows[0]["running"]["progress"] or {}).get("lanes"):
+                break
+            time.sleep(0.2)
+        else:
+            pytest.fail(f"never seen running: {said}")
+        assert "process" in rows[0]["running"]["driver"]
+        second = program("run", *command[4:])
+        assert second.returncode == 2
+        assert "one driver at a time" in second.stderr
+        cancelled = program("cancel", tmp_path, "--json")
+        assert json.loads(cancelled.stdout)[0]["ended"]
+        _, errors = driver.communicate(timeout=60)
+    finally:
+        driver.send_signal(signal.SIGKILL)
+    assert driver.returncode == 130, errors
+    assert "cancelled from another terminal" in errors
+    assert list((tmp_path / "smoke" / "checkpoints").glob("*.checkpoint"))
+    assert json.loads(program("status", tmp_path, "--json").stdout)[0]["running"] is None

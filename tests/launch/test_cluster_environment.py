@@ -1,0 +1,88 @@
+"""What travels with a study, found without importing it."""
+
+import sys
+from dataclasses import replace
+
+import pytest
+
+from symstudy.errors import LaunchError
+from symstudy.launch.environment import make_importable, own_modules, runtime_environment
+
+OWN = {"kind": "my_nets_4f2a.deep:Wide", "width": 8}
+SOURCE = "raise AssertionError('imported')\n"
+
+
+@pytest.fixture
+def study(study_of, tmp_path, monkeypatch):
+    """A study with a model of the user's own, whose file is in a folder of its own."""
+    (tmp_path / "studies").mkdir()
+    (tmp_path / "here").mkdir()
+    file = tmp_path / "studies" / "own.toml"
+    file.write_text("# the study")
+    monkeypatch.chdir(tmp_path / "here")
+    monkeypatch.delenv("RAY_JOB_CONFIG_JSON_ENV_VAR", raising=False)
+    for name in ("AWS_ENDPOINT_URL", "AWS_REGION", "AWS_DEFAULT_REGION"):
+        monkeypatch.delenv(name, raising=False)
+    return replace(study_of(model=OWN), source=str(file))
+
+
+def test_a_study_of_known_models_needs_nothing(study_of):
+    assert own_modules(study_of()) == []
+    assert runtime_environment(study_of(), is_remote=False) == {}
+
+
+def test_a_module_beside_the_study_file_wins_over_one_in_the_working_directory(study, tmp_path):
+    for place in ("studies", "here"):
+        (tmp_path / place / "my_nets_4f2a").mkdir()
+        (tmp_path / place / "my_nets_4f2a" / "deep.py").write_text(SOURCE)
+    (module,) = own_modules(study)
+    assert module == ("my_nets_4f2a", tmp_path / "studies" / "my_nets_4f2a")
+
+
+def test_a_single_file_travels_alone(study, study_of, tmp_path):
+    (tmp_path / "here" / "my_nets_4f2a.py").write_text(SOURCE)
+    single = replace(study_of(model={"kind": "my_nets_4f2a:Wide"}), source=study.source)
+    environment = runtime_environment(single, is_remote=True)
+    assert environment == {"py_modules": [str(tmp_path / "here" / "my_nets_4f2a.py")]}
+
+
+def test_an_installed_module_does_not_travel(study, study_of):
+    installed = replace(study_of(model={"kind": "sklearn.nets:Wide"}), source=study.source)
+    assert own_modules(installed) == [("sklearn", None)]
+    assert runtime_environment(installed, is_remote=True) == {}
+
+
+def test_an_importable_module_that_is_not_installed_travels(study, tmp_path, monkeypatch):
+    (tmp_path / "elsewhere" / "my_nets_4f2a").mkdir(parents=True)
+    (tmp_path / "elsewhere" / "my_nets_4f2a" / "__init__.py").write_text(SOURCE)
+    monkeypatch.syspath_prepend(tmp_path / "elsewhere")
+    (module,) = own_modules(study)
+    assert module.path == tmp_path / "elsewhere" / "my_nets_4f2a"
+
+
+def test_a_module_that_is_nowhere_is_named(study):
+    with pytest.raises(LaunchError, match=r"beside the study file.*found no 'my_nets_4f2a'"):
+        own_modules(study)
+
+
+def test_where_an_object_store_is_travels_to_other_machines_but_no_secret(study_of, monkeypatch):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://192.0.2.1:9000")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    assert runtime_environment(study_of(), is_remote=False) == {}
+    environment = runtime_environment(study_of(), is_remote=True)
+    assert environment == {"env_vars": {"AWS_ENDPOINT_URL": "http://192.0.2.1:9000"}}
+
+
+def test_a_submitted_job_has_what_came_with_it(study, tmp_path, monkeypatch):
+    (tmp_path / "here" / "my_nets_4f2a.py").write_text(SOURCE)
+    monkeypatch.setenv("RAY_JOB_CONFIG_JSON_ENV_VAR", "{}")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://192.0.2.1:9000")
+    assert runtime_environment(study, is_remote=True) == {}
+
+
+def test_this_process_can_import_what_its_workers_can(study, tmp_path, monkeypatch):
+    (tmp_path / "studies" / "my_nets_4f2a.py").write_text("Wide = 3\n")
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    make_importable(study)
+    make_importable(study)
+    assert sys.path.count(str(tmp_path / "studies")) == 1

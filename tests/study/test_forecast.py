@@ -1,0 +1,83 @@
+import pytest
+
+from symstudy.study import PackConfig, make_study, plan_packs
+from symstudy.study.devices import DEVICES
+from symstudy.study.forecast import BUSY, PACK_S, START_S, forecast, outline
+
+
+@pytest.fixture
+def pack():
+    """A pack of one run that takes no time yet."""
+    study = make_study(
+        {
+            "schema": 1,
+            "name": "x",
+            "model": {"kind": "fcn"},
+            "data": {"kind": "identity"},
+            "train": {"lr": 0.1, "steps": 10},
+        }
+    )
+    return plan_packs(study.runs(), study.pack)[0]
+
+
+def lasting(pack, *seconds):
+    """Return packs of such durations, what starting each takes included."""
+    return [pack._replace(seconds=value - PACK_S) for value in seconds]
+
+
+def test_each_worker_that_is_free_takes_the_next_pack(pack):
+    found = forecast(lasting(pack, 4, 3, 2, 1), workers=2)
+    # 4 + 1 beside 3 + 2: both end after 5 seconds.
+    assert found.wall == pytest.approx(START_S + 5)
+    assert found.seconds == pytest.approx(10)
+    assert found.idle == pytest.approx(0)
+    assert (found.packs, found.last) == (4, 0)
+
+
+def test_packs_that_others_wait_for_are_counted(pack):
+    found = forecast(lasting(pack, 1, 1, 6), workers=2)
+    assert found.wall == pytest.approx(START_S + 7)
+    assert found.last == 1
+    assert found.longest_last == pytest.approx(6)
+    assert found.idle == pytest.approx(6 / 14)
+
+
+def test_workers_without_a_pack_are_idle_too(pack):
+    found = forecast(lasting(pack, 2), workers=4)
+    assert found.idle == pytest.approx(0.75)
+    assert found.last == 1
+
+
+def test_packs_on_one_gpu_take_turns_once_it_is_busy(pack):
+    packs = lasting(pack, *[1.0] * 4)
+    together = forecast(packs, workers=4, share=0.25)
+    assert together.wall - START_S == pytest.approx(PACK_S + (1 - PACK_S) * BUSY * 4)
+    # Two at a time keep it busy: no faster and no slower than each alone.
+    half = forecast(packs, workers=2, share=0.5)
+    assert half.wall - START_S == pytest.approx(2)
+    assert half.seconds == pytest.approx(2)
+
+
+def test_cores_count_by_what_a_pack_uses(pack):
+    assert forecast(lasting(pack, 3), workers=1, cpus=4).seconds == pytest.approx(12)
+
+
+@pytest.mark.parametrize("device", list(DEVICES))
+def test_an_outline_is_there_for_every_device(device, study_of):
+    study = study_of(sweep={"model.width": [8, 64], "seed": 20})
+    found = outline(study.runs(), study.pack, workers=None, device=device)
+    assert sum(len(pack.runs) for pack in found.packs) == 40
+    assert found.forecast.wall > START_S
+    assert (found.share is None) == (device == "cpu")
+    assert found.share is None or found.workers == int(1 / found.share)
+
+
+def test_faster_devices_are_planned_to_be_faster(study_of):
+    study = study_of(
+        model={"width": 512}, train={"steps": 20_000, "batch_size": 40}, sweep={"seed": 500}
+    )
+    hours = [
+        outline(study.runs(), PackConfig(), workers=1, device=name).forecast.seconds
+        for name in ("cpu", "t4", "a100", "h100")
+    ]
+    assert hours == sorted(hours, reverse=True)
