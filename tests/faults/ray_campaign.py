@@ -1,4 +1,4 @@
-"""Faults injected into a study that real drivers train on Ray: `make test-faults-ray`.
+"""Faults injected into a study that real drivers train on Ray: `make test-faults`.
 
 The shipped study of 2,048 runs is trained by `symstudy run`. While it trains, workers, Ray and
 drivers are killed, files are damaged, and other commands are at work on the same results; after
