@@ -121,11 +121,11 @@ class RayLauncher(AbstractLauncher):
                 logging_level=logging.CRITICAL,
                 runtime_env=self.environment or None,
             )
-        except (ConnectionError, ValueError, RuntimeError, OSError) as error:
+        except Exception as error:  # a node that does not start in time is nothing more special
             if self.address is None:
                 raise LaunchError(
-                    f"Ray must start on this machine, but it says: {error}. Run the same command "
-                    "again, or do without Ray: --launcher inline"
+                    f"Ray must start on this machine, but it says: {' '.join(str(error).split())} "
+                    "Run the same command again, or do without Ray: --launcher inline"
                 ) from error
             raise LaunchError(
                 f"--address must be a reachable Ray cluster, but got {self.address!r}: {error}. "

@@ -94,9 +94,14 @@ def storage():
 
 @pytest.fixture(scope="module")
 def cluster(storage):
-    """Three nodes of a core each, with token authentication."""
+    """Three nodes of a core each, with token authentication where the process can still take it."""
     os.environ.update(ENVIRONMENT)
     os.environ.setdefault("RAY_AUTH_MODE", "token")
+    from ray._raylet import AuthenticationMode, get_authentication_mode
+
+    # A process reads it once: where an earlier test has had Ray loaded, it is too late for a token.
+    is_token = get_authentication_mode() == AuthenticationMode.TOKEN
+    os.environ["RAY_AUTH_MODE"] = "token" if is_token else "disabled"
     from ray._private.authentication.authentication_token_setup import (
         ensure_token_if_auth_enabled,
     )

@@ -9,8 +9,10 @@ import time
 import pytest
 
 from symstudy.errors import LaunchError
+from symstudy.launch import RayLauncher
 from symstudy.launch import lifeline as module
 from symstudy.launch.lifeline import Lifeline, run_beside
+from symstudy.study import PackConfig
 
 
 class Ray:
@@ -137,6 +139,18 @@ def test_an_interrupt_has_the_work_end_first(ray, connect, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         run_beside(connect(), work, is_told.set)
     assert ended
+
+
+def test_a_ray_that_does_not_start_is_told(monkeypatch):
+    import ray
+
+    def time_out(**_):
+        raise Exception("The node timed out\nduring startup.")  # noqa: TRY002  # as Ray does
+
+    monkeypatch.setattr(ray, "init", time_out)
+    message = r"must start on this machine.*timed out during startup\. Run the same command again"
+    with pytest.raises(LaunchError, match=message):
+        RayLauncher(PackConfig()).__enter__()
 
 
 def test_a_process_without_ray_ends_before_ray_can_end_it():
