@@ -5,6 +5,7 @@ different nodes. All tests share one cluster and one server: both take seconds t
 """
 
 import functools
+import importlib
 import json
 import os
 import shutil
@@ -97,10 +98,10 @@ def cluster(storage):
     """Three nodes of a core each, with token authentication where the process can still take it."""
     os.environ.update(ENVIRONMENT)
     os.environ.setdefault("RAY_AUTH_MODE", "token")
-    from ray._raylet import AuthenticationMode, get_authentication_mode
+    raylet: Any = importlib.import_module("ray._raylet")  # compiled, and without types
 
     # A process reads it once: where an earlier test has had Ray loaded, it is too late for a token.
-    is_token = get_authentication_mode() == AuthenticationMode.TOKEN
+    is_token = raylet.get_authentication_mode() == raylet.AuthenticationMode.TOKEN
     os.environ["RAY_AUTH_MODE"] = "token" if is_token else "disabled"
     from ray._private.authentication.authentication_token_setup import (
         ensure_token_if_auth_enabled,
