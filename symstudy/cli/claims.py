@@ -29,9 +29,19 @@ def analyze(
 
     Examples: `symstudy analyze results`; `symstudy analyze results/digits space_quantization`
     """
+    from symstudy.findings import correct_family
+
     evaluated = evaluate_all(results, names, project)
+    family = correct_family(
+        [item.finding.verdict for item in evaluated], [item.finding.p_value for item in evaluated]
+    )
     if as_json:
-        print_json([item.to_json() for item in evaluated])
+        print_json(
+            [
+                {**item.to_json(), "corrected": held.verdict.label, "p_adjusted": held.adjusted}
+                for item, held in zip(evaluated, family, strict=True)
+            ]
+        )
         return
     for item in evaluated:
         finding = item.finding
@@ -49,6 +59,18 @@ def analyze(
         )
         for why, count in finding.excluded:
             typer.echo(f"  {count} runs left out: {why}")
+    if len(evaluated) > 1:
+        typer.echo(f"\nAll {len(evaluated)} together (Holm's correction, 5 %):")
+        for item, held in zip(evaluated, family, strict=True):
+            finding = item.finding
+            estimate = f"{finding.effect:.3g}" if finding.effect is not None else "-"
+            interval = f" {finding.interval}" if finding.interval else ""
+            falls = held.verdict is not finding.verdict
+            typer.echo(
+                f"  {held.verdict.label:>12}  {item.claim.name} on {item.study}: "
+                f"{estimate}{interval} {finding.unit}, {finding.seeds} seeds"
+                + (f"; {finding.verdict.label} alone" if falls else "")
+            )
 
 
 def frozen_note(is_frozen: bool | None) -> str:

@@ -4,6 +4,7 @@ What a file of `analysis` needs is exported here.
 """
 
 from symstudy.findings.claim import Claim, claim
+from symstudy.findings.family import Corrected, correct_family
 from symstudy.findings.figures import (
     PALETTE,
     Figure,
@@ -22,6 +23,7 @@ from symstudy.findings.statistics import (
     holm,
     log_slope,
     permutation_p,
+    seed_part,
     seed_slopes,
     spearman,
     student_interval,
@@ -31,6 +33,7 @@ from symstudy.sequential import Decision, LookPlan, judge_looks, plan_looks
 __all__ = [
     "PALETTE",
     "Claim",
+    "Corrected",
     "Decision",
     "Figure",
     "Finding",
@@ -44,6 +47,7 @@ __all__ = [
     "claim",
     "color_ramp",
     "combine",
+    "correct_family",
     "draw_heat_map",
     "error_bars",
     "fit_power_law",
@@ -54,6 +58,7 @@ __all__ = [
     "log_ticks",
     "permutation_p",
     "plan_looks",
+    "seed_part",
     "seed_slopes",
     "spearman",
     "student_interval",

@@ -66,6 +66,8 @@ class Part:
         interval: Its confidence interval.
         unit: What the effect is measured in.
         decides: Whether the claim's verdict rests on it; otherwise it is reported beside.
+        p_value: Chance of data that speak for this verdict at least as much as these, if what it
+            says did not hold; None where the rule is exact or nothing was decided.
     """
 
     name: str
@@ -75,6 +77,7 @@ class Part:
     interval: Interval | None = None
     unit: str = ""
     decides: bool = True
+    p_value: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,9 +106,30 @@ class Finding:
     parts: tuple[Part, ...] = ()
     excluded: tuple[tuple[str, int], ...] = ()
 
+    @property
+    def p_value(self) -> float | None:
+        """Chance of data that speak for the verdict at least as much as these, if it were wrong.
+
+        A claim is supported where all of its parts are, so its p-value is the largest of theirs (an
+        intersection-union test, Berger 1982); it is refuted where any is, so it is the smallest
+        times their number (Bonferroni). None where the verdict rests on an exact rule, or there is
+        none.
+        """
+        parts = [part for part in self.parts if part.decides]
+        tested = [part for part in parts if part.p_value is not None]
+        if self.verdict is Verdict.SUPPORTED and tested:
+            return max(part.p_value for part in tested if part.p_value is not None)
+        against = [part for part in parts if part.verdict is Verdict.REFUTED]
+        if self.verdict is Verdict.REFUTED and against:
+            least = [part.p_value for part in against if part.p_value is not None]
+            if len(least) == len(against):
+                return min(1.0, min(least) * len(parts))
+        return None
+
     def to_json(self) -> dict[str, Any]:
         """Return the finding as plain values."""
         values = asdict(self)
+        values["p_value"] = self.p_value
         values["verdict"] = self.verdict.label
         values["interval"] = self.interval._asdict() if self.interval else None
         for part, plain in zip(self.parts, values["parts"], strict=True):

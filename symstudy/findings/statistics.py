@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy import optimize, stats
 
-from symstudy.findings.finding import Interval
+from symstudy.findings.finding import Interval, Part, Verdict
 from symstudy.streams import Stream
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "holm",
     "log_slope",
     "permutation_p",
+    "seed_part",
     "seed_slopes",
     "spearman",
     "student_interval",
@@ -74,6 +75,59 @@ def student_interval(values: ArrayLike, level: float = 0.95) -> Interval:
         return Interval(-np.inf, np.inf, level)
     margin = stats.t.ppf(0.5 + level / 2, len(data) - 1) * data.std(ddof=1) / np.sqrt(len(data))
     return Interval(float(data.mean() - margin), float(data.mean() + margin), level, len(data))
+
+
+def seed_part(
+    name: str,
+    values: ArrayLike,
+    *,
+    low: float = -np.inf,
+    high: float = np.inf,
+    level: float = 0.9,
+    rule: str,
+    unit: str = "",
+    decides: bool = True,
+    min_seeds: int = 3,
+) -> Part:
+    """Return the test that the mean of one value a seed lies from `low` to `high`.
+
+    Supported where all of the t interval lies there, refuted where none of it does; with both ends
+    and an interval of 90 % that is two one-sided tests at 5 %.
+
+    Args:
+        name: What is tested.
+        values: One number a seed; what is not finite is left out.
+        low: Lower end of what is claimed.
+        high: Upper end of what is claimed.
+        level: Confidence of the interval.
+        rule: What must hold, in words.
+        unit: What the values are measured in.
+        decides: Whether the claim's verdict rests on it.
+        min_seeds: With fewer values the part is untested.
+
+    References:
+        Schuirmann 1987 (two one-sided tests); Student 1908.
+    """
+    data = np.asarray(values, float)
+    data = data[np.isfinite(data)]
+    if len(data) < min_seeds:
+        return Part(name=name, verdict=Verdict.UNTESTED, rule=rule, unit=unit, decides=decides)
+    interval = student_interval(data, level)
+    mean, verdict = float(data.mean()), interval.within(low, high)
+    error = max(float(data.std(ddof=1)) / np.sqrt(len(data)), np.finfo(float).tiny)
+    above, below = (mean - low) / error, (high - mean) / error
+    inside = float(stats.t.sf(min(above, below), len(data) - 1))
+    p_value = {Verdict.SUPPORTED: inside, Verdict.REFUTED: 1.0 - inside}.get(verdict)
+    return Part(
+        name=name,
+        verdict=verdict,
+        rule=rule,
+        effect=mean,
+        interval=interval,
+        unit=unit,
+        decides=decides,
+        p_value=p_value,
+    )
 
 
 def seed_slopes(table: pd.DataFrame) -> Array:

@@ -11,6 +11,7 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 
 from symstudy.errors import StoreError
+from symstudy.findings import Verdict, correct_family
 from symstudy.findings.evaluate import Kept, read_findings
 from symstudy.store import Store, StudyFolder, open_location, read_account
 from symstudy.words import duration
@@ -42,13 +43,21 @@ def render_report(folders: Sequence[StudyFolder], location: str) -> str:
     )
     environment.filters["number"] = number
     environment.filters["interval"] = interval
+    environment.filters["p_value"] = p_value
     source = (resources.files("symstudy.report") / "page.html").read_text(encoding="utf-8")
     studies = [describe_study(folder) for folder in folders]
+    overview = [claim for study in studies for claim in study["claims"]]
+    corrected = correct_family(
+        [Verdict[claim["verdict"].upper()] for claim in overview],
+        [claim.get("p_value") for claim in overview],
+    )
+    for claim, held in zip(overview, corrected, strict=True):
+        claim.update(corrected=held.verdict.label, adjusted=held.adjusted)
     title = studies[0]["title"] if len(studies) == 1 else "Studies and their claims"
     return environment.from_string(source).render(
         title=title,
         studies=studies,
-        overview=[claim for study in studies for claim in study["claims"]],
+        overview=overview,
         total_planned=sum(study["planned"] for study in studies),
         total_done=sum(study["done"] for study in studies),
         written_at=datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M"),
@@ -109,11 +118,13 @@ def describe_certificate(store: Store) -> dict[str, Any]:
 def describe_claim(folder: StudyFolder, fingerprint: str, kept: Kept) -> dict[str, Any]:
     """Return what the page says of a finding, with its figure inside."""
     name = kept.values["claim"]
-    picture, caption, figure_is_stale = "", "", False
+    picture, table, caption, figure_is_stale = "", "", "", False
     try:
         about = json.loads(folder.read_bytes("figures", f"{name}.json"))
         content = folder.read_bytes("figures", f"{name}.svg")
         picture = f"data:image/svg+xml;base64,{base64.b64encode(content).decode()}"
+        drawn = folder.read_bytes("figures", f"{name}.csv")
+        table = f"data:text/csv;base64,{base64.b64encode(drawn).decode()}"
         caption = about["caption"]
         figure_is_stale = about.get("fingerprint") != fingerprint
     except StoreError:
@@ -124,6 +135,7 @@ def describe_claim(folder: StudyFolder, fingerprint: str, kept: Kept) -> dict[st
         "anchor": f"{folder.name}-{name}",
         "is_stale": kept.is_stale,
         "picture": picture,
+        "table": table,
         "caption": caption,
         "figure_is_stale": figure_is_stale,
     }
@@ -132,6 +144,13 @@ def describe_claim(folder: StudyFolder, fingerprint: str, kept: Kept) -> dict[st
 def number(value: float | None) -> str:
     """Return a number to three digits, or a dash."""
     return "-" if value is None else f"{value:.3g}"
+
+
+def p_value(value: float | None) -> str:
+    """Return a p-value to two digits, or what stands where there is none."""
+    if value is None:
+        return "-"
+    return "< 0.0001" if value < 1e-4 else f"{value:.2g}"
 
 
 def interval(value: Mapping[str, float]) -> str:

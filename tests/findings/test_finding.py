@@ -59,3 +59,24 @@ def test_an_interval_may_be_held_against_one_side():
     assert Interval(0.0, 5.0).within(low=0) is Verdict.SUPPORTED
     assert Interval(-2.0, -1.0).within(low=0) is Verdict.REFUTED
     assert Interval(-1.0, 1.0).within(high=0) is Verdict.INCONCLUSIVE
+
+
+def judged_parts(*verdicts_and_ps):
+    return tuple(Part(name="p", verdict=v, rule="r", p_value=p) for v, p in verdicts_and_ps)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (judged_parts((S, 0.01), (S, 0.03)), 0.03),
+        (judged_parts((S, 0.01), (S, None)), 0.01),
+        (judged_parts((S, None)), None),
+        (judged_parts((S, 0.01), (R, 0.02)), 0.04),
+        (judged_parts((R, 0.9), (R, 0.8)), 1.0),
+        (judged_parts((R, 0.02), (R, None)), None),
+        (judged_parts((S, 0.01), (X, None)), None),
+    ],
+)
+def test_a_finding_is_as_sure_as_the_parts_that_decide_it(given, expected):
+    finding = Finding(verdict=combine(given), reason="x", parts=given)
+    assert finding.p_value == (expected if expected is None else pytest.approx(expected))

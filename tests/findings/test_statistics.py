@@ -3,17 +3,21 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from symstudy.findings import (
+    Verdict,
     bootstrap,
     fit_power_law,
     holm,
     log_slope,
     permutation_p,
+    seed_part,
     seed_slopes,
     spearman,
     student_interval,
 )
+from symstudy.streams import Stream
 
 
 @given(st.floats(-3, 3), st.floats(0.01, 100))
@@ -98,3 +102,38 @@ def test_spearman_of_nothing_is_nothing():
     assert np.isnan(spearman([1, 2], [1, 2]))
     assert spearman([1, 2, 3], [5, 5, 5]) == 0.0
     assert spearman([1, 2, 3, 4], [1, 10, 100, 99]) == pytest.approx(0.8)
+
+
+@pytest.mark.parametrize(
+    ("values", "verdict"),
+    [
+        ([0.01, -0.02, 0.0, 0.03, -0.01], Verdict.SUPPORTED),
+        ([0.5, 0.52, 0.48, 0.51, 0.5], Verdict.REFUTED),
+        ([0.1, 0.12, 0.08, 0.11, 0.09], Verdict.INCONCLUSIVE),
+        ([0.01, -0.02], Verdict.UNTESTED),
+    ],
+)
+def test_a_part_over_seeds_decides_by_its_interval(values, verdict):
+    part = seed_part("slope", values, low=-0.1, high=0.1, rule="within +-0.1")
+    assert part.verdict is verdict
+    assert (part.p_value is not None) == (verdict in {Verdict.SUPPORTED, Verdict.REFUTED})
+    assert part.p_value is None or part.p_value < 0.05
+
+
+@pytest.mark.parametrize("at", [-0.1, 0.1])
+def test_the_p_value_of_a_part_keeps_its_level_at_the_edge(at):
+    draws = at + 0.05 * Stream(3, "edge").normal(2000 * 5).reshape(2000, 5)
+    parts = [seed_part("x", row, low=-0.1, high=0.1, rule="r") for row in draws]
+    supported = [part for part in parts if part.verdict is Verdict.SUPPORTED]
+    assert len(supported) < 0.065 * len(parts)
+    assert all(part.p_value is not None and part.p_value <= 0.05 for part in supported)
+
+
+def test_the_p_value_of_a_part_is_that_of_a_one_sided_t_test():
+    values = [0.2, 0.3, 0.25, 0.4, 0.1]
+    part = seed_part("x", values, low=0.0, rule="above 0")
+    expected = stats.ttest_1samp(values, 0.0, alternative="greater").pvalue
+    assert part.p_value == pytest.approx(expected)
+    assert seed_part("x", [-v for v in values], low=0.0, rule="r").p_value == pytest.approx(
+        expected
+    )

@@ -31,7 +31,8 @@ def test_the_page_needs_nothing_from_outside(planted):
     page = render_report([planted], "results")
     references = re.findall(r"""(?:src|href)=["']([^"']*)""", page)
     assert references
-    assert all(target.startswith(("#", "data:image/svg+xml;base64,")) for target in references)
+    inside = ("#", "data:image/svg+xml;base64,", "data:text/csv;base64,")
+    assert all(target.startswith(inside) for target in references)
     assert "<script" not in page
     assert "@import" not in page
 
@@ -70,3 +71,24 @@ def test_the_page_is_written_beside_the_studies(planted, tmp_path):
     path = write_report([planted], str(tmp_path))
     assert path == str(tmp_path / "report.html")
     assert (tmp_path / "report.html").read_text(encoding="utf-8").startswith("<!doctype html>")
+
+
+def test_the_page_opens_with_what_holds_in_the_family(planted):
+    page = render_report([planted], "results")
+    assert page.index("p, Holm") < page.index("<h2")
+    assert 'download="rank_scaling_law.csv"' in page
+    assert 'rank_scaling_law-figure">figure</a>' in page
+
+
+def test_a_verdict_that_is_weak_among_many_is_said_to_be_so(planted):
+    before = planted.read_json("findings", "rank_scaling_law.json")
+    try:
+        weak = {**before, "p_value": 0.03}
+        planted.write_json(weak, "findings", "rank_scaling_law.json")
+        assert 'soft">in the family' not in render_report([planted], "results")
+        other = {**weak, "claim": "other", "verdict": "inconclusive", "p_value": None}
+        planted.write_json(other, "findings", "other.json")
+        assert 'soft">in the family' in render_report([planted], "results")
+    finally:
+        planted.write_json(before, "findings", "rank_scaling_law.json")
+        planted.delete("findings", "other.json")
