@@ -125,7 +125,11 @@ def plan(
     if loaded.search is None:
         typer.echo(f"  runs     {len(runs)} = {cells} cells x {len(loaded.seeds)} seeds")
     else:
-        typer.echo(f"  runs     at most {len(runs)}: a search, which asks as it goes")
+        confirming = loaded.search.num_confirming
+        typer.echo(
+            f"  runs     at most {len(runs)}: a search, which asks as it goes"
+            + (f"; {confirming} of these confirm finds" if confirming else "")
+        )
     if budget is not None:
         typer.echo(f"  budget   {budget}: {'; '.join(left_out) or 'the whole study fits'}")
         if left_out:

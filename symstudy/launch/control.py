@@ -105,9 +105,18 @@ class Warden:
         try:
             self.publish()
             release_lease(self.folder, self.lease)
+            if error is not None and not self.folder.has_file("study.json"):
+                self.leave_nothing()
         except StoreError:
             # A full disk must not hide what went wrong; a lease of a dead process is no lease.
             return
+
+    def leave_nothing(self) -> None:
+        """Delete what was published of a launch that was refused before it wrote anything."""
+        for place in (PROGRESS, STOP):
+            self.folder.delete(*place)
+        self.folder.delete_if_empty("control")
+        self.folder.delete_if_empty()
 
     def stop(self, why: str) -> None:
         """Have the launch stopped; may be called by a signal's handler."""

@@ -1,5 +1,6 @@
 """Running a study: freeze it, plan it, train what is missing, account for everything."""
 
+import contextlib
 import datetime
 import uuid
 from collections.abc import Mapping
@@ -9,6 +10,7 @@ from pathlib import Path
 from symstudy.errors import StoreError
 from symstudy.launch.board import Board
 from symstudy.launch.control import Warden
+from symstudy.launch.environment import require_weights
 from symstudy.launch.gate import Gate, heard_signals
 from symstudy.launch.job import Job
 from symstudy.launch.launcher import AbstractLauncher
@@ -16,6 +18,7 @@ from symstudy.launch.observers import Announcer, Launch, Summary, Tee
 from symstudy.launch.search import SearchSource, SearchState, Site
 from symstudy.launch.source import AbstractPackSource, Order, PlannedSource
 from symstudy.store.checkpoints import delete_checkpoint, list_checkpoints
+from symstudy.store.compaction import compact
 from symstudy.store.folder import StudyFolder, check_version, open_location
 from symstudy.store.ledger import ended_runs, planned_runs
 from symstudy.store.provenance import Provenance, current_provenance
@@ -28,7 +31,10 @@ from symstudy.study.packs import Pack, gpu_share, make_pack, plan_packs
 from symstudy.study.sections import PackConfig
 from symstudy.study.study import Study
 
-__all__ = ["Announcer", "Launch", "Summary", "open_study_folder", "run_study"]
+__all__ = ["MANY_FILES", "Announcer", "Launch", "Summary", "open_study_folder", "run_study"]
+
+MANY_FILES = 1000
+"""A study with more packs than this has their files merged when it is done: queries open each."""
 
 
 def open_study_folder(results: str, study: Study) -> StudyFolder:
@@ -67,9 +73,11 @@ def run_study(
 
     Raises:
         StoreError: If the folder belongs to another study, or cannot be read or written.
-        LaunchError: If another driver is at work, or packs could not be accounted for.
+        LaunchError: If another driver is at work, packs could not be accounted for, or trained
+            weights are not there.
         KeyboardInterrupt: If interrupted twice; what ended is kept.
     """
+    require_weights(study)
     folder = open_study_folder(results, study)
     runs = study.runs()
     name = launch_name()
@@ -155,7 +163,17 @@ def run_study(
             launcher.launch(job, gate, Tee(*watchers))
         gate.check()
         summary.stopped = warden.stopping
+        if not summary.stopped:
+            merge_files(folder)
     return summary
+
+
+def merge_files(folder: StudyFolder) -> None:
+    """Merge the files of a study of many packs."""
+    # The rows are all there: where this fails, `symstudy compact` says why.
+    with contextlib.suppress(StoreError):
+        if len(folder.list_files("runs", ".parquet")) > MANY_FILES:
+            compact(folder)
 
 
 def kept_packs(

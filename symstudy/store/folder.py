@@ -5,6 +5,7 @@ and renamed; an object store's put is atomic by itself. Temporary names do not e
 no reader ever takes one for a table.
 """
 
+import contextlib
 import itertools
 import json
 import os
@@ -258,6 +259,12 @@ class StudyFolder:
             raise StoreError(
                 f"the results must be writable, but {path!r} cannot be deleted: {reason_of(error)}."
             ) from error
+
+    def delete_if_empty(self, *parts: str) -> None:
+        """Delete a folder that holds nothing; object stores have none."""
+        if self.is_local:
+            with contextlib.suppress(OSError):
+                Path(self.join(*parts)).rmdir()
 
     def list_files(self, folder: str, suffix: str) -> list[str]:
         """Return the paths of the files of a subfolder whose names end in `suffix`, sorted.

@@ -144,6 +144,20 @@ class Search:
         points = 1 if self.config.method == "replicate" else self.config.trials
         return len(self.branches) * points * len(self.seeds)
 
+    @property
+    def num_confirming(self) -> int:
+        """Runs that confirm finds, at most."""
+        most = self.confirm.most if self.confirm else 0
+        return len(self.branches) * most * len(self.confirming_seeds())
+
+    def confirming_seeds(self) -> tuple[int, ...]:
+        """Return the seeds that a find is trained again with: old ones too if fields are set."""
+        if self.confirm is None:
+            return ()
+        first = max(self.seeds) + 1
+        new = tuple(range(first, first + self.confirm.seeds))
+        return self.seeds + new if self.confirm_set else new
+
     def cells(self, branch: int, points: Sequence[Point], *, confirms: bool = False) -> list[Cell]:
         """Return the cells of some points of a branch, in their order.
 
@@ -177,6 +191,9 @@ class Search:
             found = expand_runs(self.cells(branch, points), self.seeds)
             wanted = self.config.trials * len(self.seeds)
             runs += [found[i % len(found)] for i in range(wanted)]
+            if self.confirm is not None:
+                again = self.cells(branch, points[: self.confirm.most], confirms=True)
+                runs += expand_runs(again, self.confirming_seeds())
         return runs
 
 

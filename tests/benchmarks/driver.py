@@ -1,18 +1,20 @@
 """What a pack costs the driver: packs of next to no work, a few and thousands, on two workers.
 
 Real packs of one run and one step, through Ray Tune into the store. Prints, for each number of
-packs, the wall time and the driver's own processor time a pack, and by how much its memory grew.
-Then the share of the driver in packs of the size that the planner makes.
+packs, the wall time and the driver's own processor time a pack until the last one has ended, and
+the memory that the driver has then. Then the share of the driver's processor time in the wall time
+of a study of 2,048 runs in packs of the size that the planner makes.
 """
 
 import os
-import resource
 import tempfile
 import time
+from pathlib import Path
 from typing import NamedTuple, Self
 
-from symstudy.launch import RayLauncher, run_study
-from symstudy.study import PackConfig, Study, make_study
+from symstudy.launch import Announcer, Launch, RayLauncher, Summary, run_study
+from symstudy.launch.job import PackReport
+from symstudy.study import PackConfig, Study, load_study, make_study
 
 COUNTS = (100, 1000, 5000)
 
@@ -33,12 +35,35 @@ class Cost(NamedTuple):
     Attributes:
         wall: Seconds.
         driver: Processor seconds of the driver.
-        memory: Most memory that the driver has had, in MiB.
+        memory: That the driver has, in MiB.
     """
 
     wall: float
     driver: float
     memory: float
+
+
+def spent() -> Cost:
+    """Return what this process has cost until now."""
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    memory = pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+    return Cost(time.perf_counter(), time.process_time(), memory)
+
+
+class Meter(Summary, Announcer):
+    """An observer that reads the meter when a pack ends.
+
+    Attributes:
+        last: What had been spent when the last pack ended.
+    """
+
+    def ended(self, report: PackReport) -> None:
+        """Add the pack, and read the meter."""
+        super().ended(report)
+        self.last = spent()
+
+    def announced(self, launch: Launch) -> None:
+        """Nothing to read yet."""
 
 
 def small_packs(count: int) -> Study:
@@ -59,19 +84,19 @@ def small_packs(count: int) -> Study:
 
 
 def measured(study: Study, launcher: RayLauncher) -> Cost:
-    """Run `study` and return what it cost."""
+    """Run `study` and return what it cost until its last pack had ended."""
+    meter, start = Meter(), spent()
     with tempfile.TemporaryDirectory() as results:
-        cpu, start = time.process_time(), time.perf_counter()
-        summary = run_study(study, results, launcher)
-        wall, driver = time.perf_counter() - start, time.process_time() - cpu
+        summary = run_study(study, results, launcher, observer=meter)
     assert summary.done == len(study.runs()), summary
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return Cost(wall, driver, memory)
+    last = meter.last
+    return Cost(last.wall - start.wall, last.driver - start.driver, last.memory)
 
 
 def main() -> None:
     """Print what packs cost the driver."""
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    thousands = load_study(Path(__file__).parents[2] / "studies" / "thousands.toml")
     with KeptUp(PackConfig(device="cpu"), workers=2) as launcher:
         measured(small_packs(20), launcher)
         for count in COUNTS:
@@ -81,9 +106,11 @@ def main() -> None:
                 f"{1e3 * cost.driver / count:4.1f} ms a pack, its memory {cost.memory:4.0f} MiB",
                 flush=True,
             )
-        per_pack = cost.driver / COUNTS[-1]
-        planned = PackConfig().seconds
-        print(f"  share of the driver in a pack of {planned:g} s: {per_pack / planned:.2%}")
+        cost = measured(thousands, launcher)
+        print(
+            f"  {thousands.name}, {len(thousands.runs())} runs: {cost.wall:.0f} s, driver's "
+            f"processor {cost.driver:.1f} s, {cost.driver / cost.wall:.1%} of the wall time"
+        )
 
 
 if __name__ == "__main__":

@@ -163,3 +163,19 @@ def interrupt_twice(warden):
 def test_a_second_interrupt_is_at_once(warden):
     with heard_signals(warden), pytest.raises(KeyboardInterrupt):
         interrupt_twice(warden)
+
+
+def test_a_launch_that_is_refused_leaves_nothing(folder):
+    with (
+        pytest.raises(LaunchError, match="no such cluster"),
+        Warden(folder, "mine", "now", dict),
+    ):
+        raise LaunchError("no such cluster")
+    assert not folder.exists()
+
+
+def test_a_launch_that_fails_later_leaves_its_progress(folder):
+    with pytest.raises(LaunchError), Warden(folder, "mine", "now", dict):
+        folder.write_json({}, "study.json")
+        raise LaunchError("the disk is full")
+    assert read_progress(folder, "mine") is not None

@@ -6,6 +6,7 @@ import pytest
 from symstudy.errors import StoreError
 from symstudy.launch import InlineLauncher, run_study, worker
 from symstudy.store import verify
+from symstudy.store.manifest import list_tables
 from symstudy.store.writer import write_pack
 
 
@@ -192,3 +193,26 @@ def test_progress_is_told(study_of, run_inline, observer):
     run_inline(study_of(sweep={"seed": 3}), observer=observer)
     assert observer.progress[-1][1] == 3 * 20
     assert observer.reports[0].run_steps >= 3 * 20
+
+
+def test_a_study_of_many_packs_ends_with_few_files(study_of, run_inline, monkeypatch):
+    monkeypatch.setattr("symstudy.launch.study_run.MANY_FILES", 3)
+    study = study_of(sweep={"seed": 5}, pack={"size": 1})
+    summary, store = run_inline(study)
+    assert summary.done == 5
+    (folder,) = store.folders
+    assert len(list_tables(folder).files["runs"]) == 1
+    assert verify(folder).is_proven
+    again, _ = run_inline(study)
+    assert again.done == 0
+
+
+def test_a_study_that_cannot_be_compacted_is_done_all_the_same(study_of, run_inline, monkeypatch):
+    def full(*_, **__):
+        raise StoreError("no space left")
+
+    monkeypatch.setattr("symstudy.launch.study_run.MANY_FILES", 3)
+    monkeypatch.setattr("symstudy.launch.study_run.compact", full)
+    summary, store = run_inline(study_of(sweep={"seed": 5}, pack={"size": 1}))
+    assert summary.done == 5
+    assert verify(store.folders[0]).is_proven

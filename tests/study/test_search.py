@@ -93,6 +93,17 @@ def test_expected_runs_stand_for_what_is_asked_for(write):
     assert grid.expected_runs() == grid.runs()
 
 
+def test_runs_that_confirm_finds_are_expected_too(write):
+    confirm = "[search.confirm]\nbeyond = 0.1\nseeds = 3\nmost = 4\n"
+    study = load_study(write(FILE + confirm))
+    assert study.search is not None
+    assert study.search.num_confirming == 2 * 4 * 3
+    assert len(study.expected_runs()) == study.search.num_runs + study.search.num_confirming
+    again = load_study(write(FILE + confirm + 'set = { "train.tolerance" = 1e-12 }\n'))
+    assert again.search is not None
+    assert again.search.num_confirming == 2 * 4 * (3 + 2)
+
+
 def test_presets_and_overrides_reach_the_search(write):
     path = write(FILE)
     search = load_study(path, preset="long").search

@@ -76,11 +76,7 @@ def confirmations(search: Search, asked: Sequence[Asked]) -> list[Proposal]:
     if confirm is None:
         return []
     done = {a.trial.confirms for a in asked if a.trial.confirms is not None}
-    first = max(search.seeds) + 1
-    seeds = tuple(range(first, first + confirm.seeds))
-    if search.confirm_set:
-        # The seeds of the find too: what is set may show that it was none.
-        seeds = search.seeds + seeds
+    seeds = search.confirming_seeds()
     finds = [
         a.trial
         for a in asked
