@@ -18,14 +18,13 @@ from symstudy.findings import (
     Finding,
     Part,
     SeedTest,
-    Verdict,
     claim,
     combine,
     error_bars,
     legend_beside,
     log_slope,
     log_ticks,
-    student_interval,
+    seed_part,
 )
 from symstudy.store import Store
 
@@ -153,17 +152,13 @@ def judge_order(layers: pd.DataFrame, activation: str) -> Part:
     """Test that the drift is of the first order in the learning rate."""
     name = f"drift against lr, {activation}"
     rule = f"slope 1 +- {MARGIN}"
-    slopes = slopes_of(layers)
-    if not slopes:
-        return Part(name=name, verdict=Verdict.UNTESTED, rule=rule)
-    interval = student_interval(slopes)
-    verdict = interval.within(1 - MARGIN, 1 + MARGIN)
-    return Part(
-        name=name,
-        verdict=verdict,
+    return seed_part(
+        name,
+        slopes_of(layers),
+        low=1 - MARGIN,
+        high=1 + MARGIN,
+        level=0.95,
         rule=rule,
-        effect=float(np.mean(slopes)),
-        interval=interval,
         unit="d ln drift / d ln lr",
     )
 
@@ -175,17 +170,14 @@ def judge_decay(layers: pd.DataFrame, activation: str) -> Part:
     finest = layers[layers["lr"] == layers["lr"].min()]
     deviation = decay_deviation(finest)
     worst = deviation.groupby(finest["seed"]).max()
-    if len(worst) < MIN_SEEDS:
-        return Part(name=name, verdict=Verdict.UNTESTED, rule=rule)
-    interval = student_interval(worst)
-    verdict = interval.within(high=ACCURACY)
-    return Part(
-        name=name,
-        verdict=verdict,
+    return seed_part(
+        name,
+        worst,
+        high=ACCURACY,
+        level=0.95,
         rule=rule,
-        effect=float(worst.mean()),
-        interval=interval,
         unit="largest relative deviation of a layer",
+        min_seeds=MIN_SEEDS,
     )
 
 
@@ -199,17 +191,12 @@ def judge_control(layers: pd.DataFrame) -> Part:
     """Test that the balance of tanh layers changes however small the learning rate is."""
     name = f"drift against lr, {CONTROL}"
     rule = f"slope below {FREE_SLOPE}"
-    slopes = slopes_of(layers)
-    if not slopes:
-        return Part(name=name, verdict=Verdict.UNTESTED, rule=rule)
-    interval = student_interval(slopes)
-    verdict = interval.within(high=FREE_SLOPE)
-    return Part(
-        name=name,
-        verdict=verdict,
+    return seed_part(
+        name,
+        slopes_of(layers),
+        high=FREE_SLOPE,
+        level=0.95,
         rule=rule,
-        effect=float(np.mean(slopes)),
-        interval=interval,
         unit="d ln drift / d ln lr",
     )
 

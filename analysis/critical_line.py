@@ -26,6 +26,7 @@ from symstudy.findings import (
     combine,
     error_bars,
     log_ticks,
+    seed_part,
     student_interval,
 )
 from symstudy.store import Store
@@ -148,18 +149,17 @@ def judge_share(
     name: str, shares: pd.Series, rule: str, unit: str, *, decides: bool = True
 ) -> Part:
     """Test that a mean over seeds is within the margin of 1."""
-    interval = student_interval(shares)
-    verdict = Verdict.INCONCLUSIVE
-    if decides and len(shares) >= MIN_SEEDS:
-        verdict = interval.within(1 - MARGIN, 1 + MARGIN)
-    return Part(
-        name=name,
-        verdict=verdict,
+    return seed_part(
+        name,
+        shares,
+        low=1 - MARGIN,
+        high=1 + MARGIN,
+        level=0.95,
         rule=rule,
-        effect=float(shares.mean()),
-        interval=interval,
         unit=unit,
         decides=decides,
+        min_seeds=MIN_SEEDS,
+        too_few=Verdict.INCONCLUSIVE,
     )
 
 

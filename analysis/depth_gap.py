@@ -25,7 +25,7 @@ from symstudy.findings import (
     claim,
     combine,
     legend_beside,
-    student_interval,
+    seed_part,
 )
 from symstudy.store import Store
 
@@ -200,17 +200,16 @@ def judge_collapse(runs: pd.DataFrame, depth: int) -> Part:
         beyond = sweep[sweep["gamma"] > last]["gamma"]
         if len(beyond) and beyond.min() <= FINEST_STEP * last:
             ratios.append(float(np.sqrt(last * beyond.min())) / exact)
-    if len(ratios) < MIN_SEEDS:
-        return Part(name=name, verdict=Verdict.INCONCLUSIVE, rule=rule)
-    interval = student_interval(ratios)
-    verdict = interval.within(1 - MARGIN, 1 + MARGIN)
-    return Part(
-        name=name,
-        verdict=verdict,
+    return seed_part(
+        name,
+        ratios,
+        low=1 - MARGIN,
+        high=1 + MARGIN,
+        level=0.95,
         rule=rule,
-        effect=float(np.mean(ratios)),
-        interval=interval,
         unit="gamma of the collapse over the exact one",
+        min_seeds=MIN_SEEDS,
+        too_few=Verdict.INCONCLUSIVE,
     )
 
 
@@ -229,17 +228,15 @@ def judge_recovery(runs: pd.DataFrame, depth: int) -> Part:
     kept = pairs[pairs["large"]]
     as_said = ~kept["small"] if remembers else kept["small"]
     shares = as_said.groupby(level="seed").mean()
-    if len(shares) < MIN_SEEDS:
-        return Part(name=name, verdict=Verdict.INCONCLUSIVE, rule=rule)
-    interval = student_interval(shares)
-    verdict = interval.within(low=MEMORY)
-    return Part(
-        name=name,
-        verdict=verdict,
+    return seed_part(
+        name,
+        shares,
+        low=MEMORY,
+        level=0.95,
         rule=rule,
-        effect=float(shares.mean()),
-        interval=interval,
         unit="share of runs",
+        min_seeds=MIN_SEEDS,
+        too_few=Verdict.INCONCLUSIVE,
     )
 
 
@@ -263,17 +260,15 @@ def judge_shallow(runs: pd.DataFrame) -> Part:
     rule = f"at most {SHALLOW} of the target's largest"
     alive = runs[runs["alive"] & (runs["start"] == "large")]
     least = (alive["smallest"] / alive["amplitude"]).groupby(alive["seed"]).min()
-    if len(least) < MIN_SEEDS:
-        return Part(name=name, verdict=Verdict.INCONCLUSIVE, rule=rule)
-    interval = student_interval(least)
-    verdict = interval.within(high=SHALLOW)
-    return Part(
-        name=name,
-        verdict=verdict,
+    return seed_part(
+        name,
+        least,
+        high=SHALLOW,
+        level=0.95,
         rule=rule,
-        effect=float(least.mean()),
-        interval=interval,
         unit="smallest s / sigma",
+        min_seeds=MIN_SEEDS,
+        too_few=Verdict.INCONCLUSIVE,
     )
 
 

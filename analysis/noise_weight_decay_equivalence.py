@@ -21,6 +21,7 @@ from symstudy.findings import (
     Verdict,
     claim,
     combine,
+    seed_part,
     student_interval,
 )
 from symstudy.store import Store
@@ -180,17 +181,16 @@ def critical_lines(rates: pd.DataFrame) -> pd.DataFrame:
 def judge_number(name: str, values: pd.Series, exact: float, margin: float, unit: str) -> Part:
     """Test that the mean over seeds is within `margin` of `exact`."""
     rule = f"{exact:g} +- {margin:g}"
-    if len(values) < MIN_SEEDS:
-        return Part(name=name, verdict=Verdict.INCONCLUSIVE, rule=rule, unit=unit)
-    interval = student_interval(values)
-    verdict = interval.within(exact - margin, exact + margin)
-    return Part(
-        name=name,
-        verdict=verdict,
+    return seed_part(
+        name,
+        values,
+        low=exact - margin,
+        high=exact + margin,
+        level=0.95,
         rule=rule,
-        effect=float(values.mean()),
-        interval=interval,
         unit=unit,
+        min_seeds=MIN_SEEDS,
+        too_few=Verdict.INCONCLUSIVE,
     )
 
 

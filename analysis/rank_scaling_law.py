@@ -21,7 +21,7 @@ from symstudy.findings import (
     combine,
     fit_power_law,
     log_ticks,
-    student_interval,
+    seed_part,
 )
 from symstudy.store import Store
 
@@ -131,18 +131,17 @@ def judge_exponent(exponent: float, runs: pd.DataFrame) -> tuple[Part, float, in
         verdict = Verdict.UNTESTED if table.empty else Verdict.INCONCLUSIVE
         return Part(name=name, verdict=verdict, rule=rule), 0.0, table.shape[0]
     slopes = [slope_of(row) for _, row in table.iterrows()]
-    slope = float(np.mean(slopes))
-    interval = student_interval(slopes)
-    verdict = interval.within(exact - MARGIN, exact + MARGIN)
-    part = Part(
-        name=name,
-        verdict=verdict,
+    part = seed_part(
+        name,
+        slopes,
+        low=exact - MARGIN,
+        high=exact + MARGIN,
+        level=0.95,
         rule=rule,
-        effect=slope,
-        interval=interval,
         unit="d ln(rank + 1/2) / d ln gamma",
+        min_seeds=MIN_SEEDS,
     )
-    return part, abs(slope - exact), table.shape[0]
+    return part, abs(float(np.mean(slopes)) - exact), table.shape[0]
 
 
 def draw(measured: Measured) -> Figure:

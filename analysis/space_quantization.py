@@ -25,6 +25,7 @@ from symstudy.findings import (
     draw_heat_map,
     error_bars,
     legend_beside,
+    seed_part,
     seed_slopes,
     student_interval,
 )
@@ -150,15 +151,12 @@ def judge_separation(runs: pd.DataFrame) -> Part:
         verdict = Verdict.UNTESTED if runs.empty else Verdict.INCONCLUSIVE
         return Part(name=name, verdict=verdict, rule=rule)
 
-    slopes = seed_slopes(table)
-    interval = student_interval(slopes)
-    verdict = interval.within(low=0)
-    return Part(
-        name=name,
-        verdict=verdict,
+    return seed_part(
+        name,
+        seed_slopes(table),
+        low=0,
+        level=0.95,
         rule=rule,
-        effect=float(slopes.mean()),
-        interval=interval,
         unit="d ln distance / d ln gamma",
     )
 

@@ -24,6 +24,7 @@ from symstudy.findings import (
     error_bars,
     legend_beside,
     log_ticks,
+    seed_part,
     seed_slopes,
     student_interval,
 )
@@ -221,15 +222,12 @@ def judge_distance(name: str, runs: pd.DataFrame) -> Part:
     table = table.dropna(axis="columns", how="any")
     if len(table) < MIN_SEEDS or table.shape[1] < 3:
         return Part(name=title, verdict=Verdict.INCONCLUSIVE, rule=rule, decides=decides)
-    slopes = seed_slopes(table)
-    interval = student_interval(slopes)
-    verdict = interval.within(low=0)
-    return Part(
-        name=title,
-        verdict=verdict,
+    return seed_part(
+        title,
+        seed_slopes(table),
+        low=0,
+        level=0.95,
         rule=rule,
-        effect=float(slopes.mean()),
-        interval=interval,
         unit="d ln distance / d ln gamma",
         decides=decides,
     )

@@ -22,6 +22,7 @@ from symstudy.findings import (
     claim,
     combine,
     legend_beside,
+    seed_part,
     student_interval,
 )
 from symstudy.store import Store
@@ -182,18 +183,7 @@ def judge_share(name: str, values: pd.Series, seeds: pd.Series, least: float, un
     """Test that the mean over seeds is at least `least`."""
     rule = f"at least {least:g}"
     means = values.groupby(seeds[values.index]).mean()
-    if len(means) < MIN_SEEDS:
-        return Part(name=name, verdict=Verdict.UNTESTED, rule=rule)
-    interval = student_interval(means)
-    verdict = interval.within(low=least)
-    return Part(
-        name=name,
-        verdict=verdict,
-        rule=rule,
-        effect=float(means.mean()),
-        interval=interval,
-        unit=unit,
-    )
+    return seed_part(name, means, low=least, level=0.95, rule=rule, unit=unit, min_seeds=MIN_SEEDS)
 
 
 def report_others(runs: pd.DataFrame) -> list[Part]:

@@ -19,6 +19,7 @@ from symstudy.findings import (
     error_bars,
     legend_beside,
     log_ticks,
+    seed_part,
     seed_slopes,
     student_interval,
 )
@@ -29,6 +30,7 @@ from .evidence import base_slice, read_evidence, seed_table
 FLAT = 0.1
 GROWING = 0.5
 SPREAD = 0.10
+LEVEL = 0.05
 MIN_WIDTHS = 3
 MIN_SEEDS = 3
 
@@ -129,19 +131,14 @@ def judge_flat(runs: pd.DataFrame, value: str, name: str) -> Part:
     """Test that `value` does not depend on width: two one-sided tests at 5 %."""
     table = upper_table(runs, value)
     rule = f"slope within +-{FLAT}"
-    if len(table) < MIN_SEEDS:
-        return Part(name=name, verdict=Verdict.UNTESTED, rule=rule)
-    slopes = seed_slopes(table)
-    slope = float(slopes.mean())
-    interval = student_interval(slopes, level=0.9)
-    verdict = interval.within(-FLAT, FLAT)
-    return Part(
-        name=name,
-        verdict=verdict,
+    return seed_part(
+        name,
+        seed_slopes(table),
+        low=-FLAT,
+        high=FLAT,
         rule=rule,
-        effect=slope,
-        interval=interval,
         unit="d ln / d ln width",
+        min_seeds=MIN_SEEDS,
     )
 
 
@@ -155,25 +152,33 @@ def judge_spread(runs: pd.DataFrame, name: str) -> Part:
     # All pairs must be alike (an intersection: no correction); one unlike pair refutes (a union).
     logs = np.log(table)
     pairs = list(itertools.combinations(table.columns, 2))
-    ratios = [(logs[a] - logs[b]).to_numpy() for a, b in pairs]
-    alike = [student_interval(ratio, level=0.9) for ratio in ratios]
-    unlike = [student_interval(ratio, level=1.0 - 0.1 / len(pairs)) for ratio in ratios]
     limit = np.log1p(SPREAD)
-    if all(-limit <= interval.low and interval.high <= limit for interval in alike):
-        verdict = Verdict.SUPPORTED
-    elif any(interval.low > limit or interval.high < -limit for interval in unlike):
-        verdict = Verdict.REFUTED
-    else:
-        verdict = Verdict.INCONCLUSIVE
-    worst = max(range(len(pairs)), key=lambda i: abs(ratios[i].mean()))
-    ends = sorted(np.expm1(np.sign(ratios[worst].mean()) * np.array(alike[worst][:2])).tolist())
+    tests = [
+        seed_part(f"{a} / {b}", logs[a] - logs[b], low=-limit, high=limit, rule=rule)
+        for a, b in pairs
+    ]
+    unlike = [
+        min(1.0, part.p_value * len(pairs))
+        for part in tests
+        if part.verdict is Verdict.REFUTED and part.p_value is not None
+    ]
+    verdict, p_value = Verdict.INCONCLUSIVE, None
+    if all(part.verdict is Verdict.SUPPORTED for part in tests):
+        verdict, p_value = Verdict.SUPPORTED, max(part.p_value or 0.0 for part in tests)
+    elif min(unlike, default=1.0) <= LEVEL:
+        verdict, p_value = Verdict.REFUTED, min(unlike)
+    worst = max(tests, key=lambda part: abs(part.effect or 0.0))
+    assert worst.effect is not None, "enough seeds"
+    assert worst.interval is not None, "enough seeds"
+    ends = sorted(np.expm1(np.sign(worst.effect) * np.array(worst.interval[:2])).tolist())
     return Part(
         name=name,
         verdict=verdict,
         rule=rule,
-        effect=float(np.expm1(abs(ratios[worst].mean()))),
+        effect=float(np.expm1(abs(worst.effect))),
         interval=Interval(ends[0], ends[1], level=0.9),
         unit="largest ratio of two widths - 1",
+        p_value=p_value,
     )
 
 
@@ -182,19 +187,13 @@ def judge_growth(runs: pd.DataFrame) -> Part:
     table = upper_table(runs, "rank")
     name = "rank against width at gamma = 0"
     rule = f"slope at least {GROWING}"
-    if len(table) < MIN_SEEDS:
-        return Part(name=name, verdict=Verdict.UNTESTED, rule=rule)
-    slopes = seed_slopes(table)
-    slope = float(slopes.mean())
-    interval = student_interval(slopes, level=0.9)
-    verdict = interval.within(low=GROWING)
-    return Part(
-        name=name,
-        verdict=verdict,
+    return seed_part(
+        name,
+        seed_slopes(table),
+        low=GROWING,
         rule=rule,
-        effect=slope,
-        interval=interval,
         unit="d ln / d ln width",
+        min_seeds=MIN_SEEDS,
     )
 
 

@@ -88,6 +88,7 @@ def seed_part(
     unit: str = "",
     decides: bool = True,
     min_seeds: int = 3,
+    too_few: Verdict = Verdict.UNTESTED,
 ) -> Part:
     """Return the test that the mean of one value a seed lies from `low` to `high`.
 
@@ -103,7 +104,8 @@ def seed_part(
         rule: What must hold, in words.
         unit: What the values are measured in.
         decides: Whether the claim's verdict rests on it.
-        min_seeds: With fewer values the part is untested.
+        min_seeds: With fewer values nothing is decided.
+        too_few: The verdict then.
 
     References:
         Schuirmann 1987 (two one-sided tests); Student 1908.
@@ -111,7 +113,7 @@ def seed_part(
     data = np.asarray(values, float)
     data = data[np.isfinite(data)]
     if len(data) < min_seeds:
-        return Part(name=name, verdict=Verdict.UNTESTED, rule=rule, unit=unit, decides=decides)
+        return Part(name=name, verdict=too_few, rule=rule, unit=unit, decides=decides)
     interval = student_interval(data, level)
     mean, verdict = float(data.mean()), interval.within(low, high)
     error = max(float(data.std(ddof=1)) / np.sqrt(len(data)), np.finfo(float).tiny)
@@ -131,7 +133,7 @@ def seed_part(
 
 
 def seed_slopes(table: pd.DataFrame) -> Array:
-    """Return for each row of `table` (a seed) the slope of ln value against ln column.
+    """Return the slope of ln value against ln column for each row of `table`, a seed.
 
     One number a seed: seeds are independent, so a t interval of these is one of the slope, and with
     five seeds it keeps its level where a percentile bootstrap does not.
@@ -139,6 +141,8 @@ def seed_slopes(table: pd.DataFrame) -> Array:
     Args:
         table: A row a seed and a column a place on the axis; positive.
     """
+    if table.empty:
+        return np.zeros(0)
     places = np.log(table.columns.to_numpy(float))
     centred = places - places.mean()
     slopes: Array = np.log(table.to_numpy(float)) @ centred / (centred @ centred)
