@@ -6,6 +6,7 @@ of distinct neurons, whatever the width. Its literal form is the separation; the
 follows.
 """
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -19,6 +20,7 @@ from symstudy.findings import (
     SeedTest,
     Verdict,
     bootstrap,
+    bootstrap_p,
     claim,
     color_ramp,
     combine,
@@ -170,9 +172,11 @@ def judge_count(runs: pd.DataFrame, curve: pd.DataFrame) -> Part:
         verdict = Verdict.UNTESTED if runs.empty else Verdict.INCONCLUSIVE
         return Part(name=name, verdict=verdict, rule=rule)
     correlation = count_correlation(table)
-    interval = bootstrap(
-        lambda seeds: count_correlation(table.loc[list(seeds)]), table.index.tolist()
-    )
+
+    def correlation_of(seeds: Sequence[int]) -> float:
+        return count_correlation(table.loc[list(seeds)])
+
+    interval = bootstrap(correlation_of, table.index.tolist())
     signs = [
         count_correlation(seed_table(rows, "gamma", "distinct_neurons")) < 0
         for _, rows in curve.groupby("threshold")
@@ -191,6 +195,11 @@ def judge_count(runs: pd.DataFrame, curve: pd.DataFrame) -> Part:
         effect=correlation,
         interval=interval,
         unit="Spearman's correlation",
+        p_value=(
+            None
+            if verdict is Verdict.INCONCLUSIVE
+            else bootstrap_p(correlation_of, table.index.tolist(), MONOTONE)
+        ),
     )
 
 

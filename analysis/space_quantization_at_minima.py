@@ -6,6 +6,7 @@ smallest distance does not shrink as weight decay grows. What counts as a neuron
 activation's symmetry: vectors for tanh and swish, directions for ReLU, ranks for linear layers.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -18,6 +19,7 @@ from symstudy.findings import (
     SeedTest,
     Verdict,
     bootstrap,
+    bootstrap_p,
     claim,
     color_ramp,
     combine,
@@ -196,9 +198,11 @@ def judge_count(name: str, runs: pd.DataFrame) -> Part:
     if len(table) < MIN_SEEDS or table.shape[1] < MIN_GAMMAS:
         return Part(name=title, verdict=Verdict.INCONCLUSIVE, rule=rule)
     effect = count_correlation(table)
-    interval = bootstrap(
-        lambda seeds: count_correlation(table.loc[list(seeds)]), table.index.tolist()
-    )
+
+    def correlation_of(seeds: Sequence[int]) -> float:
+        return count_correlation(table.loc[list(seeds)])
+
+    interval = bootstrap(correlation_of, table.index.tolist())
     verdict = Verdict.SUPPORTED if effect <= MONOTONE else Verdict.INCONCLUSIVE
     if interval.low > MONOTONE:
         verdict = Verdict.REFUTED
@@ -209,6 +213,11 @@ def judge_count(name: str, runs: pd.DataFrame) -> Part:
         effect=effect,
         interval=interval,
         unit="Spearman's correlation",
+        p_value=(
+            None
+            if verdict is Verdict.INCONCLUSIVE
+            else bootstrap_p(correlation_of, table.index.tolist(), MONOTONE)
+        ),
     )
 
 

@@ -19,6 +19,7 @@ from symstudy.findings.power import SeedTest
 from symstudy.findings.statistics import (
     PowerLaw,
     bootstrap,
+    bootstrap_p,
     fit_power_law,
     holm,
     log_slope,
@@ -44,6 +45,7 @@ __all__ = [
     "SeedTest",
     "Verdict",
     "bootstrap",
+    "bootstrap_p",
     "claim",
     "color_ramp",
     "combine",

@@ -2,13 +2,14 @@
 
 import contextlib
 import dataclasses
+import platform
 import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from symstudy.errors import StoreError
+from symstudy.errors import LaunchError, StoreError
 from symstudy.identity import pack_id as identify_pack
 from symstudy.launch.job import Job, PackReport
 from symstudy.launch.lease import TAKEN_OVER
@@ -60,7 +61,14 @@ def work_on(
 
     Raises:
         StoreError: If the runs of the pack cannot be read.
+        LaunchError: If this machine has other versions than the driver.
     """
+    if deviations := job.provenance.deviations():
+        # Machines that were there at the start have been asked; this one has joined since.
+        raise LaunchError(
+            f"every machine must have the driver's versions, but {platform.node()} has "
+            f"{', '.join(deviations)}. Start its node from the same environment or image."
+        )
     # Torch is loaded here: the driver, which only sends packs out, never pays for it.
     from symstudy.training.checkpoints import Paused
 

@@ -1,5 +1,6 @@
 """Where results come from: commit, versions, machine."""
 
+import functools
 import importlib.metadata
 import os
 import platform
@@ -12,6 +13,7 @@ __all__ = ["COMMIT", "Commit", "Provenance", "current_provenance", "find_commit"
 
 COMMIT = "SYMSTUDY_COMMIT"
 DIRTY = "-dirty"
+PACKAGES = ("symstudy", "torch", "numpy")
 
 
 class Commit(NamedTuple):
@@ -52,18 +54,32 @@ class Provenance(NamedTuple):
     host: str
 
 
+    def deviations(self) -> list[str]:
+        """Return which packages this process has in another version, and which."""
+        here = installed_versions()
+        return [
+            f"{name} {here[name]} instead of {getattr(self, f'{name}_version')}"
+            for name in PACKAGES
+            if here[name] != getattr(self, f"{name}_version")
+        ]
+
+
 def current_provenance(folder: Path) -> Provenance:
     """Return what runs now, with the commit of the project that `folder` belongs to."""
     commit = find_commit(folder)
     return Provenance(
         git_sha=commit.sha,
         git_dirty=commit.is_dirty,
-        symstudy_version=importlib.metadata.version("symstudy"),
-        torch_version=importlib.metadata.version("torch"),
-        numpy_version=importlib.metadata.version("numpy"),
+        **{f"{name}_version": version for name, version in installed_versions().items()},
         python_version=platform.python_version(),
         host=platform.node(),
     )
+
+
+@functools.cache
+def installed_versions() -> dict[str, str]:
+    """Return the versions of the packages that decide what a run computes."""
+    return {name: importlib.metadata.version(name) for name in PACKAGES}
 
 
 def find_commit(folder: Path) -> Commit:

@@ -8,6 +8,7 @@ from scipy import stats
 from symstudy.findings import (
     Verdict,
     bootstrap,
+    bootstrap_p,
     fit_power_law,
     holm,
     log_slope,
@@ -137,3 +138,14 @@ def test_the_p_value_of_a_part_is_that_of_a_one_sided_t_test():
     assert seed_part("x", [-v for v in values], low=0.0, rule="r").p_value == pytest.approx(
         expected
     )
+
+
+def test_the_p_value_of_a_bootstrap_is_the_level_of_the_interval_that_ends_at_the_limit():
+    values = Stream(5, "values").normal(40)
+    mean = lambda seeds: float(np.mean([values[i] for i in seeds]))  # noqa: E731
+    seeds = list(range(40))
+    interval = bootstrap(mean, seeds, level=0.9)
+    assert bootstrap_p(mean, seeds, interval.low) == pytest.approx(0.05, abs=0.002)
+    assert bootstrap_p(mean, seeds, interval.high) == pytest.approx(0.05, abs=0.002)
+    assert bootstrap_p(mean, seeds, -10.0) == 1 / 2001
+    assert bootstrap_p(mean, [0, 1], -10.0) == 1.0

@@ -3,10 +3,11 @@ import json
 
 import pytest
 
-from symstudy.errors import StoreError
+from symstudy.errors import LaunchError, StoreError
 from symstudy.launch import InlineLauncher, run_study, worker
 from symstudy.store import verify
 from symstudy.store.manifest import list_tables
+from symstudy.store.provenance import Provenance, current_provenance
 from symstudy.store.writer import write_pack
 
 
@@ -216,3 +217,24 @@ def test_a_study_that_cannot_be_compacted_is_done_all_the_same(study_of, run_inl
     summary, store = run_inline(study_of(sweep={"seed": 5}, pack={"size": 1}))
     assert summary.done == 5
     assert verify(store.folders[0]).is_proven
+
+
+def test_a_machine_with_other_versions_trains_nothing(study_of, run_inline, monkeypatch):
+    class Old(Provenance):
+        def deviations(self):
+            return ["torch 2.1 instead of 2.13"]
+
+    def provenance(folder):
+        return Old(*current_provenance(folder))
+
+    monkeypatch.setattr("symstudy.launch.study_run.current_provenance", provenance)
+    with pytest.raises(LaunchError, match=r"driver's versions, but .* torch 2.1 instead of 2.13"):
+        run_inline(study_of(sweep={"seed": 2}))
+
+
+def test_versions_that_differ_are_told(tmp_path):
+    here = current_provenance(tmp_path)
+    assert here.deviations() == []
+    assert here._replace(numpy_version="1.0").deviations() == [
+        f"numpy {here.numpy_version} instead of 1.0"
+    ]
