@@ -8,7 +8,7 @@ BIN     := $(VENV)/bin
 RESULTS ?= results
 STAMP   := $(VENV)/.installed
 
-.PHONY: help setup demo test test-all test-faults test-gpu check format bench golden wheel clean
+.PHONY: help setup demo paper-laptop test test-all test-faults test-gpu check format bench golden wheel clean
 
 help: ## Show this list.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -34,6 +34,23 @@ demo: setup ## The main job: three studies, SQL, findings, figures, report (minu
 	@echo; echo "Figures:"; $(BIN)/symstudy plot $(RESULTS)
 	@echo; echo "Report:"; $(BIN)/symstudy report $(RESULTS)
 	@echo; echo "Ask further: $(BIN)/symstudy query $(RESULTS)"
+
+# The paper's experiments on learning and capacity, in its order; then what theory adds to them.
+PAPER := learning_jumps learning_jumps_activations mode_timing depth_escape \
+	vision_transformers width_saturation width_saturation_noise restoration_by_decay phase_diagram \
+	adaptive_capacity adaptive_capacity_noise adaptive_capacity_transformer \
+	teacher_student_table teacher_student_transformer \
+	space_quantization space_quantization_at_minima noise_weight_decay_equivalence \
+	rank_scaling_law rank_scaling_law_depth rank_scaling_law_relu depth_gap
+
+paper-laptop: setup ## The paper's experiments at laptop scale; goes on where it stopped (half an hour).
+	@set -e; for study in $(PAPER); do \
+		$(BIN)/symstudy run studies/$$study.toml --results $(RESULTS); \
+	done
+	$(BIN)/symstudy verify $(RESULTS)
+	$(BIN)/symstudy analyze $(RESULTS)
+	@echo; echo "Figures:"; $(BIN)/symstudy plot $(RESULTS)
+	@echo; echo "Report:"; $(BIN)/symstudy report $(RESULTS)
 
 test: setup ## Run the tests (minutes).
 	$(BIN)/python -m pytest -n auto --dist loadgroup

@@ -65,6 +65,16 @@ def measure(db: Store) -> Measured:
         order by run_id, step
         """
     )
+    return growth_rates(probes)
+
+
+def growth_rates(probes: pd.DataFrame) -> Measured:
+    """Return the growth rate of every run over its probes with small parameters.
+
+    Args:
+        probes: One row a run and probe, in order: run_id, seed, gamma, temperature, batch_size, lr,
+            steps, step, power and theta_norm.
+    """
     small = probes["theta_norm"].between(SMALLEST_NORM, LARGEST_NORM)
     # Once a run has left the small range it counts no more, even if it comes back.
     is_small = small.groupby(probes["run_id"]).cummin().astype(bool)

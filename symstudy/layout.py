@@ -14,7 +14,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["Block", "DeclaredSymmetry", "Layout", "NeuronGroup", "neuron_symmetries"]
+__all__ = [
+    "AttentionLayer",
+    "Block",
+    "DeclaredSymmetry",
+    "Layout",
+    "NeuronGroup",
+    "neuron_symmetries",
+]
 
 Preserved = Literal["function", "probabilities", "gram", "data"]
 
@@ -74,6 +81,39 @@ class NeuronGroup:
 
 
 @dataclass(frozen=True, kw_only=True)
+class AttentionLayer:
+    """The heads of one attention layer, each with a query, a key, a value and an output matrix.
+
+    Every block named has the axis `heads` once; queries and keys have the axis `key`, values and
+    outputs the axis `value`, along which lie the directions of a head.
+
+    Attributes:
+        layer: 1-based number of the hidden layer.
+        heads: Label of the axis of the heads.
+        key: Label of the axis along which queries meet keys.
+        value: Label of the axis along which values meet the output.
+        query_blocks: Names of the blocks that make the queries, biases too.
+        key_blocks: Names of the blocks that make the keys.
+        value_blocks: Names of the blocks that make the values.
+        output_blocks: Names of the blocks that read the values.
+    """
+
+    layer: int
+    heads: str
+    key: str
+    value: str
+    query_blocks: tuple[str, ...]
+    key_blocks: tuple[str, ...]
+    value_blocks: tuple[str, ...]
+    output_blocks: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """What messages call the layer."""
+        return f"attention layer {self.layer}"
+
+
+@dataclass(frozen=True, kw_only=True)
 class DeclaredSymmetry:
     """A symmetry that a model says it has: what acts, on which blocks, and what stays as it is.
 
@@ -86,6 +126,9 @@ class DeclaredSymmetry:
         axis: The label, of one axis of each block, along which it acts; empty where each block is
             acted on as a whole (scaling).
         partners: Names of the blocks on the other side of the axis; none where there is one side.
+        within: Label of another axis, of one place along which alone the group acts, such as that
+            of the heads of an attention layer; empty where it acts on all of the blocks.
+        place: Which place along `within`.
         direction: For a translation, the vector along the axis that is added; ones if empty.
         preserves: What is left as it is: the network's `function` of its input; only the softmax
             `probabilities` of its outputs; only the `gram` matrix of its outputs, their inner
@@ -98,6 +141,8 @@ class DeclaredSymmetry:
     blocks: tuple[str, ...]
     axis: str = ""
     partners: tuple[str, ...] = ()
+    within: str = ""
+    place: int = 0
     direction: tuple[float, ...] = ()
     preserves: Preserved = "function"
     layer: int | None = None
@@ -105,11 +150,15 @@ class DeclaredSymmetry:
 
 @dataclass(frozen=True, kw_only=True)
 class Layout:
-    """All blocks of a model, in order and without gaps, its neuron groups and its symmetries."""
+    """All blocks of a model, in order and without gaps, its hidden layers and its symmetries.
+
+    A hidden layer is a group of neurons or an attention layer; each has its own number.
+    """
 
     blocks: tuple[Block, ...]
     groups: tuple[NeuronGroup, ...] = ()
     symmetries: tuple[DeclaredSymmetry, ...] = ()
+    attention: tuple[AttentionLayer, ...] = ()
 
     def __post_init__(self) -> None:
         """Check that the blocks tile the vector, and that groups and symmetries fit the axes."""
@@ -122,8 +171,26 @@ class Layout:
         for block in self.blocks:
             for axis, length in zip(block.axes, block.shape, strict=True):
                 assert sizes.get(axis, length) == length, f"{block.name} and {axis} disagree"
+        for layer in self.attention:
+            self.check_attention(layer)
         for symmetry in self.symmetries:
             self.check_symmetry(symmetry)
+
+    def check_attention(self, attention: AttentionLayer) -> None:
+        """Check that the blocks of `attention` are there, with its axes, and its number its own."""
+        numbers = [layer.layer for layer in self.hidden_layers]
+        assert numbers.count(attention.layer) == 1, f"{attention.name} has a number of its own"
+        known = {block.name: block for block in self.blocks}
+        sides = (
+            (attention.key, (*attention.query_blocks, *attention.key_blocks)),
+            (attention.value, (*attention.value_blocks, *attention.output_blocks)),
+        )
+        for axis, names in sides:
+            for name in names:
+                assert name in known, f"{attention.name} has blocks of the layout, not {name}"
+                labels = known[name].axes
+                is_whole = labels.count(axis) == labels.count(attention.heads) == 1
+                assert is_whole, f"{name} has the axes {axis} and {attention.heads} once"
 
     def check_symmetry(self, symmetry: DeclaredSymmetry) -> None:
         """Check that `symmetry` names blocks of this layout that share its axis."""
@@ -139,9 +206,14 @@ class Layout:
             assert set(counts) == {1}, f"{what} finds {symmetry.axis} once in each block"
             lengths = {known[name].length(symmetry.axis) for name in names}
             assert len(lengths) == 1, f"{what} finds {symmetry.axis} of one length"
+            if symmetry.within:
+                counts = [known[name].axes.count(symmetry.within) for name in names]
+                assert set(counts) == {1}, f"{what} finds {symmetry.within} once in each block"
+                shortest = min(known[name].length(symmetry.within) for name in names)
+                assert 0 <= symmetry.place < shortest, f"{what} has a place along {symmetry.within}"
             along = len(symmetry.direction)
             assert along in {0, *lengths}, f"{what} has a direction along {symmetry.axis}"
-        layers = {group.layer for group in self.groups}
+        layers = {layer.layer for layer in self.hidden_layers}
         assert symmetry.layer is None or symmetry.layer in layers, f"{what} names a hidden layer"
 
     def block(self, name: str) -> Block:
@@ -156,6 +228,12 @@ class Layout:
     def size(self) -> int:
         """Number of parameters P."""
         return self.blocks[-1].stop if self.blocks else 0
+
+    @property
+    def hidden_layers(self) -> tuple[NeuronGroup | AttentionLayer, ...]:
+        """Groups of neurons and attention layers, by their number."""
+        layers: list[NeuronGroup | AttentionLayer] = [*self.groups, *self.attention]
+        return tuple(sorted(layers, key=lambda layer: layer.layer))
 
     def incoming(self, group: NeuronGroup) -> tuple[Block, ...]:
         """Return the blocks with a row for each neuron of `group`: its weights and its bias."""

@@ -200,8 +200,13 @@ def symmetry_rows() -> list[dict[str, Any]]:
 
 def measure_rows() -> list[dict[str, Any]]:
     """Return the measures of a hidden layer, and whether a study must name them."""
-    from symstudy.symmetry import EXTRA_MEASURES, MEASURES
+    from symstudy.symmetry import ATTENTION_MEASURES, EXTRA_MEASURES, MEASURES
 
+    recorded_measures = (
+        ("neurons", MEASURES),
+        ("attention", ATTENTION_MEASURES),
+        ("if named", EXTRA_MEASURES),
+    )
     return [
         {
             "measure": item.name,
@@ -210,7 +215,7 @@ def measure_rows() -> list[dict[str, Any]]:
             "meaning": item.meaning,
             "source": item.source,
         }
-        for recorded, measures in (("always", MEASURES), ("if named", EXTRA_MEASURES))
+        for recorded, measures in recorded_measures
         for item in measures
     ]
 

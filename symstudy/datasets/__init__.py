@@ -8,6 +8,7 @@ from symstudy.datasets.configs import (
     DataShape,
     DigitsConfig,
     IdentityConfig,
+    InContextConfig,
     SpectrumConfig,
     TeacherStudentConfig,
 )
@@ -19,6 +20,7 @@ __all__ = [
     "DataShape",
     "DigitsConfig",
     "IdentityConfig",
+    "InContextConfig",
     "SpectrumConfig",
     "TeacherStudentConfig",
     "build_task",

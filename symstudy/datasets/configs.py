@@ -14,6 +14,8 @@ __all__ = [
     "DataShape",
     "DigitsConfig",
     "IdentityConfig",
+    "InContextConfig",
+    "NoDataConfig",
     "SpectrumConfig",
     "TeacherStudentConfig",
 ]
@@ -31,6 +33,7 @@ class DataShape(NamedTuple):
         train: Number of training samples; 0 where every batch is drawn anew.
         test: Number of test samples.
         is_classification: Whether targets are classes.
+        tokens: Tokens that the inputs are a sequence of; 0 for none.
     """
 
     inputs: int
@@ -38,6 +41,7 @@ class DataShape(NamedTuple):
     train: int
     test: int
     is_classification: bool
+    tokens: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +66,18 @@ class TeacherStudentConfig:
     """Activation of the teacher's hidden layers."""
     teacher_scale: Annotated[float, Gt(0)] = field(default=1.0, metadata={"values": True})
     """Factor on the teacher's outputs."""
+    teacher_directions: Literal["random", "orthogonal"] = field(
+        default="random", metadata={"values": True}
+    )
+    """Whether the teacher's weights are normal numbers of standard deviation 1 / sqrt(fan-in), or
+    those of its neurons are orthogonal, incoming and outgoing (two weight layers)."""
+    teacher_norm: Annotated[float, Gt(0)] = field(default=1.0, metadata={"values": True})
+    """Norm of the incoming weights of each neuron of an orthogonal teacher."""
+    teacher_gain_ratio: Annotated[float, Gt(0), Le(1)] = field(
+        default=1.0, metadata={"values": True}
+    )
+    """Norm of the outgoing weights of a neuron of an orthogonal teacher over that of the one before
+    it; that of the first is teacher_scale."""
     samples: Annotated[int, Ge(1)] = 300
     """Number of training samples of a fixed data set."""
     test_samples: Annotated[int, Ge(1)] = 1000
@@ -74,6 +90,29 @@ class TeacherStudentConfig:
     """Standard deviation of the Gaussian noise on each target."""
     noise_mode: NoiseMode = "fixed"
     """Whether the noise is drawn once a sample, or at every step."""
+
+    def __post_init__(self) -> None:
+        """Check that an orthogonal teacher is possible, and that no key goes unread."""
+        if self.teacher_directions == "random":
+            for key in ("teacher_norm", "teacher_gain_ratio"):
+                if getattr(self, key) != 1.0:
+                    raise ValueError(
+                        f"`data.{key}` must be left out unless data.teacher_directions = "
+                        f"'orthogonal', but got {getattr(self, key)!r}"
+                    )
+            return
+        room = min(self.input_dim, self.output_dim)
+        if self.teacher_depth != 2:
+            raise ValueError(
+                "`data.teacher_depth` must be 2 where data.teacher_directions = 'orthogonal', but "
+                f"got {self.teacher_depth}"
+            )
+        if self.teacher_width > room:
+            raise ValueError(
+                "`data.teacher_width` must be at most both data.input_dim and data.output_dim "
+                f"where data.teacher_directions = 'orthogonal', but got {self.teacher_width} and "
+                f"{room}"
+            )
 
     @property
     def shape(self) -> DataShape:
@@ -168,6 +207,31 @@ class SpectrumConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class NoDataConfig:
+    """No data: for models that are measured as they are."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = FORBID
+
+    kind: Literal["none"] = "none"
+    """No data; with train.optimizer "none"."""
+
+    @property
+    def label_noise(self) -> float:
+        """There are no labels."""
+        return 0.0
+
+    @property
+    def noise_mode(self) -> NoiseMode:
+        """There are no labels."""
+        return "fixed"
+
+    @property
+    def shape(self) -> DataShape:
+        """Nothing."""
+        return DataShape(0, 0, 0, 0, False)
+
+
+@dataclass(frozen=True, kw_only=True)
 class DigitsConfig:
     """The 1,797 real 8x8 digits that come with scikit-learn; no download.
 
@@ -181,6 +245,9 @@ class DigitsConfig:
     """Classification of real images of handwritten digits."""
     samples: Annotated[int, Ge(1), Le(1400)] = 1400
     """Number of training images, of the 1,400 set aside for training."""
+    patch: Literal[0, 1, 2, 4] = 0
+    """Side of the square patches, in pixels, that an image is given as tokens of, row by row; 0 for
+    its 64 pixels as one row."""
     input_scale: Annotated[float, Gt(0)] = field(default=1.0, metadata={"values": True})
     """Factor on the pixels."""
     label_noise: Annotated[float, Ge(0), Le(1)] = field(default=0.0, metadata={"lane": True})
@@ -191,7 +258,63 @@ class DigitsConfig:
     @property
     def shape(self) -> DataShape:
         """The sizes of this data."""
-        return DataShape(64, 10, self.samples, 397, True)
+        tokens = 64 // self.patch**2 if self.patch else 0
+        return DataShape(64, 10, self.samples, 397, True, tokens)
 
 
-DataConfig = TeacherStudentConfig | IdentityConfig | SpectrumConfig | DigitsConfig
+@dataclass(frozen=True, kw_only=True)
+class InContextConfig:
+    """Linear regression in context: sequences of tokens, each sequence with its own task.
+
+    The last number of a token is a linear combination of its others, whose coefficients the tokens
+    of a sequence share; that of the final token is the target, and zero in the input. All else is
+    standard normal.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = FORBID
+
+    kind: Literal["in_context"] = "in_context"
+    """In-context linear regression."""
+    length: Annotated[int, Ge(2)] = 8
+    """Tokens of a sequence."""
+    token_dim: Annotated[int, Ge(2)] = 4
+    """Numbers of a token, the linear combination among them."""
+    task_dim: Annotated[int, Ge(0)] = field(default=0, metadata={"values": True})
+    """Dimensions of the subspace that the coefficients of all sequences lie in; 0 for all."""
+    samples: Annotated[int, Ge(1)] = 1000
+    """Number of training sequences of a fixed data set."""
+    test_samples: Annotated[int, Ge(1)] = 1000
+    """Number of test sequences."""
+    fresh: bool = True
+    """Whether every batch is drawn anew instead of from a fixed data set."""
+    input_scale: Annotated[float, Gt(0)] = field(default=1.0, metadata={"values": True})
+    """Factor on the tokens, before they are combined."""
+    label_noise: Annotated[float, Ge(0)] = field(default=0.0, metadata={"lane": True})
+    """Standard deviation of the Gaussian noise on each target."""
+    noise_mode: NoiseMode = "fixed"
+    """Whether the noise is drawn once a sequence, or at every step."""
+
+    def __post_init__(self) -> None:
+        """Check that the subspace has no more dimensions than the coefficients."""
+        if self.task_dim > self.token_dim - 1:
+            raise ValueError(
+                "`data.task_dim` must be at most `data.token_dim` - 1, the number of coefficients, "
+                f"but got {self.task_dim} and {self.token_dim}"
+            )
+
+    @property
+    def shape(self) -> DataShape:
+        """The sizes of this data."""
+        train = 0 if self.fresh else self.samples
+        inputs = self.length * self.token_dim
+        return DataShape(inputs, 1, train, self.test_samples, False, self.length)
+
+
+DataConfig = (
+    TeacherStudentConfig
+    | IdentityConfig
+    | SpectrumConfig
+    | InContextConfig
+    | DigitsConfig
+    | NoDataConfig
+)

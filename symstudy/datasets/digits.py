@@ -36,11 +36,20 @@ def bundled_file() -> Path:
     return Path(spec.origin).parent / "datasets" / "data" / "digits.csv.gz"
 
 
+def patch_order(side: int) -> NDArray[np.int64]:
+    """Return the pixels of an 8x8 image patch by patch, row by row in and among patches."""
+    across = 8 // side
+    pixels = np.arange(64).reshape(across, side, across, side)
+    return pixels.transpose(0, 2, 1, 3).reshape(-1)
+
+
 def build_digits(config: DigitsConfig, seed: int) -> Task:
     """Return the digits; the images are the same for every seed."""
     x, labels = load()
     y = one_hot(labels, 10)
     x = config.input_scale * x
+    if config.patch:
+        x = x[:, patch_order(config.patch)]
     return Task(
         seed=seed,
         is_classification=True,

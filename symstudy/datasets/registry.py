@@ -8,6 +8,8 @@ from symstudy.datasets.configs import (
     DataConfig,
     DigitsConfig,
     IdentityConfig,
+    InContextConfig,
+    NoDataConfig,
     SpectrumConfig,
     TeacherStudentConfig,
 )
@@ -36,7 +38,9 @@ DATASETS: dict[str, DatasetEntry] = {
     ),
     "identity": DatasetEntry(IdentityConfig, "symstudy.datasets.synthetic:build_identity"),
     "spectrum": DatasetEntry(SpectrumConfig, "symstudy.datasets.synthetic:build_spectrum"),
+    "in_context": DatasetEntry(InContextConfig, "symstudy.datasets.in_context:build_in_context"),
     "digits": DatasetEntry(DigitsConfig, "symstudy.datasets.digits:build_digits"),
+    "none": DatasetEntry(NoDataConfig, "symstudy.datasets.absent:build_none"),
 }
 
 

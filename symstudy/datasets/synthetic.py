@@ -22,20 +22,8 @@ TEACHER_ACTIVATIONS: dict[str, Callable[[NDArray[np.float64]], NDArray[np.float6
 
 
 def build_teacher_student(config: TeacherStudentConfig, seed: int) -> Task:
-    """Return Gaussian inputs labelled by a random network.
-
-    The teacher's weights are normal of standard deviation 1 / sqrt(fan-in), without biases; a wider
-    teacher repeats the neurons of a narrower one of the same seed and adds to them.
-    """
-    sizes = [config.input_dim, *[config.teacher_width] * (config.teacher_depth - 1)]
-    sizes.append(config.output_dim)
-    draws = Stream(seed, "teacher")
-    # One block of numbers a neuron: a neuron of the teacher does not depend on the width.
-    weights = [
-        np.stack([draws.normal(fan_in, block=layer << 32 | unit) for unit in range(fan_out)])
-        / np.sqrt(fan_in)
-        for layer, (fan_in, fan_out) in enumerate(itertools.pairwise(sizes))
-    ]
+    """Return Gaussian inputs labelled by a random network without biases."""
+    weights = teacher_weights(config, seed)
     activation = TEACHER_ACTIVATIONS[config.teacher_activation]
 
     def target(x: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -45,6 +33,33 @@ def build_teacher_student(config: TeacherStudentConfig, seed: int) -> Task:
         return y
 
     return synthetic_task(config, seed, target)
+
+
+def teacher_weights(config: TeacherStudentConfig, seed: int) -> list[NDArray[np.float64]]:
+    """Return the weights `[out, in]` of the teacher, layer by layer, without the output's factor.
+
+    Random weights are normal of standard deviation 1 / sqrt(fan-in). Orthogonal ones are of norm
+    teacher_norm coming in and teacher_gain_ratio^(k - 1) going out of neuron k, so that each neuron
+    is a mode of its own: E[y x^T] has the singular values |out_k| E[z f(teacher_norm z)] with a
+    standard normal z. Either way a wider teacher repeats the neurons of a narrower one of the same
+    seed and adds to them.
+    """
+    if config.teacher_directions == "orthogonal":
+        count = config.teacher_width
+        stream = Stream(seed, "teacher")
+        incoming = orthogonal(stream, config.input_dim, 0)[:, :count].T
+        outgoing = orthogonal(stream, config.output_dim, 1)[:, :count]
+        gains = config.teacher_gain_ratio ** np.arange(count, dtype=np.float64)
+        return [config.teacher_norm * incoming, outgoing * gains]
+    sizes = [config.input_dim, *[config.teacher_width] * (config.teacher_depth - 1)]
+    sizes.append(config.output_dim)
+    draws = Stream(seed, "teacher")
+    # One block of numbers a neuron: a neuron of the teacher does not depend on the width.
+    return [
+        np.stack([draws.normal(fan_in, block=layer << 32 | unit) for unit in range(fan_out)])
+        / np.sqrt(fan_in)
+        for layer, (fan_in, fan_out) in enumerate(itertools.pairwise(sizes))
+    ]
 
 
 def build_identity(config: IdentityConfig, seed: int) -> Task:

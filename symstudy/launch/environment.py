@@ -15,10 +15,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from symstudy.errors import LaunchError
-from symstudy.models.configs import CustomConfig
+from symstudy.models.configs import CustomConfig, PretrainedConfig
 from symstudy.study import Study
 
-__all__ = ["OwnModule", "make_importable", "own_modules", "runtime_environment"]
+__all__ = [
+    "OwnModule",
+    "make_importable",
+    "own_modules",
+    "require_weights",
+    "runtime_environment",
+]
 
 VARIABLES = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_REGION", "AWS_DEFAULT_REGION")
 """Where an object store is. Credentials never travel: Ray shows a job's environment to whoever may
@@ -53,6 +59,21 @@ def own_modules(study: Study) -> list[OwnModule]:
         if name != "symstudy":
             found[name] = find_module(name, kind, search_places(study))
     return list(found.values())
+
+
+def require_weights(study: Study) -> None:
+    """Raise if trained weights that `study` measures are not there.
+
+    Raises:
+        LaunchError: If a file is not there.
+    """
+    models = [cell.model for cell in study.cells if isinstance(cell.model, PretrainedConfig)]
+    missing = sorted({model.path for model in models if not model.content})
+    if missing:
+        raise LaunchError(
+            f"model.path must name files of weights, but there is none at {', '.join(missing)}. "
+            "Download them first, or type model.path=FILE."
+        )
 
 
 def search_places(study: Study) -> list[Path]:

@@ -3,7 +3,13 @@
 Importing this package loads no torch; `build_model` does.
 """
 
-from symstudy.models.configs import CustomConfig, DeepLinearConfig, FcnConfig, ModelConfig
+from symstudy.models.configs import (
+    CustomConfig,
+    DeepLinearConfig,
+    FcnConfig,
+    ModelConfig,
+    TransformerConfig,
+)
 from symstudy.models.registry import MODELS, build_model, dense_sizes
 
 __all__ = [
@@ -12,6 +18,7 @@ __all__ = [
     "DeepLinearConfig",
     "FcnConfig",
     "ModelConfig",
+    "TransformerConfig",
     "build_model",
     "dense_sizes",
 ]

@@ -18,6 +18,7 @@ from symstudy.models.base import (
     split_parameters,
 )
 from symstudy.models.configs import DeepLinearConfig, FcnConfig
+from symstudy.models.initial_states import align_balanced
 
 __all__ = ["Fcn", "build_deep_linear", "build_fcn"]
 
@@ -37,6 +38,7 @@ class Fcn(AbstractModel):
         activation_coefficient: float = 0.25,
         init_copies: int = 1,
         init_rank: int = 0,
+        init_balanced: bool = False,
     ) -> None:
         """Declare a network of layer sizes `sizes`, the input's first and the output's last."""
         self.sizes = tuple(sizes)
@@ -44,6 +46,7 @@ class Fcn(AbstractModel):
         self.coefficient = activation_coefficient
         self.init_copies = init_copies
         self.init_rank = init_rank
+        self.init_balanced = init_balanced
         self.bias = bias
         self.declared = declare_layout(
             self.sizes,
@@ -74,7 +77,14 @@ class Fcn(AbstractModel):
     def initialise(
         self, seeds: Sequence[int], scales_K: Float[Tensor, " runs"]
     ) -> Float[Tensor, "runs parameters"]:
-        """Return normal weights of standard deviation scale / sqrt(fan-in), and biases of 0."""
+        """Return normal weights of standard deviation scale / sqrt(fan-in), and biases of 0.
+
+        With `init_balanced` weights are aligned instead, with singular values of scale.
+        """
+        if self.init_balanced:
+            rows = {seed: torch.from_numpy(align_balanced(self.layout, seed)) for seed in seeds}
+            theta_KP = torch.stack([rows[seed] for seed in seeds])
+            return (theta_KP * scales_K.double()[:, None]).to(scales_K.dtype)
         return normal_parameters(
             self.layout, seeds, scales_K, rank=self.init_rank, copies=self.init_copies
         )
@@ -182,4 +192,5 @@ def build_deep_linear(config: DeepLinearConfig, input_dim: int, output_dim: int)
         bias=False,
         init_copies=config.init_copies,
         init_rank=config.init_rank,
+        init_balanced=config.init_balanced,
     )

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from symstudy.layout import Layout
 from symstudy.streams import Stream
 
-__all__ = ["copy_neurons", "share_rank"]
+__all__ = ["align_balanced", "copy_neurons", "share_rank"]
 
 
 def copy_neurons(
@@ -68,3 +68,34 @@ def share_rank(
                 values = np.moveaxis((along @ basis) @ basis.T, -1, axis)
         result_P[block.offset : block.stop] = values.reshape(-1)
     return result_P
+
+
+def align_balanced(layout: Layout, seed: int) -> Float[np.ndarray, " parameters"]:
+    """Return weights with singular values of 1 that are balanced and aligned with the axes.
+
+    Layer l is R_l E R_(l-1)^T with E the identity, cut or padded with zeros to its shape, R_l a
+    random orthogonal matrix of hidden layer l from the stream `initial_frame`, and no rotation of
+    inputs and outputs; all E have the rank of the smallest layer, so that W_l W_l^T =
+    W_(l+1)^T W_(l+1), and the product of all layers is E. On a linear target
+    that is diagonal, gradient flow moves each mode by itself (Saxe et al. 2014, arXiv:1312.6120).
+
+    Args:
+        layout: Of a stack of dense layers.
+        seed: Of the run.
+    """
+    frames: dict[str, NDArray[np.float64]] = {}
+    for group in layout.groups:
+        draws = Stream(seed, "initial_frame").normal(group.size, group.size, block=group.layer)
+        q, r = np.linalg.qr(draws)
+        frames[group.name] = q * np.sign(np.diag(r))
+    row_P = np.zeros(layout.size)
+    modes = min(min(block.shape) for block in layout.blocks if block.role == "weight")
+    for block in layout.blocks:
+        if block.role != "weight":
+            continue
+        sides = [
+            frames.get(label, np.eye(size))[:, :modes]
+            for label, size in zip(block.axes, block.shape, strict=True)
+        ]
+        row_P[block.offset : block.stop] = (sides[0] @ sides[1].T).reshape(-1)
+    return row_P

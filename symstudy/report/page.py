@@ -4,6 +4,8 @@ import base64
 import datetime
 import importlib.metadata
 import json
+import math
+import re
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from typing import Any
@@ -46,7 +48,10 @@ def render_report(folders: Sequence[StudyFolder], location: str) -> str:
     environment.filters["p_value"] = p_value
     source = (resources.files("symstudy.report") / "page.html").read_text(encoding="utf-8")
     studies = [describe_study(folder) for folder in folders]
-    overview = [claim for study in studies for claim in study["claims"]]
+    overview = sorted(
+        (claim for study in studies for claim in study["claims"]),
+        key=lambda claim: place_in_paper(claim["reference"]),
+    )
     corrected = correct_family(
         [Verdict[claim["verdict"].upper()] for claim in overview],
         [claim.get("p_value") for claim in overview],
@@ -64,6 +69,16 @@ def render_report(folders: Sequence[StudyFolder], location: str) -> str:
         version=importlib.metadata.version("symstudy"),
         location=location,
     )
+
+
+def place_in_paper(reference: str) -> tuple[float, str]:
+    """Return what sorts claims by the figure that they are about, those about none last.
+
+    Args:
+        reference: Of the claim, such as `arXiv:2502.05300, Fig. 3 (left)`.
+    """
+    found = re.search(r"Figs?\. (\d+)", reference)
+    return (float(found[1]) if found else math.inf, reference)
 
 
 def describe_study(folder: StudyFolder) -> dict[str, Any]:

@@ -53,7 +53,6 @@ class Provenance(NamedTuple):
     python_version: str
     host: str
 
-
     def deviations(self) -> list[str]:
         """Return which packages this process has in another version, and which."""
         here = installed_versions()

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 
 from symstudy.study.cells import Cell
-from symstudy.symmetry.catalogue import EXTRA_MEASURES, MEASURES
+from symstudy.symmetry.catalogue import LAYER_MEASURES
 
 __all__ = [
     "CERTIFICATES",
@@ -28,7 +28,7 @@ __all__ = [
     "Table",
 ]
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """Raised with every change of a column; a file of another version is refused."""
 
 TEXT = pa.string()
@@ -98,13 +98,41 @@ def of_train(field: str) -> Callable[[Cell], Any]:
 
 def temperature(cell: Cell) -> float:
     """Return T = lr / (1 - momentum) / batch_size."""
-    return cell.train.lr / (1.0 - cell.train.momentum) / cell.train.batch_size
+    return cell.train.lr / (1.0 - cell.train.momentum) / max(cell.train.batch_size, 1)
 
 
 HYPERPARAMETERS: tuple[Column, ...] = (
     Column("model", TEXT, "Kind of model.", of_model("kind")),
     Column("depth", COUNT, "Number of weight layers.", of_model("depth")),
-    Column("width", COUNT, "Neurons of each hidden layer.", of_model("width")),
+    Column(
+        "width",
+        COUNT,
+        "Neurons of each hidden layer; of a transformer, size of the residual stream.",
+        of_model("width"),
+    ),
+    Column(
+        "attention_layers",
+        COUNT,
+        "Attention layers of a transformer, `model.layers` in a study file.",
+        of_model("layers"),
+    ),
+    Column("heads", COUNT, "Heads of each attention layer.", of_model("heads")),
+    Column("head_dim", COUNT, "Size of a head's queries, keys and values.", of_model("head_dim")),
+    Column(
+        "mlp_width",
+        COUNT,
+        "Neurons of each MLP of a transformer; 0 for none.",
+        of_model("mlp_width"),
+    ),
+    Column("pool", TEXT, "What a transformer reads out: last or mean token.", of_model("pool")),
+    Column("norm", TEXT, "Normalisation before the layers of a transformer.", of_model("norm")),
+    Column("positions", TRUTH, "Whether positions have learned vectors.", of_model("positions")),
+    Column(
+        "tokens",
+        COUNT,
+        "Tokens that a transformer cuts the inputs into; 0 for as many as the data say.",
+        of_model("tokens"),
+    ),
     Column("activation", TEXT, "Activation of the hidden layers.", of_model("activation")),
     Column(
         "activation_coefficient",
@@ -132,11 +160,25 @@ HYPERPARAMETERS: tuple[Column, ...] = (
         of_model("init_rank"),
     ),
     Column(
+        "init_balanced",
+        TRUTH,
+        "Whether weights start balanced and aligned with the axes, all singular values init_scale.",
+        of_model("init_balanced"),
+    ),
+    Column(
         "reparametrise",
         TEXT,
         "Weights as products: none, hadamard, gate or factorised.",
         of_model("reparametrise"),
     ),
+    Column("path", TEXT, "File of trained weights; null for what is trained.", of_model("path")),
+    Column(
+        "weights",
+        TEXT,
+        "Whether trained weights are those of the file, or random ones of its shapes.",
+        of_model("weights"),
+    ),
+    Column("content", TEXT, "SHA-256 of the file of trained weights.", of_model("content")),
     Column("data", TEXT, "Kind of data.", of_data("kind")),
     Column("input_dim", COUNT, "Number of inputs.", lambda cell: cell.data.shape.inputs),
     Column(
@@ -162,9 +204,38 @@ HYPERPARAMETERS: tuple[Column, ...] = (
     Column("teacher_depth", COUNT, "Weight layers of the teacher.", of_data("teacher_depth")),
     Column("teacher_activation", TEXT, "Activation of the teacher.", of_data("teacher_activation")),
     Column("teacher_scale", NUMBER, "Factor on the teacher's outputs.", of_data("teacher_scale")),
+    Column(
+        "teacher_directions",
+        TEXT,
+        "Whether the teacher's weights are random or orthogonal.",
+        of_data("teacher_directions"),
+    ),
+    Column(
+        "teacher_norm",
+        NUMBER,
+        "Norm of the incoming weights of each neuron of an orthogonal teacher.",
+        of_data("teacher_norm"),
+    ),
+    Column(
+        "teacher_gain_ratio",
+        NUMBER,
+        "Norm of the outgoing weights of a neuron of an orthogonal teacher over the one before.",
+        of_data("teacher_gain_ratio"),
+    ),
     Column("exponent", NUMBER, "Exponent of the target's spectrum.", of_data("exponent")),
     Column("amplitude", NUMBER, "Largest singular value of the target.", of_data("amplitude")),
     Column("axes", TRUTH, "Whether the spectrum's vectors lie along the axes.", of_data("axes")),
+    Column("length", COUNT, "Tokens of a sequence of the data.", of_data("length")),
+    Column("token_dim", COUNT, "Numbers of a token of the data.", of_data("token_dim")),
+    Column(
+        "task_dim",
+        COUNT,
+        "Dimensions of the subspace of in-context coefficients; 0 for all.",
+        of_data("task_dim"),
+    ),
+    Column(
+        "patch", COUNT, "Side of the patches of an image, in pixels; 0 for none.", of_data("patch")
+    ),
     Column("optimizer", TEXT, "Optimiser.", of_train("optimizer")),
     Column("lr", NUMBER, "Peak learning rate.", of_train("lr")),
     Column("batch_size", COUNT, "Samples of a batch.", of_train("batch_size")),
@@ -173,7 +244,7 @@ HYPERPARAMETERS: tuple[Column, ...] = (
         "lr_over_batch",
         NUMBER,
         "Peak learning rate over batch size.",
-        lambda cell: cell.train.lr / cell.train.batch_size,
+        lambda cell: cell.train.lr / max(cell.train.batch_size, 1),
     ),
     Column(
         "temperature",
@@ -263,7 +334,7 @@ CURVE_MEASURES: tuple[Column, ...] = (
 )
 
 ARROW_OF_KIND = {"count": COUNT, "number": NUMBER, "curve": CURVE}
-LAYER_MEASURES: tuple[Column, ...] = tuple(
+LAYER_COLUMNS: tuple[Column, ...] = tuple(
     Column(
         measure.name,
         ARROW_OF_KIND[measure.kind],
@@ -271,11 +342,11 @@ LAYER_MEASURES: tuple[Column, ...] = tuple(
         + measure.meaning[1:]
         + (f" ({measure.source})." if measure.source else "."),
     )
-    for measure in (*MEASURES, *EXTRA_MEASURES)
+    for measure in LAYER_MEASURES
 )
 FINAL_LAYER_MEASURES: tuple[Column, ...] = tuple(
     Column(column.name, NUMBER, f"Mean over hidden layers at the end. {column.meaning}")
-    for column in LAYER_MEASURES
+    for column in LAYER_COLUMNS
     if column.type != CURVE
 )
 
@@ -341,7 +412,7 @@ LAYERS = Table(
         Column("pack_id", TEXT, "Pack the run was trained in."),
         Column("step", COUNT, "Optimiser steps taken."),
         Column("layer", COUNT, "Number of the hidden layer, from 1 at the input."),
-        *LAYER_MEASURES,
+        *LAYER_COLUMNS,
     ),
 )
 

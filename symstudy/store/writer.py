@@ -214,9 +214,13 @@ def arrow_array(values: Any, kind: pa.DataType) -> pa.Array:
     if isinstance(values, pa.Array):
         return values.cast(kind)
     if pa.types.is_list(kind):
-        return pa.array(
-            [None if row is None else list(row) for row in np.asarray(values).tolist()], kind
-        )
+        values = np.asarray(values)
+        if values.dtype.kind == "f":
+            # A table that mixes kinds of layers: a row without a curve is NaN throughout.
+            is_missing = np.isnan(values).all(axis=1)
+            rows = np.where(is_missing[:, None], 0, values).astype(np.int64).tolist()
+            return pa.array(rows, kind, mask=is_missing)
+        return pa.array([None if row is None else list(row) for row in values.tolist()], kind)
     if isinstance(values, np.ndarray) and values.dtype.kind == "f":
         return pa.array(values, kind, mask=~np.isfinite(values))
     if isinstance(values, np.ndarray) and values.dtype.kind == "i" and pa.types.is_integer(kind):

@@ -8,14 +8,21 @@ import dataclasses
 import itertools
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
-from symstudy.datasets.configs import DataConfig, DataShape
+from symstudy.datasets.configs import DataConfig, DataShape, NoDataConfig
 from symstudy.datasets.registry import DATASETS
-from symstudy.errors import Mistake, StudyFileError, choices, nearest
+from symstudy.errors import Mistake, ModelError, StudyFileError, choices, nearest
 from symstudy.identity import canonical_json, cell_id, run_id
-from symstudy.models.configs import CustomConfig, ModelConfig
+from symstudy.models.configs import (
+    CustomConfig,
+    ModelConfig,
+    PretrainedConfig,
+    TransformerConfig,
+)
 from symstudy.models.registry import MODELS
+from symstudy.models.weight_paths import content_of, is_there
 from symstudy.study.check import check_table, field_names
 from symstudy.study.sections import ProbeConfig, Train, TrainConfig
 from symstudy.study.sweep import Axis
@@ -113,6 +120,9 @@ def expand_cells(
             variants[name].append(value)
     if any(value is None for values in variants.values() for value in values):
         return [], mistakes
+    mistakes.extend(twins(variants["model"], swept_lines))
+    for model, data in itertools.product(variants["model"], variants["data"]):
+        mistakes.extend(misfits(model, data, swept_lines))
     texts = {
         name: [texts_of(value) for value in variants[name]] for name in ("model", "data", "probe")
     }
@@ -243,7 +253,69 @@ def read_model(
     mistakes = read_kind("model", table, list(MODELS), lines)
     if mistakes:
         return None, mistakes
-    return check_table(MODELS[str(kind)].config, table, "model", lines)
+    config, mistakes = check_table(MODELS[str(kind)].config, table, "model", lines)
+    if isinstance(config, PretrainedConfig):
+        return identified(config, lines)
+    return config, mistakes
+
+
+def identified(
+    config: PretrainedConfig, lines: Mapping[str, int]
+) -> tuple[PretrainedConfig | None, list[Mistake]]:
+    """Return trained weights with the hash of what their file holds, if it is there.
+
+    A study can be checked and planned before the file is downloaded.
+    """
+    if not is_there(config.path):
+        return config, []
+    key = "model.path"
+    try:
+        content = content_of(config.path)
+    except ModelError as error:
+        what = str(error).removeprefix(f"{key} ")
+        return None, [Mistake(line=lines.get(key, 0), key=key, what=what)]
+    if config.content not in {"", content}:
+        key = "model.content"
+        what = f"must be the SHA-256 of {config.path!r}, {content}, but got {config.content!r}"
+        return None, [Mistake(line=lines.get(key, 0), key=key, what=what)]
+    path = str(Path(config.path).expanduser().absolute())
+    return dataclasses.replace(config, path=path, content=content), []
+
+
+def twins(models: Sequence[ModelConfig], lines: Mapping[str, int]) -> Iterator[Mistake]:
+    """Yield a mistake for each path of trained weights that another of `models` has the content of.
+
+    They would be one run.
+    """
+    homes: dict[PretrainedConfig, str] = {}
+    for model in models:
+        if isinstance(model, PretrainedConfig) and model.content:
+            home = homes.setdefault(dataclasses.replace(model, path=""), model.path)
+            if home != model.path:
+                key = "model.path"
+                what = f"must hold different weights, but {home!r} and {model.path!r} are the same"
+                yield Mistake(line=lines.get(key, lines.get("sweep", 0)), key=key, what=what)
+
+
+def misfits(model: ModelConfig, data: DataConfig, lines: Mapping[str, int]) -> Iterator[Mistake]:
+    """Yield a mistake where a model cannot be given the data."""
+    if isinstance(model, PretrainedConfig) != isinstance(data, NoDataConfig):
+        key = "data.kind"
+        what = (
+            "must be 'none' for model.kind = 'pretrained', and for no other model, but got "
+            f"{data.kind!r} for {model.kind!r}"
+        )
+        yield Mistake(line=lines.get(key, lines.get("data", 0)), key=key, what=what)
+    if isinstance(model, TransformerConfig):
+        tokens, inputs = model.tokens or data.shape.tokens, data.shape.inputs
+        if tokens == 0 or inputs % tokens:
+            key = "model.tokens"
+            given = f"{inputs} inputs and {f'{tokens} tokens' if tokens else 'no tokens'}"
+            what = (
+                "must divide the inputs of the data, or be left to data that come as tokens "
+                f"(in_context, or digits with data.patch), but got {given}"
+            )
+            yield Mistake(line=lines.get(key, lines.get("model", 0)), key=key, what=what)
 
 
 def read_data(
@@ -272,7 +344,12 @@ def resolve_train(
 
     data: DataShape = source.shape
     full = config.batch_size == "full"
-    if full and data.train == 0:
+    is_idle = config.optimizer == "none"
+    if isinstance(source, NoDataConfig) and not is_idle:
+        what = f"must be 'none' where data.kind = 'none', but got {config.optimizer!r}"
+        wrong("optimizer", what)
+        return None, mistakes
+    if full and data.train == 0 and not is_idle:
         wrong(
             "batch_size",
             "must be a number where every batch is drawn anew (data.fresh), but got 'full'",
@@ -283,6 +360,8 @@ def resolve_train(
             f"must be at most the {data.train} training samples, but got {config.batch_size}",
         )
     batch = data.train if full else int(config.batch_size)
+    if is_idle:
+        batch, full = 0, False
     minimises = config.optimizer == "lbfgs"
     if minimises and source.noise_mode == "online" and source.label_noise > 0:
         wrong(
@@ -290,10 +369,11 @@ def resolve_train(
         )
     if minimises and not full:
         wrong("batch_size", f"must be 'full' for lbfgs, but got {config.batch_size}")
-    if minimises and (config.lr is not None or config.lr_over_batch is not None):
+    if (minimises or is_idle) and (config.lr is not None or config.lr_over_batch is not None):
         given = "lr" if config.lr is not None else "lr_over_batch"
-        wrong(given, "must be left out for lbfgs, which searches its own steps")
-    elif not minimises and (config.lr is None) == (config.lr_over_batch is None):
+        reason = "searches its own steps" if minimises else "takes no steps"
+        wrong(given, f"must be left out for {config.optimizer}, which {reason}")
+    elif not (minimises or is_idle) and (config.lr is None) == (config.lr_over_batch is None):
         given = "both" if config.lr is not None else "neither"
         wrong(
             "lr_over_batch" if config.lr is not None else "lr",
@@ -311,8 +391,8 @@ def resolve_train(
     if loss == "cross_entropy" and not data.is_classification:
         wrong("loss", "must be squared_error or mse for regression, but got 'cross_entropy'")
     for key in ("syre", "syre_anisotropy", "entropic"):
-        if minimises and getattr(config, key) > 0:
-            what = f"must be 0 for lbfgs, but got {getattr(config, key)!r}"
+        if (minimises or is_idle) and getattr(config, key) > 0:
+            what = f"must be 0 for {config.optimizer}, but got {getattr(config, key)!r}"
             wrong(key, f"{what}. Use sgd, adam or adamw.")
     if config.polish > 0:
         for key, what in polish_mistakes(config, source):
@@ -320,6 +400,8 @@ def resolve_train(
     if config.converged > 0 and minimises:
         what = f"must be 0 for lbfgs, but got {config.converged!r}: it stops at train.tolerance"
         wrong("converged", what)
+    elif config.converged > 0 and is_idle:
+        wrong("converged", f"must be 0 for none, but got {config.converged!r}: it takes no steps")
     elif config.converged > 0 and data.train == 0:
         wrong(
             "converged",
@@ -337,13 +419,13 @@ def resolve_train(
     rate = config.lr if config.lr is not None else float(config.lr_over_batch or 0) * batch
     gamma = config.gamma if config.gamma is not None else (config.weight_decay or 0.0) / 2
     adaptive = config.optimizer in ("adam", "adamw")
-    falls = config.schedule != "constant" and not minimises
+    falls = config.schedule != "constant" and not (minimises or is_idle)
     return Train(
         optimizer=config.optimizer,
         lr=float(rate),
         batch_size=batch,
         full_batch=full,
-        steps=config.steps,
+        steps=0 if is_idle else config.steps,
         gamma=float(gamma),
         syre=float(config.syre),
         syre_anisotropy=float(config.syre_anisotropy) if gamma > 0 else 0.0,
@@ -352,12 +434,12 @@ def resolve_train(
         beta1=float(config.beta1) if adaptive else 0.9,
         beta2=float(config.beta2) if adaptive else 0.999,
         epsilon=float(config.epsilon) if adaptive else 1e-8,
-        schedule="constant" if minimises else config.schedule,
+        schedule="constant" if minimises or is_idle else config.schedule,
         decay_start=float(config.decay_start) if falls else 0.0,
         lr_final=float(config.lr_final) if falls else 0.0,
         loss=loss,
         dtype="float64" if minimises else config.dtype,
-        sampling="shuffle" if full or not data.train else config.sampling,
+        sampling="shuffle" if full or is_idle or not data.train else config.sampling,
         restarts=config.restarts if minimises else 3,
         tolerance=float(config.tolerance) if minimises or config.polish else 1e-9,
         refine=config.refine and (minimises or config.polish > 0),
@@ -368,10 +450,11 @@ def resolve_train(
 
 def polish_mistakes(config: TrainConfig, source: DataConfig) -> Iterator[tuple[str, str]]:
     """Yield key and mistake for what has no minimum that lbfgs could go on to."""
-    if config.optimizer in ("lbfgs", "adamw"):
+    if config.optimizer in ("lbfgs", "adamw", "none"):
         reason = {
             "lbfgs": "ends at a minimum by itself",
             "adamw": "does not go down the objective that has the penalty in it",
+            "none": "goes nowhere",
         }[config.optimizer]
         yield "polish", f"must be 0 for {config.optimizer}, which {reason}"
     if config.dtype != "float64":
@@ -399,7 +482,9 @@ def texts_of(value: Any) -> Texts:
     for field in dataclasses.fields(value):
         item = getattr(value, field.name)
         full[field.name] = item
-        if field.name == "kind" or item != field.default:
+        # What lies at an address is known by its content, wherever it is.
+        is_known = bool(getattr(value, field.metadata.get("known_by", ""), ""))
+        if field.name == "kind" or (item != field.default and not is_known):
             identity[field.name] = item
         if field.metadata.get("switch"):
             shape[field.name] = bool(item)

@@ -4,14 +4,15 @@ The constants were measured by `make bench` on one core of a server processor wi
 machine takes proportionally longer, which changes the size of packs little and results not at all.
 """
 
-import itertools
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
-from symstudy.models.registry import dense_sizes
+from symstudy.models.configs import PretrainedConfig, TransformerConfig
+from symstudy.models.weight_paths import size_of
 from symstudy.study.cells import Cell
 from symstudy.study.devices import find_device
+from symstudy.study.network_size import UNKNOWN_PARAMETERS, network_size
 
 __all__ = ["NOMINAL", "Cost", "Speed", "estimate_cost"]
 
@@ -28,10 +29,18 @@ parts what padding gains from what it loses. Nobody has measured padding on a GP
 the same, with the numbers of a GPU."""
 GPU_CALLS_S = 0.3e-3
 """Time of the calls of one packed step on a GPU: more runs are free until their work exceeds it."""
-UNKNOWN_PARAMETERS = 100_000
-"""Assumed size of a model whose parameters cannot be counted without building it."""
+HEADS_SHARE = 0.5
+"""Operations a second of transformers over those of dense networks, in packs on the CPU: heads of 8
+to 16 numbers on 8 to 16 tokens, `python tests/benchmarks/transformer.py`."""
+HEAD_S = 30e-6
+"""Time of the singular values of one head's products."""
+HEAD_NUMBERS = 50e6
+"""Numbers of a head's matrices of which the triangle is found in a second."""
 MEASURE_FLOPS = 5e9
 """Operations a second of eigenvalues and spanning trees of one layer."""
+READ_BYTES = 40e6
+"""Bytes of a file of weights that are read and measured in a second, mostly by QR decompositions:
+ViT-B/16 took 4 s and ViT-L/16 20 s, and plain ranks as long again."""
 MINIMISER_STEPS = 3_000
 """Steps after which lbfgs has mostly ended; tanh networks of 16 to 64 neurons took 300 to 5,000."""
 
@@ -97,27 +106,25 @@ def estimate_cost(cell: Cell, *, device: str, engine: str) -> Cost:
         UnknownNameError: If there is no such device.
     """
     target = find_device(device)
+    if isinstance(cell.model, PretrainedConfig):
+        return reading_cost(cell.model)
     is_cpu = target.kind == "cpu"
     data = cell.data.shape
     train = cell.train
-    sizes = dense_sizes(cell.model, data.inputs, data.outputs)
+    size = network_size(cell.model, data)
     is_entropic = train.entropic > 0
-    can_compile = sizes is not None and not is_entropic and cell.model.reparametrise == "none"
+    can_compile = size.is_dense and not is_entropic and cell.model.reparametrise == "none"
     is_compiled = can_compile and is_cpu and engine != "torch"
-    if sizes is None:
-        parameters = UNKNOWN_PARAMETERS
-        hidden: list[int] = []
-    else:
-        parameters = sum((i + 1) * o for i, o in itertools.pairwise(sizes))
-        hidden = sizes[1:-1]
+    parameters, products = size.parameters, size.products
     if cell.model.reparametrise != "none":
-        parameters *= 2
-    step_flops = 6.0 * train.batch_size * parameters
+        parameters, products = 2 * parameters, 2 * products
+    step_flops = 6.0 * train.batch_size * products
     if is_compiled:
         per_step = COMPILED_STEP_S + step_flops / COMPILED_FLOPS[train.dtype]
     else:
         share = EAGER_STEP_S if is_cpu else EAGER_STEP_S / 10
-        per_step = share + step_flops / target.flops[train.dtype]
+        flops = target.flops[train.dtype] * (HEADS_SHARE if size.heads else 1.0)
+        per_step = share + step_flops / flops
     if is_entropic:
         # Four passes more, over a matrix of gradients that has a row a sample.
         per_step = 10.0 * per_step + 5 * 8.0 * train.batch_size * parameters / MEASURE_FLOPS
@@ -129,19 +136,35 @@ def estimate_cost(cell: Cell, *, device: str, engine: str) -> Cost:
     if train.polish:
         passes = min(train.polish, MINIMISER_STEPS) * data.train / train.batch_size
         polishing = passes * per_step
-    surveyed = 2.0 * parameters * (data.train + data.test)
+    surveyed = 2.0 * products * (data.train + data.test)
     # Eigenvalues take about 9 N^3 operations; the neurons' Gram matrix N^2 D.
-    layers = sum(20.0 * width**3 + 3.0 * width * width * 2 * max(hidden) for width in hidden)
+    widest = max(size.hidden, default=0)
+    layers = sum(20.0 * width**3 + 3.0 * width * width * 2 * widest for width in size.hidden)
+    seconds_layers = layers / MEASURE_FLOPS + size.heads * (
+        HEAD_S + 8.0 * size.head_numbers / HEAD_NUMBERS
+    )
     rate = step_flops / max(per_step, 1e-12)
     seconds = (
         steps * per_step
         + polishing
         + cell.probe.num * surveyed / max(rate, 1e9)
-        + cell.probe.detail * (3 * surveyed / max(rate, 1e9) + layers / MEASURE_FLOPS)
+        + cell.probe.detail * (3 * surveyed / max(rate, 1e9) + seconds_layers)
     )
     item = 4 if train.dtype == "float32" else 8
-    widest = max([*hidden, data.inputs, data.outputs])
-    activations = (len(hidden) + 2) * widest * max(train.batch_size, cell.probe.samples)
+    activations = size.activations * max(train.batch_size, cell.probe.samples)
     per_run = item * (5 * parameters + (0 if is_compiled else 3 * activations))
     calls = 0.0 if is_compiled else steps * (EAGER_CALLS_S if is_cpu else GPU_CALLS_S)
+    if isinstance(cell.model, TransformerConfig):
+        calls *= 1 + cell.model.layers
     return Cost(seconds, per_run, parameters, is_compiled, calls)
+
+
+def reading_cost(model: PretrainedConfig) -> Cost:
+    """Return the cost of measuring trained weights: a third of a file in float32 is attention."""
+    size = size_of(model.path) or 4 * UNKNOWN_PARAMETERS
+    return Cost(
+        seconds=1e-3 + size / READ_BYTES,
+        memory_bytes=2 * size,
+        parameters=size // 12,
+        is_compiled=False,
+    )

@@ -131,5 +131,5 @@ def forecast(
         wall=wall,
         last=len(last),
         longest_last=max(last, default=0.0),
-        idle=1.0 - work / offered,
+        idle=max(0.0, 1.0 - work / offered),
     )

@@ -10,7 +10,7 @@ floating point, so such neurons can widen a network and change nothing but the o
 import json
 
 from symstudy.identity import canonical_json
-from symstudy.models.configs import CustomConfig
+from symstudy.models.configs import CustomConfig, PretrainedConfig, TransformerConfig
 from symstudy.study.cells import Cell
 
 __all__ = ["can_pad", "padded_shape"]
@@ -26,12 +26,13 @@ def can_pad(cell: Cell) -> bool:
     gradient are zero. Not so where the penalty pulls weights to a point other than zero (syre) or
     draws its factors by place (syre_anisotropy), nor where weights are products of factors, of
     which not all are zero. lbfgs, also as polish, shares scalars between all weights of a run, the
-    entropic term takes second derivatives, and a module of the user's own may do anything: none of
-    these is padded either. Every activation of the built-in models has f(0) = 0.
+    entropic term takes second derivatives, the residual stream of a transformer is normalised over
+    its width, and a module of the user's own may do anything: none of these is padded either. Every
+    activation of the built-in models has f(0) = 0.
     """
     train = cell.train
     return (
-        not isinstance(cell.model, CustomConfig)
+        not isinstance(cell.model, CustomConfig | PretrainedConfig | TransformerConfig)
         and cell.model.reparametrise == "none"
         and train.optimizer != "lbfgs"
         and train.polish == 0

@@ -7,7 +7,7 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic import AfterValidator
 
 from symstudy.errors import choices
-from symstudy.symmetry.catalogue import EXTRA_MEASURES, MEASURES
+from symstudy.symmetry.catalogue import EXTRA_MEASURES, LAYER_MEASURES
 
 __all__ = ["PackConfig", "ProbeConfig", "Train", "TrainConfig"]
 
@@ -16,7 +16,7 @@ LANE: dict[str, Any] = {"lane": True}
 # A number of each lane; only whether it is 0 fixes the control flow.
 SWITCH: dict[str, Any] = {"lane": True, "switch": True}
 
-Optimizer = Literal["sgd", "adam", "adamw", "lbfgs"]
+Optimizer = Literal["sgd", "adam", "adamw", "lbfgs", "none"]
 Schedule = Literal["constant", "cosine", "linear"]
 Loss = Literal["squared_error", "mse", "cross_entropy"]
 Dtype = Literal["float32", "float64"]
@@ -30,7 +30,8 @@ class TrainConfig:
     __pydantic_config__: ClassVar[dict[str, Any]] = FORBID
 
     optimizer: Optimizer = "adam"
-    """sgd (with momentum), adam (the penalty joins the gradient), adamw (it does not), or lbfgs."""
+    """sgd (with momentum), adam (the penalty joins the gradient), adamw (it does not), lbfgs, or
+    none: every run is measured as it begins."""
     lr: Annotated[float, Gt(0)] | None = None
     """Peak learning rate; exactly one of lr and lr_over_batch."""
     lr_over_batch: Annotated[float, Gt(0)] | None = None
@@ -38,7 +39,7 @@ class TrainConfig:
     batch_size: Annotated[int, Ge(1)] | Literal["full"] = "full"
     """Samples of a batch, or "full" for all of a fixed data set."""
     steps: Annotated[int, Ge(1)] = 1000
-    """Optimiser steps; for lbfgs the most that a restart takes."""
+    """Optimiser steps; for lbfgs the most that a restart takes; for none there are 0."""
     gamma: Annotated[float, Ge(0)] | None = None
     """Coefficient of the squared norm gamma |theta|^2; at most one of gamma and weight_decay."""
     weight_decay: Annotated[float, Ge(0)] | None = None
@@ -89,9 +90,9 @@ class Train:
     """A resolved `[train]` table: what the training loop reads.
 
     Attributes:
-        optimizer: sgd, adam, adamw or lbfgs.
-        lr: Peak learning rate; 0 for lbfgs.
-        batch_size: Samples of a batch; the size of the data set for "full".
+        optimizer: sgd, adam, adamw, lbfgs or none.
+        lr: Peak learning rate; 0 for lbfgs and none.
+        batch_size: Samples of a batch; the size of the data set for "full"; 0 for none.
         full_batch: Whether the batch is the whole data set.
         steps: Optimiser steps.
         gamma: Coefficient of the squared norm.
@@ -149,7 +150,7 @@ def check_measures(names: tuple[str, ...]) -> tuple[str, ...]:
     """
     known = [measure.name for measure in EXTRA_MEASURES]
     for place, name in enumerate(names):
-        if name in [measure.name for measure in MEASURES]:
+        if name not in known and name in [measure.name for measure in LAYER_MEASURES]:
             raise ValueError(f"must leave out {name!r}, which every study records")
         if name not in known:
             raise ValueError(f"must name extra measures, but got {name!r}. {choices(name, known)}")

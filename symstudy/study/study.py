@@ -1,11 +1,12 @@
 """A study: what to train, what varies, what is measured, which claims it serves."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from symstudy.errors import Mistake, StudyFileError, choices
+from symstudy.models.configs import PretrainedConfig
 from symstudy.study.cells import Cell, Run, expand_cells, expand_runs
 from symstudy.study.check import check_table
 from symstudy.study.document import (
@@ -194,5 +195,12 @@ def check_study(document: Document) -> Study:
         pack=pack,
         preset=document.preset,
         source=document.source,
-        notes=document.notes,
+        notes=(*document.notes, *missing_weights(cells)),
     )
+
+
+def missing_weights(cells: Sequence[Cell]) -> Iterator[str]:
+    """Yield a note on each file of trained weights that is not there yet."""
+    models = dict.fromkeys(cell.model for cell in cells if isinstance(cell.model, PretrainedConfig))
+    for path in dict.fromkeys(model.path for model in models if not model.content):
+        yield f"model.path: {path} is not there yet; runs are named when it is"

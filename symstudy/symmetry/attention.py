@@ -3,17 +3,20 @@
 Shapes: K runs, H heads, N directions of a head, D numbers that a direction has on one side.
 """
 
+from functools import cached_property
 from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from symstudy.layout import AttentionLayer, Layout
 from symstudy.symmetry.catalogue import EPSILON_ABSOLUTE, EPSILON_RELATIVE
 from symstudy.symmetry.double_rotation import product_values
 from symstudy.symmetry.ranks import effective_rank, stable_rank
+from symstudy.symmetry.sides import side_index
 
-__all__ = ["HeadWeights", "attention_measures", "count_broken", "head_values"]
+__all__ = ["AttentionView", "HeadWeights", "attention_measures", "count_broken", "head_values"]
 
 
 class HeadWeights(NamedTuple):
@@ -37,6 +40,52 @@ class HeadWeights(NamedTuple):
     output_KHND: Float[Tensor, "runs heads value outputs"]
 
 
+class AttentionView:
+    """One attention layer of a pack, as its measures need it.
+
+    Args of the constructor: the model's layout, the layer, and the flat parameters
+    `[runs, parameters]`, finite.
+    """
+
+    def __init__(
+        self,
+        layout: Layout,
+        attention: AttentionLayer,
+        theta_KP: Float[Tensor, "runs parameters"],
+    ) -> None:
+        """See the class."""
+        self.layout = layout
+        self.attention = attention
+        self.theta_KP = theta_KP.detach()
+
+    @property
+    def layer(self) -> int:
+        """Number of the hidden layer."""
+        return self.attention.layer
+
+    @cached_property
+    def weights(self) -> HeadWeights:
+        """The weights of the heads."""
+        of = self.attention
+        return HeadWeights(
+            self.read(of.query_blocks, of.key),
+            self.read(of.key_blocks, of.key),
+            self.read(of.value_blocks, of.value),
+            self.read(of.output_blocks, of.value),
+        )
+
+    def read(self, names: tuple[str, ...], axis: str) -> Float[Tensor, "runs heads directions _"]:
+        """Return one side of a pair, head by head."""
+        heads = self.layout.block(names[0]).length(self.attention.heads)
+        index_HND = torch.stack(
+            [
+                side_index(self.layout, names, axis, within=self.attention.heads, place=head)
+                for head in range(heads)
+            ]
+        )
+        return self.theta_KP[:, index_HND.to(self.theta_KP.device)]
+
+
 def attention_measures(weights: HeadWeights) -> dict[str, Tensor]:
     """Return every measure of `symstudy.symmetry.catalogue.ATTENTION_MEASURES` for one layer.
 
@@ -52,7 +101,8 @@ def attention_measures(weights: HeadWeights) -> dict[str, Tensor]:
     Returns:
         By name, one number a run: of each pair, the sum over heads of the degree of breaking, of
         the effective rank exp(entropy of sigma / sum sigma) and of the stable rank
-        sum sigma^2 / max sigma^2, and the largest singular value of all heads.
+        sum sigma^2 / max sigma^2, and the largest singular value of all heads. All are 0 for a head
+        whose largest singular value is below 1e-8.
 
     References:
         arXiv:2502.05300, Eqs. 8-14; the gauge-invariant version is derived at
@@ -70,7 +120,8 @@ def attention_measures(weights: HeadWeights) -> dict[str, Tensor]:
     }
     for pair, sides in pairs.items():
         values_KHN = head_values(*sides)
-        flat = values_KHN.flatten(0, 1)
+        is_left_KH1 = values_KHN[..., :1] > EPSILON_ABSOLUTE
+        flat = torch.where(is_left_KH1, values_KHN, 0.0).flatten(0, 1)
         # `effective_rank` squares its values; the shares here are those of sigma itself.
         spread_KH = effective_rank(flat.sqrt()).view(runs, heads)
         measures[f"{pair}_breaking"] = count_broken(values_KHN).sum(dim=1)

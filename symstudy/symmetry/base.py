@@ -107,8 +107,10 @@ class AbstractSymmetry(ABC):
             )
         self.layout = layout
         self.declared = declared
-        self.first_ND = side_index(layout, declared.blocks, declared.axis)
-        partners = side_index(layout, declared.partners, declared.axis)
+        self.first_ND, partners = (
+            side_index(layout, names, declared.axis, within=declared.within, place=declared.place)
+            for names in (declared.blocks, declared.partners)
+        )
         self.second_NE = partners if declared.partners else self.first_ND[:, :0]
 
     @property

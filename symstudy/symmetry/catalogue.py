@@ -3,12 +3,16 @@
 from typing import Literal, NamedTuple
 
 __all__ = [
+    "ATTENTION_MEASURES",
     "CURVE_THRESHOLDS",
     "EPSILON_ABSOLUTE",
     "EPSILON_DIRECTION",
+    "EPSILON_DYNAMICS",
     "EPSILON_RELATIVE",
     "EXTRA_MEASURES",
+    "LAYER_MEASURES",
     "MEASURES",
+    "PRODUCT_VALUES",
     "Measure",
 ]
 
@@ -17,6 +21,10 @@ EPSILON_RELATIVE = 0.02
 
 EPSILON_ABSOLUTE = 1e-8
 """Threshold below which a number is zero, where there is nothing to compare it with."""
+
+EPSILON_DYNAMICS = 0.1
+"""Absolute threshold above which a pair or a direction counts as broken while a network learns from
+a small start: relative to the largest, all would be broken from the first step on."""
 
 EPSILON_DIRECTION = 0.05
 """Threshold of the distance of two unit directions."""
@@ -27,6 +35,9 @@ CURVE_THRESHOLDS = (0.001, 0.003, 0.01, 0.02, 0.03, 0.1, 0.3)
 EPSILON_EXACT = 1e-6
 """Relative threshold of what is equal or zero up to round-off: both come from Gram matrices, whose
 roots are off by 1e-8 of the largest."""
+
+PRODUCT_VALUES = 4
+"""How many singular values of outgoing times incoming weights have a column of their own."""
 
 RANK_THRESHOLD = 0.01
 """Singular values above this share of the largest count towards a threshold rank."""
@@ -142,7 +153,50 @@ MEASURES: tuple[Measure, ...] = (
         "Roy and Vetterli 2007",
     ),
 )
-"""What every study records, in the order in which it is computed."""
+"""What every study records of a layer of neurons, in the order in which it is computed."""
+
+
+def pair_measures(pair: str, what: str, eqs: str) -> tuple[Measure, ...]:
+    """Return the measures of one pair of matrices of an attention layer's heads."""
+    return (
+        Measure(
+            f"{pair}_breaking",
+            "count",
+            f"sum over heads of the rank of {what}: singular values above 0.02 of the head's "
+            "largest, and above 1e-8",
+            eqs,
+        ),
+        Measure(
+            f"{pair}_effective_rank",
+            "number",
+            f"sum over heads of exp of the entropy of the singular values of {what}",
+            "Roy and Vetterli 2007",
+        ),
+        Measure(
+            f"{pair}_stable_rank",
+            "number",
+            f"sum over heads of the squared singular values of {what} over the largest squared",
+            "Rudelson and Vershynin 2007",
+        ),
+        Measure(f"{pair}_largest", "number", f"largest singular value of {what} of all heads", ""),
+    )
+
+
+ATTENTION_MEASURES: tuple[Measure, ...] = (
+    Measure(
+        "head_directions",
+        "count",
+        "heads of an attention layer times the directions of each: the largest degree of breaking",
+        "",
+    ),
+    *pair_measures(
+        "query_key", "W_Q W_K^T, biases as rows", "double rotation, arXiv:2502.05300, Eqs. 8-13"
+    ),
+    *pair_measures(
+        "value_output", "W_V W_O, biases as rows", "double rotation, arXiv:2502.05300, Eqs. 8-13"
+    ),
+)
+"""What every study records of an attention layer, in the order in which it is computed."""
 
 
 def distance_of(kind: str, what: str) -> Measure:
@@ -235,6 +289,57 @@ EXTRA_MEASURES: tuple[Measure, ...] = (
         "sum of the squared singular values of the centred activations over the largest squared",
         "Rudelson and Vershynin 2007",
     ),
+    *(
+        Measure(
+            f"{side}_rank",
+            "count",
+            f"singular values of the {side} matrix of all heads of an attention layer above 0.01 "
+            "of the largest",
+            "arXiv:2502.05300, Fig. 3",
+        )
+        for side in ("query", "key", "value", "output")
+    ),
+    *(
+        Measure(
+            f"{pair}_layer_breaking",
+            "count",
+            f"sum over heads of the singular values of {what} above 0.02 of the largest of all "
+            "heads of the layer: heads that have shrunk count for nothing",
+            "arXiv:2502.05300, Eqs. 8-13",
+        )
+        for pair, what in (("query_key", "W_Q W_K^T"), ("value_output", "W_V W_O"))
+    ),
+    Measure(
+        "contributing_neurons",
+        "count",
+        "neurons with |incoming| |outgoing| above 0.02 of the largest, whatever the activation",
+        "arXiv:2502.05300, Fig. 10, counted by contribution",
+    ),
+    Measure(
+        "breaking_sorted_absolute",
+        "count",
+        "broken pairs among neurons adjacent in norm, at the absolute threshold 0.1",
+        "arXiv:2502.05300, Eq. 14 and Fig. 2",
+    ),
+    Measure(
+        "product_rank_absolute",
+        "count",
+        "singular values of outgoing times incoming weights above 0.1",
+        "double rotation, arXiv:2502.05300, Eqs. 8-13",
+    ),
+    *(
+        Measure(
+            f"product_value_{place}",
+            "number",
+            f"singular value {place} of outgoing times incoming weights, from the largest; 0 where "
+            "there are fewer",
+            "double rotation, arXiv:2502.05300, Eqs. 8-13",
+        )
+        for place in range(1, PRODUCT_VALUES + 1)
+    ),
 )
 """What a study records too if `[probe] measures` names it; null where a layer has no such
 symmetry."""
+
+LAYER_MEASURES: tuple[Measure, ...] = (*MEASURES, *ATTENTION_MEASURES, *EXTRA_MEASURES)
+"""All measures of layers; a layer has null for those of another kind of layer."""

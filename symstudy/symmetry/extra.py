@@ -10,14 +10,27 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from symstudy.symmetry.attention import AttentionView, head_values
 from symstudy.symmetry.base import AbstractSymmetry
-from symstudy.symmetry.catalogue import EPSILON_RELATIVE
+from symstudy.symmetry.catalogue import (
+    EPSILON_ABSOLUTE,
+    EPSILON_DYNAMICS,
+    EPSILON_RELATIVE,
+    PRODUCT_VALUES,
+    RANK_THRESHOLD,
+)
 from symstudy.symmetry.double_rotation import DoubleRotation
 from symstudy.symmetry.layers import LayerView
-from symstudy.symmetry.ranks import effective_rank, stable_rank
+from symstudy.symmetry.neurons import breaking_sorted
+from symstudy.symmetry.ranks import (
+    effective_rank,
+    singular_values,
+    stable_rank,
+    threshold_rank,
+)
 from symstudy.symmetry.registry import SYMMETRIES, build_symmetry
 
-__all__ = ["EXTRA", "measure_extra"]
+__all__ = ["ATTENTION_EXTRA", "EXTRA", "NEURON_EXTRA", "measure_extra"]
 
 
 class LayerSymmetries:
@@ -28,7 +41,7 @@ class LayerSymmetries:
     product.
     """
 
-    def __init__(self, view: LayerView) -> None:
+    def __init__(self, view: LayerView | AttentionView) -> None:
         """Look at the layer of `view`."""
         self.view = view
         self.theta_KP = view.theta_KP.double()
@@ -40,7 +53,7 @@ class LayerSymmetries:
             self.built[kind] = [
                 build_symmetry(self.view.layout, declared)
                 for declared in self.view.layout.symmetries
-                if declared.kind == kind and declared.layer == self.view.group.layer
+                if declared.kind == kind and declared.layer == self.view.layer
             ]
         return self.built[kind]
 
@@ -129,6 +142,52 @@ def double_rotation_stable_rank(layer: LayerSymmetries) -> Tensor:
     return stable_rank(torch.cat(values, dim=1)) if values else layer.none()
 
 
+def breaking_sorted_absolute(view: LayerView) -> Tensor:
+    """Return how many pairs adjacent in norm lie farther apart than an absolute threshold."""
+    threshold_K = torch.full_like(view.scale_K, EPSILON_DYNAMICS)
+    return breaking_sorted(view.neurons_KND, threshold_K, signed=view.group.odd)
+
+
+def product_rank_absolute(view: LayerView) -> Tensor:
+    """Return the number of the product's singular values above an absolute threshold."""
+    is_above_KR: Tensor = view.product_values_KR > EPSILON_DYNAMICS
+    return is_above_KR.sum(dim=1)
+
+
+def contributing_neurons(view: LayerView) -> Tensor:
+    """Return how many neurons have a product of incoming and outgoing norm near the largest.
+
+    Under noise without weight decay a neuron that does nothing may keep one side, so that its norm
+    as a vector says little.
+    """
+    into, out = view.sides
+    strength_KN = into.norm(dim=2) * out.norm(dim=2)
+    threshold_K1 = EPSILON_RELATIVE * strength_KN.amax(dim=1, keepdim=True)
+    contributing_K: Tensor = (strength_KN > threshold_K1).sum(dim=1)
+    return contributing_K
+
+
+def product_value(place: int, view: LayerView) -> Tensor:
+    """Return the singular value `place` of the product, counted from 1 at the largest, or 0."""
+    values_KR = view.product_values_KR
+    if place > values_KR.shape[1]:
+        return torch.zeros_like(values_KR[:, 0])
+    return values_KR[:, place - 1]
+
+
+def side_rank(place: int, view: AttentionView) -> Tensor:
+    """Return the rank of one of query, key, value and output, all heads as one matrix."""
+    return threshold_rank(singular_values(view.weights[place].flatten(1, 2)), RANK_THRESHOLD)
+
+
+def layer_breaking(place: int, view: AttentionView) -> Tensor:
+    """Return the rank of the pair at `place`, all heads held against the largest value of all."""
+    values_KHN = head_values(view.weights[place], view.weights[place + 1])
+    threshold_K11 = EPSILON_RELATIVE * values_KHN.amax(dim=(1, 2), keepdim=True)
+    is_broken: Tensor = values_KHN > threshold_K11.clamp(min=EPSILON_ABSOLUTE)
+    return is_broken.sum(dim=(1, 2))
+
+
 EXTRA: dict[str, Callable[[LayerSymmetries], Tensor]] = {
     **{f"{kind}_distance": partial(distance, kind) for kind in SYMMETRIES},
     **{f"{kind}_breaking": partial(breaking, kind) for kind in SYMMETRIES},
@@ -140,13 +199,35 @@ EXTRA: dict[str, Callable[[LayerSymmetries], Tensor]] = {
     "double_rotation_raw_breaking": double_rotation_raw_breaking,
     "double_rotation_effective_rank": double_rotation_effective_rank,
     "double_rotation_stable_rank": double_rotation_stable_rank,
-    "weight_stable_rank": lambda layer: stable_rank(layer.view.weight_values_KR),
-    "stable_rank": lambda layer: stable_rank(layer.view.hidden_values_KR),
 }
-"""From the names of `symstudy.symmetry.catalogue.EXTRA_MEASURES` to what computes them."""
+"""From the names of the `EXTRA_MEASURES` that read declared symmetries to what computes them."""
+
+NEURON_EXTRA: dict[str, Callable[[LayerView], Tensor]] = {
+    "weight_stable_rank": lambda view: stable_rank(view.weight_values_KR),
+    "stable_rank": lambda view: stable_rank(view.hidden_values_KR),
+    "contributing_neurons": contributing_neurons,
+    "breaking_sorted_absolute": breaking_sorted_absolute,
+    "product_rank_absolute": product_rank_absolute,
+    **{
+        f"product_value_{place}": partial(product_value, place)
+        for place in range(1, PRODUCT_VALUES + 1)
+    },
+}
+"""The same for those that read neurons, which an attention layer has not."""
 
 
-def measure_extra(view: LayerView, names: Sequence[str]) -> dict[str, Tensor]:
+ATTENTION_EXTRA: dict[str, Callable[[AttentionView], Tensor]] = {
+    **{
+        f"{side}_rank": partial(side_rank, place)
+        for place, side in enumerate(("query", "key", "value", "output"))
+    },
+    "query_key_layer_breaking": partial(layer_breaking, 0),
+    "value_output_layer_breaking": partial(layer_breaking, 2),
+}
+"""The same for those that read all heads of an attention layer."""
+
+
+def measure_extra(view: LayerView | AttentionView, names: Sequence[str]) -> dict[str, Tensor]:
     """Return the named measures of the layer of `view`, one number a run.
 
     Args:
@@ -154,7 +235,16 @@ def measure_extra(view: LayerView, names: Sequence[str]) -> dict[str, Tensor]:
         names: Of `EXTRA_MEASURES`.
 
     Returns:
-        By name; NaN, or -1 for a count, where the layer has no such symmetry.
+        By name; NaN, or -1 for a count, where the layer has no such symmetry. What is measured of
+        neurons is left out for an attention layer, and the other way round.
     """
     layer = LayerSymmetries(view)
-    return {name: EXTRA[name](layer) for name in names}
+    measures = {}
+    for name in names:
+        if name in EXTRA:
+            measures[name] = EXTRA[name](layer)
+        elif name in NEURON_EXTRA and isinstance(view, LayerView):
+            measures[name] = NEURON_EXTRA[name](view)
+        elif name in ATTENTION_EXTRA and isinstance(view, AttentionView):
+            measures[name] = ATTENTION_EXTRA[name](view)
+    return measures

@@ -52,6 +52,11 @@ class LayerView:
         self.theta_KP = theta_KP.detach()
         self.hidden_KBN = hidden_KBN.detach()
 
+    @property
+    def layer(self) -> int:
+        """Number of the hidden layer."""
+        return self.group.layer
+
     @cached_property
     def sides(self) -> tuple[Tensor, Tensor]:
         """Incoming and outgoing vectors of the neurons, float64."""
@@ -92,6 +97,13 @@ class LayerView:
         return singular_values(torch.cat(weights, dim=2))
 
     @cached_property
+    def product_values_KR(self) -> Tensor:
+        """Singular values of the outgoing weights times the incoming ones (without biases)."""
+        incoming, outgoing = self.sides
+        weights_KNI = incoming[:, :, : incoming.shape[2] - has_bias(self)]
+        return singular_values(outgoing.transpose(1, 2) @ weights_KNI)
+
+    @cached_property
     def hidden_values_KR(self) -> Tensor:
         """Singular values of the centred activations."""
         hidden = self.hidden_KBN.double()
@@ -108,8 +120,6 @@ def measure_layer(view: LayerView) -> dict[str, Tensor]:
     """
     threshold_K = EPSILON_RELATIVE * view.scale_K
     incoming, outgoing = view.sides
-    weights_KNI = incoming[:, :, : incoming.shape[2] - has_bias(view)]
-    product_values_KR = singular_values(outgoing.transpose(1, 2) @ weights_KNI)
     curve = [view.clusters.count_above(epsilon * view.scale_K) for epsilon in CURVE_THRESHOLDS]
     return {
         "neurons": torch.full_like(view.scale_K, view.group.size, dtype=torch.int64),
@@ -127,8 +137,8 @@ def measure_layer(view: LayerView) -> dict[str, Tensor]:
         "weight_largest": view.weight_values_KR[:, 0],
         "weight_smallest": smallest_above(view.weight_values_KR, RANK_THRESHOLD),
         "balance": outgoing.square().sum(dim=(1, 2)) - incoming.square().sum(dim=(1, 2)),
-        "product_rank": threshold_rank(product_values_KR, EPSILON_RELATIVE),
-        "product_rank_exact": threshold_rank(product_values_KR, EPSILON_EXACT),
+        "product_rank": threshold_rank(view.product_values_KR, EPSILON_RELATIVE),
+        "product_rank_exact": threshold_rank(view.product_values_KR, EPSILON_EXACT),
         "rank": threshold_rank(view.hidden_values_KR, RANK_THRESHOLD),
         "effective_rank": effective_rank(view.hidden_values_KR),
     }

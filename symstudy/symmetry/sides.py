@@ -15,7 +15,7 @@ __all__ = ["read_side", "side_index", "write_side"]
 
 
 def side_index(
-    layout: Layout, names: Sequence[str], axis: str
+    layout: Layout, names: Sequence[str], axis: str, *, within: str = "", place: int = 0
 ) -> Int64[Tensor, "positions numbers"]:
     """Return where the numbers of each position along `axis` lie in the flat vector.
 
@@ -23,6 +23,8 @@ def side_index(
         layout: Of the model.
         names: Blocks of one side, each with `axis` once.
         axis: Label of the axis; if empty, all numbers of the blocks are those of one position.
+        within: Label of another axis of each block, of which only one place is meant, or empty.
+        place: Which place along `within`.
 
     Returns:
         Places in the flat vector, block after block; no columns where there are no blocks.
@@ -30,9 +32,13 @@ def side_index(
     pieces = []
     for block in (layout.block(name) for name in names):
         places = torch.arange(block.offset, block.stop).reshape(block.shape)
+        labels = list(block.axes)
+        if within:
+            places = places.select(labels.index(within), place)
+            labels.remove(within)
         if axis:
             length = block.length(axis)
-            pieces.append(places.movedim(block.axes.index(axis), 0).reshape(length, -1))
+            pieces.append(places.movedim(labels.index(axis), 0).reshape(length, -1))
         else:
             pieces.append(places.reshape(1, -1))
     return torch.cat(pieces, dim=1) if pieces else torch.empty(0, 0, dtype=torch.int64)

@@ -10,7 +10,7 @@ from symstudy.store import Provenance, Store, StudyFolder, open_location
 from symstudy.store.schema import SCHEMA_VERSION
 from symstudy.store.writer import write_pack, write_plan
 from symstudy.study import Run, Study
-from symstudy.symmetry import CURVE_THRESHOLDS, EXTRA_MEASURES, MEASURES
+from symstudy.symmetry import CURVE_THRESHOLDS, LAYER_MEASURES
 
 __all__ = ["PLANTED", "Measures", "plant_pack", "plant_store", "plant_study"]
 
@@ -80,7 +80,7 @@ def plant_pack(
     steps = [run.cell.train.steps for run in runs]
     run_ids = [run.run_id for run in runs]
     layers: dict[str, Any] = {"run_id": run_ids, "step": steps, "layer": [1] * len(runs)}
-    for measure in (*MEASURES, *EXTRA_MEASURES):
+    for measure in LAYER_MEASURES:
         if measure.kind == "curve":
             values = [row.get("distinct_curve", row.get("distinct_neurons", 0)) for row in rows]
             layers[measure.name] = np.array(

@@ -30,6 +30,8 @@ class CompiledEngine(AbstractEngine):
         """Initialise the runs of `pack`, whose model is a stack of dense layers."""
         self.pack = pack
         self.data = pack.data
+        # Measures are torch's, of matrices too small for its threads: they would only wait.
+        torch.set_num_threads(pack.config.cpus)
         scales = torch.from_numpy(init_scales(pack).astype(pack.dtype))
         theta = pack.model.initialise([run.seed for run in pack.runs], scales)
         # Contiguous and ours: the kernels write to it.

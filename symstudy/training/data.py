@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from symstudy.datasets import build_task
 from symstudy.datasets.base import Task, flip_labels
+from symstudy.datasets.configs import NoDataConfig
 from symstudy.kernels.network import ADDED, FLIPPED, NO_NOISE
 from symstudy.streams import Stream
 from symstudy.study.cells import Run
@@ -101,12 +102,18 @@ class PackData:
         first = cells[0]
         self.runs = runs
         self.dtype = dtype
+        self.is_absent = isinstance(first.data, NoDataConfig)
         self.is_fresh = first.data.shape.train == 0
         self.is_online = self.is_fresh or first.data.noise_mode == "online"
         self.batch = first.train.batch_size
         self.is_full_batch = first.train.full_batch
         self.sampling = first.train.sampling
-        clean = [dataclasses.replace(cell.data, label_noise=0.0) for cell in cells]
+        clean = [
+            cell.data
+            if isinstance(cell.data, NoDataConfig)
+            else dataclasses.replace(cell.data, label_noise=0.0)
+            for cell in cells
+        ]
         keys = [(config, run.seed) for config, run in zip(clean, runs, strict=True)]
         firsts, self.lane_task = group(keys)
         self.tasks = [build_task(config, seed) for config, seed in firsts]

@@ -10,6 +10,7 @@ Shapes: K runs, P parameters, B samples, I inputs, O outputs.
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from symstudy.symmetry.noise import BatchLoss, CovarianceTrace, covariance_trace_gradient
 from symstudy.training.data import Split
@@ -48,9 +49,11 @@ def entropic_terms(
             divided by B - 1 (without bias where batches are drawn with replacement or anew).
         chunk: Samples whose gradients are held at a time; as many as fit if not given.
     """
-    return covariance_trace_gradient(
-        pack_loss(pack), theta_KP, x_KBI, y_KBO, unbiased=is_batch, chunk=chunk
-    )
+    # Torch's fused attention has no second derivatives; its plain one has.
+    with sdpa_kernel(SDPBackend.MATH):
+        return covariance_trace_gradient(
+            pack_loss(pack), theta_KP, x_KBI, y_KBO, unbiased=is_batch, chunk=chunk
+        )
 
 
 def split_terms(

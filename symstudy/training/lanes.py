@@ -26,7 +26,7 @@ def num_moments(pack: LoadedPack) -> int:
     """Return how many vectors like the parameters the pack's optimiser keeps beside them."""
     if pack.train.optimizer == "sgd":
         return 1 if pack.lane_values("momentum").any() else 0
-    return 0 if pack.train.optimizer == "lbfgs" else 2
+    return 0 if pack.train.optimizer in ("lbfgs", "none") else 2
 
 
 def init_scales(pack: LoadedPack) -> NDArray[np.float64]:
@@ -102,7 +102,7 @@ def make_lanes(pack: LoadedPack, theta: NDArray[np.floating]) -> Lanes:
     def column(field: str) -> NDArray[np.floating]:
         return pack.lane_values(field).astype(pack.dtype)
 
-    if optimizer in ("sgd", "lbfgs"):
+    if optimizer in ("sgd", "lbfgs", "none"):
         code = MOMENTUM if moments else SGD
     else:
         code = ADAM if optimizer == "adam" else ADAMW

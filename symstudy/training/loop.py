@@ -39,6 +39,7 @@ from symstudy.training.polished import PolishedEngine
 from symstudy.training.probes import measure_curve, measure_detail, measure_layers
 from symstudy.training.recorder import Columns, PackResult, Recorder, gather
 from symstudy.training.schedule import learning_rates, probe_steps
+from symstudy.training.untrained import UntrainedEngine
 
 __all__ = ["PackResult", "Progress", "make_engine", "make_pack", "train_pack"]
 
@@ -59,13 +60,15 @@ def make_pack(runs: Sequence[Run], config: PackConfig) -> LoadedPack:
         shapes = {padded_shape(other.shape) for other in cells}
         assert len(shapes) == 1, "the runs of a padded pack differ in the width alone"
     shape = cell.data.shape
-    model = build_model(cell.model, shape.inputs, shape.outputs)
+    model = build_model(cell.model, shape.inputs, shape.outputs, tokens=shape.tokens)
     data = PackData(runs, np.dtype(cell.train.dtype))
     return LoadedPack(runs=runs, model=model, data=data, config=config)
 
 
 def make_engine(pack: LoadedPack) -> AbstractEngine:
     """Return the engine that `pack.engine` names; by default the compiled one if it can serve."""
+    if pack.data.is_absent:
+        return UntrainedEngine(pack)
     can_compile = pack.model.dense is not None and pick_device(pack.config).type == "cpu"
     if pack.config.engine == "compiled" and pack.train.entropic > 0:
         raise ValueError(
@@ -290,13 +293,15 @@ def record_probe(
         return {}
     curve = measure_curve(engine, pack)
     detail = measure_detail(engine, pack, curve["train_loss"]) if is_detailed else {}
-    rate = learning_rates(trains, min(step, pack.train.steps - 1), 1)[:, 0]
+    rate = learning_rates(trains, max(0, min(step, pack.train.steps - 1)), 1)[:, 0]
     columns = {**curve, **detail, "lr": rate, "decay_budget": recorder.budgets[:, place]}
     recorder.add_history(step, alive, columns)
     if is_detailed:
         # A run may have overflown in the step before, and only its next loss would tell: it has no
         # layers to measure, and its mates shall have theirs.
-        is_finite = np.isfinite(curve["test_loss"]) & np.isfinite(detail["theta_norm"])
+        is_finite = np.isfinite(detail["theta_norm"])
+        if not pack.data.is_absent:
+            is_finite &= np.isfinite(curve["test_loss"])
         sound = alive[is_finite[alive]]
         recorder.begin_layers(alive)
         layers = measure_layers(engine, pack, sound, pack.runs[0].cell.probe.samples)

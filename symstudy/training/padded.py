@@ -107,7 +107,7 @@ def narrow_pack(pack: LoadedPack, lanes: Int64[np.ndarray, " chosen"]) -> Loaded
     """Return the runs `lanes`, which have one shape, with their own network."""
     runs = [pack.runs[lane] for lane in lanes.tolist()]
     shape = runs[0].cell.data.shape
-    model = build_model(runs[0].cell.model, shape.inputs, shape.outputs)
+    model = build_model(runs[0].cell.model, shape.inputs, shape.outputs, tokens=shape.tokens)
     return LoadedPack(runs=runs, model=model, data=pack.data.part(lanes), config=pack.config)
 
 

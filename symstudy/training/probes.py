@@ -3,12 +3,14 @@
 Shapes: K runs.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from symstudy.layout import AttentionLayer
+from symstudy.symmetry.attention import AttentionView, attention_measures
 from symstudy.symmetry.extra import measure_extra
 from symstudy.symmetry.layers import LayerView, measure_layer
 from symstudy.training.engine import AbstractEngine, LoadedPack
@@ -48,6 +50,10 @@ def measure_detail(
     For fresh data it and its gradient are NaN. `grad_ratio` is |grad| / (1 + |objective|), which a
     certified minimum keeps below a tolerance.
     """
+    if pack.data.is_absent:
+        # Of a large file there are no copies to make for what is not there.
+        norm = torch.linalg.vector_norm(engine.theta_KP, dim=1, dtype=torch.float64)
+        return {"theta_norm": norm.cpu().numpy()}
     gamma = pack.lane_values("gamma")
     penalty = make_penalty(pack)
     theta = penalty.offset(engine.theta_KP.double().cpu().numpy())
@@ -92,22 +98,45 @@ def measure_layers(
         samples: Test inputs on which representations are measured, at most.
 
     Returns:
-        One dictionary a layer, in order; `distinct_curve` has a column a threshold.
+        One dictionary a layer, in order: a group of neurons has the measures of `MEASURES`, an
+        attention layer those of `ATTENTION_MEASURES`. `distinct_curve` has a column a threshold.
     """
     layout = pack.model.network_layout
-    groups = layout.groups
-    if not groups or len(lanes) == 0:
+    if not layout.hidden_layers or len(lanes) == 0:
         return []
+    theta = engine.theta_KP
+    if len(lanes) < len(theta):
+        theta = theta[torch.from_numpy(lanes).to(theta.device)]
+    if pack.data.is_absent:
+        return measured(pack, theta, {})
     split = pack.data.test
-    theta = engine.theta_KP[torch.from_numpy(lanes).to(engine.theta_KP.device)]
     inputs = torch.from_numpy(split.x[split.lane_x[lanes], :samples]).to(theta.device)
     with torch.no_grad():
         hidden = pack.model.forward(theta, inputs).hidden
         weights = pack.model.network_parameters(theta)
+    return measured(pack, weights, hidden)
+
+
+def measured(
+    pack: LoadedPack, weights: torch.Tensor, hidden: Mapping[str, torch.Tensor]
+) -> Sequence[dict[str, Column]]:
+    """Return the measures of each hidden layer.
+
+    Args:
+        pack: Of runs with one layout.
+        weights: Parameters `[runs, parameters]` of the network, of some of its runs.
+        hidden: Activations `[runs, samples, neurons]` of each group of neurons.
+    """
+    layout = pack.model.network_layout
     rows = []
-    for group in groups:
-        view = LayerView(layout, group, weights, hidden[group.name])
-        extra = measure_extra(view, pack.runs[0].cell.probe.measures)
-        measures = {**measure_layer(view), **extra}
+    for layer in layout.hidden_layers:
+        view: LayerView | AttentionView
+        if isinstance(layer, AttentionLayer):
+            view = AttentionView(layout, layer, weights)
+            measures = attention_measures(view.weights)
+        else:
+            view = LayerView(layout, layer, weights, hidden[layer.name])
+            measures = measure_layer(view)
+        measures.update(measure_extra(view, pack.runs[0].cell.probe.measures))
         rows.append({name: value.cpu().numpy() for name, value in measures.items()})
     return rows

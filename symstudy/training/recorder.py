@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from symstudy.outcomes import Outcome
 from symstudy.study.cells import Run
-from symstudy.symmetry.catalogue import EXTRA_MEASURES, MEASURES
+from symstudy.symmetry.catalogue import LAYER_MEASURES
 from symstudy.training.checkpoints import State, nested, take, under
 from symstudy.training.engine import AbstractEngine, Part
 from symstudy.training.halting import Ends
@@ -87,7 +87,7 @@ class Recorder:
         }
         rows.update(columns)
         self.layers.append(rows)
-        for measure in (*MEASURES, *EXTRA_MEASURES):
+        for measure in LAYER_MEASURES:
             if measure.kind == "curve" or measure.name not in columns:
                 continue
             if measure.name not in self.last_layers:
@@ -196,11 +196,13 @@ def gather(results: Sequence[PackResult], parts: Sequence[Part]) -> PackResult:
 def join(parts: Iterable[Columns]) -> Columns:
     """Return the rows of `parts` below each other; a column that a part lacks is NaN there."""
     parts = list(parts)
-    names = dict.fromkeys(name for part in parts for name in part)
+    widths = {name: np.shape(column)[1:] for part in parts for name, column in part.items()}
     columns: Columns = {}
-    for name in names:
+    for name, width in widths.items():
         pieces = [
-            part[name] if name in part else np.full(len(next(iter(part.values()))), np.nan)
+            part[name]
+            if name in part
+            else np.full((len(next(iter(part.values()))), *width), np.nan)
             for part in parts
         ]
         columns[name] = np.concatenate(pieces)

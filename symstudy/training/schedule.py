@@ -79,6 +79,8 @@ def probe_steps(steps: int, num: int, detail: int) -> tuple[NDArray[np.int64], N
         num: Probes wanted, at least 2.
         detail: Detailed probes wanted, the last probe first.
     """
+    if steps == 0:
+        return np.zeros(1, np.int64), np.ones(1, bool)
     # From the end: a single point of geomspace is its first.
     spaced = np.geomspace(steps, 1, num - 1).round().astype(np.int64)
     probes = np.unique(np.concatenate([[0], spaced]))

@@ -115,6 +115,8 @@ def time_pack(cell: Cell, lanes: int, config: PackConfig) -> float:
     train = cell.train
     restarts = train.restarts if train.optimizer == "lbfgs" else 1
     whole = min(train.steps, MINIMISER_STEPS) if train.optimizer == "lbfgs" else train.steps
+    if whole == 0:
+        return time_training(cell, lanes, config, 0, 2, 1)
     short = long = min(whole, SHORT)
     time_training(cell, lanes, config, short, 2, 1)  # compiles, allocates, and is forgotten
     base = seconds = time_training(cell, lanes, config, short, 2, 1)

@@ -16,7 +16,7 @@ from workload import BATCH, DIM, median_seconds, study_of
 from symstudy.models.fcn import Fcn
 from symstudy.study import PackConfig
 from symstudy.study.sections import ProbeConfig
-from symstudy.symmetry.extra import EXTRA, measure_extra
+from symstudy.symmetry.extra import EXTRA, NEURON_EXTRA, measure_extra
 from symstudy.symmetry.layers import LayerView, measure_layer
 from symstudy.symmetry.neurons import cluster_neurons
 from symstudy.training.loop import make_engine, make_pack
@@ -52,7 +52,7 @@ def print_layers() -> None:
 
             always = microseconds(lambda view=view: measure_layer(view()))  # type: ignore[misc]  # lambdas have no annotations
             print(f"{activation}, width {width}: always recorded {always:.0f} us")
-            for name in EXTRA:
+            for name in (*EXTRA, *NEURON_EXTRA):
                 (value,) = measure_extra(view(), [name]).values()
                 if not (torch.isnan(value.double()) | (value == -1)).all():
                     taken = microseconds(

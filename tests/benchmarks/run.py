@@ -11,6 +11,7 @@ BENCHMARKS = (
     "store.py",
     "minimiser.py",
     "padding.py",
+    "transformer.py",
     "measures.py",
 )
 

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 from sklearn.datasets import load_digits
 
 from symstudy.datasets import DigitsConfig, build_task
@@ -27,3 +28,15 @@ def test_training_pixels_are_centred_and_the_split_is_fixed():
 def test_fewer_samples_are_the_first_ones():
     few, all_of_them = build_task(DigitsConfig(samples=50), 0), build_task(DigitsConfig(), 0)
     np.testing.assert_array_equal(few.x_train, all_of_them.x_train[:50])
+
+
+@pytest.mark.parametrize("side", [1, 2, 4])
+def test_patches_are_the_pixels_of_squares_row_by_row(side):
+    plain, cut = (build_task(DigitsConfig(patch=p), 0).x_test[3] for p in (0, side))
+    image = plain.reshape(8, 8)
+    tokens = cut.reshape(64 // side**2, side, side)
+    across = 8 // side
+    for number, token in enumerate(tokens):
+        row, column = side * (number // across), side * (number % across)
+        np.testing.assert_array_equal(token, image[row : row + side, column : column + side])
+    assert DigitsConfig(patch=side).shape.tokens == len(tokens)

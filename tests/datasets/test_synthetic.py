@@ -1,8 +1,11 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
 from symstudy.datasets import IdentityConfig, SpectrumConfig, TeacherStudentConfig, build_task
 from symstudy.datasets.base import flip_labels, one_hot
+from symstudy.datasets.synthetic import teacher_weights
 
 
 def test_the_identity_is_its_own_target():
@@ -70,3 +73,49 @@ def test_flipped_labels_are_other_classes_at_the_rate_asked_for():
     changed = (flipped != y).any(axis=1)
     assert abs(changed.mean() - 0.3) < 0.02
     assert (flipped.sum(axis=1) == 1).all()
+
+
+ORTHOGONAL = TeacherStudentConfig(
+    input_dim=8,
+    output_dim=4,
+    teacher_width=4,
+    teacher_scale=4.0,
+    teacher_directions="orthogonal",
+    teacher_norm=0.7,
+    teacher_gain_ratio=0.4,
+    samples=200_000,
+    test_samples=2,
+)
+
+
+def test_an_orthogonal_teacher_has_a_mode_a_neuron():
+    task = build_task(ORTHOGONAL, 0)
+    values = np.linalg.svd(task.y_train.T @ task.x_train / 200_000, compute_uv=False)
+    nodes, weights = np.polynomial.hermite_e.hermegauss(60)
+    slope = weights @ (nodes * np.tanh(0.7 * nodes)) / weights.sum()
+    np.testing.assert_allclose(values, 4.0 * 0.4 ** np.arange(4) * slope, atol=0.03)
+    # No neuron's share of the outputs is correlated with another's.
+    power = np.linalg.eigvalsh(task.y_train.T @ task.y_train / 200_000)[::-1]
+    share = weights @ np.tanh(0.7 * nodes) ** 2 / weights.sum()
+    np.testing.assert_allclose(power, 16.0 * 0.16 ** np.arange(4) * share, rtol=0.05)
+
+
+def test_a_wider_orthogonal_teacher_keeps_the_neurons_of_a_narrower_one():
+    small = dataclasses.replace(ORTHOGONAL, samples=5)
+    narrow, wide = (teacher_weights(dataclasses.replace(small, teacher_width=w), 1) for w in (2, 4))
+    np.testing.assert_array_equal(narrow[0], wide[0][:2])
+    np.testing.assert_array_equal(narrow[1], wide[1][:, :2])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"teacher_norm": 0.7}, "`data.teacher_norm` must be left out unless"),
+        ({"teacher_gain_ratio": 0.4}, "`data.teacher_gain_ratio` must be left out unless"),
+        ({"teacher_directions": "orthogonal", "teacher_depth": 3}, "must be 2 where"),
+        ({"teacher_directions": "orthogonal", "teacher_width": 5}, "but got 5 and 4"),
+    ],
+)
+def test_a_teacher_that_cannot_be_orthogonal_is_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        TeacherStudentConfig(**options)

@@ -166,16 +166,25 @@ def test_a_second_interrupt_is_at_once(warden):
 
 
 def test_a_launch_that_is_refused_leaves_nothing(folder):
-    with (
-        pytest.raises(LaunchError, match="no such cluster"),
-        Warden(folder, "mine", "now", dict),
-    ):
-        raise LaunchError("no such cluster")
+    warden = Warden(folder, "mine", "now", dict)
+
+    def refused():
+        with warden:
+            raise LaunchError("no such cluster")
+
+    with pytest.raises(LaunchError, match="no such cluster"):
+        refused()
     assert not folder.exists()
 
 
 def test_a_launch_that_fails_later_leaves_its_progress(folder):
-    with pytest.raises(LaunchError), Warden(folder, "mine", "now", dict):
-        folder.write_json({}, "study.json")
-        raise LaunchError("the disk is full")
+    warden = Warden(folder, "mine", "now", dict)
+
+    def ended():
+        with warden:
+            folder.write_json({}, "study.json")
+            raise LaunchError("the disk is full")
+
+    with pytest.raises(LaunchError, match="the disk is full"):
+        ended()
     assert read_progress(folder, "mine") is not None

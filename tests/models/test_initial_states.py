@@ -59,7 +59,33 @@ def test_copies_of_a_low_rank_layer_keep_both():
     assert (values[:, 2] < 1e-12).all()
 
 
-@pytest.mark.parametrize("options", [{"init_copies": 2}, {"init_rank": 3}])
+@pytest.mark.parametrize("width", [4, 9])
+def test_a_balanced_start_is_aligned_with_the_axes(width):
+    model = Fcn([5, width, width, 4], "linear", bias=False, init_balanced=True)
+    theta = 0.3 * start(model)
+    w1, w2, w3 = (block(model, theta, f"layers.{i}.weight") for i in range(3))
+    expected = 0.3**3 * torch.eye(4, 5, dtype=torch.float64).expand(2, 4, 5)
+    torch.testing.assert_close(w3 @ w2 @ w1, expected)
+    torch.testing.assert_close(w1 @ w1.mT, w2.mT @ w2)
+    torch.testing.assert_close(w2 @ w2.mT, w3.mT @ w3)
+    assert (w1[0] - w1[1]).abs().max() > 0.01
+    values = torch.linalg.svdvals(w2)
+    assert torch.allclose(values[:, :4], torch.tensor(0.3).double())
+
+
+def test_the_key_of_a_balanced_start_reaches_the_network(study_of):
+    linear = {"kind": "deep_linear", "depth": 2, "width": 8, "init_scale": 0.5}
+    study = study_of(model={**linear, "init_balanced": True})
+    pack = make_pack(study.runs(), study.pack)
+    weights = block(pack.model, make_engine(pack).theta_KP, "layers.0.weight")
+    torch.testing.assert_close(
+        torch.linalg.svdvals(weights[0].double()).max(), torch.tensor(0.5).double()
+    )
+    with pytest.raises(StudyFileError, match="`model.init_balanced` must be false where"):
+        study_of(model={**linear, "init_balanced": True, "init_rank": 2})
+
+
+@pytest.mark.parametrize("options", [{"init_copies": 2}, {"init_rank": 3}, {"init_balanced": True}])
 def test_symmetric_starts_depend_on_the_seed_alone(options):
     model = Fcn([4, 6, 2], "tanh", **options)
     assert (start(model, (3, 1, 2))[1] == start(model, (1,))[0]).all()

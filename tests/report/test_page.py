@@ -5,7 +5,7 @@ import pytest
 from symstudy.findings.discovery import find_project, load_claims
 from symstudy.findings.evaluate import draw_claim, evaluate_claim
 from symstudy.report import write_report
-from symstudy.report.page import render_report
+from symstudy.report.page import place_in_paper, render_report
 from symstudy.study import load_study
 from symstudy.testing.stores import plant_store
 
@@ -92,3 +92,14 @@ def test_a_verdict_that_is_weak_among_many_is_said_to_be_so(planted):
     finally:
         planted.write_json(before, "findings", "rank_scaling_law.json")
         planted.delete("findings", "other.json")
+
+
+def test_the_overview_follows_the_figures_of_the_paper():
+    references = [
+        "arXiv:2502.05300, App. A.5",
+        "arXiv:2502.05300, Fig. 10 (first row)",
+        "arXiv:2502.05300, Figs. 7 and 8",
+        "arXiv:2502.05300, Fig. 3 (right)",
+        "arXiv:2502.05300, Fig. 3 (left)",
+    ]
+    assert sorted(references, key=place_in_paper) == [references[i] for i in (4, 3, 2, 1, 0)]

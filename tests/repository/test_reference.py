@@ -11,7 +11,7 @@ import typer
 from symstudy.cli.app import app
 from symstudy.store.schema import TABLES
 from symstudy.study.keys import describe_keys
-from symstudy.symmetry import EXTRA_MEASURES, MEASURES
+from symstudy.symmetry import ATTENTION_MEASURES, EXTRA_MEASURES, MEASURES
 
 NOTE = "Generated from the code by `make golden`; a test keeps it true.\n"
 
@@ -61,23 +61,27 @@ def columns() -> str:
 
 def measures() -> str:
     """Return the page of the measures of a hidden layer."""
-    always, extra = (
+    always, attention, extra = (
         table(
             ["measure", "kind", "meaning", "source"],
             [(code(m.name), m.kind, m.meaning, m.source) for m in measures],
         )
-        for measures in (MEASURES, EXTRA_MEASURES)
+        for measures in (MEASURES, ATTENTION_MEASURES, EXTRA_MEASURES)
     )
     where = (
         "`layers` has one row a run, probe and layer; `runs` has the mean over the layers at the "
-        "last step.\n"
+        "last step, over those that have the measure. A layer of neurons has these:\n"
+    )
+    heads = (
+        "## Measures of an attention layer\n\nRecorded of attention layers, which have none of the "
+        "above; null for layers of neurons.\n"
     )
     named = (
         "## Extra measures\n\nRecorded where a study names them, `[probe] measures = "
         '["permutation_distance"]`; null where the model declares no such symmetry of the layer '
         "([symmetries](../symmetries.md)).\n"
     )
-    parts = ["# Measures of a hidden layer\n", NOTE, where, always, named, extra]
+    parts = ["# Measures of a hidden layer\n", NOTE, where, always, heads, attention, named, extra]
     return "\n".join(parts)
 
 

@@ -14,7 +14,13 @@ from symstudy.study import Train
 from symstudy.symmetry import MEASURES
 from symstudy.testing.strategies import small_studies
 
-RENAMED = {"epsilon": "adam_epsilon", "kind": "", "test_samples": "", "fresh": ""}
+RENAMED = {
+    "epsilon": "adam_epsilon",
+    "kind": "",
+    "layers": "attention_layers",
+    "test_samples": "",
+    "fresh": "",
+}
 
 
 def test_every_configuration_field_is_a_column():

@@ -11,12 +11,12 @@ from symstudy.layout import Block, DeclaredSymmetry, Layout
 from symstudy.models.fcn import Fcn
 from symstudy.study import make_study
 from symstudy.symmetry import EXTRA_MEASURES, symmetries_of
-from symstudy.symmetry.extra import EXTRA, measure_extra
+from symstudy.symmetry.extra import ATTENTION_EXTRA, EXTRA, NEURON_EXTRA, measure_extra
 from symstudy.symmetry.layers import LayerView
 from symstudy.symmetry.rotation import Rotation
 from symstudy.training import train_pack
 
-NAMES = [measure.name for measure in EXTRA_MEASURES]
+NAMES = [measure.name for measure in EXTRA_MEASURES if measure.name not in ATTENTION_EXTRA]
 
 
 def symmetry_of(model, kind):
@@ -118,14 +118,23 @@ def test_two_directions_of_a_rotation_are_broken_in_any_basis():
 
 
 def test_every_extra_measure_has_what_computes_it():
-    assert set(EXTRA) == set(NAMES)
+    names = {measure.name for measure in EXTRA_MEASURES}
+    assert {*EXTRA, *NEURON_EXTRA, *ATTENTION_EXTRA} == names
 
 
 def test_measures_that_do_not_apply_are_missing():
     model = Fcn([3, 4, 4, 2], "relu")
     measures = measure_extra(view_of(model, random_parameters(model)), NAMES)
     for name in NAMES:
-        applies = name.startswith(("permutation", "rescaling", "weight", "stable"))
+        of_every_layer = (
+            "permutation",
+            "weight",
+            "stable",
+            "product",
+            "breaking_sorted",
+            "contributing",
+        )
+        applies = name.startswith(("rescaling", *of_every_layer))
         missing = torch.isnan(measures[name].double()) | (measures[name] == -1)
         assert missing.all().item() is not applies, name
         assert missing.any().item() is not applies, name
@@ -151,6 +160,30 @@ def test_double_rotation_measures_are_those_of_the_product():
     }
     for name, value in expected.items():
         torch.testing.assert_close(measures[name], value, msg=name)
+
+
+def test_absolute_measures_are_those_of_the_values_themselves():
+    model = Fcn([6, 5, 3], "linear", bias=False)
+    theta = random_parameters(model)
+    w1, w2 = theta[:, :30].view(3, 5, 6), theta[:, 30:].view(3, 3, 5)
+    sigma = torch.linalg.svdvals(w2 @ w1)
+    scale = 0.1 / sigma[:, 1:2].sqrt()
+    for factor, rank in ((0.99**0.5 * scale * 10**0.5, 1), (1.01**0.5 * scale * 10**0.5, 2)):
+        measures = measure_extra(view_of(model, factor * theta), NAMES)
+        assert (measures["product_rank_absolute"] == rank).all()
+        for place in range(3):
+            value = factor[:, 0] ** 2 * sigma[:, place]
+            torch.testing.assert_close(measures[f"product_value_{place + 1}"], value)
+        assert (measures["product_value_4"] == 0).all()
+
+
+def test_pairs_break_one_after_the_other_as_neurons_grow():
+    model = Fcn([1, 3, 1], "silu", bias=False)
+    # Neurons of norms 1, 2 and 4 along one direction: the pairs are 1 and 2 apart.
+    theta = torch.tensor([[1.0, 2.0, 4.0, 0.0, 0.0, 0.0]]).double()
+    for scale, broken in ((0.07, 0), (0.1, 1), (0.14, 1), (0.15, 2)):
+        measures = measure_extra(view_of(model, scale * theta), ["breaking_sorted_absolute"])
+        assert measures["breaking_sorted_absolute"].item() == broken
 
 
 def test_several_symmetries_of_a_layer_are_one_block_diagonal_one():
@@ -212,3 +245,15 @@ def test_a_run_has_the_same_measures_alone():
     mine = together["run_id"] == runs[1].run_id
     for name in NAMES:
         np.testing.assert_allclose(together[name][mine], alone[name], rtol=1e-9, err_msg=name)
+
+
+def test_a_neuron_contributes_by_the_product_of_its_sides():
+    model = Fcn([1, 4, 1], "tanh", bias=False)
+    theta = torch.tensor([[2.0, 10.0, 1.0, 0.0, 3.0, 0.01, 0.1, 9.0]], dtype=torch.float64)
+    theta = theta.repeat(3, 1)
+    measures = measure_extra(view_of(model, theta), ["contributing_neurons"])
+    # Products 6, 0.1, 0.1 and 0: only the first is above 0.02 of 6 = 0.12.
+    assert measures["contributing_neurons"].tolist() == [1, 1, 1]
+    theta[0, 5] = 0.02
+    measures = measure_extra(view_of(model, theta), ["contributing_neurons"])
+    assert measures["contributing_neurons"].tolist() == [2, 1, 1]

@@ -50,6 +50,13 @@ CASES: dict[str, tuple[PackConfig, dict[str, Any]]] = {
     ),
     "entropic": (CPU, {"train": {"entropic": 0.01}}),
     "custom": (CPU, {"model": {"kind": "torch.nn:Linear", "in_features": 8, "out_features": 4}}),
+    "transformer": (
+        CPU,
+        {
+            "model": {"kind": "transformer", "width": 6, "heads": 2, "head_dim": 3, "mlp_width": 5},
+            "data": {"kind": "in_context", "test_samples": 10, **ONLINE},
+        },
+    ),
     "padded": (TORCH, {"sweep": {"model.width": [3, 8, 5]}}),
     "padded converging": (
         TORCH,

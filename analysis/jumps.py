@@ -1,0 +1,248 @@
+"""Whether the loss of a network falls where its symmetries break: the tests of claims about it."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from symstudy.findings import Finding, Part, SeedTest, Verdict, combine, seed_part
+
+from .traces import (
+    EXIT_SPEED,
+    MODES,
+    Measured,
+    Trace,
+    arm,
+    event_places,
+    plateau_exits,
+    scales_of,
+    speeds,
+)
+
+SMALL = 1e-3
+LARGE = 0.3
+PASSES = 0.01
+SPECIFIC = 0.05
+DRAWS = 2000
+TIME_FACTOR = 2.0
+ORDERED = 0.8
+EXIT_MARGIN = 0.5
+MIN_SEEDS = 3
+
+SEED_TESTS = (
+    SeedTest(rule=f"share of runs at least {ORDERED}", level=0.9, unit="share of runs"),
+    SeedTest(rule=f"within a factor {TIME_FACTOR:g} of *", level=0.9, unit="largest factor"),
+    SeedTest(rule=f"* +- {EXIT_MARGIN}", level=0.9, margin=EXIT_MARGIN, unit="drops"),
+)
+"""The tests of one number a seed; the coincidences are permutation tests."""
+
+
+class Coincidence(NamedTuple):
+    """How fast the loss of a run falls at its events.
+
+    Attributes:
+        at_events: Mean speed at the events.
+        at_random: Mean speed at times uniform in ln t.
+        p_value: Chance of at least that mean at as many times uniform in ln t.
+        p_opposite: Chance of at most that mean.
+    """
+
+    at_events: float
+    at_random: float
+    p_value: float
+    p_opposite: float
+
+
+def coincidence(trace: Trace, *, of_pairs: bool = False) -> Coincidence | None:
+    """Compare the speeds at rank events, or pair events, with those at random times.
+
+    Returns:
+        None for a run without an event.
+    """
+    places = event_places(trace.pairs if of_pairs else trace.ranks)
+    if not places:
+        return None
+    speed, times = speeds(trace), np.log(trace.steps)
+    observed = float(np.mean([speed[place - 1] for place in places]))
+    # The same draws for every run would make the p-values of seeds dependent.
+    rng = np.random.default_rng([trace.seed, trace.depth, len(places)])
+    at = rng.uniform(times[0], times[-1], size=(DRAWS, len(places)))
+    drawn = speed[np.searchsorted(times, at, side="right") - 1].mean(axis=1)
+    return Coincidence(
+        at_events=observed,
+        at_random=float(speed @ np.diff(times) / (times[-1] - times[0])),
+        p_value=float((drawn >= observed).sum() + 1) / (DRAWS + 1),
+        p_opposite=float((drawn <= observed).sum() + 1) / (DRAWS + 1),
+    )
+
+
+def pooled(p_values: list[float]) -> float:
+    """Return Fisher's pooled p-value of independent tests."""
+    statistic = -2.0 * sum(map(math.log, p_values))
+    return float(stats.chi2.sf(statistic, 2 * len(p_values)))
+
+
+def judge_coincidence(
+    runs: list[Trace], name: str, *, decides: bool = True, of_pairs: bool = False
+) -> Part:
+    """Test that rank events, or pair events, coincide with drops of the loss."""
+    rule = f"pooled p < {PASSES}"
+    found = [c for run in runs if (c := coincidence(run, of_pairs=of_pairs))]
+    if len(found) < MIN_SEEDS:
+        verdict = Verdict.UNTESTED if len(runs) < MIN_SEEDS else Verdict.INCONCLUSIVE
+        return Part(name=name, verdict=verdict, rule=rule, decides=decides)
+    p_value = pooled([c.p_value for c in found])
+    opposite = pooled([c.p_opposite for c in found])
+    verdict, chance = Verdict.INCONCLUSIVE, None
+    if p_value < PASSES:
+        verdict, chance = Verdict.SUPPORTED, p_value
+    elif opposite < PASSES:
+        verdict, chance = Verdict.REFUTED, opposite
+    return Part(
+        name=name,
+        verdict=verdict,
+        rule=rule,
+        effect=float(np.mean([c.at_events / c.at_random for c in found])),
+        unit="speed of the loss at events over that at random times",
+        decides=decides,
+        p_value=chance,
+    )
+
+
+def judge_specificity(runs: list[Trace], name: str) -> Part:
+    """Test that rank events do not coincide with drops of the loss, or that there are none."""
+    rule = f"no events, or pooled p > {SPECIFIC}"
+    if len(runs) < MIN_SEEDS:
+        return Part(name=name, verdict=Verdict.UNTESTED, rule=rule)
+    found = [c for c in map(coincidence, runs) if c]
+    if not found:
+        return Part(name=name, verdict=Verdict.SUPPORTED, rule=rule)
+    p_value = pooled([c.p_value for c in found])
+    verdict, chance = Verdict.INCONCLUSIVE, None
+    if p_value > SPECIFIC:
+        verdict = Verdict.SUPPORTED
+    elif p_value < PASSES:
+        verdict, chance = Verdict.REFUTED, p_value
+    unit = "speed of the loss at events over that at random times"
+    return Part(
+        name=name,
+        verdict=verdict,
+        rule=rule,
+        effect=float(np.mean([c.at_events / c.at_random for c in found])),
+        unit=unit if chance else f"{unit}; pooled p = {p_value:.2g}",
+        p_value=chance,
+    )
+
+
+def judge_two_layers(traces: tuple[Trace, ...], activation: str) -> list[Part]:
+    """Return the parts about one activation at two layers: what decides, and what is secondary."""
+    parts = []
+    beside = []
+    for scale in scales_of(traces, activation, 2):
+        runs = arm(traces, activation, 2, scale)
+        where = f"{activation}, start {scale:g}"
+        if scale <= SMALL:
+            parts.append(judge_coincidence(runs, f"rank events at drops, {where}"))
+            name = f"pair events at drops, {where}"
+            beside.append(judge_coincidence(runs, name, decides=False, of_pairs=True))
+        elif scale >= LARGE:
+            parts.append(judge_specificity(runs, f"no such coincidence, {where}"))
+    small = [t for t in traces if (t.activation, t.depth) == (activation, 2) and t.scale <= SMALL]
+    orthogonal = [t for t in small if len(t.targets)]
+    return [*parts, *beside, *(judge_modes(orthogonal, activation) if orthogonal else ())]
+
+
+def judge_modes(runs: list[Trace], activation: str) -> list[Part]:
+    """Return the secondary parts: order and times of the events, and how often the loss drops."""
+
+    def by_seed(values: list[float], *, worst: bool) -> list[float]:
+        table = pd.Series(values).groupby([t.seed for t in runs])
+        told: list[float] = (table.max() if worst else table.mean()).tolist()
+        return told
+
+    modes = min(MODES, len(runs[0].targets))
+    return [
+        seed_part(
+            f"directions in order of the target, {activation}",
+            by_seed([float(is_ordered(t, modes)) for t in runs], worst=False),
+            low=ORDERED,
+            rule=f"share of runs at least {ORDERED}",
+            unit="share of runs",
+            decides=False,
+        ),
+        seed_part(
+            f"times of the events, {activation}",
+            by_seed([time_factor(t, modes) for t in runs], worst=True),
+            high=TIME_FACTOR,
+            rule=f"within a factor {TIME_FACTOR:g} of ln(sigma / s_0) / (4 sigma)",
+            unit="largest factor",
+            decides=False,
+        ),
+        seed_part(
+            f"drops of the loss, {activation}",
+            by_seed([float(len(plateau_exits(t))) for t in runs], worst=False),
+            low=modes - EXIT_MARGIN,
+            high=modes + EXIT_MARGIN,
+            rule=f"{modes} +- {EXIT_MARGIN}",
+            unit=f"stretches in which the loss falls faster than t^-{EXIT_SPEED:g}",
+            decides=False,
+        ),
+    ]
+
+
+def is_ordered(trace: Trace, modes: int) -> bool:
+    """Return whether the directions broke in the order of the target's singular values.
+
+    Just before the next direction breaks (at the end, for the last), the k values above the
+    threshold are each nearer, in their logarithm, to the target's value of their own place than to
+    any other.
+    """
+    places = event_places(trace.ranks)
+    if len(places) < modes:
+        return False
+    distance = np.log(trace.targets)
+    for count, place in enumerate([*places[1:modes], len(trace.steps)], start=1):
+        learned = np.log(np.maximum(trace.learned[place - 1, :count], 1e-300))
+        nearest = np.abs(learned[:, None] - distance[None, :]).argmin(axis=1)
+        if (nearest != np.arange(count)).any():
+            return False
+    return True
+
+
+def time_factor(trace: Trace, modes: int) -> float:
+    """Return by which factor the event farthest from its expected time misses it; inf if absent."""
+    places = event_places(trace.ranks)
+    if len(places) < modes:
+        return math.inf
+    ratio = np.log(trace.steps[places[:modes]] / trace.expected[:modes])
+    return float(np.exp(np.abs(ratio).max()))
+
+
+def describe(parts: tuple[Part, ...]) -> str:
+    """Return what each part found, in words."""
+    told = []
+    for part in parts:
+        numbers = [] if part.effect is None else [f"{part.effect:.3g}"]
+        if part.p_value is not None:
+            numbers.append(f"p = {part.p_value:.2g}")
+        told.append(
+            f"{part.name}: {part.verdict.label}" + (f" ({', '.join(numbers)})" if numbers else "")
+        )
+    return "; ".join(told) + "." if told else "No run over time."
+
+
+def finding_of(parts: tuple[Part, ...], measured: Measured) -> Finding:
+    """Return the finding of the parts, the first of them as the main estimate."""
+    first = next((part for part in parts if part.effect is not None), None)
+    return Finding(
+        verdict=combine(parts),
+        reason=describe(tuple(part for part in parts if part.decides)),
+        effect=first.effect if first else None,
+        unit=first.unit if first else "",
+        seeds=len({t.seed for t in measured.traces}),
+        threshold=f"pooled p < {PASSES}",
+        parts=parts,
+        excluded=measured.excluded,
+    )

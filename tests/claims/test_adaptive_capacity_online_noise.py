@@ -1,0 +1,90 @@
+import numpy as np
+
+from symstudy.findings import Verdict
+from symstudy.testing.claims import count_verdicts, judge_store
+
+NAME, STUDY = "adaptive_capacity_online_noise", "adaptive_capacity_noise"
+
+
+def pruned(run, rng, way=1, noise=0.02, turn=False):
+    """Fewer neurons the noisier the labels; with `turn` only up to a noise of 0.9."""
+    level = run.cell.data.label_noise
+    level = abs(level - 0.9) - 0.9 if turn else -level
+    # Ten times as many as there are, so that whole numbers have no part in it.
+    count = round(200 * np.exp(0.3 * way * level + noise * rng.normal()))
+    last = {"contributing_neurons": count, "breaking_sorted": 31, "rank": count}
+    steps = run.cell.train.steps
+    rows = [
+        {"step": int(share * steps), "layer": 1, **last, "contributing_neurons": counted}
+        for share, counted in ((0.5, 5), (0.92, count), (0.96, count))
+    ]
+    return {**last, "layers": rows}
+
+
+def judge(claims, plant, **options):
+    store = plant(STUDY, lambda run, rng: pruned(run, rng, **options))
+    return judge_store(claims[NAME], store)
+
+
+def test_noise_that_prunes_is_supported_at_every_rate(claims, plant):
+    finding = judge(claims, plant)
+    assert finding.verdict is Verdict.SUPPORTED
+    assert finding.seeds == 8
+    deciding = [part for part in finding.parts if part.decides]
+    assert [part.name.rsplit(", ", 1)[1] for part in deciding] == [
+        "lr / batch = 0.0025",
+        "lr / batch = 0.0075",
+    ]
+
+
+def test_noise_that_adds_neurons_or_turns_is_refuted(claims, plant):
+    assert judge(claims, plant, way=-1).verdict is Verdict.REFUTED
+    assert judge(claims, plant, turn=True).verdict is Verdict.REFUTED
+
+
+def test_noise_that_does_nothing_is_seldom_supported(claims, plant):
+    def unrelated(repeat):
+        return plant(STUDY, lambda run, rng: pruned(run, rng, way=0, noise=0.3), repeat)
+
+    assert count_verdicts(claims[NAME], unrelated, 10)[Verdict.SUPPORTED] <= 1
+
+
+def test_noise_beyond_the_claim_is_reported_only(claims, plant):
+    def turning_late(run, rng):
+        measures = pruned(run, rng)
+        if run.cell.data.label_noise > 2:
+            measures["layers"] = [
+                {**row, "contributing_neurons": 320} for row in measures["layers"]
+            ]
+            measures["contributing_neurons"] = 320
+        return measures
+
+    finding = judge_store(claims[NAME], plant(STUDY, turning_late))
+    assert finding.verdict is Verdict.SUPPORTED
+    beyond = [part for part in finding.parts if "beyond 2" in part.name]
+    assert len(beyond) == 2
+    assert all(part.effect is not None and part.effect > -0.9 for part in beyond)
+    assert not any(part.decides for part in beyond)
+
+
+def test_neurons_are_counted_over_the_last_tenth(claims, plant):
+    runs = claims[NAME].measure(plant(STUDY, pruned)).runs
+    # The probe at half of the steps, with 5 neurons, does not count.
+    assert runs["count"].min() > 40
+
+
+def test_runs_that_diverged_are_told(claims, plant):
+    finding = judge_store(claims[NAME], plant(STUDY, lambda run, rng: {"outcome": "diverged"}))
+    assert finding.verdict is Verdict.UNTESTED
+    assert finding.excluded == (("did not end as planned", 64),)
+
+
+def test_the_figure_has_a_panel_a_measure(claims, plant):
+    from symstudy.findings.figures import figure_files, theme
+
+    with theme():
+        figure = claims[NAME].draw(claims[NAME].measure(plant(STUDY, pruned)))
+        files = figure_files(figure, {})
+    assert figure.drawn["panel"].nunique() == 3
+    assert set(figure.drawn["arm"]) == {"lr / batch = 0.0025", "lr / batch = 0.0075"}
+    assert b"<svg" in files["svg"]

@@ -1,0 +1,75 @@
+import numpy as np
+import pytest
+from scipy import optimize
+
+from symstudy.findings import Verdict
+from symstudy.testing.claims import count_verdicts, judge_store
+
+END = 3 * 0.25 ** (4 / 3)
+"""The spinodal of three layers and a singular value of 1."""
+
+
+def looped(run, shift=1.0, off=1.0, recovers=0.0, grad_ratio=1e-9):
+    """Collapse at `shift` times the spinodal; values off by a factor; recovery below a share."""
+    model, gamma = run.cell.model, run.cell.train.gamma
+    is_alive = gamma < END * (recovers if model.init_scale < 1 else shift)
+    held = min(gamma, END * (1 - 1e-9))
+    value = off * optimize.brentq(lambda s: s + held * s ** (-1 / 3) - 1, 0.25, 1.0)
+    weight = (value if is_alive else 1e-9) ** (1 / model.depth)
+    return {"weight_largest": weight, "weight_smallest": weight, "grad_ratio": grad_ratio}
+
+
+def judge(claims, plant, **options):
+    store = plant("depth_gap", lambda run, _: looped(run, **options))
+    return judge_store(claims["hysteresis"], store)
+
+
+def test_the_exact_loop_is_supported(claims, plant):
+    finding = judge(claims, plant)
+    assert finding.verdict is Verdict.SUPPORTED
+    assert finding.effect == pytest.approx(1.0, abs=0.01)
+    assert finding.seeds == 5
+    assert finding.p_value is None
+
+
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [
+        ({"shift": 0.95}, "collapse on the way up"),
+        ({"shift": 1.05}, "collapse on the way up"),
+        ({"off": 1.03}, "learned before the collapse"),
+        ({"recovers": 0.3}, "recovered on the way down"),
+    ],
+)
+def test_a_wrong_end_of_the_loop_refutes(claims, plant, options, name):
+    finding = judge(claims, plant, **options)
+    assert finding.verdict is Verdict.REFUTED
+    assert {part.name: part.verdict for part in finding.parts}[name] is Verdict.REFUTED
+
+
+def test_a_collapse_beyond_the_margin_is_seldom_supported(claims, plant):
+    def at_margin(repeat):
+        def measures(run, _):
+            rng = np.random.default_rng([repeat, run.seed])
+            return looped(run, shift=0.96 + 0.01 * rng.normal())
+
+        return plant("depth_gap", measures, repeat)
+
+    counts = count_verdicts(claims["hysteresis"], at_margin, 12)
+    assert counts[Verdict.SUPPORTED] <= 1
+
+
+def test_runs_that_still_move_are_no_evidence(claims, plant):
+    finding = judge(claims, plant, grad_ratio=1e-5)
+    assert finding.verdict is Verdict.UNTESTED
+    assert sum(count for _, count in finding.excluded) == 510
+
+
+def test_the_figure_shows_both_ways(claims, plant):
+    from symstudy.findings.figures import figure_files, theme
+
+    claim = claims["hysteresis"]
+    with theme():
+        figure = claim.draw(claim.measure(plant("depth_gap", lambda run, _: looped(run))))
+        assert b"<svg" in figure_files(figure, {})["svg"]
+    assert figure.drawn.groupby("way").size().to_dict() == {"down": 85, "up": 85}

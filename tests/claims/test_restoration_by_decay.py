@@ -1,0 +1,67 @@
+import pytest
+
+from symstudy.findings import Verdict
+from symstudy.testing.claims import count_verdicts, judge_store
+
+NAME = "restoration_by_decay"
+
+
+def restored(run, rng, power=-0.4, noise=0.2, grad_ratio=1e-9, max_norm=1.0):
+    """Count 3 gamma^power neurons; a collapsed layer has some, but counts none."""
+    count = 3 * run.cell.train.gamma**power + noise * rng.normal()
+    return {
+        "distinct_neurons": count,
+        "breaking_sorted": count - 1,
+        "rank": count,
+        "max_norm": 1e-9 if run.cell.train.gamma > max_norm else 1.0,
+        "grad_ratio": grad_ratio,
+    }
+
+
+def judge(claims, plant, **options):
+    store = plant(NAME, lambda run, rng: restored(run, rng, **options))
+    return judge_store(claims[NAME], store)
+
+
+def test_counts_that_fall_with_decay_are_supported(claims, plant):
+    finding = judge(claims, plant)
+    assert finding.verdict is Verdict.SUPPORTED
+    assert finding.effect == pytest.approx(-1.0)
+    assert finding.seeds == 8
+
+
+def test_counts_that_grow_with_decay_are_refuted(claims, plant):
+    assert judge(claims, plant, power=0.4).verdict is Verdict.REFUTED
+
+
+def test_a_collapsed_layer_has_no_neurons(claims, plant):
+    runs = (
+        claims[NAME]
+        .measure(plant(NAME, lambda run, rng: restored(run, rng, power=0.0, max_norm=0.5)))
+        .runs
+    )
+    assert (runs.loc[runs["gamma"] == 1.0, "count"] == 0).all()
+    assert (runs.loc[runs["gamma"] < 1.0, "count"] > 0).all()
+
+
+def test_runs_that_still_move_are_no_evidence(claims, plant):
+    finding = judge(claims, plant, grad_ratio=1e-3)
+    assert finding.verdict is Verdict.UNTESTED
+    assert finding.excluded == (("gradient above 1e-06 of 1 + objective", 48),)
+
+
+def test_counts_without_a_direction_are_seldom_supported(claims, plant):
+    def stores(repeat):
+        return plant(NAME, lambda run, rng: restored(run, rng, power=0.0, noise=1.0), repeat)
+
+    assert count_verdicts(claims[NAME], stores, 20)[Verdict.SUPPORTED] <= 2
+
+
+def test_the_figure_has_three_measures(claims, plant):
+    from symstudy.findings.figures import figure_files, theme
+
+    with theme():
+        figure = claims[NAME].draw(claims[NAME].measure(plant(NAME, restored)))
+        files = figure_files(figure, {})
+    assert figure.drawn["panel"].nunique() == 3
+    assert b"<svg" in files["svg"]
