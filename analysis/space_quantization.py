@@ -6,7 +6,6 @@ of distinct neurons, whatever the width. Its literal form is the separation; the
 follows.
 """
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -19,8 +18,6 @@ from symstudy.findings import (
     Part,
     SeedTest,
     Verdict,
-    bootstrap,
-    bootstrap_p,
     claim,
     color_ramp,
     combine,
@@ -33,7 +30,13 @@ from symstudy.findings import (
 )
 from symstudy.store import Store
 
-from .evidence import base_slice, count_correlation, read_evidence, seed_table
+from .evidence import (
+    base_slice,
+    count_correlation,
+    read_evidence,
+    resampled_correlation,
+    seed_table,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -172,11 +175,7 @@ def judge_count(runs: pd.DataFrame, curve: pd.DataFrame) -> Part:
         verdict = Verdict.UNTESTED if runs.empty else Verdict.INCONCLUSIVE
         return Part(name=name, verdict=verdict, rule=rule)
     correlation = count_correlation(table)
-
-    def correlation_of(seeds: Sequence[int]) -> float:
-        return count_correlation(table.loc[list(seeds)])
-
-    interval = bootstrap(correlation_of, table.index.tolist())
+    interval, p_value = resampled_correlation(table, MONOTONE)
     signs = [
         count_correlation(seed_table(rows, "gamma", "distinct_neurons")) < 0
         for _, rows in curve.groupby("threshold")
@@ -195,11 +194,7 @@ def judge_count(runs: pd.DataFrame, curve: pd.DataFrame) -> Part:
         effect=correlation,
         interval=interval,
         unit="Spearman's correlation",
-        p_value=(
-            None
-            if verdict is Verdict.INCONCLUSIVE
-            else bootstrap_p(correlation_of, table.index.tolist(), MONOTONE)
-        ),
+        p_value=None if verdict is Verdict.INCONCLUSIVE else p_value,
     )
 
 

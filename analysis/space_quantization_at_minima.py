@@ -6,7 +6,6 @@ smallest distance does not shrink as weight decay grows. What counts as a neuron
 activation's symmetry: vectors for tanh and swish, directions for ReLU, ranks for linear layers.
 """
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -18,8 +17,6 @@ from symstudy.findings import (
     Part,
     SeedTest,
     Verdict,
-    bootstrap,
-    bootstrap_p,
     claim,
     color_ramp,
     combine,
@@ -32,7 +29,7 @@ from symstudy.findings import (
 )
 from symstudy.store import Store
 
-from .evidence import converged, count_correlation, seed_table
+from .evidence import converged, count_correlation, resampled_correlation, seed_table
 
 MAX_GRAD_RATIO = 1e-6
 MERGE_TOLERANCE = 1e-9
@@ -198,11 +195,7 @@ def judge_count(name: str, runs: pd.DataFrame) -> Part:
     if len(table) < MIN_SEEDS or table.shape[1] < MIN_GAMMAS:
         return Part(name=title, verdict=Verdict.INCONCLUSIVE, rule=rule)
     effect = count_correlation(table)
-
-    def correlation_of(seeds: Sequence[int]) -> float:
-        return count_correlation(table.loc[list(seeds)])
-
-    interval = bootstrap(correlation_of, table.index.tolist())
+    interval, p_value = resampled_correlation(table, MONOTONE)
     verdict = Verdict.SUPPORTED if effect <= MONOTONE else Verdict.INCONCLUSIVE
     if interval.low > MONOTONE:
         verdict = Verdict.REFUTED
@@ -213,11 +206,7 @@ def judge_count(name: str, runs: pd.DataFrame) -> Part:
         effect=effect,
         interval=interval,
         unit="Spearman's correlation",
-        p_value=(
-            None
-            if verdict is Verdict.INCONCLUSIVE
-            else bootstrap_p(correlation_of, table.index.tolist(), MONOTONE)
-        ),
+        p_value=None if verdict is Verdict.INCONCLUSIVE else p_value,
     )
 
 

@@ -1,11 +1,21 @@
 """The claims of the repository, loaded as the program loads them."""
 
+import sys
+
 import numpy as np
 import pytest
 
 from symstudy.findings.discovery import find_project, load_claims
 from symstudy.study import load_study
 from symstudy.testing.stores import plant_store
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    """Close what a test has drawn: pyplot keeps figures, and warns of many."""
+    yield
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")
 
 
 @pytest.fixture(scope="session")
