@@ -17,7 +17,6 @@ from symstudy.findings import (
     Finding,
     Part,
     SeedTest,
-    Verdict,
     claim,
     color_ramp,
     combine,
@@ -26,7 +25,7 @@ from symstudy.findings import (
 )
 from symstudy.store import Store
 
-from .mode_timing import half_time
+from .mode_timing import half_time, judge_times
 
 MARGIN = 0.15
 SHALLOW = 0.02
@@ -134,7 +133,10 @@ def judge(measured: Measured) -> Finding:
         for depth, group in rows.groupby("depth"):
             if int(depth) == 2:
                 if start == "aligned":
-                    parts.append(judge_times(group))
+                    name = "time of escape, 2 layers, aligned starts"
+                    parts.append(
+                        judge_times(name, group, SHALLOW, f"every run within {SHALLOW:.0%}")
+                    )
             else:
                 parts.append(judge_slope(group, int(depth), start))
     deep = [part for part in parts if part.decides and part.interval is not None]
@@ -177,22 +179,6 @@ def judge_slope(rows: pd.DataFrame, depth: int, start: str) -> Part:
     )
     # Seeds of an aligned start differ in the frame of the hidden layers alone: no chance in it.
     return replace(part, p_value=None) if start == "aligned" else part
-
-
-def judge_times(rows: pd.DataFrame) -> Part:
-    """Test the times of two layers, which grow as a logarithm."""
-    name = "time of escape, 2 layers, aligned starts"
-    rule = f"every run within {SHALLOW:.0%}"
-    if rows["seed"].nunique() < MIN_SEEDS:
-        return Part(name=name, verdict=Verdict.UNTESTED, rule=rule)
-    worst = float((rows["measured"] / rows["expected"] - 1.0).abs().fillna(np.inf).max())
-    return Part(
-        name=name,
-        verdict=Verdict.SUPPORTED if worst <= SHALLOW else Verdict.REFUTED,
-        rule=rule,
-        effect=worst,
-        unit="largest deviation from the exact time",
-    )
 
 
 def draw(measured: Measured) -> Figure:

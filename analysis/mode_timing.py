@@ -157,9 +157,21 @@ def judge(measured: Measured) -> Finding:
 
 def judge_start(times: pd.DataFrame, start: str, tolerance: float) -> Part:
     """Test the times of all modes from one kind of start."""
-    name = f"times from {start} starts"
-    rule = f"every mode within {tolerance:.0%}"
     rows = times[times["start"] == start]
+    return judge_times(
+        f"times from {start} starts", rows, tolerance, f"every mode within {tolerance:.0%}"
+    )
+
+
+def judge_times(name: str, rows: pd.DataFrame, tolerance: float, rule: str) -> Part:
+    """Test that each measured time is within a tolerance of the exact one.
+
+    Args:
+        name: What is tested.
+        rows: A row a time: seed, measured and expected.
+        tolerance: Largest relative deviation; a time that was never reached deviates by infinity.
+        rule: What must hold, in words.
+    """
     if rows["seed"].nunique() < MIN_SEEDS:
         return Part(name=name, verdict=Verdict.UNTESTED, rule=rule)
     worst = float((rows["measured"] / rows["expected"] - 1.0).abs().fillna(np.inf).max())

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from symstudy.findings import PALETTE, Figure, Finding, SeedTest, claim, combine, log_ticks
+from symstudy.findings import Figure, Finding, SeedTest, claim, combine, log_ticks
 from symstudy.store import Store
 
 from .evidence import converged
@@ -22,6 +22,7 @@ from .two_way import (
     SMALL,
     Table,
     describe_table,
+    draw_seeds,
     draw_table,
     judge_flatness,
     judge_table,
@@ -133,22 +134,10 @@ def draw(measured: Measured) -> Figure:
     runs = measured.runs
     canvas, axes = plt.subplots(1, 2, figsize=(10.4, 3.9), layout="constrained")
     means = draw_table(axes[0], table_of(measured))
-    widths = sorted(runs["capacity"].unique().tolist())
-    tasks = sorted(runs["task"].unique().tolist())
-    for place, task in enumerate(tasks):
-        color = PALETTE[place % len(PALETTE)]
-        group = runs[runs["task"] == task]
-        for _, one in group.groupby("seed"):
-            line = one.sort_values("capacity")
-            axes[1].plot(line["capacity"], line["count"], "o-", color=color, alpha=0.35, lw=0.8)
-        line = means[means["task"] == task]
-        axes[1].plot(line["capacity"], line["count"], color=color, lw=2.2, label=f"{task:g}")
-    axes[1].set(xscale="log", yscale="log", xlabel="student width", ylabel="distinct neurons")
-    log_ticks(axes[1], widths)
+    draw_seeds(axes[1], table_of(measured), means)
+    axes[1].set_yscale("log")
     log_ticks(axes[1], [1, 2, 3, 5, 8, 12, 16, 24], "y")
-    axes[1].legend(
-        title="teacher width", loc="upper left", bbox_to_anchor=(1.0, 1.02), reverse=True
-    )
+    log_ticks(axes[1], sorted(runs["capacity"].unique().tolist()))
     gamma = runs["gamma"].iloc[0] if len(runs) else 0.0
     return Figure(
         canvas,

@@ -10,11 +10,11 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from symstudy.findings import PALETTE, Figure, Finding, SeedTest, claim, combine, log_ticks
+from symstudy.findings import Figure, Finding, SeedTest, claim, combine, log_ticks
 from symstudy.store import Store
 
 from .evidence import converged
-from .two_way import FLAT, LARGE, SMALL, Table, describe_table, draw_table, judge_table
+from .two_way import FLAT, LARGE, SMALL, Table, describe_table, draw_seeds, draw_table, judge_table
 
 
 class Measured(NamedTuple):
@@ -107,19 +107,9 @@ def draw(measured: Measured) -> Figure:
     runs = measured.runs
     canvas, axes = plt.subplots(1, 2, figsize=(10.4, 3.9), layout="constrained")
     means = draw_table(axes[0], table_of(measured))
-    for place, task in enumerate(sorted(runs["task"].unique().tolist())):
-        color = PALETTE[place % len(PALETTE)]
-        for _, one in runs[runs["task"] == task].groupby("seed"):
-            line = one.sort_values("capacity")
-            axes[1].plot(line["capacity"], line["count"], "o-", color=color, alpha=0.35, lw=0.8)
-        line = means[means["task"] == task]
-        axes[1].plot(line["capacity"], line["count"], color=color, lw=2.2, label=f"{task:g}")
-    axes[1].set(xscale="log", xlabel="size of the head", ylabel="mean degree of breaking of a pair")
+    draw_seeds(axes[1], table_of(measured), means)
     axes[1].set_ylim(bottom=0)
     log_ticks(axes[1], sorted(runs["capacity"].unique().tolist()))
-    axes[1].legend(
-        title="dimension of\nthe tasks", loc="upper left", bbox_to_anchor=(1.0, 1.02), reverse=True
-    )
     gamma = runs["gamma"].iloc[0] if len(runs) else 0.0
     return Figure(
         canvas,

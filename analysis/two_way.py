@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pandas as pd
 
-from symstudy.findings import Part, Verdict, combine, draw_heat_map, seed_part, seed_slopes
+from symstudy.findings import PALETTE, Part, Verdict, combine, draw_heat_map, seed_part, seed_slopes
 
 from .monotone import LEAST, MIN_SEEDS, judge_monotone
 
@@ -24,6 +24,7 @@ __all__ = [
     "SMALL",
     "Table",
     "describe_table",
+    "draw_seeds",
     "draw_table",
     "judge_flatness",
     "judge_table",
@@ -189,3 +190,22 @@ def draw_table(axes: "Axes", table: Table) -> pd.DataFrame:
     axes.set(xlabel=table.capacity, ylabel=table.task)
     axes.set_xticklabels([f"{place:g}" for place in sorted(means["capacity"].unique())])
     return means
+
+
+def draw_seeds(axes: "Axes", table: Table, means: pd.DataFrame) -> None:
+    """Draw the counts of each seed against the capacity, a color a task, and their means.
+
+    Args:
+        axes: Where.
+        table: The runs.
+        means: What `draw_table` returned.
+    """
+    for place, (task, group) in enumerate(table.runs.groupby("task")):
+        color = PALETTE[place % len(PALETTE)]
+        for _, one in group.groupby("seed"):
+            line = one.sort_values("capacity")
+            axes.plot(line["capacity"], line["count"], "o-", color=color, alpha=0.35, lw=0.8)
+        line = means[means["task"] == task]
+        axes.plot(line["capacity"], line["count"], color=color, lw=2.2, label=f"{task:g}")
+    axes.set(xscale="log", xlabel=table.capacity, ylabel=table.counted)
+    axes.legend(title=table.task, loc="upper left", bbox_to_anchor=(1.0, 1.02), reverse=True)
