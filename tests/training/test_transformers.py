@@ -4,13 +4,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from symstudy.errors import StudyFileError
 from symstudy.launch import InlineLauncher, run_study
+from symstudy.models.transformer import Transformer
 from symstudy.store import open_store
 from symstudy.study import PackConfig, make_study, plan_packs
 from symstudy.symmetry import ATTENTION_MEASURES, MEASURES
 from symstudy.training import train_pack
+from symstudy.training.loop import make_pack
 
 CPU = PackConfig(device="cpu")
 MODEL = {"kind": "transformer", "width": 6, "heads": 2, "head_dim": 3}
@@ -45,6 +48,41 @@ def test_a_pack_measures_what_its_runs_measure_alone(model, data, dtype):
         alone = train_pack([runs[place]], CPU).runs
         for name in ("test_loss", "theta_norm", "query_key_effective_rank", "value_output_largest"):
             np.testing.assert_allclose(together[name][place], alone[name][0], rtol=tolerance)
+
+
+@pytest.mark.parametrize("engine", ["transformer", "fcn"])
+def test_a_small_network_alone_is_never_a_batch_of_one(engine, monkeypatch):
+    # One matrix takes another path in the library than several, which all have the same bits.
+    model = MODEL if engine == "transformer" else {"kind": "fcn", "width": 6, "depth": 3}
+    data = IN_CONTEXT if engine == "transformer" else DIGITS | {"patch": 0}
+    (run,) = study_of(model=model, data=data, sweep={"seed": 1}).runs()
+    sizes = []
+    kind = type(make_pack([run], CPU).model)
+    forward = kind.forward
+
+    def spied(self, theta_KP, x_KBI):
+        sizes.append((torch.is_grad_enabled(), len(theta_KP)))
+        return forward(self, theta_KP, x_KBI)
+
+    monkeypatch.setattr(kind, "forward", spied)
+    (losses,) = train_pack([run], PackConfig(device="cpu", engine="torch")).runs["test_loss"][None]
+    assert np.isfinite(losses).all()
+    assert {size for is_training, size in sizes if is_training} == {2}
+
+
+def test_a_large_network_alone_goes_through_once(monkeypatch):
+    monkeypatch.setattr("symstudy.training.eager.TWICE_PARAMETERS", 10)
+    (run,) = study_of(sweep={"seed": 1}).runs()
+    sizes = []
+    forward = Transformer.forward
+
+    def spied(self, theta_KP, x_KBI):
+        sizes.append(len(theta_KP))
+        return forward(self, theta_KP, x_KBI)
+
+    monkeypatch.setattr(Transformer, "forward", spied)
+    train_pack([run], CPU)
+    assert set(sizes) == {1}
 
 
 def test_a_lane_that_diverges_leaves_its_mates_alone():
