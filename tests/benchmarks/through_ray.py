@@ -14,6 +14,7 @@ from typing import NamedTuple, Self
 from workload import study_of
 
 from symstudy.launch import RayLauncher, run_study
+from symstudy.launch.lifeline import Lifeline
 from symstudy.store import open_store
 from symstudy.study import PackConfig, Run, Study
 
@@ -104,10 +105,12 @@ class KeptUp(RayLauncher):
 
     def __enter__(self) -> Self:
         self.resources = {"CPU": 2.0}
+        self.lifeline = Lifeline.of_ray(is_own=True)
         return self
 
     def __exit__(self, *_: object) -> None:
-        pass
+        if self.lifeline is not None:
+            self.lifeline.close()
 
 
 def through_symstudy(study: Study) -> Rates:
