@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from symstudy.errors import LaunchError
 from symstudy.store.folder import StudyFolder, open_location
+from symstudy.store.provenance import PACKAGES
 
 __all__ = ["check_cluster"]
 
@@ -19,7 +20,7 @@ ANSWER_S = 90.0
 SEE_S = 15.0
 """A file may take so long to be seen by other nodes, as on network file systems."""
 
-VERSIONS = ("symstudy", "torch", "numpy", "numba")
+VERSIONS = (*PACKAGES, "numba")
 """Packages whose versions decide what a run computes."""
 
 SHOWN = 3

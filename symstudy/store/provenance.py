@@ -8,12 +8,13 @@ import subprocess
 from pathlib import Path
 from typing import NamedTuple
 
-__all__ = ["COMMIT", "Commit", "Provenance", "current_provenance", "find_commit"]
+__all__ = ["COMMIT", "PACKAGES", "Commit", "Provenance", "current_provenance", "find_commit"]
 
 
 COMMIT = "SYMSTUDY_COMMIT"
 DIRTY = "-dirty"
 PACKAGES = ("symstudy", "torch", "numpy")
+"""Packages whose versions decide what a run computes, and are recorded with it."""
 
 
 class Commit(NamedTuple):
@@ -54,12 +55,16 @@ class Provenance(NamedTuple):
     host: str
 
     def deviations(self) -> list[str]:
-        """Return which packages this process has in another version, and which."""
+        """Return which packages this process has in another version, and which.
+
+        What follows a plus names the build, `2.13.0+cpu`, which may differ from machine to machine.
+        """
         here = installed_versions()
+        there = {name: getattr(self, f"{name}_version") for name in PACKAGES}
         return [
-            f"{name} {here[name]} instead of {getattr(self, f'{name}_version')}"
+            f"{name} {here[name]} instead of {there[name]}"
             for name in PACKAGES
-            if here[name] != getattr(self, f"{name}_version")
+            if here[name].partition("+")[0] != there[name].partition("+")[0]
         ]
 
 

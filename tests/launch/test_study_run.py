@@ -238,3 +238,9 @@ def test_versions_that_differ_are_told(tmp_path):
     assert here._replace(numpy_version="1.0").deviations() == [
         f"numpy {here.numpy_version} instead of 1.0"
     ]
+
+
+def test_another_build_of_the_same_version_is_no_deviation(tmp_path):
+    here = current_provenance(tmp_path)
+    built = f"{here.torch_version.partition('+')[0]}+cu999"
+    assert here._replace(torch_version=built).deviations() == []
