@@ -18,7 +18,7 @@ from symstudy.findings import (
     Verdict,
     combine,
     error_bars,
-    student_interval,
+    student_table,
 )
 from symstudy.store import Store
 
@@ -152,11 +152,7 @@ def draw_factor(measured: Measured, factor: Factor) -> Figure:
     drawn = []
     for axis, (column, label) in zip(axes, MEASURES.items(), strict=True):
         for number, (key, group) in enumerate(runs.groupby(["optimizer", "gamma"])):
-            rows = []
-            for place, values in group.groupby("place")[column]:
-                interval = student_interval(values)
-                rows.append((place, values.mean(), interval.low, interval.high, len(values)))
-            line = pd.DataFrame(rows, columns=["place", "mean", "low", "high", "seeds"])
+            line = student_table(group, "place", column)
             name = f"{key[0]}, gamma = {key[1]:g}"
             color = PALETTE[number]
             axis.errorbar(

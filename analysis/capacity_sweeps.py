@@ -18,7 +18,7 @@ from symstudy.findings import (
     Verdict,
     combine,
     error_bars,
-    student_interval,
+    student_table,
 )
 from symstudy.store import Store
 
@@ -187,11 +187,7 @@ def draw_sweep(measured: Measured, sweep: Sweep) -> Figure:
         label = sweep.counted if column == "count" else MEASURES[column]
         for place, arm in enumerate(arms):
             group = runs[runs["arm"] == arm]
-            rows = []
-            for at, values in group.groupby("place")[column]:
-                interval = student_interval(values)
-                rows.append((at, values.mean(), interval.low, interval.high, len(values)))
-            line = pd.DataFrame(rows, columns=["place", "mean", "low", "high", "seeds"])
+            line = student_table(group, "place", column)
             axis.errorbar(
                 line["place"],
                 line["mean"],

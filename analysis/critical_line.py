@@ -27,7 +27,7 @@ from symstudy.findings import (
     error_bars,
     log_ticks,
     seed_part,
-    student_interval,
+    student_table,
 )
 from symstudy.store import Store
 
@@ -220,11 +220,7 @@ def draw(measured: Measured) -> Figure:
     points = critical_points(measured.rates)
     canvas, axes = plt.subplots(1, 2, figsize=(10.4, 3.9), layout="constrained")
     temperatures = sorted(points["temperature"].unique().tolist())
-    rows = []
-    for temperature, group in points.groupby("temperature"):
-        interval = student_interval(group["gamma_c"])
-        rows.append((temperature, group["gamma_c"].mean(), interval.low, interval.high))
-    found = pd.DataFrame(rows, columns=["temperature", "mean", "low", "high"])
+    found = student_table(points, "temperature", "gamma_c")
     batch, power = (measured.rates[name].iloc[0] for name in ("batch_size", "power"))
     curve = np.linspace(0.0, max(temperatures) * 1.05, 40)[1:]
     exact = [exact_critical_gamma(int(batch), float(t), float(power)) for t in curve]

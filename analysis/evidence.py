@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from symstudy.findings import Interval, bootstrap, bootstrap_p, spearman
+from symstudy.findings import Interval, bootstrap_test, spearman
 from symstudy.store import Store
 
 __all__ = [
@@ -119,5 +119,4 @@ def resampled_correlation(table: pd.DataFrame, limit: float) -> tuple[Interval, 
     def correlation_of(rows: Sequence[int]) -> float:
         return spearman(places, values[list(rows)].mean(axis=0))
 
-    seeds = range(len(values))
-    return bootstrap(correlation_of, seeds), bootstrap_p(correlation_of, seeds, limit)
+    return bootstrap_test(correlation_of, range(len(values)), limit)

@@ -26,7 +26,7 @@ from symstudy.findings import (
     combine,
     error_bars,
     seed_part,
-    student_interval,
+    student_table,
 )
 from symstudy.store import Store
 
@@ -235,11 +235,7 @@ def draw(measured: Measured) -> Figure:
     points = critical_points(measured.rates)
     first = measured.plane.iloc[0]
     dim, batch, strength = int(first["dim"]), int(first["batch_size"]), float(first["amplitude"])
-    rows = []
-    for temperature, group in points.groupby("temperature"):
-        interval = student_interval(group["gamma_c"])
-        rows.append((temperature, group["gamma_c"].mean(), interval.low, interval.high))
-    found = pd.DataFrame(rows, columns=["temperature", "mean", "low", "high"])
+    found = student_table(points, "temperature", "gamma_c")
     curve = np.linspace(0.0, COLDEST * 1.05, 30)[1:]
     exact = [exact_gamma(strength, dim, batch, float(t)) for t in curve]
     axes[1].plot(curve, strength - (dim - 1) * strength**2 * curve, "--", color="0.5")

@@ -5,6 +5,7 @@ For a linear target with singular values A k^-a on white inputs, the global mini
 ceil((A / gamma)^(1/a)) - 1 and falls as gamma^(-1/a).
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -47,6 +48,18 @@ class Measured(NamedTuple):
     excluded: tuple[tuple[str, int], ...]
 
 
+class Law(NamedTuple):
+    """What was found of one power law.
+
+    Attributes:
+        part: The test of its exponent.
+        exact: The exact exponent.
+    """
+
+    part: Part
+    exact: float
+
+
 def measure(db: Store) -> Measured:
     """Return the rank of the first layer of every converged run on the spectrum data."""
     frame = db.df(
@@ -82,29 +95,13 @@ def measure(db: Store) -> Measured:
 )
 def judge(measured: Measured) -> Finding:
     """Compare the fitted exponent with the exact one, for each spectrum."""
-    parts = []
-    worst = 0.0
-    seeds = 0
-    for exponent, runs in measured.ranks.groupby("exponent"):
-        part, deviation, count = judge_exponent(float(exponent), runs)
-        parts.append(part)
-        worst = max(worst, deviation)
-        seeds = max(seeds, count)
-    verdict = combine(tuple(parts))
-    return Finding(
-        verdict=verdict,
-        reason=(
-            f"The fitted exponents differ from the exact ones by at most {worst:.3f}."
-            if parts
-            else "No converged run on the spectrum data."
-        ),
-        effect=worst if parts else None,
-        unit="largest |slope - exact slope|",
-        seeds=seeds,
-        threshold=f"<= {MARGIN}",
-        parts=tuple(parts),
-        excluded=measured.excluded,
-    )
+    laws = [
+        judge_law(
+            f"slope of rank against gamma, a = {exponent:g}", runs, -1.0 / exponent, level=0.95
+        )
+        for exponent, runs in measured.ranks.groupby("exponent")
+    ]
+    return finding_of(laws, measured.ranks, measured.excluded)
 
 
 def usable(runs: pd.DataFrame) -> pd.DataFrame:
@@ -121,27 +118,49 @@ def slope_of(ranks: pd.Series) -> float:
     return fit_power_law(ranks.index.to_numpy(float), ranks.to_numpy() + 0.5).exponent
 
 
-def judge_exponent(exponent: float, runs: pd.DataFrame) -> tuple[Part, float, int]:
-    """Return the part for one spectrum, the deviation of its slope and its number of seeds."""
-    exact = -1.0 / exponent
+def judge_law(name: str, runs: pd.DataFrame, exact: float, *, level: float) -> Law:
+    """Test that the rank falls with gamma by the exponent `exact`."""
     rule = f"within {MARGIN} of {exact:.3f}"
-    name = f"slope of rank against gamma, a = {exponent:g}"
     table = usable(runs).pivot_table(index="seed", columns="gamma", values="rank").dropna()
     if table.shape[0] < MIN_SEEDS or table.shape[1] < MIN_GAMMAS:
         verdict = Verdict.UNTESTED if table.empty else Verdict.INCONCLUSIVE
-        return Part(name=name, verdict=verdict, rule=rule), 0.0, table.shape[0]
-    slopes = [slope_of(row) for _, row in table.iterrows()]
+        return Law(Part(name=name, verdict=verdict, rule=rule), exact)
     part = seed_part(
         name,
-        slopes,
+        [slope_of(row) for _, row in table.iterrows()],
         low=exact - MARGIN,
         high=exact + MARGIN,
-        level=0.95,
+        level=level,
         rule=rule,
         unit="d ln(rank + 1/2) / d ln gamma",
         min_seeds=MIN_SEEDS,
     )
-    return part, abs(float(np.mean(slopes)) - exact), table.shape[0]
+    return Law(part, exact)
+
+
+def finding_of(
+    laws: Sequence[Law], ranks: pd.DataFrame, excluded: tuple[tuple[str, int], ...]
+) -> Finding:
+    """Return the finding of several laws: how far the worst slope is from the exact one."""
+    parts = tuple(law.part for law in laws)
+    worst = max(
+        (abs(law.part.effect - law.exact) for law in laws if law.part.effect is not None),
+        default=None,
+    )
+    return Finding(
+        verdict=combine(parts),
+        reason=(
+            f"The fitted exponents differ from the exact ones by at most {worst:.3f}."
+            if worst is not None
+            else "No law with enough values of gamma and seeds."
+        ),
+        effect=worst,
+        unit="largest |slope - exact slope|",
+        seeds=ranks["seed"].nunique(),
+        threshold=f"<= {MARGIN}",
+        parts=parts,
+        excluded=excluded,
+    )
 
 
 def draw(measured: Measured) -> Figure:

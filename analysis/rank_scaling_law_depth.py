@@ -19,20 +19,16 @@ from symstudy.findings import (
     PALETTE,
     Figure,
     Finding,
-    Part,
     SeedTest,
-    Verdict,
     claim,
-    combine,
     fit_power_law,
     log_ticks,
-    seed_part,
 )
 from symstudy.store import Store
 
 from .depth_gap import spinodal
 from .evidence import converged
-from .rank_scaling_law import MARGIN, MIN_GAMMAS, MIN_SEEDS, slope_of, usable
+from .rank_scaling_law import MARGIN, finding_of, judge_law, usable
 
 MAX_GRAD_RATIO = 1e-6
 
@@ -97,54 +93,13 @@ def exact_slope(depth: int, exponent: float) -> float:
 )
 def judge(measured: Measured) -> Finding:
     """Compare the fitted slope with the exact one, for each depth and spectrum."""
-    parts = tuple(
-        judge_law(f"{depth} layers, a = {exponent:g}", runs, exact_slope(int(depth), exponent))
+    laws = [
+        judge_law(
+            f"{depth} layers, a = {exponent:g}", runs, exact_slope(int(depth), exponent), level=0.9
+        )
         for (depth, exponent), runs in measured.ranks.groupby(["depth", "exponent"])
-    )
-    return finding_of(parts, measured.ranks, measured.excluded)
-
-
-def judge_law(name: str, runs: pd.DataFrame, exact: float) -> Part:
-    """Test that the rank falls with gamma by the exponent `exact`."""
-    rule = f"within {MARGIN} of {exact:.3f}"
-    table = usable(runs).pivot_table(index="seed", columns="gamma", values="rank").dropna()
-    if table.shape[0] < MIN_SEEDS or table.shape[1] < MIN_GAMMAS:
-        verdict = Verdict.UNTESTED if table.empty else Verdict.INCONCLUSIVE
-        return Part(name=name, verdict=verdict, rule=rule)
-    return seed_part(
-        name,
-        [slope_of(row) for _, row in table.iterrows()],
-        low=exact - MARGIN,
-        high=exact + MARGIN,
-        rule=rule,
-        unit="d ln(rank + 1/2) / d ln gamma",
-    )
-
-
-def finding_of(
-    parts: tuple[Part, ...], ranks: pd.DataFrame, excluded: tuple[tuple[str, int], ...]
-) -> Finding:
-    """Return the finding of several slopes."""
-    deviations = [
-        abs(part.effect - float(part.rule.rsplit(" ", 1)[-1]))
-        for part in parts
-        if part.effect is not None
     ]
-    worst = max(deviations, default=None)
-    return Finding(
-        verdict=combine(parts),
-        reason=(
-            f"The fitted exponents differ from the exact ones by at most {worst:.3f}."
-            if worst is not None
-            else "No law with enough values of gamma and seeds."
-        ),
-        effect=worst,
-        unit="largest |slope - exact slope|",
-        seeds=ranks["seed"].nunique(),
-        threshold=f"<= {MARGIN}",
-        parts=parts,
-        excluded=excluded,
-    )
+    return finding_of(laws, measured.ranks, measured.excluded)
 
 
 def draw(measured: Measured) -> Figure:

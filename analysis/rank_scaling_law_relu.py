@@ -16,8 +16,8 @@ from symstudy.findings import Figure, Finding, SeedTest, claim
 from symstudy.store import Store
 
 from .evidence import converged
-from .rank_scaling_law import MARGIN
-from .rank_scaling_law_depth import Array, Measured, draw_laws, finding_of, judge_law
+from .rank_scaling_law import MARGIN, finding_of, judge_law
+from .rank_scaling_law_depth import Array, Measured, draw_laws
 
 MAX_GRAD_RATIO = 1e-6
 
@@ -65,17 +65,16 @@ def measure(db: Store) -> Measured:
 )
 def judge(measured: Measured) -> Finding:
     """Compare the fitted slope with the exact one, for each spectrum."""
-    parts, beside = [], []
+    laws, beside = [], []
     for exponent, runs in measured.ranks.groupby("exponent"):
         exact = -1 / float(exponent)
-        parts.append(judge_law(f"ReLU, a = {exponent:g}", runs, exact))
+        laws.append(judge_law(f"ReLU, a = {exponent:g}", runs, exact, level=0.9))
         counted = runs.assign(rank=runs["directions"])
-        part = judge_law(
-            f"directions above 0.02 of the strongest, a = {exponent:g}", counted, exact
-        )
+        name = f"directions above 0.02 of the strongest, a = {exponent:g}"
+        part = judge_law(name, counted, exact, level=0.9).part
         beside.append(dataclasses.replace(part, decides=False))
-    finding = finding_of(tuple(parts), measured.ranks, measured.excluded)
-    return dataclasses.replace(finding, parts=(*parts, *beside))
+    finding = finding_of(laws, measured.ranks, measured.excluded)
+    return dataclasses.replace(finding, parts=(*finding.parts, *beside))
 
 
 def draw(measured: Measured) -> Figure:

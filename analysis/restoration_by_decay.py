@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from symstudy.findings import PALETTE, Figure, Finding, claim, combine, error_bars, student_interval
+from symstudy.findings import PALETTE, Figure, Finding, claim, combine, error_bars, student_table
 from symstudy.store import Store
 
 from .evidence import converged, seed_table
@@ -109,11 +109,7 @@ def draw(measured: Measured) -> Figure:
         "rank": "rank of the representation",
     }
     for place, (column, label) in enumerate(labels.items()):
-        rows = []
-        for gamma, values in runs.groupby("gamma")[column]:
-            interval = student_interval(values)
-            rows.append((gamma, values.mean(), interval.low, interval.high, len(values)))
-        line = pd.DataFrame(rows, columns=["gamma", "mean", "low", "high", "seeds"])
+        line = student_table(runs, "gamma", column)
         # A little apart, so that bars do not hide each other.
         axes.errorbar(
             line["gamma"] * 1.06 ** (place - 1),

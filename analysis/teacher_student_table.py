@@ -12,18 +12,16 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from symstudy.findings import Figure, Finding, SeedTest, claim, combine, log_ticks
+from symstudy.findings import Figure, Finding, claim, log_ticks
 from symstudy.store import Store
 
 from .evidence import converged
 from .two_way import (
-    FLAT,
-    LARGE,
-    SMALL,
+    TESTS,
     Table,
-    describe_table,
     draw_seeds,
     draw_table,
+    finding_of,
     judge_flatness,
     judge_table,
 )
@@ -90,35 +88,20 @@ def measure(db: Store) -> Measured:
         "student at most 0.02. All must hold; refuted where one is on the other side. (2) for the "
         "count at 0.003 of the largest neuron is reported beside."
     ),
-    tests=(
-        SeedTest(
-            rule=f"slope of ln count against ln capacity within +-{FLAT} from twice the count on",
-            level=0.9,
-            margin=FLAT,
-            unit="d ln count / d ln capacity",
-        ),
-        SeedTest(rule=f"share at least {LARGE}", level=0.9, unit="share of the variance"),
-        SeedTest(rule=f"share at most {SMALL}", level=0.9, unit="share of the variance"),
-    ),
+    tests=TESTS,
 )
 def judge(measured: Measured) -> Finding:
     """Judge the two-way table."""
     deciding = judge_table(table_of(measured))
-    explained = deciding[-2]
     finer = measured.runs.assign(count=measured.runs["fine"])
     table = table_of(measured)._replace(runs=finer, counted=f"distinct neurons at {FINE}")
     beside = [dataclasses.replace(part, decides=False) for part in judge_flatness(table)]
-    parts = (*deciding, *beside)
-    return Finding(
-        verdict=combine(parts),
-        reason=describe_table(deciding),
-        effect=explained.effect,
-        interval=explained.interval,
+    return finding_of(
+        deciding,
+        measured.runs,
+        measured.excluded,
         unit="share of the variance of ln count explained by the teacher",
-        seeds=measured.runs["seed"].nunique(),
-        threshold=f">= {LARGE}",
-        parts=parts,
-        excluded=measured.excluded,
+        beside=beside,
     )
 
 

@@ -10,11 +10,11 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from symstudy.findings import Figure, Finding, SeedTest, claim, combine, log_ticks
+from symstudy.findings import Figure, Finding, claim, log_ticks
 from symstudy.store import Store
 
 from .evidence import converged
-from .two_way import FLAT, LARGE, SMALL, Table, describe_table, draw_seeds, draw_table, judge_table
+from .two_way import TESTS, Table, draw_seeds, draw_table, finding_of, judge_table
 
 
 class Measured(NamedTuple):
@@ -67,31 +67,15 @@ def measure(db: Store) -> Measured:
         "the variance of ln degree in the two-way table, the head at most 0.02. All must hold; "
         "refuted where one is on the other side."
     ),
-    tests=(
-        SeedTest(
-            rule=f"slope of ln count against ln capacity within +-{FLAT} from twice the count on",
-            level=0.9,
-            margin=FLAT,
-            unit="d ln count / d ln capacity",
-        ),
-        SeedTest(rule=f"share at least {LARGE}", level=0.9, unit="share of the variance"),
-        SeedTest(rule=f"share at most {SMALL}", level=0.9, unit="share of the variance"),
-    ),
+    tests=TESTS,
 )
 def judge(measured: Measured) -> Finding:
     """Judge the two-way table."""
-    parts = judge_table(table_of(measured))
-    explained = parts[-2]
-    return Finding(
-        verdict=combine(parts),
-        reason=describe_table(parts),
-        effect=explained.effect,
-        interval=explained.interval,
+    return finding_of(
+        judge_table(table_of(measured)),
+        measured.runs,
+        measured.excluded,
         unit="share of the variance of ln degree explained by the task",
-        seeds=measured.runs["seed"].nunique(),
-        threshold=f">= {LARGE}",
-        parts=parts,
-        excluded=measured.excluded,
     )
 
 

@@ -6,12 +6,23 @@ does not depend on the capacity once that is twice the count, and the task expla
 ln count where the capacity does not.
 """
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from symstudy.findings import PALETTE, Part, Verdict, combine, draw_heat_map, seed_part, seed_slopes
+from symstudy.findings import (
+    PALETTE,
+    Finding,
+    Part,
+    SeedTest,
+    Verdict,
+    combine,
+    draw_heat_map,
+    seed_part,
+    seed_slopes,
+)
 
 from .monotone import LEAST, MIN_SEEDS, judge_monotone
 
@@ -22,10 +33,11 @@ __all__ = [
     "FLAT",
     "LARGE",
     "SMALL",
+    "TESTS",
     "Table",
-    "describe_table",
     "draw_seeds",
     "draw_table",
+    "finding_of",
     "judge_flatness",
     "judge_table",
     "variance_shares",
@@ -38,6 +50,17 @@ LARGE = 0.9
 SMALL = 0.02
 """Largest share of the variance of ln count that the capacity may explain."""
 MIN_CAPACITIES = 2
+TESTS = (
+    SeedTest(
+        rule=f"slope of ln count against ln capacity within +-{FLAT} from twice the count on",
+        level=0.9,
+        margin=FLAT,
+        unit="d ln count / d ln capacity",
+    ),
+    SeedTest(rule=f"share at least {LARGE}", level=0.9, unit="share of the variance"),
+    SeedTest(rule=f"share at most {SMALL}", level=0.9, unit="share of the variance"),
+)
+"""What the rule tests, for the plan of a study."""
 
 
 class Table(NamedTuple):
@@ -174,6 +197,38 @@ def describe_table(parts: tuple[Part, ...]) -> str:
         if part.decides and part.verdict is not Verdict.SUPPORTED
     ]
     return "; ".join(told) + "."
+
+
+def finding_of(
+    deciding: tuple[Part, ...],
+    runs: pd.DataFrame,
+    excluded: tuple[tuple[str, int], ...],
+    *,
+    unit: str,
+    beside: Sequence[Part] = (),
+) -> Finding:
+    """Return the finding of a table, whose effect is the variance that the task explains.
+
+    Args:
+        deciding: What `judge_table` returned.
+        runs: Of the table.
+        excluded: Runs left out, by why.
+        unit: Of the effect.
+        beside: Parts that decide nothing.
+    """
+    explained = deciding[-2]
+    parts = (*deciding, *beside)
+    return Finding(
+        verdict=combine(parts),
+        reason=describe_table(deciding),
+        effect=explained.effect,
+        interval=explained.interval,
+        unit=unit,
+        seeds=runs["seed"].nunique(),
+        threshold=f">= {LARGE}",
+        parts=parts,
+        excluded=excluded,
+    )
 
 
 def draw_table(axes: "Axes", table: Table) -> pd.DataFrame:

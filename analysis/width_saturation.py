@@ -21,7 +21,7 @@ from symstudy.findings import (
     log_ticks,
     seed_part,
     seed_slopes,
-    student_interval,
+    student_table,
 )
 from symstudy.store import Store
 
@@ -33,6 +33,16 @@ SPREAD = 0.10
 LEVEL = 0.05
 MIN_WIDTHS = 3
 MIN_SEEDS = 3
+TESTS = (
+    SeedTest(rule=f"slope within +-{FLAT}", level=0.9, margin=FLAT, unit="d ln / d ln width"),
+    SeedTest(
+        rule=f"ratio of any two widths within 1 +- {SPREAD}",
+        level=0.9,
+        margin=SPREAD,
+        unit="largest ratio of two widths - 1",
+    ),
+    SeedTest(rule=f"slope at least {GROWING}", level=0.9, unit="d ln / d ln width"),
+)
 
 
 class Measured(NamedTuple):
@@ -77,16 +87,7 @@ def measure(db: Store) -> Measured:
         "Refuted where an interval lies wholly on the other side, corrected for the pairs of "
         "widths."
     ),
-    tests=(
-        SeedTest(rule=f"slope within +-{FLAT}", level=0.9, margin=FLAT, unit="d ln / d ln width"),
-        SeedTest(
-            rule=f"ratio of any two widths within 1 +- {SPREAD}",
-            level=0.9,
-            margin=SPREAD,
-            unit="largest ratio of two widths - 1",
-        ),
-        SeedTest(rule=f"slope at least {GROWING}", level=0.9, unit="d ln / d ln width"),
-    ),
+    tests=TESTS,
 )
 def judge(measured: Measured) -> Finding:
     """Test flatness with regularisation and growth without."""
@@ -231,21 +232,7 @@ def draw(measured: Measured) -> Figure:
     drawn = []
     for axis, (value, label) in zip(axes, panels, strict=True):
         for gamma, color in zip(gammas, colors, strict=True):
-            rows = []
-            for width, group in runs[runs["gamma"] == gamma].groupby("width"):
-                interval = student_interval(group[value])
-                rows.append(
-                    {
-                        "panel": value,
-                        "gamma": gamma,
-                        "width": width,
-                        "mean": group[value].mean(),
-                        "low": interval.low,
-                        "high": interval.high,
-                        "seeds": len(group),
-                    }
-                )
-            line = pd.DataFrame(rows)
+            line = student_table(runs[runs["gamma"] == gamma], "width", value)
             axis.errorbar(
                 line["width"],
                 line["mean"],
@@ -255,7 +242,7 @@ def draw(measured: Measured) -> Figure:
                 color=color,
                 label=f"{gamma:g}",
             )
-            drawn.append(line)
+            drawn.append(line.assign(panel=value, gamma=gamma))
         if value != "test_loss":
             axis.plot(widths, widths, color="0.6", linestyle=":", linewidth=1.0, label="= width")
         axis.set(xscale="log", yscale="log", xlabel="width", ylabel=label)

@@ -2,10 +2,10 @@
 
 import pandas as pd
 
-from symstudy.findings import Figure, Finding, SeedTest, claim, combine
+from symstudy.findings import Figure, Finding, claim, combine
 from symstudy.store import Store
 
-from .width_saturation import FLAT, GROWING, SPREAD, judge_flat, judge_growth, judge_spread
+from .width_saturation import FLAT, TESTS, judge_flat, judge_growth, judge_spread
 from .width_saturation_noise import Measured, describe
 from .width_saturation_noise import draw as draw_arms
 from .width_saturation_noise import measure as measure_arms
@@ -33,16 +33,7 @@ def measure(db: Store) -> Measured:
         "any two widths within 1 +- 0.1. At gamma = 0 the slope is at least 0.5. All must hold; "
         "refuted where an interval lies wholly on the other side."
     ),
-    tests=(
-        SeedTest(rule=f"slope within +-{FLAT}", level=0.9, margin=FLAT, unit="d ln / d ln width"),
-        SeedTest(
-            rule=f"ratio of any two widths within 1 +- {SPREAD}",
-            level=0.9,
-            margin=SPREAD,
-            unit="largest ratio of two widths - 1",
-        ),
-        SeedTest(rule=f"slope at least {GROWING}", level=0.9, unit="d ln / d ln width"),
-    ),
+    tests=TESTS,
 )
 def judge(measured: Measured) -> Finding:
     """Test flatness with decay and growth without, of the first layer."""

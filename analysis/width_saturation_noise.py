@@ -18,7 +18,6 @@ from symstudy.findings import (
     Figure,
     Finding,
     Part,
-    SeedTest,
     Verdict,
     claim,
     color_ramp,
@@ -26,15 +25,14 @@ from symstudy.findings import (
     error_bars,
     legend_beside,
     log_ticks,
-    student_interval,
+    student_table,
 )
 from symstudy.store import Store
 
 from .evidence import MIN_BUDGET
 from .width_saturation import (
     FLAT,
-    GROWING,
-    SPREAD,
+    TESTS,
     judge_flat,
     judge_growth,
     judge_spread,
@@ -137,16 +135,7 @@ def measure(db: Store) -> Measured:
         "refuted where an interval of settled numbers lies wholly on the other side. Other lr / "
         "batch, effective rank and distinct neurons are reported."
     ),
-    tests=(
-        SeedTest(rule=f"slope within +-{FLAT}", level=0.9, margin=FLAT, unit="d ln / d ln width"),
-        SeedTest(
-            rule=f"ratio of any two widths within 1 +- {SPREAD}",
-            level=0.9,
-            margin=SPREAD,
-            unit="largest ratio of two widths - 1",
-        ),
-        SeedTest(rule=f"slope at least {GROWING}", level=0.9, unit="d ln / d ln width"),
-    ),
+    tests=TESTS,
 )
 def judge(measured: Measured) -> Finding:
     """Test flatness under noise and growth without."""
@@ -249,11 +238,7 @@ def draw(measured: Measured) -> Figure:
                 column = value if moment == "end" else f"early_{value}"
                 if moment == "early" and not is_noise:
                     continue
-                rows = []
-                for width, values in group.groupby("width")[column]:
-                    interval = student_interval(values)
-                    rows.append((width, values.mean(), interval.low, interval.high, len(values)))
-                line = pd.DataFrame(rows, columns=["width", "mean", "low", "high", "seeds"])
+                line = student_table(group, "width", column)
                 drawn.append(
                     line.assign(panel=value, arm=arm, gamma=gamma, lr_over_batch=ratio, at=moment)
                 )

@@ -19,7 +19,7 @@ from symstudy.findings.power import SeedTest
 from symstudy.findings.statistics import (
     PowerLaw,
     bootstrap,
-    bootstrap_p,
+    bootstrap_test,
     fit_power_law,
     holm,
     log_slope,
@@ -28,6 +28,7 @@ from symstudy.findings.statistics import (
     seed_slopes,
     spearman,
     student_interval,
+    student_table,
 )
 from symstudy.sequential import Decision, LookPlan, judge_looks, plan_looks
 
@@ -45,7 +46,7 @@ __all__ = [
     "SeedTest",
     "Verdict",
     "bootstrap",
-    "bootstrap_p",
+    "bootstrap_test",
     "claim",
     "color_ramp",
     "combine",
@@ -64,4 +65,5 @@ __all__ = [
     "seed_slopes",
     "spearman",
     "student_interval",
+    "student_table",
 ]

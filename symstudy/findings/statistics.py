@@ -17,7 +17,7 @@ from symstudy.streams import Stream
 __all__ = [
     "PowerLaw",
     "bootstrap",
-    "bootstrap_p",
+    "bootstrap_test",
     "fit_power_law",
     "holm",
     "log_slope",
@@ -26,6 +26,7 @@ __all__ = [
     "seed_slopes",
     "spearman",
     "student_interval",
+    "student_table",
 ]
 
 DRAWS = 2000
@@ -55,32 +56,29 @@ def bootstrap(
     References:
         Efron and Tibshirani 1993, ch. 13 (percentile interval).
     """
-    values = resampled(statistic, seeds, draws, stream)
-    if len(values) < draws / 2:
-        return Interval(-np.inf, np.inf, level)
-    tail = (1.0 - level) / 2.0
-    low, high = np.quantile(values, [tail, 1.0 - tail])
-    return Interval(float(low), float(high), level)
+    return percentile_interval(resampled(statistic, seeds, draws, stream), draws, level)
 
 
-def bootstrap_p(
+def bootstrap_test(
     statistic: Callable[[Sequence[int]], float],
     seeds: Sequence[int],
     limit: float,
     *,
     draws: int = DRAWS,
+    level: float = 0.95,
     stream: str = "bootstrap",
-) -> float:
-    """Return how often `statistic` is beyond `limit`, seen from its own side, when seeds are drawn.
+) -> tuple[Interval, float]:
+    """Return the interval of `bootstrap`, and how often the same draws lie beyond `limit`.
 
-    It is the level at which the percentile interval ends at the limit; never 0, and 1 below three
-    seeds.
+    That share is the level at which the interval ends at the limit, seen from the side on which
+    `statistic` of all seeds lies; never 0, and 1 below three seeds.
 
     Args:
         statistic: Called with a list of seeds, some of them repeated.
         seeds: The seeds there are.
         limit: What the statistic is held against.
         draws: Resamples.
+        level: Confidence.
         stream: Name of the random stream.
 
     References:
@@ -89,7 +87,17 @@ def bootstrap_p(
     values = resampled(statistic, seeds, draws, stream)
     is_above = statistic(seeds) > limit
     hits = int((values <= limit).sum() if is_above else (values >= limit).sum())
-    return min(1.0, (hits + 1) / (len(values) + 1))
+    p_value = min(1.0, (hits + 1) / (len(values) + 1))
+    return percentile_interval(values, draws, level), p_value
+
+
+def percentile_interval(values: Array, draws: int, level: float) -> Interval:
+    """Return the percentiles of resampled values; infinite if less than half of `draws` is left."""
+    if len(values) < draws / 2:
+        return Interval(-np.inf, np.inf, level)
+    tail = (1.0 - level) / 2.0
+    low, high = np.quantile(values, [tail, 1.0 - tail])
+    return Interval(float(low), float(high), level)
 
 
 def resampled(
@@ -103,6 +111,24 @@ def resampled(
     values = np.array([statistic([seeds[i] for i in row]) for row in places])
     finite: Array = values[np.isfinite(values)]
     return finite
+
+
+def student_table(runs: pd.DataFrame, by: str, value: str) -> pd.DataFrame:
+    """Return mean and 95 % t interval of `value` at each place of `by`, a row a place.
+
+    Args:
+        runs: A row a seed and place.
+        by: Column of the places.
+        value: Column of the values.
+
+    Returns:
+        With the columns `by`, mean, low, high and seeds.
+    """
+    rows = []
+    for place, values in runs.groupby(by)[value]:
+        interval = student_interval(values)
+        rows.append((place, values.mean(), interval.low, interval.high, len(values)))
+    return pd.DataFrame(rows, columns=[by, "mean", "low", "high", "seeds"])
 
 
 def student_interval(values: ArrayLike, level: float = 0.95) -> Interval:

@@ -8,7 +8,7 @@ from scipy import stats
 from symstudy.findings import (
     Verdict,
     bootstrap,
-    bootstrap_p,
+    bootstrap_test,
     fit_power_law,
     holm,
     log_slope,
@@ -145,7 +145,8 @@ def test_the_p_value_of_a_bootstrap_is_the_level_of_the_interval_that_ends_at_th
     mean = lambda seeds: float(np.mean([values[i] for i in seeds]))  # noqa: E731
     seeds = list(range(40))
     interval = bootstrap(mean, seeds, level=0.9)
-    assert bootstrap_p(mean, seeds, interval.low) == pytest.approx(0.05, abs=0.002)
-    assert bootstrap_p(mean, seeds, interval.high) == pytest.approx(0.05, abs=0.002)
-    assert bootstrap_p(mean, seeds, -10.0) == 1 / 2001
-    assert bootstrap_p(mean, [0, 1], -10.0) == 1.0
+    assert bootstrap_test(mean, seeds, 0.0, level=0.9)[0] == interval
+    assert bootstrap_test(mean, seeds, interval.low)[1] == pytest.approx(0.05, abs=0.002)
+    assert bootstrap_test(mean, seeds, interval.high)[1] == pytest.approx(0.05, abs=0.002)
+    assert bootstrap_test(mean, seeds, -10.0)[1] == 1 / 2001
+    assert bootstrap_test(mean, [0, 1], -10.0)[1] == 1.0
