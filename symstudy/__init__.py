@@ -6,7 +6,14 @@ as
 """
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from symstudy.findings import Finding, Verdict, claim
+    from symstudy.launch import run_study
+    from symstudy.store import Store, open_store
+    from symstudy.study import Study, load_study, make_study, plan_packs
+    from symstudy.training import train_pack
 
 __all__ = [
     "Finding",
@@ -37,11 +44,13 @@ HOMES = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    """Return a public name, loading its home."""
-    if name not in HOMES:
-        raise AttributeError(f"module 'symstudy' has no attribute {name!r}")
-    return getattr(importlib.import_module(HOMES[name]), name)
+if not TYPE_CHECKING:  # type checkers see the imports above and refuse any other name
+
+    def __getattr__(name: str) -> Any:
+        """Return a public name, loading its home."""
+        if name not in HOMES:
+            raise AttributeError(f"module 'symstudy' has no attribute {name!r}")
+        return getattr(importlib.import_module(HOMES[name]), name)
 
 
 def __dir__() -> list[str]:

@@ -37,7 +37,7 @@ def compact(
     Examples: `symstudy compact results/digits`; `symstudy compact results --grace 0`
     """
     from symstudy.store import find_studies
-    from symstudy.store.compaction import compact as compact_folder
+    from symstudy.store.files.compaction import compact as compact_folder
 
     done = [compact_folder(folder, grace_s=grace) for folder in find_studies([results])]
     if as_json:

@@ -8,7 +8,7 @@ import typer
 from symstudy.cli.options import Json, Overrides, Preset, ProjectFolder, StudyPath
 from symstudy.cli.output import note, print_json
 from symstudy.errors import UserError
-from symstudy.words import duration, size
+from symstudy.quantities import duration, size
 
 __all__ = ["measured_speed", "plan", "within_budget"]
 
@@ -207,8 +207,8 @@ def fitted(
     study: Any, budget: str, workers: int, device: str, speed: Any, planned: Collection[str]
 ) -> tuple[Any, list[str]]:
     """Return the part of a study that fits, and what it leaves out, a line each."""
+    from symstudy.quantities import read_duration
     from symstudy.study.budget import fit_budget
-    from symstudy.words import read_duration
 
     try:
         seconds = read_duration(budget)

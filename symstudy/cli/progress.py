@@ -6,7 +6,7 @@ from typing import Self
 
 from symstudy.cli.output import note
 from symstudy.launch import Announcer, Launch, Order, PackReport, Snapshot
-from symstudy.words import duration
+from symstudy.quantities import duration
 
 __all__ = ["RunDisplay", "progress_text"]
 

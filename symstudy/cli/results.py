@@ -208,7 +208,7 @@ def query(
 
 def write_rows(table: Any, form: str, output: Path | None) -> None:
     """Print rows, or write them to a file."""
-    from symstudy.store.export import to_csv, to_json, write_parquet
+    from symstudy.store.tables.export import to_csv, to_json, write_parquet
 
     if form == "parquet":
         assert output is not None, "checked by the caller"

@@ -7,7 +7,7 @@ import typer
 from symstudy.cli.options import Json, Overrides, Preset, ProjectFolder, Results, StudyPath
 from symstudy.cli.output import note, print_json
 from symstudy.errors import UserError, unknown_name
-from symstudy.words import duration
+from symstudy.quantities import duration
 
 __all__ = ["add_commands"]
 
@@ -99,7 +99,7 @@ def run(
     from symstudy.cli.progress import RunDisplay
     from symstudy.findings.discovery import find_project, list_claims
     from symstudy.launch import InlineLauncher, RayLauncher, open_study_folder, run_study
-    from symstudy.launch.loggers import make_loggers
+    from symstudy.launch.tracking.loggers import make_loggers
     from symstudy.study import load_study
 
     loaded = load_study(study, preset=preset, overrides=overrides or ())

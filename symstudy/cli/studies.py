@@ -200,7 +200,7 @@ def symmetry_rows() -> list[dict[str, Any]]:
 
 def measure_rows() -> list[dict[str, Any]]:
     """Return the measures of a hidden layer, and whether a study must name them."""
-    from symstudy.symmetry import ATTENTION_MEASURES, EXTRA_MEASURES, MEASURES
+    from symstudy.measures import ATTENTION_MEASURES, EXTRA_MEASURES, MEASURES
 
     recorded_measures = (
         ("neurons", MEASURES),
@@ -222,7 +222,7 @@ def measure_rows() -> list[dict[str, Any]]:
 
 def column_rows() -> list[dict[str, Any]]:
     """Return the columns of every table."""
-    from symstudy.store.schema import TABLES
+    from symstudy.store.tables.schema import TABLES
 
     return [
         {

@@ -71,7 +71,7 @@ def submit(
     `symstudy jobs ID --logs --follow`
     """
     from symstudy.findings.discovery import find_project, list_claims
-    from symstudy.launch.submission import Jobs, Submission
+    from symstudy.launch.cluster.submission import Jobs, Submission
     from symstudy.study import load_study
 
     loaded = load_study(study, preset=preset, overrides=overrides or ())
@@ -124,7 +124,7 @@ def jobs(
 
     Examples: `symstudy jobs`; `symstudy jobs ID --logs --follow`; `symstudy jobs ID --stop`
     """
-    from symstudy.launch.submission import Jobs
+    from symstudy.launch.cluster.submission import Jobs
 
     if job is None and (logs or stop):
         raise UserError(
@@ -160,7 +160,7 @@ def jobs(
 
 def end_with(cluster: object, job: str) -> None:
     """Show what a job prints until it has ended, then end with its exit status."""
-    from symstudy.launch.submission import Jobs
+    from symstudy.launch.cluster.submission import Jobs
 
     assert isinstance(cluster, Jobs), "jobs are those of a cluster"
     try:

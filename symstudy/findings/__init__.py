@@ -5,15 +5,6 @@ What a file of `analysis` needs is exported here.
 
 from symstudy.findings.claim import Claim, claim
 from symstudy.findings.family import Corrected, correct_family
-from symstudy.findings.figures import (
-    PALETTE,
-    Figure,
-    color_ramp,
-    draw_heat_map,
-    error_bars,
-    legend_beside,
-    log_ticks,
-)
 from symstudy.findings.finding import Finding, Interval, Part, Verdict, combine
 from symstudy.findings.power import SeedTest
 from symstudy.findings.statistics import (
@@ -30,7 +21,16 @@ from symstudy.findings.statistics import (
     student_interval,
     student_table,
 )
-from symstudy.sequential import Decision, LookPlan, judge_looks, plan_looks
+from symstudy.plots.figures import (
+    PALETTE,
+    Figure,
+    color_ramp,
+    draw_heat_map,
+    error_bars,
+    legend_beside,
+    log_ticks,
+)
+from symstudy.statistics.sequential import Decision, LookPlan, judge_looks, plan_looks
 
 __all__ = [
     "PALETTE",

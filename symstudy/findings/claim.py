@@ -21,10 +21,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from symstudy.errors import ProjectError
-from symstudy.findings.figures import Figure
 from symstudy.findings.finding import Finding
 from symstudy.findings.power import SeedTest
 from symstudy.identity import digest
+from symstudy.plots.figures import Figure
 from symstudy.store import Store
 
 __all__ = ["Claim", "claim", "registered_claims"]

@@ -8,8 +8,8 @@ from typing import Any
 
 from symstudy.errors import UserError
 from symstudy.findings.claim import Claim
-from symstudy.findings.figures import Figure, figure_files, theme
 from symstudy.findings.finding import Finding, Verdict
+from symstudy.plots.figures import Figure, figure_files, theme
 from symstudy.store import Store, StudyFolder
 
 __all__ = ["Evaluated", "Kept", "draw_claim", "evaluate_claim", "read_findings"]

@@ -3,14 +3,14 @@
 Importing this package loads neither ray nor torch.
 """
 
-from symstudy.launch.board import Board, Snapshot
 from symstudy.launch.control import read_progress, request_stop
 from symstudy.launch.job import Job, PackReport
-from symstudy.launch.launcher import AbstractLauncher, Capacity, InlineLauncher, Observer
+from symstudy.launch.launchers.base import AbstractLauncher, Capacity, InlineLauncher, Observer
+from symstudy.launch.launchers.ray import RayLauncher
 from symstudy.launch.lease import Lease, is_alive, may_be_alive, read_lease
-from symstudy.launch.ray_tune import RayLauncher
+from symstudy.launch.progress import Board, Snapshot
+from symstudy.launch.session import Announcer, Launch, Summary, open_study_folder, run_study
 from symstudy.launch.source import AbstractPackSource, Order, PlannedSource
-from symstudy.launch.study_run import Announcer, Launch, Summary, open_study_folder, run_study
 
 __all__ = [
     "AbstractLauncher",

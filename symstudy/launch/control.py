@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from symstudy.errors import LaunchError, StoreError
 from symstudy.launch.lease import BEAT_S, Lease, release_lease, renew_lease, take_lease
-from symstudy.store.folder import StudyFolder
+from symstudy.store.files.folder import StudyFolder
 
 __all__ = ["Warden", "read_progress", "request_stop", "stop_reason"]
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from symstudy.store.provenance import Provenance
+from symstudy.store.tables.provenance import Provenance
 from symstudy.study.sections import PackConfig
 
 __all__ = ["Job", "PackReport"]

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from symstudy.errors import LaunchError, StoreError
-from symstudy.store.folder import StudyFolder
+from symstudy.store.files.folder import StudyFolder
 
 __all__ = [
     "BEAT_S",

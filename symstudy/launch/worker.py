@@ -14,14 +14,14 @@ from symstudy.identity import pack_id as identify_pack
 from symstudy.launch.job import Job, PackReport
 from symstudy.launch.lease import TAKEN_OVER
 from symstudy.outcomes import Outcome
-from symstudy.store.folder import StudyFolder, open_location
-from symstudy.store.ledger import read_pack
-from symstudy.store.schema import CURVE_MEASURES, FINAL_LAYER_MEASURES
-from symstudy.store.writer import write_pack
+from symstudy.store.files.folder import StudyFolder, open_location
+from symstudy.store.tables.ledger import read_pack
+from symstudy.store.tables.schema import CURVE_MEASURES, FINAL_LAYER_MEASURES
+from symstudy.store.tables.writer import write_pack
 from symstudy.study.cells import Run
 
 if TYPE_CHECKING:
-    from symstudy.launch.keeper import Unkept
+    from symstudy.launch.checkpointing import Unkept
 
 __all__ = ["work_on"]
 
@@ -135,7 +135,7 @@ class PackWork:
         """
         import torch
 
-        from symstudy.launch.keeper import PackKeeper, is_ours
+        from symstudy.launch.checkpointing import PackKeeper, is_ours
         from symstudy.launch.search.rungs import read_rungs
         from symstudy.training import train_pack
         from symstudy.training.checkpoints import Paused

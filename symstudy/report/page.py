@@ -15,8 +15,8 @@ from jinja2 import Environment, StrictUndefined
 from symstudy.errors import StoreError
 from symstudy.findings import Verdict, correct_family
 from symstudy.findings.evaluate import Kept, read_findings
+from symstudy.quantities import duration
 from symstudy.store import Store, StudyFolder, open_location, read_account
-from symstudy.words import duration
 
 __all__ = ["render_report", "write_report"]
 

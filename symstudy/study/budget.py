@@ -18,11 +18,11 @@ from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
 from symstudy.errors import UserError
+from symstudy.quantities import duration
 from symstudy.study.cost import NOMINAL, Speed, estimate_cost
 from symstudy.study.forecast import START_S, Forecast, outline
 from symstudy.study.study import Study
 from symstudy.study.sweep import Axis
-from symstudy.words import duration
 
 __all__ = ["FEWEST", "Fitted", "choices_of", "entry_levels", "fit_budget"]
 

@@ -7,7 +7,7 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic import AfterValidator
 
 from symstudy.errors import choices
-from symstudy.symmetry.catalogue import EXTRA_MEASURES, LAYER_MEASURES
+from symstudy.measures.catalogue import EXTRA_MEASURES, LAYER_MEASURES
 
 __all__ = ["PackConfig", "ProbeConfig", "Train", "TrainConfig"]
 

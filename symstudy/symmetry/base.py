@@ -14,8 +14,8 @@ from torch import Tensor
 
 from symstudy.errors import ModelError
 from symstudy.layout import DeclaredSymmetry, Layout
-from symstudy.symmetry.catalogue import EPSILON_RELATIVE
 from symstudy.symmetry.sides import read_side, side_index, write_side
+from symstudy.symmetry.thresholds import EPSILON_RELATIVE
 
 __all__ = [
     "AbstractFactors",

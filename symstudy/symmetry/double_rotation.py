@@ -10,9 +10,9 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from symstudy.symmetry.base import AbstractVanishing, Element
-from symstudy.symmetry.catalogue import EPSILON_RELATIVE
 from symstudy.symmetry.ranks import singular_values
 from symstudy.symmetry.rotation import random_rotations
+from symstudy.symmetry.thresholds import EPSILON_RELATIVE
 
 __all__ = ["DoubleRotation", "product_values"]
 

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from symstudy.kernels.spanning_tree import neuron_clusters
 from symstudy.layout import Block, Layout, NeuronGroup
-from symstudy.symmetry.catalogue import EPSILON_RELATIVE
+from symstudy.symmetry.thresholds import EPSILON_RELATIVE
 
 __all__ = [
     "NeuronClusters",

@@ -10,8 +10,8 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from symstudy.symmetry.base import AbstractSymmetry, Element, Members
-from symstudy.symmetry.catalogue import EPSILON_RELATIVE
 from symstudy.symmetry.neurons import breaking_sorted, cluster_neurons
+from symstudy.symmetry.thresholds import EPSILON_RELATIVE
 
 __all__ = ["Permutation"]
 

@@ -10,7 +10,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from symstudy.symmetry.base import AbstractFactors, Element
-from symstudy.symmetry.catalogue import EPSILON_RELATIVE
+from symstudy.symmetry.thresholds import EPSILON_RELATIVE
 
 __all__ = ["Rescaling"]
 

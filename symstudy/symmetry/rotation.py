@@ -10,8 +10,8 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from symstudy.symmetry.base import AbstractVanishing, Element
-from symstudy.symmetry.catalogue import EPSILON_RELATIVE
 from symstudy.symmetry.ranks import singular_values
+from symstudy.symmetry.thresholds import EPSILON_RELATIVE
 
 __all__ = ["Rotation", "random_rotations"]
 

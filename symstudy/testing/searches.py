@@ -4,7 +4,7 @@ from pathlib import Path
 
 from symstudy.launch.search import SearchState
 from symstudy.store import Store, StudyFolder, open_location
-from symstudy.store.writer import write_plan
+from symstudy.store.tables.writer import write_plan
 from symstudy.study import Study
 from symstudy.testing.stores import Measures, plant_pack, plant_study
 

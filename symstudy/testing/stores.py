@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from symstudy.measures import LAYER_MEASURES
 from symstudy.store import Provenance, Store, StudyFolder, open_location
-from symstudy.store.schema import SCHEMA_VERSION
-from symstudy.store.writer import write_pack, write_plan
+from symstudy.store.tables.schema import SCHEMA_VERSION
+from symstudy.store.tables.writer import write_pack, write_plan
 from symstudy.study import Run, Study
-from symstudy.symmetry import CURVE_THRESHOLDS, LAYER_MEASURES
+from symstudy.symmetry.thresholds import CURVE_THRESHOLDS
 
 __all__ = ["PLANTED", "Measures", "plant_pack", "plant_store", "plant_study"]
 

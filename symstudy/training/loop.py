@@ -26,20 +26,20 @@ from symstudy.training.checkpoints import (
     take,
     under,
 )
-from symstudy.training.compiled import CompiledEngine
 from symstudy.training.data import PackData
-from symstudy.training.eager import EagerEngine
-from symstudy.training.engine import AbstractEngine, LoadedPack, Part, pick_device
+from symstudy.training.engines.base import AbstractEngine, LoadedPack, Part, pick_device
+from symstudy.training.engines.compiled import CompiledEngine
+from symstudy.training.engines.minimiser import MinimiserEngine
+from symstudy.training.engines.networks import kernel_network
+from symstudy.training.engines.padded import PaddedEngine
+from symstudy.training.engines.polished import PolishedEngine
+from symstudy.training.engines.torch import EagerEngine
+from symstudy.training.engines.untrained import UntrainedEngine
 from symstudy.training.halting import Ends, Halting
-from symstudy.training.minimiser import MinimiserEngine
-from symstudy.training.networks import kernel_network
 from symstudy.training.pace import Pace
-from symstudy.training.padded import PaddedEngine
-from symstudy.training.polished import PolishedEngine
 from symstudy.training.probes import measure_curve, measure_detail, measure_layers
 from symstudy.training.recorder import Columns, PackResult, Recorder, gather
 from symstudy.training.schedule import learning_rates, probe_steps
-from symstudy.training.untrained import UntrainedEngine
 
 __all__ = ["PackResult", "Progress", "make_engine", "make_pack", "train_pack"]
 

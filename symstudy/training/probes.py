@@ -10,12 +10,12 @@ import torch
 from numpy.typing import NDArray
 
 from symstudy.layout import AttentionLayer
-from symstudy.symmetry.attention import AttentionView, attention_measures
-from symstudy.symmetry.extra import measure_extra
-from symstudy.symmetry.layers import LayerView, measure_layer
-from symstudy.training.engine import AbstractEngine, LoadedPack
-from symstudy.training.entropic import split_terms
-from symstudy.training.lanes import make_penalty
+from symstudy.measures.attention import AttentionView, attention_measures
+from symstudy.measures.extra import measure_extra
+from symstudy.measures.layers import LayerView, measure_layer
+from symstudy.training.engines.base import AbstractEngine, LoadedPack
+from symstudy.training.engines.entropic import split_terms
+from symstudy.training.engines.lanes import make_penalty
 
 __all__ = ["Column", "measure_curve", "measure_detail", "measure_layers"]
 

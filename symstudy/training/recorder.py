@@ -12,11 +12,11 @@ import torch
 from jaxtyping import Float
 from numpy.typing import NDArray
 
+from symstudy.measures.catalogue import LAYER_MEASURES
 from symstudy.outcomes import Outcome
 from symstudy.study.cells import Run
-from symstudy.symmetry.catalogue import LAYER_MEASURES
 from symstudy.training.checkpoints import State, nested, take, under
-from symstudy.training.engine import AbstractEngine, Part
+from symstudy.training.engines.base import AbstractEngine, Part
 from symstudy.training.halting import Ends
 from symstudy.training.schedule import decay_budget
 

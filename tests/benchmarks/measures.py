@@ -13,11 +13,11 @@ import numpy as np
 import torch
 from workload import BATCH, DIM, median_seconds, study_of
 
+from symstudy.measures.extra import EXTRA, NEURON_EXTRA, measure_extra
+from symstudy.measures.layers import LayerView, measure_layer
 from symstudy.models.fcn import Fcn
 from symstudy.study import PackConfig
 from symstudy.study.sections import ProbeConfig
-from symstudy.symmetry.extra import EXTRA, NEURON_EXTRA, measure_extra
-from symstudy.symmetry.layers import LayerView, measure_layer
 from symstudy.symmetry.neurons import cluster_neurons
 from symstudy.training.loop import make_engine, make_pack
 from symstudy.training.probes import measure_layers

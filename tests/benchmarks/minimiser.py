@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from symstudy.study import PackConfig, make_study
-from symstudy.training.engine import LoadedPack
+from symstudy.training.engines.base import LoadedPack
+from symstudy.training.engines.minimiser import MinimiserEngine
 from symstudy.training.loop import make_engine, make_pack
 from symstudy.training.losses import data_loss
-from symstudy.training.minimiser import MinimiserEngine
 
 Vector = NDArray[np.float64]
 Gradient = Callable[[int, Vector], tuple[float, Vector]]

@@ -18,12 +18,12 @@ import numpy as np
 from workload import median_seconds
 
 from symstudy.store import Store, StudyFolder, open_location, open_store, read_account
-from symstudy.store.compaction import compact
-from symstudy.store.ledger import ended_runs, planned_runs, read_pack
-from symstudy.store.repair import repair
-from symstudy.store.schema import SCHEMA_VERSION
-from symstudy.store.settling import settle
-from symstudy.store.writer import write_pack, write_packs, write_plan
+from symstudy.store.files.compaction import compact
+from symstudy.store.files.repair import repair
+from symstudy.store.tables.ledger import ended_runs, planned_runs, read_pack
+from symstudy.store.tables.schema import SCHEMA_VERSION
+from symstudy.store.tables.settling import settle
+from symstudy.store.tables.writer import write_pack, write_packs, write_plan
 from symstudy.study import Run, Study, make_study, plan_packs
 from symstudy.testing.stores import PLANTED
 

@@ -14,7 +14,7 @@ from typing import NamedTuple, Self
 from workload import study_of
 
 from symstudy.launch import RayLauncher, run_study
-from symstudy.launch.lifeline import Lifeline
+from symstudy.launch.launchers.ray_connection import Lifeline
 from symstudy.store import open_store
 from symstudy.study import PackConfig, Run, Study
 

@@ -80,7 +80,7 @@ def test_runs_that_diverged_are_told(claims, plant):
 
 
 def test_the_figure_has_a_panel_a_measure(claims, plant):
-    from symstudy.findings.figures import figure_files, theme
+    from symstudy.plots.figures import figure_files, theme
 
     with theme():
         figure = claims[NAME].draw(claims[NAME].measure(plant(STUDY, pruned)))

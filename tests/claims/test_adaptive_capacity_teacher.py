@@ -42,7 +42,7 @@ def test_only_one_factor_changes_at_a_time(claims, plant_capacity):
 
 
 def test_the_figure_has_a_panel_a_measure(claims, plant_capacity):
-    from symstudy.findings.figures import figure_files, theme
+    from symstudy.plots.figures import figure_files, theme
 
     with theme():
         figure = claims[NAME].draw(claims[NAME].measure(plant_capacity()))

@@ -1,5 +1,5 @@
 from symstudy.findings import Verdict
-from symstudy.findings.figures import figure_files, theme
+from symstudy.plots.figures import figure_files, theme
 from symstudy.testing.claims import count_verdicts, judge_store
 
 CLAIM = "adaptive_capacity_transformer_task"

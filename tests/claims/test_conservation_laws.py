@@ -69,7 +69,7 @@ def test_an_order_at_the_margin_is_seldom_supported(claims, plant):
 
 
 def test_the_figure_has_drift_and_decay(claims, plant):
-    from symstudy.findings.figures import figure_files, theme
+    from symstudy.plots.figures import figure_files, theme
 
     claim = claims["conservation_laws"]
     with theme():

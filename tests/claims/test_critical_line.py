@@ -107,7 +107,7 @@ def test_a_share_at_the_margin_is_seldom_supported(claims, plant_line):
 
 
 def test_the_figure_has_both_lines_and_the_points_asked_for(claims, plant_line):
-    from symstudy.findings.figures import figure_files, theme
+    from symstudy.plots.figures import figure_files, theme
 
     measured = claims[NAME].measure(plant_line(lambda t, s: exact(t)))
     with theme():

@@ -78,7 +78,7 @@ def test_slopes_beyond_the_margin_are_seldom_supported(claims, plant):
 
 
 def test_the_figure_shows_every_run(claims, plant):
-    from symstudy.findings.figures import figure_files, theme
+    from symstudy.plots.figures import figure_files, theme
 
     claim = claims["depth_escape"]
     with theme():

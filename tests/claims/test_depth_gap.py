@@ -88,7 +88,7 @@ def test_a_collapse_beyond_the_margin_is_seldom_supported(claims, plant):
 
 
 def test_the_figure_has_a_panel_a_depth(claims, plant):
-    from symstudy.findings.figures import figure_files, theme
+    from symstudy.plots.figures import figure_files, theme
 
     claim = claims["depth_gap"]
     with theme():

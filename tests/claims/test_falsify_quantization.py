@@ -109,7 +109,7 @@ def test_theorems_are_reported_beside(claims, hunt):
 
 
 def test_the_figure_has_hunts_and_finds(claims, hunt):
-    from symstudy.findings.figures import figure_files, theme
+    from symstudy.plots.figures import figure_files, theme
 
     measured = claims[NAME].measure(hunt(lambda run: 0.05 if is_close(run) else 0.5))
     with theme():

@@ -66,7 +66,7 @@ def test_runs_that_still_move_are_no_evidence(claims, plant):
 
 
 def test_the_figure_shows_both_ways(claims, plant):
-    from symstudy.findings.figures import figure_files, theme
+    from symstudy.plots.figures import figure_files, theme
 
     claim = claims["hysteresis"]
     with theme():

@@ -136,7 +136,7 @@ def test_two_seeds_are_no_evidence(claims, plant):
 
 
 def test_the_figure_has_a_panel_for_each_arm(claims, plant):
-    from symstudy.findings.figures import figure_files, theme
+    from symstudy.plots.figures import figure_files, theme
 
     claim = claims["learning_jumps"]
     with theme():

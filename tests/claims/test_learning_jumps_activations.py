@@ -57,7 +57,7 @@ def test_one_activation_alone_is_not_enough(claims, plant, only):
 
 
 def test_the_figure_has_a_row_an_activation(claims, plant):
-    from symstudy.findings.figures import figure_files, theme
+    from symstudy.plots.figures import figure_files, theme
 
     claim = claims["learning_jumps_activations"]
     with theme():

@@ -76,7 +76,7 @@ def test_two_seeds_are_no_evidence(claims, plant):
 
 
 def test_the_figure_shows_every_mode(claims, plant):
-    from symstudy.findings.figures import figure_files, theme
+    from symstudy.plots.figures import figure_files, theme
 
     claim = claims["mode_timing"]
     with theme():

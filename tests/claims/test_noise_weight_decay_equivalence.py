@@ -66,7 +66,7 @@ def test_a_slope_at_the_margin_is_seldom_supported(claims, plant):
 
 
 def test_the_figure_has_fields_and_critical_points(claims, plant):
-    from symstudy.findings.figures import figure_files, theme
+    from symstudy.plots.figures import figure_files, theme
 
     claim = claims["noise_weight_decay_equivalence"]
     measured = claim.measure(plant("noise_weight_decay_equivalence", growing))

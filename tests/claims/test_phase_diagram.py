@@ -85,7 +85,7 @@ def test_the_exact_line_is_the_first_order_at_small_temperature(claims):
 
 
 def test_the_figure_has_the_plane_and_the_line(claims, plant):
-    from symstudy.findings.figures import figure_files, theme
+    from symstudy.plots.figures import figure_files, theme
 
     with theme():
         figure = claims[NAME].draw(claims[NAME].measure(plant(NAME, phased)))

@@ -53,7 +53,7 @@ def test_an_exponent_at_the_margin_is_seldom_supported(claims, plant):
 
 
 def test_the_figure_has_ranks_and_residuals(claims, plant):
-    from symstudy.findings.figures import theme
+    from symstudy.plots.figures import theme
 
     claim = claims["rank_scaling_law"]
     with theme():

@@ -38,7 +38,7 @@ def test_an_exponent_at_the_margin_is_seldom_supported(claims, plant_spectrum):
 
 
 def test_the_figure_has_a_panel_a_depth(claims, plant_spectrum):
-    from symstudy.findings.figures import figure_files, theme
+    from symstudy.plots.figures import figure_files, theme
 
     with theme():
         figure = claims[NAME].draw(claims[NAME].measure(plant_spectrum(NAME)))

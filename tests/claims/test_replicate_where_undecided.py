@@ -93,7 +93,7 @@ def test_means_at_the_margin_are_decided_as_seldom_as_the_level_says(claims, rep
 
 
 def test_the_figure_has_every_combination(claims, replicate):
-    from symstudy.findings.figures import figure_files, theme
+    from symstudy.plots.figures import figure_files, theme
 
     measured = claims[NAME].measure(replicate(lambda run: 1.1))
     with theme():

@@ -58,7 +58,7 @@ def test_counts_without_a_direction_are_seldom_supported(claims, plant):
 
 
 def test_the_figure_has_three_measures(claims, plant):
-    from symstudy.findings.figures import figure_files, theme
+    from symstudy.plots.figures import figure_files, theme
 
     with theme():
         figure = claims[NAME].draw(claims[NAME].measure(plant(NAME, restored)))

@@ -83,7 +83,7 @@ def test_the_other_axes_are_reported_beside(claims, plant):
 
 
 def test_the_figure_has_its_four_panels(claims, plant):
-    from symstudy.findings.figures import theme
+    from symstudy.plots.figures import theme
 
     claim = claims["space_quantization"]
     with theme():

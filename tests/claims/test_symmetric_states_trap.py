@@ -78,7 +78,7 @@ def test_adam_that_leaves_now_and_then_is_seldom_supported(claims, plant):
 
 
 def test_the_figure_shows_both_starts(claims, plant):
-    from symstudy.findings.figures import figure_files, theme
+    from symstudy.plots.figures import figure_files, theme
 
     claim = claims["symmetric_states_trap"]
     with theme():

@@ -66,7 +66,7 @@ def test_counts_without_any_law_are_never_supported(claims, plant):
 
 
 def test_the_figure_shows_the_table_and_the_seeds(claims, plant):
-    from symstudy.findings.figures import figure_files, theme
+    from symstudy.plots.figures import figure_files, theme
 
     claim = claims[NAME]
     with theme():

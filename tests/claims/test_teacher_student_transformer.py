@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from symstudy.findings import Verdict
-from symstudy.findings.figures import figure_files, theme
+from symstudy.plots.figures import figure_files, theme
 from symstudy.testing.claims import count_verdicts, judge_store
 
 NAME = "teacher_student_transformer"

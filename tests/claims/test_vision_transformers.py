@@ -134,7 +134,7 @@ def test_breaking_of_files_in_proportion_is_seldom_called_alike(claims, plant):
 
 @pytest.mark.parametrize("study", ["vision_transformers", "vision_checkpoints"])
 def test_the_figure_shows_layers_and_ratios(claims, plant, study):
-    from symstudy.findings.figures import figure_files, theme
+    from symstudy.plots.figures import figure_files, theme
 
     claim = claims["vision_transformers"]
     measured = claim.measure(plant(study, trained if study.endswith("mers") else from_file))

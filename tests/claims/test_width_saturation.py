@@ -64,7 +64,7 @@ def test_growth_at_the_margin_is_seldom_called_flat(claims, plant):
 
 
 def test_the_figure_shows_what_was_measured(claims, plant):
-    from symstudy.findings.figures import figure_files, theme
+    from symstudy.plots.figures import figure_files, theme
 
     claim = claims["width_saturation"]
     measured = claim.measure(plant("width_saturation", saturating))

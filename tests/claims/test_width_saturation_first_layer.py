@@ -37,7 +37,7 @@ def test_growth_at_the_margin_is_seldom_called_flat(claims, plant_widths):
 
 
 def test_the_figure_shows_no_runs_under_noise(claims, plant_widths):
-    from symstudy.findings.figures import theme
+    from symstudy.plots.figures import theme
 
     with theme():
         figure = claims[NAME].draw(claims[NAME].measure(plant_widths()))

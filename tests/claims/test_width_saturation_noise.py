@@ -59,7 +59,7 @@ def test_growth_at_the_margin_is_seldom_called_flat(claims, plant_widths):
 
 
 def test_the_figure_shows_ranks_and_losses(claims, plant_widths):
-    from symstudy.findings.figures import figure_files, theme
+    from symstudy.plots.figures import figure_files, theme
 
     with theme():
         figure = claims[NAME].draw(claims[NAME].measure(plant_widths()))

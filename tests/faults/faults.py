@@ -16,7 +16,7 @@ from typing import Any
 from ground import Ground
 
 from symstudy.errors import StoreError
-from symstudy.store.folder import StudyFolder
+from symstudy.store.files.folder import StudyFolder
 
 __all__ = ["KINDS", "Fault"]
 
@@ -234,7 +234,7 @@ def lane_of_nan(ground: Ground, rng: random.Random) -> str:
     after = rng.randint(1, 12)
 
     def setup() -> None:
-        from symstudy.training.compiled import CompiledEngine
+        from symstudy.training.engines.compiled import CompiledEngine
 
         advance = CompiledEngine.advance
         count = 0
@@ -282,7 +282,7 @@ def compaction_killed(ground: Ground, rng: random.Random) -> str:
     at = rng.randint(1, 12)
 
     def setup() -> None:
-        from symstudy.store.compaction import compact
+        from symstudy.store.files.compaction import compact
 
         def act(count: int, write: Callable[..., None], arguments: tuple[Any, ...]) -> None:
             if count == at:

@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 
 from symstudy.layout import NeuronGroup
 from symstudy.study import PackConfig
-from symstudy.symmetry.bounds import estimate_smoothness, neuron_bound, separation
-from symstudy.symmetry.catalogue import EPSILON_RELATIVE
-from symstudy.symmetry.collapse import critical_regularisation
 from symstudy.symmetry.neurons import cluster_neurons, neuron_matrix
+from symstudy.symmetry.thresholds import EPSILON_RELATIVE
+from symstudy.theory.bounds import estimate_smoothness, neuron_bound, separation
+from symstudy.theory.collapse import critical_regularisation
+from symstudy.training.engines.merging import merge_gains
 from symstudy.training.loop import make_engine, make_pack
-from symstudy.training.merging import merge_gains
 
 GRID = np.linspace(0.0, 3.0, 30_001)
 

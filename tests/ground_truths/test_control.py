@@ -6,13 +6,13 @@ import torch
 from scipy import stats
 
 from symstudy.study import PackConfig
-from symstudy.symmetry.collapse import (
+from symstudy.theory.collapse import (
     critical_regularisation,
     lyapunov_exponents,
     noise_critical_gamma,
 )
-from symstudy.training.entropic import pack_loss
-from symstudy.training.lanes import make_penalty
+from symstudy.training.engines.entropic import pack_loss
+from symstudy.training.engines.lanes import make_penalty
 from symstudy.training.loop import make_engine, make_pack
 
 TAU = 0.3

@@ -7,7 +7,7 @@ import torch
 from scipy.optimize import minimize
 
 from symstudy.study import PackConfig
-from symstudy.symmetry.equilibrium import (
+from symstudy.theory.equilibrium import (
     balancing_scale,
     decay_kernel,
     layer_kernels,
@@ -16,8 +16,8 @@ from symstudy.symmetry.equilibrium import (
     norm_ratio,
     universal_kernel,
 )
-from symstudy.symmetry.noise import covariance_trace, entropic_loss, sample_gradients
-from symstudy.training.entropic import pack_loss
+from symstudy.theory.noise import covariance_trace, entropic_loss, sample_gradients
+from symstudy.training.engines.entropic import pack_loss
 from symstudy.training.loop import make_engine, make_pack
 
 CPU = PackConfig(device="cpu")

@@ -7,7 +7,7 @@ import torch
 
 from symstudy.models.fcn import Fcn
 from symstudy.streams import Stream
-from symstudy.symmetry.functional_dimension import functional_dimension, jacobian_chunks
+from symstudy.theory.functional_dimension import functional_dimension, jacobian_chunks
 
 SEEDS = (0, 1)
 

@@ -5,9 +5,9 @@ import torch
 
 from symstudy.models.fcn import Fcn
 from symstudy.streams import Stream
-from symstudy.symmetry.matching import match_weights
-from symstudy.symmetry.neuron_maps import balance, random_neuron_map
 from symstudy.symmetry.neurons import neuron_matrix
+from symstudy.theory.matching import match_weights
+from symstudy.theory.neuron_maps import balance, random_neuron_map
 
 
 def smallest_separation(layout, group, theta_KP):

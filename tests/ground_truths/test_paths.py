@@ -8,9 +8,9 @@ import torch
 
 from symstudy.models.fcn import Fcn
 from symstudy.streams import Stream
-from symstudy.symmetry.neuron_maps import balance, random_neuron_map
-from symstudy.symmetry.orbits import rescaling_orbit, symmetry_path, teleport
-from symstudy.symmetry.paths import line_barrier, linear_path
+from symstudy.theory.neuron_maps import balance, random_neuron_map
+from symstudy.theory.orbits import rescaling_orbit, symmetry_path, teleport
+from symstudy.theory.paths import line_barrier, linear_path
 
 
 def product_loss(target, share=1.0):

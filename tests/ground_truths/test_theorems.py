@@ -8,7 +8,7 @@ import torch
 
 from symstudy.study import PackConfig
 from symstudy.symmetry.neurons import neuron_matrix
-from symstudy.training.entropic import pack_loss
+from symstudy.training.engines.entropic import pack_loss
 from symstudy.training.loop import make_engine, make_pack
 
 CPU = PackConfig(device="cpu")

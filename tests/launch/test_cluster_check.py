@@ -3,7 +3,7 @@
 import pytest
 
 from symstudy.errors import LaunchError
-from symstudy.launch.cluster_check import (
+from symstudy.launch.cluster.check import (
     Answer,
     check_modules,
     check_results,

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from symstudy.errors import LaunchError
-from symstudy.launch.environment import make_importable, own_modules, runtime_environment
+from symstudy.launch.cluster.environment import make_importable, own_modules, runtime_environment
 
 OWN = {"kind": "my_nets_4f2a.deep:Wide", "width": 8}
 SOURCE = "raise AssertionError('imported')\n"

@@ -24,7 +24,7 @@ import pytest
 from symstudy.errors import LaunchError, StoreError
 from symstudy.launch import InlineLauncher, RayLauncher, open_study_folder, run_study
 from symstudy.launch.control import request_stop
-from symstudy.launch.ray_tune import ENVIRONMENT
+from symstudy.launch.launchers.ray import ENVIRONMENT
 from symstudy.store import Store, open_store, verify
 
 pytestmark = [

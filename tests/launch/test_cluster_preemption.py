@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from symstudy.launch.preemption import Processes, find_processes, is_driver, save_and_end
+from symstudy.launch.cluster.preemption import Processes, find_processes, is_driver, save_and_end
 
 WAITS = (
     "import signal, sys, time\n"

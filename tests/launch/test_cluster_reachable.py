@@ -7,8 +7,8 @@ import threading
 import pytest
 
 from symstudy.errors import LaunchError
-from symstudy.launch import reachable
-from symstudy.launch.reachable import check_membership, check_reachable, find_current
+from symstudy.launch.cluster import reachable
+from symstudy.launch.cluster.reachable import check_membership, check_reachable, find_current
 
 
 @contextlib.contextmanager

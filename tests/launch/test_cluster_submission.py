@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from symstudy.errors import LaunchError
-from symstudy.launch.reachable import read_token
-from symstudy.launch.submission import (
+from symstudy.launch.cluster.reachable import read_token
+from symstudy.launch.cluster.submission import (
     Jobs,
     Submission,
     check_dashboard,
@@ -118,7 +118,7 @@ def test_an_address_where_nothing_listens_is_named_at_once():
 
 
 def test_an_address_that_never_answers_does_not_hang(monkeypatch):
-    monkeypatch.setattr("symstudy.launch.submission.ANSWER_S", 0.2)
+    monkeypatch.setattr("symstudy.launch.cluster.submission.ANSWER_S", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
         with pytest.raises(LaunchError, match=r"does not answer: timed out"):
@@ -236,7 +236,7 @@ def test_jobs_are_listed_by_time_and_drivers_left_out():
 
 
 def test_the_log_is_followed_to_its_last_line(monkeypatch):
-    monkeypatch.setattr("symstudy.launch.submission.POLL_S", 0)
+    monkeypatch.setattr("symstudy.launch.cluster.submission.POLL_S", 0)
     running = info_of("a", "RUNNING", log=["one\n", "one\n", "one\ntwo\n"])
     jobs = jobs_of(running)
     lines = jobs.follow("a")

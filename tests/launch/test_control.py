@@ -8,7 +8,7 @@ import pytest
 
 from symstudy.errors import LaunchError, StoreError
 from symstudy.launch.control import Warden, read_progress, request_stop, stop_reason
-from symstudy.launch.gate import Gate, heard_signals
+from symstudy.launch.dispatch import Gate, heard_signals
 from symstudy.launch.job import PackReport
 from symstudy.launch.lease import TAKEN_OVER, read_lease
 from symstudy.launch.source import PlannedSource

@@ -10,8 +10,8 @@ import pytest
 
 from symstudy.errors import LaunchError
 from symstudy.launch import RayLauncher
-from symstudy.launch import lifeline as module
-from symstudy.launch.lifeline import Lifeline, run_beside
+from symstudy.launch.launchers import ray_connection as module
+from symstudy.launch.launchers.ray_connection import Lifeline, run_beside
 from symstudy.study import PackConfig
 
 
@@ -157,7 +157,7 @@ def test_a_process_without_ray_ends_before_ray_can_end_it():
     code = (
         "import atexit, os, sys\n"
         "atexit.register(os._exit, 1)\n"  # what Ray would do
-        "from symstudy.launch.lifeline import leave_without_ray\n"
+        "from symstudy.launch.launchers.ray_connection import leave_without_ray\n"
         "leave_without_ray(2)\n"
         "sys.stdout.write('said')\n"
     )

@@ -10,8 +10,8 @@ from ray.tune.logger import LoggerCallback
 
 from symstudy.errors import LaunchError
 from symstudy.launch import open_study_folder
-from symstudy.launch.loggers import RunLogger, log_runs, make_loggers
-from symstudy.launch.trackers import STEP, make_tracker
+from symstudy.launch.tracking.loggers import RunLogger, log_runs, make_loggers
+from symstudy.launch.tracking.trackers import STEP, make_tracker
 
 HERE = f"{__name__.rsplit('.', 1)[-1]}_recording"
 
@@ -131,7 +131,7 @@ def test_a_tracker_that_fails_costs_no_run_and_is_told_of(
 
 
 def store_place(store):
-    from symstudy.launch.loggers import place_of
+    from symstudy.launch.tracking.loggers import place_of
 
     return place_of(folder_of(store))
 
@@ -221,7 +221,7 @@ def test_mlflow_gets_a_run_in_few_batches(study_of, run_inline, tmp_path, monkey
     )
     monkeypatch.setitem(sys.modules, "mlflow", types.SimpleNamespace(MlflowClient=Client))
     monkeypatch.setitem(sys.modules, "mlflow.entities", entities)
-    monkeypatch.setattr("symstudy.launch.trackers.check_tracker", lambda name: None)
+    monkeypatch.setattr("symstudy.launch.tracking.trackers.check_tracker", lambda name: None)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     _, store = run_inline(study_of(sweep={"seed": 2}))
     tracker = make_tracker("mlflow", "small", tmp_path)
@@ -267,7 +267,7 @@ def wandb(monkeypatch):
         init=init, runs=runs, login=lambda prompt: prompt, Settings=lambda **options: options
     )
     monkeypatch.setitem(sys.modules, "wandb", fake)
-    monkeypatch.setattr("symstudy.launch.trackers.check_tracker", lambda name: None)
+    monkeypatch.setattr("symstudy.launch.tracking.trackers.check_tracker", lambda name: None)
     for name in ("WANDB_MODE", "WANDB_PROJECT"):
         monkeypatch.delenv(name, raising=False)
     return fake
@@ -323,7 +323,7 @@ def test_a_tracker_that_cannot_start_is_an_error_before_training(monkeypatch, tm
 
 
 def test_results_elsewhere_are_tracked_here(study_of, tmp_path, monkeypatch):
-    from symstudy.launch.loggers import place_of
+    from symstudy.launch.tracking.loggers import place_of
 
     monkeypatch.chdir(tmp_path)
     folder = open_study_folder(str(tmp_path / "results"), study_of())

@@ -6,9 +6,9 @@ import pytest
 from symstudy.errors import LaunchError, StoreError
 from symstudy.launch import InlineLauncher, run_study, worker
 from symstudy.store import verify
-from symstudy.store.manifest import list_tables
-from symstudy.store.provenance import Provenance, current_provenance
-from symstudy.store.writer import write_pack
+from symstudy.store.files.manifest import list_tables
+from symstudy.store.tables.provenance import Provenance, current_provenance
+from symstudy.store.tables.writer import write_pack
 
 
 def test_every_run_is_trained_and_proven(study_of, run_inline):
@@ -197,7 +197,7 @@ def test_progress_is_told(study_of, run_inline, observer):
 
 
 def test_a_study_of_many_packs_ends_with_few_files(study_of, run_inline, monkeypatch):
-    monkeypatch.setattr("symstudy.launch.study_run.MANY_FILES", 3)
+    monkeypatch.setattr("symstudy.launch.session.MANY_FILES", 3)
     study = study_of(sweep={"seed": 5}, pack={"size": 1})
     summary, store = run_inline(study)
     assert summary.done == 5
@@ -212,8 +212,8 @@ def test_a_study_that_cannot_be_compacted_is_done_all_the_same(study_of, run_inl
     def full(*_, **__):
         raise StoreError("no space left")
 
-    monkeypatch.setattr("symstudy.launch.study_run.MANY_FILES", 3)
-    monkeypatch.setattr("symstudy.launch.study_run.compact", full)
+    monkeypatch.setattr("symstudy.launch.session.MANY_FILES", 3)
+    monkeypatch.setattr("symstudy.launch.session.compact", full)
     summary, store = run_inline(study_of(sweep={"seed": 5}, pack={"size": 1}))
     assert summary.done == 5
     assert verify(store.folders[0]).is_proven
@@ -227,7 +227,7 @@ def test_a_machine_with_other_versions_trains_nothing(study_of, run_inline, monk
     def provenance(folder):
         return Old(*current_provenance(folder))
 
-    monkeypatch.setattr("symstudy.launch.study_run.current_provenance", provenance)
+    monkeypatch.setattr("symstudy.launch.session.current_provenance", provenance)
     with pytest.raises(LaunchError, match=r"driver's versions, but .* torch 2.1 instead of 2.13"):
         run_inline(study_of(sweep={"seed": 2}))
 

@@ -48,7 +48,7 @@ def pod_specs(name: str) -> dict[str, Any]:
 def parse(command: str) -> None:
     """Have the command line of symstudy or of Ray read `command`, without running it."""
     words = shlex.split(command)
-    if words[:3] == ["python", "-m", "symstudy.launch.preemption"]:
+    if words[:3] == ["python", "-m", "symstudy.launch.cluster.preemption"]:
         assert words[3] == "--seconds"
         assert float(words[4]) > 0
         return

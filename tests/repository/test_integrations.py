@@ -73,7 +73,7 @@ def test_every_line_for_other_readers_works(blocks, place, monkeypatch):
 
 
 def test_the_trackers_of_the_page_are_those_that_there_are(request, blocks):
-    from symstudy.launch.trackers import TRACKERS
+    from symstudy.launch.tracking.trackers import TRACKERS
 
     path = request.config.rootpath / "docs" / "how-to" / "integrations.md"
     rows = re.findall(r"^\| `([\w.:]+)` \|", path.read_text(encoding="utf-8"), re.MULTILINE)

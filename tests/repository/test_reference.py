@@ -9,9 +9,9 @@ import pytest
 import typer
 
 from symstudy.cli.app import app
-from symstudy.store.schema import TABLES
+from symstudy.measures import ATTENTION_MEASURES, EXTRA_MEASURES, MEASURES
+from symstudy.store.tables.schema import TABLES
 from symstudy.study.keys import describe_keys
-from symstudy.symmetry import ATTENTION_MEASURES, EXTRA_MEASURES, MEASURES
 
 NOTE = "Generated from the code by `make golden`; a test keeps it true.\n"
 

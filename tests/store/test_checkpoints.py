@@ -10,15 +10,15 @@ from hypothesis.extra import numpy as hnp
 from pyarrow import fs
 
 from symstudy.errors import StoreError
-from symstudy.store import checkpoints
-from symstudy.store.checkpoints import (
+from symstudy.store.files import checkpoints
+from symstudy.store.files.checkpoints import (
     Checkpoint,
     delete_checkpoint,
     list_checkpoints,
     read_checkpoint,
     write_checkpoint,
 )
-from symstudy.store.folder import StudyFolder
+from symstudy.store.files.folder import StudyFolder
 
 DTYPES = st.sampled_from(["<f4", "<f8", "<i8", "<i4", "|u1", "|b1"])
 STATES = st.dictionaries(

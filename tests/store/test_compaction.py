@@ -5,11 +5,11 @@ import pytest
 from pyarrow import fs
 
 from symstudy.store import Store, StudyFolder, read_account, verify
-from symstudy.store.compaction import compact
-from symstudy.store.folder import open_location
-from symstudy.store.ledger import ended_runs, planned_runs
-from symstudy.store.manifest import list_tables
-from symstudy.store.repair import repair
+from symstudy.store.files.compaction import compact
+from symstudy.store.files.folder import open_location
+from symstudy.store.files.manifest import list_tables
+from symstudy.store.files.repair import repair
+from symstudy.store.tables.ledger import ended_runs, planned_runs
 from symstudy.testing.stores import plant_pack, plant_store
 
 QUERIES = (

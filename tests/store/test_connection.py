@@ -6,7 +6,7 @@ from scipy import stats
 
 from symstudy.errors import QueryError, StoreError
 from symstudy.store import Store, open_store
-from symstudy.store.connection import T_QUANTILES
+from symstudy.store.tables.connection import T_QUANTILES
 
 
 def test_runs_answer_sql(store):

@@ -5,7 +5,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from symstudy.errors import StoreError
-from symstudy.store.export import to_csv, to_json, write_parquet
+from symstudy.store.tables.export import to_csv, to_json, write_parquet
 
 TABLE = pa.table({"name": ["a,b", None], "value": [1.5, 2.0], "curve": [[1, 2], None]})
 

@@ -4,7 +4,7 @@ from pyarrow import fs
 
 from symstudy.errors import StoreError
 from symstudy.store import StudyFolder, find_studies, open_location
-from symstudy.store.schema import SCHEMA_VERSION
+from symstudy.store.tables.schema import SCHEMA_VERSION
 
 
 @pytest.fixture

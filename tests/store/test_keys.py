@@ -3,7 +3,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from symstudy.store.keys import KEYS, find_once
+from symstudy.store.tables.keys import KEYS, find_once
 
 RUN_KEYS = KEYS[0]
 

@@ -1,9 +1,9 @@
 import pyarrow.parquet as pq
 
 from symstudy.store import Store, read_account, verify
-from symstudy.store.ledger import ended_runs, planned_runs, read_pack
-from symstudy.store.repair import repair
-from symstudy.store.writer import write_packs, write_plan
+from symstudy.store.files.repair import repair
+from symstudy.store.tables.ledger import ended_runs, planned_runs, read_pack
+from symstudy.store.tables.writer import write_packs, write_plan
 from symstudy.study import make_study, plan_packs
 from symstudy.testing.stores import plant_pack, plant_store
 

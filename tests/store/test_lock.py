@@ -6,13 +6,13 @@ import pytest
 from pyarrow import fs
 
 from symstudy.errors import StoreError
-from symstudy.store.folder import StudyFolder, open_location
-from symstudy.store.lock import locked, token_held
+from symstudy.store.files.folder import StudyFolder, open_location
+from symstudy.store.files.lock import locked, token_held
 
 HOLD = """
 import sys, time
-from symstudy.store.folder import StudyFolder, open_location
-from symstudy.store.lock import locked
+from symstudy.store.files.folder import StudyFolder, open_location
+from symstudy.store.files.lock import locked
 with locked(StudyFolder(*open_location(sys.argv[1]))):
     print("held", flush=True)
     time.sleep(600)

@@ -2,7 +2,7 @@ import subprocess
 
 import pytest
 
-from symstudy.store.provenance import COMMIT, Commit, current_provenance, find_commit
+from symstudy.store.tables.provenance import COMMIT, Commit, current_provenance, find_commit
 
 
 @pytest.fixture

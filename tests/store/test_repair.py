@@ -4,12 +4,12 @@ import pytest
 
 from symstudy.errors import StoreError
 from symstudy.store import Store, find_studies, read_account, verify
-from symstudy.store import compaction as compactions
-from symstudy.store.compaction import compact
-from symstudy.store.ledger import ended_runs, planned_runs
-from symstudy.store.manifest import list_tables
-from symstudy.store.repair import repair
-from symstudy.store.writer import write_packs
+from symstudy.store.files import compaction as compactions
+from symstudy.store.files.compaction import compact
+from symstudy.store.files.manifest import list_tables
+from symstudy.store.files.repair import repair
+from symstudy.store.tables.ledger import ended_runs, planned_runs
+from symstudy.store.tables.writer import write_packs
 from symstudy.study import plan_packs
 from symstudy.testing.stores import plant_pack
 
@@ -229,7 +229,7 @@ def test_a_merged_file_that_was_deleted_is_named_and_then_trained_again(folder):
 
 
 def test_a_damaged_merged_plan_is_made_again(folder, study):
-    from symstudy.store.writer import write_plan
+    from symstudy.store.tables.writer import write_plan
 
     write_plan(folder, "planted", "second", [])
     compact(folder, grace_s=0)

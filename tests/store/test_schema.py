@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 
 from symstudy.datasets import DATASETS
+from symstudy.measures import MEASURES
 from symstudy.models import MODELS
-from symstudy.store.schema import HYPERPARAMETERS, LAYERS, RUNS, TABLES
-from symstudy.store.writer import arrow_array, arrow_table
+from symstudy.store.tables.schema import HYPERPARAMETERS, LAYERS, RUNS, TABLES
+from symstudy.store.tables.writer import arrow_array, arrow_table
 from symstudy.study import Train
-from symstudy.symmetry import MEASURES
 from symstudy.testing.strategies import small_studies
 
 RENAMED = {

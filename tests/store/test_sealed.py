@@ -3,8 +3,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from symstudy.store.folder import StudyFolder, open_location
-from symstudy.store.sealed import (
+from symstudy.store.files.folder import StudyFolder, open_location
+from symstudy.store.files.sealed import (
     BrokenFileError,
     find_broken,
     is_sound,
@@ -64,7 +64,7 @@ def test_narrow_columns_are_read_without_the_rest(path, monkeypatch):
     content[10] ^= 1
     assert keys_of(content).equals(TABLE.select(["name"]))
     for glance in (8, 100, 300, len(content)):
-        monkeypatch.setattr("symstudy.store.sealed.GLANCE", glance)
+        monkeypatch.setattr("symstudy.store.files.sealed.GLANCE", glance)
         assert keys_of(content).equals(TABLE.select(["name"])), glance
 
 

@@ -1,9 +1,9 @@
 import pytest
 
 from symstudy.store import Store, verify
-from symstudy.store.compaction import compact
-from symstudy.store.folder import StudyFolder
-from symstudy.store.settling import settle
+from symstudy.store.files.compaction import compact
+from symstudy.store.files.folder import StudyFolder
+from symstudy.store.tables.settling import settle
 from symstudy.testing.stores import plant_pack
 
 

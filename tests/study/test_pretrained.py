@@ -3,7 +3,7 @@
 import pytest
 
 from symstudy.errors import LaunchError, StudyFileError
-from symstudy.launch.environment import require_weights
+from symstudy.launch.cluster.environment import require_weights
 from symstudy.study import make_study, plan_packs
 from symstudy.testing.weights import planted_layers, state_dict_of, write_weights
 

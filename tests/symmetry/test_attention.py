@@ -4,12 +4,13 @@ import pytest
 import torch
 
 from symstudy.layout import AttentionLayer, Block, DeclaredSymmetry, Layout
+from symstudy.measures import ATTENTION_MEASURES, HeadWeights, attention_measures
+from symstudy.measures.attention import AttentionView
+from symstudy.measures.extra import measure_extra
 from symstudy.models import TransformerConfig
 from symstudy.models.transformer import build_transformer
-from symstudy.symmetry import ATTENTION_MEASURES, HeadWeights, attention_measures, symmetries_of
-from symstudy.symmetry.attention import AttentionView
+from symstudy.symmetry import symmetries_of
 from symstudy.symmetry.double_rotation import DoubleRotation
-from symstudy.symmetry.extra import measure_extra
 from symstudy.symmetry.rotation import random_rotations
 from symstudy.testing.symmetries import SymmetrySuite, cases_of
 

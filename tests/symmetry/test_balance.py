@@ -1,8 +1,8 @@
 import pytest
 import torch
 
+from symstudy.measures.layers import LayerView, measure_layer
 from symstudy.models.fcn import Fcn
-from symstudy.symmetry.layers import LayerView, measure_layer
 from symstudy.symmetry.ranks import smallest_above
 
 

@@ -8,11 +8,12 @@ import pytest
 import torch
 
 from symstudy.layout import Block, DeclaredSymmetry, Layout
+from symstudy.measures import EXTRA_MEASURES
+from symstudy.measures.extra import ATTENTION_EXTRA, EXTRA, NEURON_EXTRA, measure_extra
+from symstudy.measures.layers import LayerView
 from symstudy.models.fcn import Fcn
 from symstudy.study import make_study
-from symstudy.symmetry import EXTRA_MEASURES, symmetries_of
-from symstudy.symmetry.extra import ATTENTION_EXTRA, EXTRA, NEURON_EXTRA, measure_extra
-from symstudy.symmetry.layers import LayerView
+from symstudy.symmetry import symmetries_of
 from symstudy.symmetry.rotation import Rotation
 from symstudy.training import train_pack
 

@@ -3,9 +3,9 @@ import math
 import pytest
 import torch
 
+from symstudy.measures import MEASURES
+from symstudy.measures.layers import LayerView, measure_layer
 from symstudy.models.fcn import Fcn
-from symstudy.symmetry import MEASURES
-from symstudy.symmetry.layers import LayerView, measure_layer
 from symstudy.symmetry.ranks import effective_rank, singular_values, threshold_rank
 
 

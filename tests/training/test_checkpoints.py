@@ -8,15 +8,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from symstudy.store.checkpoints import read_checkpoint, write_checkpoint
-from symstudy.store.folder import StudyFolder, open_location
+from symstudy.store.files.checkpoints import read_checkpoint, write_checkpoint
+from symstudy.store.files.folder import StudyFolder, open_location
 from symstudy.study import PackConfig, make_study
 from symstudy.testing.strategies import packs_of_runs
 from symstudy.training import Paused, Wish, train_pack
 from symstudy.training.checkpoints import Keeper, UnfitStateError
+from symstudy.training.engines.padded import PaddedEngine
 from symstudy.training.loop import make_engine, make_pack
 from symstudy.training.pace import CHUNK_S, GROWTH, Pace
-from symstudy.training.padded import PaddedEngine
 
 CPU = PackConfig(device="cpu")
 TORCH = PackConfig(device="cpu", engine="torch")

@@ -10,12 +10,12 @@ from symstudy.errors import StudyFileError
 from symstudy.study import PackConfig
 from symstudy.study.cells import read_cell
 from symstudy.study.cost import estimate_cost
-from symstudy.symmetry.noise import covariance_trace
+from symstudy.theory.noise import covariance_trace
 from symstudy.training import train_pack
 from symstudy.training.data import PackData
-from symstudy.training.eager import Stepper
-from symstudy.training.entropic import pack_loss
-from symstudy.training.lanes import make_penalty
+from symstudy.training.engines.entropic import pack_loss
+from symstudy.training.engines.lanes import make_penalty
+from symstudy.training.engines.torch import Stepper
 from symstudy.training.loop import make_engine, make_pack
 
 OPTIMIZERS = [

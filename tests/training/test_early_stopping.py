@@ -9,8 +9,8 @@ from symstudy.errors import StudyFileError
 from symstudy.outcomes import Outcome
 from symstudy.study import PackConfig, make_study
 from symstudy.training import Halting, train_pack
-from symstudy.training.compiled import CompiledEngine
-from symstudy.training.eager import EagerEngine
+from symstudy.training.engines.compiled import CompiledEngine
+from symstudy.training.engines.torch import EagerEngine
 from symstudy.training.loop import Training
 
 CPU = PackConfig(device="cpu")

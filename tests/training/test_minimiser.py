@@ -3,8 +3,8 @@ import pytest
 from scipy.optimize import minimize
 
 from symstudy.study import PackConfig, make_study
+from symstudy.training.engines.merging import best_merge, make_objective, merge_gains
 from symstudy.training.loop import make_engine, make_pack, train_pack
-from symstudy.training.merging import best_merge, make_objective, merge_gains
 
 CPU = PackConfig(device="cpu")
 

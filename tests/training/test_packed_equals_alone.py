@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from symstudy.study import PackConfig
 from symstudy.testing.strategies import packs_of_runs
 from symstudy.training import train_pack
-from symstudy.training.engine import pick_device
+from symstudy.training.engines.base import pick_device
 from symstudy.training.loop import make_engine, make_pack
 
 MEASURES = ("train_loss", "test_loss", "objective", "grad_norm", "theta_norm")

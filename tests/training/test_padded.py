@@ -17,9 +17,9 @@ from symstudy.study.cells import read_cell
 from symstudy.study.padding import can_pad
 from symstudy.testing.strategies import ACTIVATIONS, small_studies
 from symstudy.training import train_pack
-from symstudy.training.eager import EagerEngine
+from symstudy.training.engines.padded import PaddedEngine, embedded_places
+from symstudy.training.engines.torch import EagerEngine
 from symstudy.training.loop import make_engine, make_pack
-from symstudy.training.padded import PaddedEngine, embedded_places
 
 TORCH = PackConfig(device="cpu", engine="torch")
 NUMBERS = ("train_loss", "test_loss", "objective", "theta_norm", "grad_norm")

@@ -8,10 +8,10 @@ import torch
 
 from symstudy.errors import StudyFileError
 from symstudy.launch import InlineLauncher, run_study
+from symstudy.measures import ATTENTION_MEASURES, MEASURES
 from symstudy.models.transformer import Transformer
 from symstudy.store import open_store
 from symstudy.study import PackConfig, make_study, plan_packs
-from symstudy.symmetry import ATTENTION_MEASURES, MEASURES
 from symstudy.training import train_pack
 from symstudy.training.loop import make_pack
 
@@ -71,7 +71,7 @@ def test_a_small_network_alone_is_never_a_batch_of_one(engine, monkeypatch):
 
 
 def test_a_large_network_alone_goes_through_once(monkeypatch):
-    monkeypatch.setattr("symstudy.training.eager.TWICE_PARAMETERS", 10)
+    monkeypatch.setattr("symstudy.training.engines.torch.TWICE_PARAMETERS", 10)
     (run,) = study_of(sweep={"seed": 1}).runs()
     sizes = []
     forward = Transformer.forward

@@ -17,7 +17,7 @@ from optuna.trial import TrialState
 from symstudy.launch.search.optuna_study import distributions, frozen_trial
 from symstudy.launch.search.state import SearchState
 from symstudy.launch.search.trials import Asked
-from symstudy.store.folder import StudyFolder
+from symstudy.store.files.folder import StudyFolder
 from symstudy.study.search import Point
 
 __all__ = ["JOURNAL", "Journal"]

@@ -1,15 +1,15 @@
 """More seeds where a mean is undecided, with the looks accounted for.
 
 A branch is judged at each of its looks by the repeated confidence interval of the mean
-(`symstudy.sequential`): it is decided once the interval lies within the claimed range, or outside
-of it, and gets the seeds of the next look otherwise. Over all looks and branches together a wrong
-decision has a chance of at most `alpha`.
+(`symstudy.statistics.sequential`): it is decided once the interval lies within the claimed range,
+or outside of it, and gets the seeds of the next look otherwise. Over all looks and branches
+together a wrong decision has a chance of at most `alpha`.
 """
 
 from collections.abc import Sequence
 
 from symstudy.launch.search.trials import Asked, Proposal
-from symstudy.sequential import judge_looks, plan_looks
+from symstudy.statistics.sequential import judge_looks, plan_looks
 from symstudy.study.search import Search
 
 __all__ = ["replicate"]

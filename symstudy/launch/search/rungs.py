@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from symstudy.errors import StoreError
 from symstudy.launch.search.trials import Trial
 from symstudy.store import Store
-from symstudy.store.folder import StudyFolder
+from symstudy.store.files.folder import StudyFolder
 from symstudy.study.cells import Run
 from symstudy.study.packs import Pack
 from symstudy.study.search import HaltConfig, Search

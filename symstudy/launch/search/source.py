@@ -15,7 +15,7 @@ from symstudy.launch.job import PackReport
 from symstudy.launch.search.rungs import write_rungs
 from symstudy.launch.search.state import SearchState
 from symstudy.launch.source import AbstractPackSource, Order
-from symstudy.store.writer import write_packs, write_plan
+from symstudy.store.tables.writer import write_packs, write_plan
 from symstudy.study.packs import Pack, plan_packs
 from symstudy.study.search import MODELS
 from symstudy.study.sections import PackConfig

@@ -4,7 +4,7 @@ from symstudy.errors import QueryError, UserError
 from symstudy.launch.search.explorers import propose
 from symstudy.launch.search.trials import Asked, Result, Trial, make_trials, read_trials, runs_of
 from symstudy.store import Store
-from symstudy.store.folder import StudyFolder
+from symstudy.store.files.folder import StudyFolder
 from symstudy.study.cells import Run
 from symstudy.study.search import Search
 

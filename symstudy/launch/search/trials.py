@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 from symstudy.errors import StudyFileError
 from symstudy.identity import canonical_json, run_id
-from symstudy.store.folder import StudyFolder
-from symstudy.store.ledger import read_column
+from symstudy.store.files.folder import StudyFolder
+from symstudy.store.tables.ledger import read_column
 from symstudy.study.cells import Cell, Run
 from symstudy.study.search import Point, Search
 

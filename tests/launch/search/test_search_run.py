@@ -9,7 +9,7 @@ from symstudy.errors import UserError
 from symstudy.launch import InlineLauncher, run_study, worker
 from symstudy.launch.search import SearchState
 from symstudy.store import open_store, verify
-from symstudy.store.writer import write_pack
+from symstudy.store.tables.writer import write_pack
 from symstudy.testing.searches import plant_search
 
 TPE = {

@@ -1,0 +1,1 @@
+"""Clusters: addresses, environments, checks, submission."""

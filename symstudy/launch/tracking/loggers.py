@@ -1,0 +1,283 @@
+"""Showing runs in TensorBoard, MLflow or Weights & Biases while a study runs.
+
+The store stays the truth: a thread of the driver reads from it what has ended and is not logged
+yet, and shows it to the trackers. So what a killed driver had not logged is logged by the next one,
+runs that ended before logging was asked for too, and a tracker that cannot be reached costs no run.
+"""
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from symstudy.errors import StoreError, UserError
+from symstudy.launch.job import PackReport
+from symstudy.launch.session import Announcer, Launch
+from symstudy.launch.source import Order
+from symstudy.launch.tracking.trackers import STEP, LoggedRun, Tracked, check_tracker, make_tracker
+from symstudy.store import Store, StudyFolder
+from symstudy.store.tables.schema import CURVE_MEASURES, FINAL_LAYER_MEASURES, HYPERPARAMETERS
+
+__all__ = ["RunLogger", "log_runs", "make_loggers"]
+
+EVERY_S = 10.0
+"""The store is looked at so often, if packs have ended."""
+CHUNK = 64
+"""Runs that are read and noted as logged together: what a kill may log twice."""
+FOLDER = "loggers"
+"""Folder of the study that tells which runs each tracker has."""
+
+
+class RunLogger(Announcer):
+    """An observer that logs the runs of the packs that end, and tells another all that it is told.
+
+    Used in a `with` block around the launch; its end waits until all is logged, unless it was
+    interrupted.
+
+    Attributes:
+        failures: Why each tracker that has stopped did.
+    """
+
+    def __init__(
+        self, names: Sequence[str], told: Announcer, say: Callable[[str], None] | None = None
+    ) -> None:
+        """Log to the trackers `names`.
+
+        Args:
+            names: Of `tensorboard`, `mlflow`, `wandb`, or import paths of Tune loggers.
+            told: Who else observes.
+            say: Told of a tracker that has stopped.
+
+        Raises:
+            LaunchError: If one is not known, or its package is not installed.
+        """
+        for name in names:
+            check_tracker(name)
+        self.names = tuple(dict.fromkeys(names))
+        self.told = told
+        self.say = say or (lambda _: None)
+        self.failures: dict[str, str] = {}
+        self.has_news = threading.Event()
+        self.is_over = threading.Event()
+        self.is_aborted = threading.Event()
+        self.thread: threading.Thread | None = None
+
+    def __enter__(self) -> Self:
+        """Begin when the launch is announced."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Log what is left; after an interrupt, end with the run that is being logged."""
+        if kind is not None and not issubclass(kind, Exception):
+            self.is_aborted.set()
+        self.is_over.set()
+        if self.thread:
+            try:
+                self.thread.join()
+            except KeyboardInterrupt:
+                self.is_aborted.set()
+                self.thread.join()
+
+    def announced(self, launch: Launch) -> None:
+        """Pass it on, and begin."""
+        self.told.announced(launch)
+        # Tune's own loggers must not be asked for in a thread first: it may import half of them.
+        trackers = {}
+        place = place_of(launch.folder)
+        for name in self.names:
+            trackers[name] = make_tracker(name, launch.folder.name, place)
+        self.thread = threading.Thread(
+            target=self.work, args=(launch.folder, trackers, place), daemon=True
+        )
+        self.thread.start()
+
+    def ordered(self, order: Order) -> None:
+        """Pass it on."""
+        self.told.ordered(order)
+
+    def progressed(self, pack_id: str, run_steps: int) -> None:
+        """Pass it on."""
+        self.told.progressed(pack_id, run_steps)
+
+    def ended(self, report: PackReport) -> None:
+        """Pass it on, and look for its runs."""
+        self.told.ended(report)
+        self.has_news.set()
+
+    def retried(self, pack_id: str) -> None:
+        """Pass it on."""
+        self.told.retried(pack_id)
+
+    def lost(self, pack_id: str) -> None:
+        """Pass it on."""
+        self.told.lost(pack_id)
+
+    def work(self, folder: StudyFolder, trackers: dict[str, Any], place: Path) -> None:
+        """Log until all is over: what the thread does."""
+        while not self.is_over.wait(EVERY_S):
+            if self.has_news.is_set():
+                self.has_news.clear()
+                self.look(folder, trackers, place)
+        self.look(folder, trackers, place)
+
+    def look(self, folder: StudyFolder, trackers: dict[str, Any], place: Path) -> None:
+        """Log what has ended and is not logged yet; a tracker that fails is not asked again."""
+        for name, tracker in trackers.items():
+            if name in self.failures or self.is_aborted.is_set():
+                continue
+            try:
+                log_runs(folder, name, tracker, place, is_wanted=self.is_wanted)
+            except Exception as error:  # noqa: BLE001  # a tracker may raise anything; runs go on
+                self.failures[name] = f"{type(error).__name__}: {error}"
+                self.say(
+                    f"--log {name} has stopped: {self.failures[name]}. The runs are kept; once "
+                    "that is mended, the same command logs those that are missing there."
+                )
+
+    def is_wanted(self) -> bool:
+        """Return whether to go on logging."""
+        return not self.is_aborted.is_set()
+
+
+def make_loggers(
+    names: Sequence[str], told: Announcer, say: Callable[[str], None] | None = None
+) -> contextlib.AbstractContextManager[Announcer]:
+    """Return the observer that logs to the trackers `names` and passes everything on to `told`.
+
+    Raises:
+        LaunchError: If a tracker is not known, or its package is not installed.
+    """
+    return RunLogger(names, told, say) if names else contextlib.nullcontext(told)
+
+
+def place_of(folder: StudyFolder) -> Path:
+    """Return the local folder for what trackers write: the study's own, or one here."""
+    if folder.is_local:
+        return Path(folder.path).absolute() / "tracking"
+    return Path.cwd() / "tracking" / folder.name
+
+
+def log_runs(
+    folder: StudyFolder,
+    name: str,
+    tracker: Any,
+    place: Path,
+    *,
+    is_wanted: Callable[[], bool] = lambda: True,
+) -> int:
+    """Show a tracker every run that has ended and that it has not seen; return how many.
+
+    Args:
+        folder: Of the study.
+        name: Of the tracker: what it has seen is noted under it.
+        tracker: A logger of Tune, set up.
+        place: Local folder for what it writes.
+        is_wanted: Asked before each run.
+
+    Raises:
+        StoreError: If the results cannot be read.
+    """
+    note_name = f"{name.replace(':', '.')}.json"
+    try:
+        seen = set(folder.read_json(FOLDER, note_name).get("runs", []))
+    except StoreError:
+        seen = set()
+    logged = 0
+    for chunk in ended_runs_of(folder, seen):
+        for run in chunk:
+            if not is_wanted():
+                break
+            show(tracker, run, LoggedRun(run, folder.name, place / name.replace(":", ".")))
+            seen.add(run.run_id)
+            logged += 1
+        folder.write_json({"runs": sorted(seen)}, FOLDER, note_name)
+        if not is_wanted():
+            break
+    return logged
+
+
+def show(tracker: Any, run: Tracked, trial: LoggedRun) -> None:
+    """Show a tracker a run as if it were a trial of Tune."""
+    tracker.log_trial_start(trial)
+    for row in run.rows:
+        tracker.log_trial_result(int(row[STEP]), trial, row)
+    tracker.log_trial_end(trial, failed=run.failed)
+
+
+def ended_runs_of(folder: StudyFolder, seen: set[str]) -> Iterator[list[Tracked]]:
+    """Yield the runs that have ended and are not in `seen`, some at a time.
+
+    Raises:
+        StoreError: If the results cannot be read.
+    """
+    if not folder.list_files("runs", ".parquet"):
+        return
+    try:
+        swept = folder.read_json("study.json").get("swept", [])
+    except UserError:
+        swept = []
+    store = Store([folder])
+    parameters = [column.name for column in HYPERPARAMETERS]
+    runs = store.df(f"select run_id, seed, outcome, {', '.join(parameters)} from runs")  # noqa: S608
+    new = runs[~runs["run_id"].isin(seen)].sort_values("run_id")
+    for start in range(0, len(new), CHUNK):
+        part = new.iloc[start : start + CHUNK]
+        rows = rows_of(store, part["run_id"].tolist())
+        yield [
+            Tracked(
+                run_id=run["run_id"],
+                name=name_of(run, swept),
+                parameters={key: run[key] for key in ("seed", *parameters) if is_value(run[key])},
+                rows=rows.get(run["run_id"], []),
+                failed=run["outcome"] not in ("done", "stopped"),
+            )
+            for run in part.to_dict("records")
+        ]
+
+
+def rows_of(store: Store, run_ids: list[str]) -> dict[str, list[dict[str, float]]]:
+    """Return a row a probe of each run: its curve, and the mean over layers where it was taken."""
+    curve = [column.name for column in CURVE_MEASURES]
+    layers = [column.name for column in FINAL_LAYER_MEASURES]
+    means = ", ".join(f"avg({name}) as {name}" for name in layers)
+    frame = store.df(
+        f"""
+        with means as (
+            select run_id, step, {means} from layers
+            where run_id in (select unnest(?)) group by all
+        )
+        select history.run_id, history.step, {", ".join(f"history.{name}" for name in curve)},
+               means.* exclude (run_id, step)
+        from history left join means using (run_id, step)
+        where history.run_id in (select unnest(?))
+        order by history.run_id, history.step
+        """,  # noqa: S608  # names of the schema
+        [run_ids, run_ids],
+    )
+    rows: dict[str, list[dict[str, float]]] = {}
+    for record in frame.to_dict("records"):
+        numbers = {key: record[key] for key in (*curve, *layers) if is_value(record[key])}
+        rows.setdefault(record["run_id"], []).append({STEP: int(record["step"]), **numbers})
+    return rows
+
+
+def is_value(value: Any) -> bool:
+    """Return whether something is there: neither None nor NaN."""
+    return value is not None and value == value  # noqa: PLR0124  # NaN is not equal to itself
+
+
+def name_of(run: dict[str, Any], swept: Sequence[str]) -> str:
+    """Return what a run is called: what varies, its seed, and the head of its identifier."""
+    varies = [
+        f"{key}={run[key]:g}" if isinstance(run[key], float) else f"{key}={run[key]}"
+        for key in (field.partition(".")[2] for field in swept)
+        if key in run and is_value(run[key])
+    ]
+    return ",".join([*varies, f"seed={run['seed']}", run["run_id"][:6]])

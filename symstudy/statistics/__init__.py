@@ -1,0 +1,1 @@
+"""Statistics: intervals, tests, fits, power, families of claims, sequential looks."""

@@ -1,0 +1,1 @@
+"""Files of a store: folders, object stores, compaction, repair."""

@@ -1,0 +1,469 @@
+"""A study's folder of results, on a local disk or in an object store.
+
+Files appear whole or not at all: a local file is written under a temporary name in the same folder
+and renamed; an object store's put is atomic by itself. Temporary names do not end in `.parquet`, so
+no reader ever takes one for a table.
+"""
+
+import contextlib
+import itertools
+import json
+import os
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyarrow import fs
+
+from symstudy.errors import StoreError
+from symstudy.identity import canonical_json, digest
+from symstudy.store.files.sealed import (
+    BrokenFileError,
+    has_frame,
+    is_sound,
+    read_keys,
+    read_whole,
+    seal,
+)
+from symstudy.store.tables.schema import SCHEMA_VERSION
+
+__all__ = ["StudyFolder", "check_version", "find_studies", "open_location", "plan_version"]
+
+STUDY_FILE = "study.json"
+STUDY_COPY = "study.copy.json"
+"""The same, for the day that `study.json` is damaged: it holds the rules that were frozen."""
+STATISTICS_ROWS = 10_000
+"""Files of fewer rows have no statistics: a reader of thousands of small ones reads mostly footers,
+which are twice as long with them."""
+
+
+@dataclass(frozen=True)
+class StudyFolder:
+    """The results of one study.
+
+    Attributes:
+        filesystem: Where they are.
+        path: The folder within it, without a trailing slash.
+    """
+
+    filesystem: fs.FileSystem
+    path: str
+
+    @property
+    def name(self) -> str:
+        """The last part of the path: the study's name."""
+        return self.path.rsplit("/", 1)[-1]
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the folder is on a local (or mounted) disk."""
+        return isinstance(self.filesystem, fs.LocalFileSystem)
+
+    @property
+    def remedy(self) -> str:
+        """What most often helps where the results cannot be written."""
+        if self.is_local:
+            return "Free space or change permissions"
+        return "Make the bucket, or look at the credentials (AWS_ACCESS_KEY_ID, ...)"
+
+    def join(self, *parts: str) -> str:
+        """Return the path of something in the folder."""
+        return "/".join((self.path, *parts))
+
+    def exists(self) -> bool:
+        """Return whether there is a study here: its file, the copy of it, or a plan."""
+        return (
+            self.has_file(STUDY_FILE)
+            or self.has_file(STUDY_COPY)
+            or bool(self.list_files("plan", ".parquet"))
+        )
+
+    def has_file(self, *parts: str) -> bool:
+        """Return whether there is a file at a place of the folder."""
+        info = self.filesystem.get_file_info(self.join(*parts))
+        return bool(info.type == fs.FileType.File)
+
+    def write_study(self, values: Mapping[str, Any]) -> None:
+        """Write what the study is to `study.json`, and before it to its copy.
+
+        Raises:
+            StoreError: If they cannot be written.
+        """
+        plain = {key: value for key, value in values.items() if key != "checksum"}
+        sealed = {**plain, "checksum": digest(canonical_json(plain))}
+        self.write_json(sealed, STUDY_COPY)
+        self.write_json(sealed, STUDY_FILE)
+
+    def read_study(self) -> dict[str, Any]:
+        """Return what `study.json` says, or its copy where it is damaged; empty without either."""
+        return self.read_sound_json(STUDY_FILE) or self.read_sound_json(STUDY_COPY) or {}
+
+    def read_sound_json(self, *parts: str) -> dict[str, Any] | None:
+        """Return a JSON object; None if it is not there, no JSON, or not what its checksum says."""
+        try:
+            values = self.read_json(*parts)
+        except StoreError:
+            return None
+        if not isinstance(values, dict):
+            return None
+        checksum = values.pop("checksum", None)
+        if checksum is not None and checksum != digest(canonical_json(values)):
+            return None
+        return values
+
+    def write_bytes(self, content: bytes, *parts: str) -> None:
+        """Write `content` to a file of the folder, whole or not at all.
+
+        Raises:
+            StoreError: If it cannot be written.
+        """
+        target = self.join(*parts)
+        try:
+            self.filesystem.create_dir(target.rsplit("/", 1)[0], recursive=True)
+            if not self.is_local:
+                with self.filesystem.open_output_stream(target) as stream:
+                    stream.write(content)
+                return
+            temporary = f"{target}.{uuid.uuid4().hex}.tmp"
+            try:
+                with Path(temporary).open("wb") as file:
+                    file.write(content)
+                    file.flush()
+                    os.fsync(file.fileno())
+                Path(temporary).replace(target)
+            finally:
+                Path(temporary).unlink(missing_ok=True)
+        except OSError as error:
+            raise StoreError(
+                f"the results must be writable, but {target!r} is not: {reason_of(error)}. "
+                f"{self.remedy}, or name another place with --results."
+            ) from error
+
+    def write_table(
+        self,
+        table: pa.Table,
+        *parts: str,
+        row_groups: Sequence[int] | None = None,
+        keys: Sequence[str] = (),
+    ) -> None:
+        """Write `table` as a Parquet file with a checksum on every page.
+
+        Args:
+            table: The rows.
+            parts: Path in the folder.
+            row_groups: Rows of each row group; one group if not given.
+            keys: Names of columns that readers find without opening the file as Parquet.
+
+        Raises:
+            StoreError: If it cannot be written.
+        """
+        sizes = row_groups if row_groups is not None else [table.num_rows]
+        starts = itertools.accumulate(sizes[:-1], initial=0)
+        groups = (table.slice(at, size) for at, size in zip(starts, sizes, strict=True))
+        statistics = table.num_rows >= STATISTICS_ROWS
+        self.write_groups(table.schema, groups, *parts, statistics=statistics, keys=keys)
+
+    def write_groups(
+        self,
+        schema: pa.Schema,
+        groups: Iterable[pa.Table],
+        *parts: str,
+        statistics: bool,
+        keys: Sequence[str] = (),
+    ) -> None:
+        """Write a sealed Parquet file, a row group at a time, with a checksum on every page.
+
+        Args:
+            schema: Of every group.
+            groups: The rows of each group.
+            parts: Path in the folder.
+            statistics: Whether readers may skip groups by the statistics of their columns.
+            keys: Names of columns that readers find without opening the file as Parquet.
+
+        Raises:
+            StoreError: If it cannot be written.
+        """
+        sink = pa.BufferOutputStream()
+        texts = [field.name for field in schema if pa.types.is_string(field.type)]
+        narrow = pa.schema([schema.field(name) for name in keys])
+        kept = [narrow.empty_table()]
+        with pq.ParquetWriter(
+            sink,
+            schema,
+            compression="zstd",
+            use_dictionary=texts,
+            write_statistics=statistics,
+            write_page_checksum=True,
+            # Readers know the types: with Arrow's schema footers are twice as long.
+            store_schema=False,
+        ) as writer:
+            for group in groups:
+                writer.write_table(group, row_group_size=max(group.num_rows, 1))
+                kept.append(group.select(narrow.names).replace_schema_metadata(None))
+            about = {key.decode(): value.decode() for key, value in (schema.metadata or {}).items()}
+            writer.add_key_value_metadata(about)
+        found = pa.concat_tables(kept) if keys else None
+        self.write_bytes(seal(sink.getvalue(), found), *parts)
+
+    def write_json(self, value: Any, *parts: str) -> None:
+        """Write `value` as JSON that a person can read."""
+        self.write_bytes((json.dumps(value, indent=2) + "\n").encode(), *parts)
+
+    def read_bytes(self, *parts: str) -> bytes:
+        """Return the content of a file of the folder.
+
+        Raises:
+            StoreError: If it cannot be read.
+        """
+        path = self.join(*parts)
+        try:
+            with self.filesystem.open_input_stream(path) as stream:
+                content: bytes = stream.read()
+        except OSError as error:
+            raise StoreError(
+                f"the results must be readable, but {path!r} is not: {reason_of(error)}."
+            ) from error
+        return content
+
+    def read_json(self, *parts: str) -> Any:
+        """Return a JSON file of the folder as Python values.
+
+        Raises:
+            StoreError: If it cannot be read, or is not JSON.
+        """
+        try:
+            return json.loads(self.read_bytes(*parts))
+        except ValueError as error:
+            raise StoreError(
+                f"{self.join(*parts)!r} must be JSON, but is not: {error}. It was not written by "
+                "symstudy, or was damaged since."
+            ) from error
+
+    def delete(self, *parts: str) -> None:
+        """Delete a file of the folder, if it is there.
+
+        Raises:
+            StoreError: If it cannot be deleted.
+        """
+        path = self.join(*parts)
+        try:
+            if self.filesystem.get_file_info(path).type == fs.FileType.File:
+                self.filesystem.delete_file(path)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise StoreError(
+                f"the results must be writable, but {path!r} cannot be deleted: {reason_of(error)}."
+            ) from error
+
+    def delete_if_empty(self, *parts: str) -> None:
+        """Delete a folder that holds nothing; object stores have none."""
+        if self.is_local:
+            with contextlib.suppress(OSError):
+                Path(self.join(*parts)).rmdir()
+
+    def list_files(self, folder: str, suffix: str) -> list[str]:
+        """Return the paths of the files of a subfolder whose names end in `suffix`, sorted.
+
+        Raises:
+            StoreError: If the folder cannot be read.
+        """
+        return [info.path for info in self.list_infos(folder, suffix)]
+
+    def list_infos(self, folder: str, suffix: str) -> list[fs.FileInfo]:
+        """Return the same files with their sizes and times.
+
+        Raises:
+            StoreError: If the folder cannot be read.
+        """
+        selector = fs.FileSelector(self.join(folder), allow_not_found=True)
+        try:
+            infos = self.filesystem.get_file_info(selector)
+        except OSError as error:
+            raise StoreError(
+                f"the results must be readable, but {self.join(folder)!r} is not: "
+                f"{reason_of(error)}."
+            ) from error
+        found = [
+            info
+            for info in infos
+            if info.type == fs.FileType.File
+            and info.base_name.endswith(suffix)
+            and not info.base_name.startswith((".", "_"))
+        ]
+        return sorted(found, key=lambda info: info.path)
+
+    def is_whole(self, path: str) -> bool:
+        """Return whether the Parquet file at `path` begins and ends as one.
+
+        Raises:
+            FileNotFoundError: If there is no such file.
+        """
+        try:
+            if self.is_local:
+                with Path(path).open("rb", buffering=0) as plain:
+                    size = os.fstat(plain.fileno()).st_size
+                    head = os.pread(plain.fileno(), 4, 0)
+                    tail = os.pread(plain.fileno(), 8, max(size - 8, 0))
+            else:
+                with self.filesystem.open_input_file(path) as file:
+                    size = file.size()
+                    head = file.read_at(4, 0)
+                    tail = file.read_at(8, max(size - 8, 0))
+        except FileNotFoundError:
+            raise
+        except OSError:
+            return False
+        return has_frame(head, tail, size)
+
+    def read_keys(self, info: fs.FileInfo) -> pa.Table | None:
+        """Return the narrow columns of a Parquet file of ours; None if it has none.
+
+        Raises:
+            BrokenFileError: If it is damaged.
+            FileNotFoundError: If there is no such file.
+        """
+        try:
+            if self.is_local:
+                with Path(info.path).open("rb", buffering=0) as plain:
+                    handle = plain.fileno()
+                    size = os.fstat(handle).st_size
+                    return read_keys(lambda at, count: os.pread(handle, count, at), size)
+            with self.filesystem.open_input_file(info.path) as file:
+                return read_keys(lambda at, count: file.read_at(count, at), file.size())
+        except FileNotFoundError:
+            raise
+        except (OSError, pa.ArrowException) as error:
+            raise BrokenFileError from error
+
+    def is_sound(self, path: str) -> bool:
+        """Return whether every byte of the Parquet file at `path` is as it was written."""
+        try:
+            return is_sound(read_whole(self.filesystem, path))
+        except OSError:
+            return False
+
+    def move(self, path: str, target: str) -> None:
+        """Rename a file of the folder; its new subfolder is made if need be.
+
+        Raises:
+            FileNotFoundError: If there is no such file.
+            StoreError: If it cannot be renamed.
+        """
+        try:
+            self.filesystem.create_dir(target.rsplit("/", 1)[0], recursive=True)
+            self.filesystem.move(path, target)
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise StoreError(
+                f"the results must be writable, but {path!r} cannot be renamed: {reason_of(error)}."
+            ) from error
+
+    def sync(self, folder: str) -> None:
+        """Have the names in a subfolder on the disk: they then outlast a loss of power."""
+        path = Path(self.join(folder))
+        if self.is_local and path.is_dir():
+            handle = os.open(path, os.O_RDONLY)
+            try:
+                os.fsync(handle)
+            finally:
+                os.close(handle)
+
+    def set_aside(self, path: str) -> str:
+        """Rename a damaged file so that no reader takes it for a table; return its new path."""
+        target = f"{path}.damaged"
+        self.move(path, target)
+        return target
+
+
+def open_location(location: str) -> tuple[fs.FileSystem, str]:
+    """Return the file system and path of a local path or of a URI such as s3://bucket/folder.
+
+    Raises:
+        StoreError: If the URI cannot be opened.
+    """
+    if "://" not in location:
+        return fs.LocalFileSystem(), str(Path(location).expanduser().absolute())
+    try:
+        filesystem, path = fs.FileSystem.from_uri(location)
+    except (OSError, ValueError) as error:
+        raise StoreError(
+            f"--results must be a path or a URI that pyarrow can open, but got {location!r}: "
+            f"{error}. Credentials come from the environment (AWS_ACCESS_KEY_ID, ...)."
+        ) from error
+    return filesystem, path.rstrip("/")
+
+
+def find_studies(locations: list[str]) -> list[StudyFolder]:
+    """Return the studies at `locations`: each a study's folder, or a folder of such folders.
+
+    Raises:
+        StoreError: If there is none.
+    """
+    found: list[StudyFolder] = []
+    for location in locations:
+        filesystem, path = open_location(location)
+        own = StudyFolder(filesystem, path)
+        if own.exists():
+            found.append(own)
+            continue
+        selector = fs.FileSelector(path, allow_not_found=True)
+        try:
+            infos = filesystem.get_file_info(selector)
+        except OSError as error:
+            raise StoreError(
+                f"RESULTS must be a readable folder, but {location!r} is not: {reason_of(error)}."
+            ) from error
+        folders = [
+            StudyFolder(filesystem, info.path)
+            for info in sorted(infos, key=lambda info: info.path)
+            if info.type == fs.FileType.Directory
+        ]
+        inside = [folder for folder in folders if folder.exists()]
+        if not inside:
+            raise StoreError(
+                f"RESULTS must be the folder of a study, or of several, but {location!r} holds "
+                f"none (no {STUDY_FILE} in it or in its folders). Make one with: symstudy run "
+                "STUDY.toml"
+            )
+        found.extend(inside)
+    for folder in found:
+        check_version(folder)
+    return found
+
+
+def check_version(folder: StudyFolder) -> None:
+    """Raise if the results were written with other tables than this version reads.
+
+    Raises:
+        StoreError: If `study.json` says another schema version.
+    """
+    study = folder.read_study()
+    version = study.get("schema_version") if study else plan_version(folder)
+    if version != SCHEMA_VERSION:
+        raise StoreError(
+            f"results must have schema version {SCHEMA_VERSION}, but {folder.path!r} has "
+            f"{version!r}: another version of symstudy wrote it. Read it with that version, or "
+            "name another folder with --results."
+        )
+
+
+def plan_version(folder: StudyFolder) -> int:
+    """Return the schema version that a study's plan was written with; ours if that is unknown."""
+    for path in folder.list_files("plan", ".parquet"):
+        try:
+            metadata = pq.read_metadata(path, filesystem=folder.filesystem).metadata or {}
+            return int(metadata[b"symstudy_schema"])
+        except (OSError, pa.ArrowException, KeyError, ValueError):
+            continue
+    return SCHEMA_VERSION
+
+
+def reason_of(error: OSError) -> str:
+    """Return why a file operation failed, without its path."""
+    return error.strerror or str(error)

@@ -1,0 +1,237 @@
+"""Making damaged results whole again: what cannot be read is set aside and named, never deleted.
+
+Each step leaves a state that the next call mends, wherever it is broken off: what replaces a file
+is written before the file is set aside, and of a pack the runs go first, since with them it counts.
+"""
+
+import time
+import uuid
+from collections.abc import Iterable
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+
+from symstudy.errors import StoreError
+from symstudy.store.files.compaction import GRACE_S, finish, recover_manifest
+from symstudy.store.files.folder import STUDY_COPY, STUDY_FILE, StudyFolder, plan_version
+from symstudy.store.files.lock import locked
+from symstudy.store.files.manifest import (
+    COMPACTED,
+    MANIFEST,
+    MERGED_PREFIX,
+    PACK_TABLES,
+    list_tables,
+    read_manifest,
+    stem_of,
+    write_manifest,
+)
+from symstudy.store.files.salvage import salvage
+from symstudy.store.files.sealed import find_broken
+from symstudy.store.tables.ledger import read_column
+from symstudy.store.tables.schema import CERTIFICATES, PACKS, PLAN, RUNS
+from symstudy.store.tables.writer import write_plan
+from symstudy.study.cells import Run, read_cell
+
+__all__ = ["repair"]
+
+AGAIN = "its runs are trained again"
+
+
+def repair(folder: StudyFolder) -> list[str]:
+    """Set damaged files of a study aside, and make again what can be made again.
+
+    Runs whose rows are lost count as missing then, and the next launch trains them.
+
+    Returns:
+        What was done, in sentences.
+
+    Raises:
+        StoreError: If the results cannot be read or written.
+    """
+    with locked(folder):
+        notes = [
+            *mend_study(folder),
+            *mend_manifest(folder),
+            *mend_packs(folder),
+            *mend_plan(folder),
+            *mend_orders(folder),
+        ]
+        # What a compaction has left for later.
+        finish(folder, read_manifest(folder), before=time.time() - GRACE_S)
+    return notes
+
+
+def mend_study(folder: StudyFolder) -> list[str]:
+    """Make `study.json` whole from its copy, or from the plan."""
+    if folder.read_sound_json(STUDY_FILE) is not None:
+        return []
+    path = folder.join(STUDY_FILE)
+    values = folder.read_sound_json(STUDY_COPY)
+    source = "made again from its copy"
+    if values is None:
+        values = {
+            "schema_version": plan_version(folder),
+            "name": folder.name,
+            "title": folder.name,
+            "description": "",
+            "claims": [],
+            "swept": [],
+            "preset": None,
+            "rules": {},
+            "launches": [],
+        }
+        source = "made again from the plan, without the rules that were frozen in it"
+    is_there = folder.has_file(STUDY_FILE)
+    if is_there:
+        folder.write_bytes(folder.read_bytes(STUDY_FILE), f"{STUDY_FILE}.damaged")
+    folder.write_study(values)
+    how = "damaged and is set aside" if is_there else "missing"
+    return [f"{path} was {how}; it is {source}"]
+
+
+def mend_manifest(folder: StudyFolder) -> list[str]:
+    """Make `compact.json` whole from the merged files."""
+    try:
+        read_manifest(folder)
+    except StoreError:
+        folder.write_bytes(folder.read_bytes(MANIFEST), f"{MANIFEST}.damaged")
+        if not recover_manifest(folder).merged:
+            folder.delete(MANIFEST)
+        path = folder.join(MANIFEST)
+        return [f"{path} was damaged and is set aside; it is made again from the merged files"]
+    return []
+
+
+def mend_packs(folder: StudyFolder) -> list[str]:
+    """Set aside what is damaged of packs, merged or not; a pack goes with any of its tables."""
+    notes: list[str] = []
+    checked: set[str] = set()
+    while True:
+        listing = list_tables(folder, PACK_TABLES)
+        paths = [info.path for infos in listing.files.values() for info in infos]
+        fresh = [path for path in paths if path not in checked]
+        broken = find_broken(folder.is_sound, fresh)
+        checked.update(set(fresh) - set(broken))
+        stems = {table: {stem_of(path) for path in listing.paths(table)} for table in PACK_TABLES}
+        incomplete = {
+            stem
+            for table in PACK_TABLES
+            if table != CERTIFICATES.name
+            for stem in stems[RUNS.name] - stems[table]
+        }
+        # Left by a death between the steps of `set_packs_aside`.
+        orphans = {
+            stem
+            for table in PACK_TABLES
+            for stem in stems[table] - stems[RUNS.name]
+            if stem.startswith(MERGED_PREFIX)
+        }
+        names = {stem_of(path) for path in (*broken, *listing.lost)} | incomplete | orphans
+        if not names:
+            return notes
+        manifest = read_manifest(folder)
+        saved_names: set[str] = set()
+        for item in manifest.merged:
+            if item.name not in names:
+                continue
+            saved = salvage(folder, item)
+            rest = [one for one in manifest.merged if one.name != item.name]
+            manifest = write_manifest(folder, [*rest, saved] if saved else rest)
+            if saved:
+                saved_names.add(item.name)
+            kept = len(saved.replaces) - 1 if saved else 0
+            notes.append(
+                f"of the {len(item.replaces)} packs that were merged into {item.name}, {kept} are "
+                f"saved; the runs of the others are trained again"
+            )
+        # Only now: before, it was the manifest that said what counts.
+        notes.extend(set_packs_aside(folder, names - saved_names, broken))
+
+
+def set_packs_aside(folder: StudyFolder, names: set[str], broken: list[str]) -> list[str]:
+    """Rename the runs of some packs, and then whatever else of them is damaged.
+
+    Merged files go as a whole: a pack that is trained again may be the same pack, and then rows of
+    it that are left in a merged file would count beside its new ones.
+    """
+    notes = []
+    going = [
+        path
+        for table in PACK_TABLES
+        for place in (table, f"{COMPACTED}/{table}")
+        for path in folder.list_files(place, ".parquet")
+        if stem_of(path) in names
+        and (table == RUNS.name or stem_of(path).startswith(MERGED_PREFIX))
+    ]
+    for path in dict.fromkeys((*going, *broken)):
+        folder.set_aside(path)
+        how = "was damaged and" if path in broken else "belongs to a damaged pack and"
+        notes.append(f"{path} {how} is set aside; {AGAIN}")
+    return notes
+
+
+def mend_plan(folder: StudyFolder) -> list[str]:
+    """Plan again what a damaged plan has planned: it is known from packs and from rows."""
+    listing = list_tables(folder, [PLAN.name])
+    broken = find_broken(folder.is_sound, listing.paths(PLAN.name))
+    gone = {stem_of(path) for path in (*broken, *listing.lost)}
+    manifest = read_manifest(folder)
+    if any(item.name in gone for item in manifest.merged):
+        write_manifest(folder, [item for item in manifest.merged if item.name not in gone])
+        return [*mend_plan(folder), *(f"{path} is missing" for path in listing.lost)]
+    sound = [path for path in listing.paths(PLAN.name) if path not in broken]
+    count = plan_again(folder, sound, is_damaged=bool(broken))
+    for path in broken:
+        folder.set_aside(path)
+    notes = [f"{path} was damaged and is set aside; its runs are planned again" for path in broken]
+    if count:
+        notes.append(f"{count} runs of {folder.name} were in no plan; they are planned again")
+    return notes
+
+
+def plan_again(folder: StudyFolder, sound: list[str], *, is_damaged: bool) -> int:
+    """Plan every run that is known and in none of the `sound` files of the plan."""
+    columns = ("run_id", "seed", "config")
+    planned = read_files(folder, sound, PLAN.schema, ("run_id",))["run_id"].combine_chunks()
+    ended = read_column(folder, RUNS.name, ("run_id",))["run_id"]
+    if not is_damaged and pc.all(pc.is_in(ended, planned)).as_py() in (True, None):
+        return 0
+    packs = [path for path in folder.list_files(PACKS.name, ".parquet") if folder.is_sound(path)]
+    known = pa.concat_tables(
+        [
+            read_files(folder, packs, PACKS.schema, columns),
+            read_column(folder, RUNS.name, columns),
+        ]
+    )
+    lost = known.filter(pc.invert(pc.is_in(known["run_id"], planned)))
+    cells = {config: read_cell(config) for config in pc.unique(lost["config"]).to_pylist()}
+    runs = {
+        row["run_id"]: Run(row["run_id"], cells[row["config"]], row["seed"])
+        for row in lost.to_pylist()
+    }
+    if runs:
+        study = folder.read_study().get("name", folder.name)
+        # A name of its own: the damaged file, which is set aside next, may be one of these too.
+        write_plan(folder, study, f"again-{uuid.uuid4().hex}", list(runs.values()))
+    return len(runs)
+
+
+def read_files(
+    folder: StudyFolder, paths: list[str], schema: pa.Schema, columns: Iterable[str]
+) -> pa.Table:
+    """Return some columns of some files."""
+    narrow = pa.schema([schema.field(column) for column in columns])
+    if not paths:
+        return narrow.empty_table()
+    dataset = ds.dataset(paths, schema=narrow, format="parquet", filesystem=folder.filesystem)
+    return dataset.to_table()
+
+
+def mend_orders(folder: StudyFolder) -> list[str]:
+    """Set aside damaged files of packs: a launch writes its own."""
+    paths = folder.list_files(PACKS.name, ".parquet")
+    broken = find_broken(folder.is_sound, paths)
+    for path in broken:
+        folder.set_aside(path)
+    return [f"{path} was damaged and is set aside" for path in broken]

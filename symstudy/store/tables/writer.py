@@ -1,0 +1,233 @@
+"""From columns of numbers to Parquet files, one a pack and table."""
+
+import datetime
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from symstudy.store.files.folder import STATISTICS_ROWS, StudyFolder
+from symstudy.store.tables.provenance import Provenance
+from symstudy.store.tables.schema import (
+    CERTIFICATES,
+    HISTORY,
+    HYPERPARAMETERS,
+    LAYERS,
+    PACKS,
+    PLAN,
+    PLAN_KEYS,
+    RUN_KEYS,
+    RUNS,
+    Table,
+)
+from symstudy.study.cells import Cell, Run
+from symstudy.study.packs import Pack
+
+__all__ = ["utc_now", "write_pack", "write_packs", "write_plan"]
+
+GROUP_ROWS = 65_536
+"""Rows of a group of a large plan."""
+PACKS_ROWS = 2048
+"""Rows of a group of a file of packs: what a worker reads to find its own."""
+
+Columns = Mapping[str, Any]
+
+
+def write_pack(
+    folder: StudyFolder,
+    study: str,
+    pack_id: str,
+    runs: Sequence[Run],
+    provenance: Provenance,
+    *,
+    run_columns: Columns,
+    history: Columns,
+    layers: Columns,
+    certificates: Columns | None = None,
+) -> None:
+    """Write the tables of a pack, `runs` last: a run counts once its row is there.
+
+    A pack written again after a lost worker replaces its own files, since their name is the pack's.
+
+    Args:
+        folder: Of the study.
+        study: Its name.
+        pack_id: Names the files.
+        runs: The runs, in the order of `run_columns`.
+        provenance: Of the launch.
+        run_columns: Outcome and final measures, by column.
+        history: Rows of the history, by column.
+        layers: Rows of the layers, by column.
+        certificates: Rows of the certificates, by column, if a run was trained alone.
+
+    Raises:
+        StoreError: If the folder cannot be written to.
+    """
+    name = f"{pack_id}.parquet"
+    parts = [(HISTORY, history), (LAYERS, layers)]
+    if certificates:
+        parts.append((CERTIFICATES, certificates))
+    for table, columns in parts:
+        count = len(columns["run_id"]) if columns else 0
+        rows = {**columns, "pack_id": [pack_id] * count}
+        folder.write_table(arrow_table(table, rows, count), table.name, name)
+    rows = {
+        **identity_columns(study, runs),
+        **run_columns,
+        "pack_id": [pack_id] * len(runs),
+        "finished_at": [utc_now()] * len(runs),
+        **{
+            field: [value] * len(runs)
+            for field, value in provenance._asdict().items()
+            if field != "python_version"
+        },
+    }
+    folder.write_table(arrow_table(RUNS, rows, len(runs)), RUNS.name, name, keys=RUN_KEYS)
+
+
+def write_plan(
+    folder: StudyFolder,
+    study: str,
+    file: str,
+    runs: Sequence[Run],
+    trials: Sequence[str] | None = None,
+) -> None:
+    """Write newly planned runs to the ledger.
+
+    Args:
+        folder: Of the study.
+        study: Its name.
+        file: Name of the file, without its ending: that of the launch that planned the runs.
+        runs: The runs.
+        trials: What a search asked for with each, as JSON; None for a grid.
+
+    Raises:
+        StoreError: If the folder cannot be written to.
+    """
+    now = utc_now()
+
+    def group(start: int) -> pa.Table:
+        part = runs[start : start + GROUP_ROWS]
+        rows: dict[str, Any] = {**identity_columns(study, part), "planned_at": [now] * len(part)}
+        if trials is not None:
+            rows["trial"] = list(trials[start : start + GROUP_ROWS])
+        return arrow_table(PLAN, rows, len(part))
+
+    # A group at a time: the columns of a million runs would take gigabytes.
+    groups = (group(start) for start in range(0, len(runs), GROUP_ROWS))
+    name = f"{file}.parquet"
+    statistics = len(runs) >= STATISTICS_ROWS
+    folder.write_groups(PLAN.schema, groups, PLAN.name, name, statistics=statistics, keys=PLAN_KEYS)
+
+
+def write_packs(folder: StudyFolder, launch: str, packs: Sequence[Pack]) -> None:
+    """Write which runs are trained together in a launch, for its workers to read.
+
+    Raises:
+        StoreError: If the folder cannot be written to.
+    """
+    # Workers look for their pack by its identifier: sorted by it, a pack is in one group of rows or
+    # two, and the statistics of the others tell that it is not there.
+    ordered = sorted(packs, key=lambda pack: pack.pack_id)
+    groups = (packs_group(part) for part in parts_of(ordered, PACKS_ROWS))
+    rows = sum(len(pack.runs) for pack in ordered)
+    folder.write_groups(
+        PACKS.schema, groups, PACKS.name, f"{launch}.parquet", statistics=rows >= STATISTICS_ROWS
+    )
+
+
+def parts_of(packs: Iterable[Pack], rows: int) -> Iterator[list[Pack]]:
+    """Yield `packs` in their order, so many together that they have at least `rows` runs."""
+    part: list[Pack] = []
+    count = 0
+    for pack in packs:
+        part.append(pack)
+        count += len(pack.runs)
+        if count >= rows:
+            yield part
+            part, count = [], 0
+    if part:
+        yield part
+
+
+def packs_group(packs: Sequence[Pack]) -> pa.Table:
+    """Return the rows of some packs, as they stand in a file of packs."""
+    runs = [run for pack in packs for run in pack.runs]
+    rows = {
+        "pack_id": [pack.pack_id for pack in packs for _ in pack.runs],
+        "run_id": [run.run_id for run in runs],
+        "seed": [run.seed for run in runs],
+        "config": [run.cell.config for run in runs],
+    }
+    return arrow_table(PACKS, rows, len(runs))
+
+
+def identity_columns(study: str, runs: Sequence[Run]) -> dict[str, Any]:
+    """Return identity and hyperparameters of `runs`, by column; a cell is read once."""
+    place: dict[str, int] = {}
+    cells: list[Cell] = []
+    of_run = np.empty(len(runs), np.int32)
+    for i, run in enumerate(runs):
+        at = of_run[i] = place.setdefault(run.cell.cell_id, len(cells))
+        if at == len(cells):
+            cells.append(run.cell)
+    types = {field.name: field.type for field in PLAN.schema}
+    readers: dict[str, Callable[[Cell], Any]] = {
+        "cell_id": lambda cell: cell.cell_id,
+        "config": lambda cell: cell.config,
+        **{column.name: column.of_cell for column in HYPERPARAMETERS if column.of_cell},
+    }
+    places = pa.array(of_run)
+    return {
+        "run_id": [run.run_id for run in runs],
+        "study": [study] * len(runs),
+        "seed": [run.seed for run in runs],
+        **{
+            name: pa.array([read(cell) for cell in cells], types[name]).take(places)
+            for name, read in readers.items()
+        },
+    }
+
+
+def arrow_table(table: Table, columns: Columns, count: int) -> pa.Table:
+    """Return `columns` in the types of `table`; what is not given, not finite or -1 is null.
+
+    Raises:
+        ValueError: If a column is not one of the table's.
+    """
+    known = {column.name for column in table.columns}
+    extra = [name for name in columns if name not in known]
+    if extra:
+        raise ValueError(f"columns of {table.name!r} must be in its schema, but got {extra}")
+    arrays = []
+    for field in table.schema:
+        if field.name in columns:
+            arrays.append(arrow_array(columns[field.name], field.type))
+        else:
+            arrays.append(pa.nulls(count, field.type))
+    return pa.Table.from_arrays(arrays, schema=table.schema)
+
+
+def arrow_array(values: Any, kind: pa.DataType) -> pa.Array:
+    """Return `values` as an Arrow array of type `kind`."""
+    if isinstance(values, pa.Array):
+        return values.cast(kind)
+    if pa.types.is_list(kind):
+        values = np.asarray(values)
+        if values.dtype.kind == "f":
+            # A table that mixes kinds of layers: a row without a curve is NaN throughout.
+            is_missing = np.isnan(values).all(axis=1)
+            rows = np.where(is_missing[:, None], 0, values).astype(np.int64).tolist()
+            return pa.array(rows, kind, mask=is_missing)
+        return pa.array([None if row is None else list(row) for row in values.tolist()], kind)
+    if isinstance(values, np.ndarray) and values.dtype.kind == "f":
+        return pa.array(values, kind, mask=~np.isfinite(values))
+    if isinstance(values, np.ndarray) and values.dtype.kind == "i" and pa.types.is_integer(kind):
+        return pa.array(values, kind, mask=values < 0)
+    return pa.array(values, kind)
+
+
+def utc_now() -> datetime.datetime:
+    """Return the time, UTC, without a zone."""
+    return datetime.datetime.now(datetime.UTC).replace(tzinfo=None)

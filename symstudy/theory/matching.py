@@ -1,0 +1,319 @@
+"""Matching the neurons of one run to those of another, modulo the symmetries of the layout.
+
+Two networks that compute the same function may hold their neurons in another order, with other
+signs (odd activations) and at other scales (homogeneous ones). Matching looks for the neuron map of
+the one that brings it nearest to the other.
+
+Shapes: N neurons, S samples, P parameters.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from scipy.optimize import linear_sum_assignment
+from torch import Tensor
+
+from symstudy.layout import Block, Layout, NeuronGroup
+from symstudy.streams import Stream
+from symstudy.symmetry.neurons import unpack
+from symstudy.theory.neuron_maps import NeuronMap, balancing_scales, rescale
+
+__all__ = ["Matching", "match_activations", "match_weights"]
+
+MAX_SWEEPS = 100
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Matching:
+    """The neuron map that brings one run nearest to another.
+
+    Attributes:
+        neuron_map: Permutation, signs and scales of each group.
+        similarity: Cosine of the matched run and the reference, over what was compared: 1 where
+            they agree up to a common factor.
+        sweeps: Passes over the groups until nothing changed, in the restart that was kept; 0 where
+            there are no neurons.
+    """
+
+    neuron_map: NeuronMap
+    similarity: float
+    sweeps: int
+
+    def apply(self, theta_KP: Float[Tensor, "runs parameters"]) -> Float[Tensor, "runs parameters"]:
+        """Return the parameters with their neurons in the reference's order, signs and scales."""
+        return self.neuron_map.apply(theta_KP)
+
+
+@dataclass(kw_only=True)
+class Assignment:
+    """The permutation and signs found so far, by the group's name."""
+
+    orders: dict[str, Tensor]
+    signs: dict[str, Tensor]
+
+    def place(self, piece: Tensor, axes: Sequence[str], kept: int = -1) -> Tensor:
+        """Return a block of the other run with every axis mapped but the one numbered `kept`."""
+        for axis, label in enumerate(axes):
+            if axis != kept and label in self.orders:
+                shape = [1] * piece.ndim
+                shape[axis] = -1
+                piece = piece.index_select(axis, self.orders[label]) * self.signs[label].view(shape)
+        return piece
+
+
+def match_weights(
+    layout: Layout,
+    reference_P: Float[Tensor, " parameters"],
+    other_P: Float[Tensor, " parameters"],
+    *,
+    restarts: int = 8,
+    seed: int = 0,
+) -> Matching:
+    """Match `other_P` to `reference_P` by their weights.
+
+    Both are balanced; then each group in turn is assigned by the Hungarian method on the inner
+    products of its neurons (entering and leaving weights, bias), where an odd neuron may count
+    with its negative, until a sweep over all groups changes nothing. No step lowers the total inner
+    product. In the first sweep of every other restart, blocks shared with a group not yet assigned
+    are left out, so an assignment grows from the inputs and the outputs inwards; the others start
+    from random assignments.
+
+    With one hidden layer the result is the exact optimum. A planted map of it is then recovered
+    exactly if the noise on each neuron is shorter than half the smallest distance of two neurons,
+    or of an odd neuron and its own negative: a cycle of k wrong neurons costs more than
+    k (d - d/2)^2, the planted one less than k (d/2)^2 (derived here).
+
+    Args:
+        layout: Of the model, with its groups of neurons.
+        reference_P: Parameters to match to.
+        other_P: Parameters to be matched.
+        restarts: How many starts to try where there are several groups; the most similar is kept.
+        seed: Of the random orders and starts.
+
+    Returns:
+        The map to apply to `other_P`; it also brings the scales of homogeneous neurons to those of
+        `reference_P`.
+
+    Raises:
+        ValueError: If parameters are not finite, a group runs along two axes of one block, or
+            `restarts` is below 1.
+
+    References:
+        Ainsworth, Hayase and Srinivasa 2023, "Git Re-Basin", arXiv:2209.04836, Algorithm 1; theirs
+        knows neither signs nor scales, begins with all layers unassigned and has one start.
+    """
+    check(layout, restarts)
+    both_KP = torch.stack([reference_P, other_P]).detach().double().cpu()
+    scales = balancing_scales(layout, both_KP)
+    balanced_KP = rescale(layout, both_KP, scales)
+    blocks = [block for block in layout.blocks if any(g.name in block.axes for g in layout.groups)]
+    pairs = [(block, *unpack(balanced_KP, block)) for block in blocks]
+    tries = restarts if len(layout.groups) > 1 else 1
+    found = [assign_from(layout, pairs, seed, start) for start in range(tries)]
+    assignment, similarity, sweeps = max(found, key=lambda item: item[1])
+    ones = {g.name: torch.ones(g.size, dtype=torch.float64) for g in layout.groups}
+    gauge = {
+        name: scale_KN[1, assignment.orders[name]] / scale_KN[0]
+        for name, scale_KN in scales.items()
+    }
+    neuron_map = NeuronMap(
+        layout=layout,
+        orders=assignment.orders,
+        signs=assignment.signs,
+        scales={**ones, **gauge},
+    )
+    return Matching(neuron_map=neuron_map, similarity=similarity, sweeps=sweeps)
+
+
+def match_activations(
+    layout: Layout,
+    reference: Mapping[str, Tensor],
+    other: Mapping[str, Tensor],
+) -> Matching:
+    """Match the neurons of two runs by what they do on the same inputs.
+
+    Each group is assigned once, by the Hungarian method on the inner products of activations; those
+    of homogeneous neurons are first divided by their norms, and the ratios of the norms are the
+    scales. Groups do not depend on one another here, so there are no sweeps to repeat. Neurons that
+    are silent on all samples cannot be told apart.
+
+    Args:
+        layout: Of the model.
+        reference: Hidden activations `[samples, neurons]` of the reference by the group's name.
+        other: The same of the run to be matched, on the same inputs.
+
+    Returns:
+        The map to apply to the other run's parameters; `similarity` is the mean over the groups.
+
+    Raises:
+        ValueError: If a group has no activations, or not the same samples in both.
+
+    References:
+        Ainsworth, Hayase and Srinivasa 2023, arXiv:2209.04836, Section 3.1; theirs knows neither
+        signs nor scales.
+    """
+    orders, signs, scales, cosines = {}, {}, {}, []
+    for group in layout.groups:
+        if group.name not in reference or group.name not in other:
+            raise ValueError(
+                f"activations must have the group {group.name!r} in both runs, but got "
+                f"{sorted(reference)} and {sorted(other)}. Take `hidden` of a model's forward pass."
+            )
+        a_SN = reference[group.name].detach().double().cpu()
+        b_SN = other[group.name].detach().double().cpu()
+        if a_SN.shape != b_SN.shape:
+            raise ValueError(
+                f"activations of {group.name!r} must be of the same samples, but got shapes "
+                f"{tuple(a_SN.shape)} and {tuple(b_SN.shape)}. Use the same inputs for both."
+            )
+        ratio_N = torch.ones(group.size, dtype=torch.float64)
+        norms_a, norms_b = a_SN.norm(dim=0), b_SN.norm(dim=0)
+        if group.homogeneous:
+            a_SN = torch.where(norms_a > 0, a_SN / norms_a, 0.0)
+            b_SN = torch.where(norms_b > 0, b_SN / norms_b, 0.0)
+        products_NN = a_SN.T @ b_SN
+        order_N, sign_N = best_assignment(products_NN, signed=group.odd)
+        if group.homogeneous:
+            is_alive = (norms_a > 0) & (norms_b[order_N] > 0)
+            ratio_N = torch.where(is_alive, norms_a / norms_b[order_N], 1.0)
+        orders[group.name], signs[group.name], scales[group.name] = order_N, sign_N, ratio_N
+        cosines.append(cosine(assigned_total(products_NN, order_N, sign_N), a_SN, b_SN))
+    return Matching(
+        neuron_map=NeuronMap(layout=layout, orders=orders, signs=signs, scales=scales),
+        similarity=sum(cosines) / len(cosines) if cosines else 1.0,
+        sweeps=1 if cosines else 0,
+    )
+
+
+def check(layout: Layout, restarts: int) -> None:
+    """Raise where the method does not apply."""
+    if restarts < 1:
+        raise ValueError(f"`restarts` must be at least 1, but got {restarts}. Leave it at 8.")
+    for block in layout.blocks:
+        for group in layout.groups:
+            times = block.axes.count(group.name)
+            if times > 1:
+                raise ValueError(
+                    f"a group must run along one axis of a block, but {group.name!r} runs along "
+                    f"{times} of {block.name!r}: its assignment is no linear problem. Leave the "
+                    "group out of the layout that you match by."
+                )
+
+
+def assign_from(
+    layout: Layout, pairs: Sequence[tuple[Block, Tensor, Tensor]], seed: int, start: int
+) -> tuple[Assignment, float, int]:
+    """Return assignment, similarity and sweeps reached from the start numbered `start`.
+
+    Start 0 grows through the groups as declared, even ones in a random order that begins where a
+    block is shared with assigned groups alone, odd ones begin with random assignments.
+    """
+    draws = Stream(seed, f"matching.{start}")
+    names = [group.name for group in layout.groups]
+    assignment = Assignment(
+        orders={g.name: torch.arange(g.size) for g in layout.groups},
+        signs={g.name: torch.ones(g.size, dtype=torch.float64) for g in layout.groups},
+    )
+    known: set[str] = set()
+    order = list(layout.groups)
+    if start % 2:
+        known.update(names)
+        for number, group in enumerate(layout.groups):
+            permutation = draws.permutation(group.size, block=number)
+            assignment.orders[group.name] = torch.from_numpy(permutation)
+    elif start:
+        order = growing_order(layout, pairs, draws)
+    for sweep in range(1, MAX_SWEEPS + 1):
+        changes = [assign_group(group, pairs, assignment, known) for group in order]
+        # A first sweep that left blocks out has not seen the whole objective.
+        if not any(changes) and (sweep > 1 or start % 2):
+            break
+        shuffle = draws.permutation(len(order), block=1000 + sweep)
+        order = [layout.groups[int(place)] for place in shuffle]
+    if not pairs:
+        return assignment, 1.0, 0
+    a_P = torch.cat([a.flatten() for _, a, _ in pairs])
+    b_P = torch.cat([assignment.place(b, block.axes).flatten() for block, _, b in pairs])
+    return assignment, cosine(float(a_P @ b_P), a_P, b_P), sweep
+
+
+def growing_order(
+    layout: Layout, pairs: Sequence[tuple[Block, Tensor, Tensor]], draws: Stream
+) -> list[NeuronGroup]:
+    """Return the groups in a random order in which each shares a weight with what is known."""
+    names = {group.name for group in layout.groups}
+    left = [layout.groups[int(i)] for i in draws.permutation(len(names))]
+    order: list[NeuronGroup] = []
+    while left:
+        unknown = {group.name for group in left}
+        anchored = [
+            group
+            for group in left
+            if any(
+                group.name in block.axes and unknown.isdisjoint(set(block.axes) - {group.name})
+                for block, _, _ in pairs
+                if len(block.axes) > 1
+            )
+        ]
+        group = (anchored or left)[0]
+        order.append(group)
+        left.remove(group)
+    return order
+
+
+def assign_group(
+    group: NeuronGroup,
+    pairs: Sequence[tuple[Block, Tensor, Tensor]],
+    assignment: Assignment,
+    known: set[str],
+) -> bool:
+    """Assign the neurons of `group` given the other groups; return whether that changed anything.
+
+    Blocks shared with a group outside `known` do not count; `group` joins `known`.
+    """
+    groups = set(assignment.orders)
+    products_NN = torch.zeros(group.size, group.size, dtype=torch.float64)
+    for block, a, b in pairs:
+        if group.name in block.axes and (set(block.axes) & groups) - {group.name} <= known:
+            axis = block.axes.index(group.name)
+            placed = assignment.place(b, block.axes, kept=axis)
+            rows_a = a.movedim(axis, 0).reshape(group.size, -1)
+            products_NN += rows_a @ placed.movedim(axis, 0).reshape(group.size, -1).T
+    known.add(group.name)
+    order_N, sign_N = best_assignment(products_NN, signed=group.odd)
+    before = assigned_total(
+        products_NN, assignment.orders[group.name], assignment.signs[group.name]
+    )
+    # Strictly better beyond rounding: ties, as of identical neurons, must not swap for ever.
+    slack = 1e-12 * float(products_NN.abs().sum())
+    if assigned_total(products_NN, order_N, sign_N) <= before + slack:
+        return False
+    assignment.orders[group.name], assignment.signs[group.name] = order_N, sign_N
+    return True
+
+
+def best_assignment(
+    products_NN: Float[Tensor, "places neurons"], *, signed: bool
+) -> tuple[Tensor, Tensor]:
+    """Return which neuron each place receives, and with which sign, for the largest total."""
+    profit_NN = products_NN.abs() if signed else products_NN
+    _, chosen = linear_sum_assignment(profit_NN.numpy(), maximize=True)
+    order_N = torch.from_numpy(chosen).long()
+    picked_N = products_NN.gather(1, order_N[:, None])[:, 0]
+    sign_N = torch.ones_like(picked_N)
+    if signed:
+        sign_N = torch.where(picked_N < 0, -sign_N, sign_N)
+    return order_N, sign_N
+
+
+def assigned_total(products_NN: Tensor, order_N: Tensor, sign_N: Tensor) -> float:
+    """Return the sum of the signed inner products that an assignment picks."""
+    return float((products_NN.gather(1, order_N[:, None])[:, 0] * sign_N).sum())
+
+
+def cosine(total: float, a: Tensor, b: Tensor) -> float:
+    """Return an inner product over the norms of its factors; 1 where one of them is zero."""
+    norms = float(a.norm() * b.norm())
+    return total / norms if norms > 0 else 1.0

@@ -1,0 +1,130 @@
+"""The lanes of a pack as the kernels know them: state and hyperparameters, row by row.
+
+Shapes: K runs, P parameters.
+
+syre (arXiv:2408.15495) trains l(theta + theta_0) + gamma |theta|^2 with a frozen random theta_0.
+The lanes hold phi = theta + theta_0, at which the network is evaluated as ever; only the penalty
+knows of theta_0, as the point that it pulls to.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int64
+from numpy.typing import NDArray
+
+from symstudy.kernels.lanes import Lanes
+from symstudy.kernels.updates import ADAM, ADAMW, MOMENTUM, SGD
+from symstudy.layout import Layout
+from symstudy.streams import Stream
+from symstudy.training.engines.base import LoadedPack
+
+__all__ = ["Penalty", "init_scales", "make_lanes", "make_penalty", "num_moments"]
+
+
+def num_moments(pack: LoadedPack) -> int:
+    """Return how many vectors like the parameters the pack's optimiser keeps beside them."""
+    if pack.train.optimizer == "sgd":
+        return 1 if pack.lane_values("momentum").any() else 0
+    return 0 if pack.train.optimizer in ("lbfgs", "none") else 2
+
+
+def init_scales(pack: LoadedPack) -> NDArray[np.float64]:
+    """Return the scale of each run's initialisation; 1 for a model without the key."""
+    return np.array([getattr(run.cell.model, "init_scale", 1.0) for run in pack.runs], np.float64)
+
+
+class Penalty(NamedTuple):
+    """The penalty gamma sum_i stretch_i (phi_i - centre_i)^2 of each run of a pack.
+
+    Attributes:
+        centre_KP: theta_0 of each run; `[K, 0]` where no run has one, nor a stretch.
+        stretch_KP: D of each run: 1, or apart from 1 to break rotations; `[K, 0]` likewise.
+        is_pulled_K: 1 for a run with a centre or a stretch of its own.
+    """
+
+    centre_KP: Float[np.ndarray, "runs parameters"]
+    stretch_KP: Float[np.ndarray, "runs parameters"]
+    is_pulled_K: Int64[np.ndarray, " runs"]
+
+    def offset(self, phi_KP: Float[np.ndarray, "runs size"]) -> Float[np.ndarray, "runs size"]:
+        """Return theta = phi - theta_0."""
+        return phi_KP - self.centre_KP if self.centre_KP.shape[1] else phi_KP
+
+    def gradient(self, theta_KP: Float[np.ndarray, "runs size"]) -> Float[np.ndarray, "runs size"]:
+        """Return D theta: half the gradient of the penalty, over gamma."""
+        return self.stretch_KP * theta_KP if self.stretch_KP.shape[1] else theta_KP
+
+
+def make_penalty(pack: LoadedPack) -> Penalty:
+    """Return the centre and the stretch of the penalty of each run, in the pack's precision.
+
+    A run's theta_0 is normal of standard deviation `syre` / sqrt(fan-in), for weights and biases
+    alike, from its stream `syre`; its D is 1 + `syre_anisotropy` u with u uniform in (-1, 1), from
+    its stream `syre_anisotropy`. Uniform, not normal, so that D stays positive and the penalty
+    bounded below.
+
+    References:
+        arXiv:2408.15495: the losses l_r and l_ar.
+    """
+    size = pack.model.layout.size
+    sigma_K, spread_K = pack.lane_values("syre"), pack.lane_values("syre_anisotropy")
+    is_pulled_K = ((sigma_K > 0) | (spread_K > 0)).astype(np.int64)
+    width = size if is_pulled_K.any() else 0
+    centre_KP = np.zeros((len(sigma_K), width), pack.dtype)
+    stretch_KP = np.ones((len(sigma_K), width), pack.dtype)
+    scale_P = centre_scales(pack.model.layout)
+    for k in np.flatnonzero(is_pulled_K).tolist():
+        seed = pack.runs[k].seed
+        if sigma_K[k] > 0:
+            centre_KP[k] = sigma_K[k] * scale_P * Stream(seed, "syre").normal(size)
+        if spread_K[k] > 0:
+            draws_P = Stream(seed, "syre_anisotropy").uniform(size)
+            stretch_KP[k] = 1.0 + spread_K[k] * (2.0 * draws_P - 1.0)
+    return Penalty(centre_KP, stretch_KP, is_pulled_K)
+
+
+def centre_scales(layout: Layout) -> NDArray[np.float64]:
+    """Return 1 / sqrt(fan-in) of each parameter."""
+    return np.concatenate([np.full(block.size, block.fan_in**-0.5) for block in layout.blocks])
+
+
+def make_lanes(pack: LoadedPack, theta: NDArray[np.floating]) -> Lanes:
+    """Return the lanes of `pack` with parameters `theta[K, P]`, moments of zero and no rates yet.
+
+    `theta` is the initialisation; where a run has a theta_0, it is added in place. The rates and
+    the step belong to a block of steps and are replaced for each.
+    """
+    runs, size = theta.shape
+    moments = num_moments(pack)
+    optimizer = pack.train.optimizer
+
+    def column(field: str) -> NDArray[np.floating]:
+        return pack.lane_values(field).astype(pack.dtype)
+
+    if optimizer in ("sgd", "lbfgs", "none"):
+        code = MOMENTUM if moments else SGD
+    else:
+        code = ADAM if optimizer == "adam" else ADAMW
+    dense = pack.model.dense
+    penalty = make_penalty(pack)
+    for k in np.flatnonzero(penalty.is_pulled_K):
+        theta[k] += penalty.centre_KP[k]
+    return Lanes(
+        theta=theta,
+        first=np.zeros((runs, size if moments > 0 else 0), pack.dtype),
+        second=np.zeros((runs, size if moments > 1 else 0), pack.dtype),
+        optimizer=code,
+        rate=np.zeros((runs, 0), pack.dtype),
+        decay=(2.0 * pack.lane_values("gamma")).astype(pack.dtype),
+        centre=penalty.centre_KP,
+        stretch=penalty.stretch_KP,
+        is_pulled=penalty.is_pulled_K,
+        beta1=column("momentum" if optimizer == "sgd" else "beta1"),
+        beta2=column("beta2"),
+        epsilon=column("epsilon"),
+        coefficient=np.full(runs, dense.coefficient if dense else 0.0, pack.dtype),
+        sigma=pack.data.sigma.astype(pack.dtype),
+        step=0,
+        diverged=np.full(runs, -1, np.int64),
+    )

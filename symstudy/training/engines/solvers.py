@@ -1,0 +1,299 @@
+"""What brings lanes down the full objective: the compiled L-BFGS, or SciPy's on torch's gradient.
+
+Shapes: L lanes, P parameters.
+"""
+
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from symstudy.kernels.lanes import Samples
+from symstudy.kernels.minimise import (
+    RUNNING,
+    STALLED,
+    Descent,
+    Trial,
+    make_descent,
+    make_trial,
+    minimise_lanes,
+)
+from symstudy.kernels.network import CHUNK, Network, Scratch, make_scratch
+from symstudy.training.checkpoints import State, restore_array, take
+from symstudy.training.engines.base import LoadedPack
+from symstudy.training.losses import data_loss
+
+__all__ = ["Descender", "KernelDescender", "ScipyDescender"]
+
+MEMORY = 20
+"""Steps that L-BFGS remembers."""
+
+
+@runtime_checkable
+class Descender(Protocol):
+    """What brings lanes down the objective.
+
+    `state` and `restore` are as in `AbstractEngine`.
+    """
+
+    @property
+    def is_divisible(self) -> bool:
+        """Whether `descend(m + n)` leaves the bits of `descend(m)` and `descend(n)`."""
+
+    @property
+    def theta(self) -> NDArray[np.float64]:
+        """Parameters of the lanes `[L, P]`."""
+
+    @property
+    def value(self) -> NDArray[np.float64]:
+        """Objective of each lane."""
+
+    @property
+    def iterations(self) -> NDArray[np.int64]:
+        """Steps that each lane has taken."""
+
+    @property
+    def is_moving(self) -> NDArray[np.bool_]:
+        """Whether each lane has neither converged nor stalled."""
+
+    def descend(self, iterations: int, lanes: NDArray[np.int64] | None = None) -> None:
+        """Take up to `iterations` steps of each of `lanes`, or of all, that still moves."""
+
+    def restart(self, lane: int, theta: NDArray[np.float64]) -> None:
+        """Put a lane to `theta`, with no memory of the way there."""
+
+    def freeze(self, lanes: NDArray[np.int64]) -> None:
+        """Move `lanes` no more."""
+
+    def state(self) -> State:
+        """Return what `restore` needs."""
+
+    def restore(self, state: State) -> None:
+        """Take over a `state`."""
+
+
+def moving_lanes(descender: Descender, lanes: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
+    """Return which of `lanes`, or of all, still move."""
+    moving = np.flatnonzero(descender.is_moving)
+    return moving if lanes is None else lanes[descender.is_moving[lanes]]
+
+
+class KernelDescender:
+    """L-BFGS in the compiled kernels: lane after lane, in one thread."""
+
+    def __init__(
+        self,
+        pack: LoadedPack,
+        network: Network,
+        theta: NDArray[np.float64],
+        gamma: NDArray[np.float64],
+        restarts: int,
+    ) -> None:
+        """See `make_descent`."""
+        assert pack.model.dense is not None, "the kernels know dense networks only"
+        coefficient = np.full(len(theta), pack.model.dense.coefficient)
+        self.network = network
+        self.descent: Descent = make_descent(
+            theta, gamma, coefficient, pack.train.tolerance, MEMORY
+        )
+        split = pack.data.train
+        self.samples = Samples(
+            x=split.x,
+            y=split.y,
+            lane_x=np.repeat(split.lane_x, restarts),
+            lane_y=np.repeat(split.lane_y, restarts),
+            rows=np.arange(split.x.shape[1], dtype=np.int32),
+            noise=np.zeros((1, 1)),
+        )
+        self.scratch: Scratch = make_scratch(network, CHUNK, np.dtype(np.float64))
+        self.trial: Trial = make_trial(theta.shape[1], MEMORY)
+        self.descend(0)
+
+    @property
+    def is_divisible(self) -> bool:
+        """A lane's memory outlives the call."""
+        return True
+
+    @property
+    def theta(self) -> NDArray[np.float64]:
+        """Parameters of the lanes."""
+        return self.descent.theta
+
+    @property
+    def value(self) -> NDArray[np.float64]:
+        """Objectives of the lanes."""
+        return self.descent.value
+
+    @property
+    def iterations(self) -> NDArray[np.int64]:
+        """Steps taken by the lanes."""
+        return self.descent.iterations
+
+    @property
+    def is_moving(self) -> NDArray[np.bool_]:
+        """Whether each lane has neither converged nor stalled."""
+        moving: NDArray[np.bool_] = self.descent.status == RUNNING
+        return moving
+
+    def descend(self, iterations: int, lanes: NDArray[np.int64] | None = None) -> None:
+        """Take up to `iterations` steps of each of `lanes`, or of all, that still moves."""
+        minimise_lanes(
+            self.network,
+            self.descent,
+            self.samples,
+            moving_lanes(self, lanes),
+            np.int64(iterations),
+            self.trial,
+            self.scratch,
+        )
+
+    def restart(self, lane: int, theta: NDArray[np.float64]) -> None:
+        """Put a lane to `theta`, with no memory of the way there."""
+        self.descent.theta[lane] = theta
+        self.descent.stored[lane] = 0
+        self.descent.evaluations[lane] = 0
+        self.descent.status[lane] = RUNNING
+
+    def freeze(self, lanes: NDArray[np.int64]) -> None:
+        """Move `lanes` no more."""
+        self.descent.status[lanes] = STALLED
+
+    def state(self) -> State:
+        """Return the lanes as they stand; the memory of those only that move, as far as filled."""
+        moving, kept = self.remembered()
+        return {
+            **self.points(),
+            "moves": self.descent.moves[moving, :kept],
+            "bends": self.descent.bends[moving, :kept],
+            "curvature": self.descent.curvature[moving, :kept],
+        }
+
+    def restore(self, state: State) -> None:
+        """Take over a `state`."""
+        for name, array in self.points().items():
+            restore_array(state, name, array)
+        moving, kept = self.remembered()
+        for name in ("moves", "bends", "curvature"):
+            memory: NDArray[np.float64] = getattr(self.descent, name)
+            memory[moving, :kept] = take(state, name, memory[moving, :kept])
+
+    def points(self) -> State:
+        """Return the arrays with an entry a lane that `state` holds whole."""
+        names = ("theta", "gradient", "value", "stored", "status", "iterations", "evaluations")
+        return {name: getattr(self.descent, name) for name in names}
+
+    def remembered(self) -> tuple[NDArray[np.int64], int]:
+        """Return the lanes whose memory is still needed, and how much of the ring is in use."""
+        moving = moving_lanes(self)
+        return moving, min(MEMORY, int(self.descent.stored[moving].max(initial=0)))
+
+
+class ScipyDescender:
+    """SciPy's L-BFGS-B, a lane at a time, on torch's gradient: for models the kernels do not know.
+
+    Its memory starts anew with each call of `descend`, so a call cannot be divided.
+    """
+
+    def __init__(
+        self,
+        pack: LoadedPack,
+        theta: NDArray[np.float64],
+        gamma: NDArray[np.float64],
+        restarts: int,
+    ) -> None:
+        """Start at `theta[L, P]`."""
+        self.pack = pack
+        self.points = theta
+        self.gamma = gamma
+        self.restarts = restarts
+        self.taken = np.zeros(len(theta), np.int64)
+        self.status = np.full(len(theta), RUNNING, np.int64)
+        self.values = np.array([self.objective(lane, row)[0] for lane, row in enumerate(theta)])
+
+    @property
+    def is_divisible(self) -> bool:
+        """SciPy forgets."""
+        return False
+
+    @property
+    def theta(self) -> NDArray[np.float64]:
+        """Parameters of the lanes."""
+        return self.points
+
+    @property
+    def value(self) -> NDArray[np.float64]:
+        """Objectives of the lanes."""
+        return self.values
+
+    @property
+    def iterations(self) -> NDArray[np.int64]:
+        """Steps taken by the lanes."""
+        return self.taken
+
+    def objective(self, lane: int, theta: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        """Return the objective of a lane at `theta[P]`, and its gradient."""
+        split = self.pack.data.train
+        run = lane // self.restarts
+        x = torch.from_numpy(split.x[split.lane_x[run]])[None]
+        y = torch.from_numpy(split.y[split.lane_y[run]])[None]
+        row = torch.tensor(theta[None], requires_grad=True)
+        loss = data_loss(self.pack.train.loss, self.pack.model.forward(row, x).output_KBO, y).sum()
+        value = loss + self.gamma[lane] * row.square().sum()
+        (gradient,) = torch.autograd.grad(value, row)
+        return float(value.detach()), gradient[0].numpy()
+
+    @property
+    def is_moving(self) -> NDArray[np.bool_]:
+        """Whether each lane has neither converged nor stalled."""
+        moving: NDArray[np.bool_] = self.status == RUNNING
+        return moving
+
+    def descend(self, iterations: int, lanes: NDArray[np.int64] | None = None) -> None:
+        """Take up to `iterations` steps of each of `lanes`, or of all, that still moves."""
+        from scipy.optimize import minimize
+
+        for lane in map(int, moving_lanes(self, lanes)) if iterations else ():
+            found = minimize(
+                lambda row, lane=lane: self.objective(lane, row),
+                self.points[lane],
+                jac=True,
+                method="L-BFGS-B",
+                options={
+                    "maxiter": iterations,
+                    "maxfun": 20 * iterations,
+                    "maxcor": MEMORY,
+                    "ftol": 0.0,
+                    "gtol": 0.0,
+                },
+            )
+            value, gradient = self.objective(lane, found.x)
+            self.taken[lane] += found.nit
+            ratio = float(np.linalg.norm(gradient)) / (1.0 + abs(value))
+            if ratio <= self.pack.train.tolerance or found.nit < iterations:
+                self.status[lane] = STALLED
+            self.points[lane], self.values[lane] = found.x, value
+
+    def restart(self, lane: int, theta: NDArray[np.float64]) -> None:
+        """Put a lane to `theta`."""
+        self.points[lane] = theta
+        self.values[lane] = self.objective(lane, theta)[0]
+        self.status[lane] = RUNNING
+
+    def freeze(self, lanes: NDArray[np.int64]) -> None:
+        """Move `lanes` no more."""
+        self.status[lanes] = STALLED
+
+    def state(self) -> State:
+        """Return the lanes as they stand."""
+        return {
+            "theta": self.points,
+            "value": self.values,
+            "iterations": self.taken,
+            "status": self.status,
+        }
+
+    def restore(self, state: State) -> None:
+        """Take over a `state`."""
+        for name, array in self.state().items():
+            restore_array(state, name, array)

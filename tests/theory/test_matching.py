@@ -1,0 +1,127 @@
+import itertools
+
+import pytest
+import torch
+
+from symstudy.layout import Block, Layout, NeuronGroup
+from symstudy.models.fcn import Fcn
+from symstudy.streams import Stream
+from symstudy.theory.matching import best_assignment, match_activations, match_weights
+from symstudy.theory.neuron_maps import random_neuron_map
+
+
+def parameters(model, seed):
+    return torch.from_numpy(Stream(seed, "test").normal(1, model.layout.size))
+
+
+def is_inverse(found, planted):
+    """Return whether the map `found` undoes the map `planted`, scales up to rounding."""
+    wanted = planted.inverse()
+    return all(
+        torch.equal(found.orders[name], wanted.orders[name])
+        and torch.equal(found.signs[name], wanted.signs[name])
+        and torch.allclose(found.scales[name], wanted.scales[name], rtol=1e-9)
+        for name in wanted.orders
+    )
+
+
+@pytest.mark.parametrize("signed", [False, True])
+def test_the_assignment_is_the_best_of_all(signed):
+    products = torch.from_numpy(Stream(0, "test").normal(5, 5))
+    order, sign = best_assignment(products, signed=signed)
+    totals = [
+        sum(abs(products[i, j]) if signed else products[i, j] for i, j in enumerate(permutation))
+        for permutation in itertools.permutations(range(5))
+    ]
+    assert (products[range(5), order] * sign).sum().item() == pytest.approx(float(max(totals)))
+    assert signed or (sign == 1).all()
+
+
+@pytest.mark.parametrize("activation", ["tanh", "relu", "linear", "silu"])
+@pytest.mark.parametrize("sizes", [[5, 12, 3], [5, 12, 9, 3], [5, 8, 8, 8, 8, 3]])
+def test_a_planted_map_is_recovered(activation, sizes):
+    model = Fcn(sizes, activation)
+    theta = parameters(model, 1)
+    planted = random_neuron_map(model.layout, 2, log_scale=0.7)
+    other = planted.apply(theta)
+    matching = match_weights(model.layout, theta[0], other[0])
+    assert is_inverse(matching.neuron_map, planted)
+    assert matching.similarity == pytest.approx(1.0, abs=1e-12)
+    torch.testing.assert_close(matching.apply(other), theta, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("activation", ["tanh", "relu", "linear", "silu"])
+def test_activations_recover_a_planted_map(activation):
+    model = Fcn([5, 12, 9, 3], activation)
+    theta = parameters(model, 4)
+    planted = random_neuron_map(model.layout, 4, log_scale=0.7)
+    x = torch.from_numpy(Stream(5, "test").normal(1, 200, 5))
+    hidden, moved = (model.forward(p, x).hidden for p in (theta, planted.apply(theta)))
+    assert all((h.norm(dim=1) > 0).all() for h in hidden.values())  # else they look alike
+    matching = match_activations(
+        model.layout,
+        {name: h[0] for name, h in hidden.items()},
+        {name: h[0] for name, h in moved.items()},
+    )
+    assert is_inverse(matching.neuron_map, planted)
+    assert matching.similarity == pytest.approx(1.0, abs=1e-12)
+
+
+@pytest.mark.parametrize("activation", ["tanh", "relu"])
+def test_matching_brings_independent_runs_nearer_than_any_random_map(activation):
+    model = Fcn([6, 16, 16, 4], activation)
+    theta, other = parameters(model, 6), parameters(model, 7)
+    matching = match_weights(model.layout, theta[0], other[0])
+    for seed in range(10):
+        shuffled = random_neuron_map(model.layout, seed).apply(other)
+        again = match_weights(model.layout, theta[0], shuffled[0])
+        # The start differs, so may the fixed point; no random order comes near either.
+        assert again.similarity == pytest.approx(matching.similarity, abs=0.05)
+    assert 0.2 < matching.similarity < 1.0
+
+
+def test_more_restarts_never_find_less():
+    model = Fcn([4, 10, 10, 10, 2], "tanh")
+    theta, other = (torch.from_numpy(Stream(1, n).normal(1, model.layout.size)) for n in "ab")
+    found = [
+        match_weights(model.layout, theta[0], other[0], restarts=count).similarity
+        for count in (1, 4, 16)
+    ]
+    assert found[0] < found[1] < found[2]
+
+
+def test_identical_neurons_do_not_swap_for_ever():
+    model = Fcn([3, 6, 6, 2], "tanh")
+    theta = torch.ones(1, model.layout.size, dtype=torch.float64)
+    assert match_weights(model.layout, theta[0], theta[0], restarts=1).sweeps <= 2
+
+
+def test_a_layout_without_neurons_is_matched_by_nothing():
+    model = Fcn([3, 2], "tanh")
+    theta = parameters(model, 10)
+    matching = match_weights(model.layout, theta[0], theta[0])
+    assert (matching.similarity, matching.sweeps) == (1.0, 0)
+    torch.testing.assert_close(matching.apply(theta), theta, rtol=0, atol=0)
+
+
+def test_a_group_on_two_axes_of_a_block_is_refused():
+    block = Block(name="loop", shape=(3, 3), offset=0, axes=("h", "h"), role="weight", fan_in=3)
+    group = NeuronGroup(name="h", layer=1, size=3, odd=False, homogeneous=False)
+    layout = Layout(blocks=(block,), groups=(group,))
+    with pytest.raises(ValueError, match="'h' runs along 2 of 'loop'"):
+        match_weights(layout, torch.ones(9).double(), torch.ones(9).double())
+
+
+def test_too_few_restarts_are_refused():
+    layout = Fcn([3, 4, 2], "tanh").layout
+    with pytest.raises(ValueError, match="`restarts` must be at least 1, but got 0"):
+        match_weights(layout, torch.ones(layout.size), torch.ones(layout.size), restarts=0)
+
+
+def test_activations_of_other_groups_or_samples_are_refused():
+    layout = Fcn([3, 4, 2], "tanh").layout
+    hidden = {"hidden1": torch.ones(7, 4)}
+    with pytest.raises(ValueError, match="must have the group 'hidden1'"):
+        match_activations(layout, hidden, {})
+    with pytest.raises(ValueError, match="must be of the same samples"):
+        match_activations(layout, hidden, {"hidden1": torch.ones(6, 4)})
