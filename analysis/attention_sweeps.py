@@ -73,11 +73,11 @@ def measure_degrees(db: Store, factor: Factor) -> Measured:
         """
         select seed, optimizer, gamma, input_scale, label_noise,
                case when task_dim = 0 then token_dim - 1 else task_dim end as task_dim,
-               attention_layers * query_key_breaking as query_key,
-               attention_layers * value_output_breaking as value_output,
-               attention_layers * (query_key_effective_rank + value_output_effective_rank)
+               layers * query_key_breaking as query_key,
+               layers * value_output_breaking as value_output,
+               layers * (query_key_effective_rank + value_output_effective_rank)
                    as spread,
-               2 * attention_layers * head_directions as largest,
+               2 * layers * head_directions as largest,
                0.0 as grad_ratio, outcome
         from runs
         where model = 'transformer' and data = 'in_context' and optimizer in ('adam', 'adamw')

@@ -54,14 +54,14 @@ def measure(db: Store) -> Measured:
     """Return the growth rate of every run between its first settled and its last small probe."""
     probes = db.df(
         f"""
-        select run_id, seed, gamma, temperature, batch_size, lr_peak as lr, steps, step,
+        select run_id, seed, gamma, temperature, batch_size, lr, steps, step,
                input_scale ** 2 as power, theta_norm
         from history
         where data = 'identity' and input_dim = 1 and width = 1 and depth = 2
               and activation is null and samples = 0 and label_noise = 0
               and optimizer = 'sgd' and momentum = 0 and schedule = 'constant'
               and loss = 'squared_error' and dtype = 'float64' and outcome = 'done'
-              and theta_norm is not null and step * lr_peak >= {TRANSIENT}
+              and theta_norm is not null and step * lr >= {TRANSIENT}
         order by run_id, step
         """
     )

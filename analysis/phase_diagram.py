@@ -72,11 +72,11 @@ def measure(db: Store) -> Measured:
     """Return growth rates from tiny starts, and modes that are alive from ordinary ones."""
     probes = db.df(
         f"""
-        select run_id, seed, gamma, temperature, batch_size, lr_peak as lr, steps, step,
+        select run_id, seed, gamma, temperature, batch_size, lr, steps, step,
                amplitude as power, theta_norm
         from history
         where {WHERE} and init_scale < {TINY} and temperature <= {COLDEST} * (1 + 1e-9)
-              and outcome = 'done' and theta_norm is not null and step * lr_peak >= 5
+              and outcome = 'done' and theta_norm is not null and step * lr >= 5
         order by run_id, step
         """
     )

@@ -71,7 +71,7 @@ def measure(db: Store) -> Measured:
         ),
         probes as (
             select probed.*, history.test_loss, history.seed, history.width, history.gamma,
-                   history.lr_peak / history.batch_size as lr_over_batch, history.full_batch,
+                   history.lr / history.batch_size as lr_over_batch, history.full_batch,
                    history.samples, history.outcome, history.decay_budget,
                    history.step <= history.steps / 2 as is_early,
                    history.step = history.steps as is_final

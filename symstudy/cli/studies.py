@@ -13,7 +13,19 @@ from symstudy.errors import unknown_name
 
 __all__ = ["add_commands"]
 
-NOUNS = ("studies", "claims", "models", "datasets", "symmetries", "measures", "keys", "columns")
+NOUNS = (
+    "studies",
+    "claims",
+    "models",
+    "datasets",
+    "losses",
+    "optimizers",
+    "schedules",
+    "symmetries",
+    "measures",
+    "keys",
+    "columns",
+)
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -81,7 +93,10 @@ def list_things(
         "studies": study_rows,
         "claims": claim_rows,
         "models": lambda _: model_rows(),
-        "datasets": lambda _: dataset_rows(),
+        "datasets": lambda _: component_rows("datasets"),
+        "losses": lambda _: component_rows("losses"),
+        "optimizers": lambda _: component_rows("optimizers"),
+        "schedules": lambda _: component_rows("schedules"),
         "symmetries": lambda _: symmetry_rows(),
         "measures": lambda _: measure_rows(),
         "columns": lambda _: column_rows(),
@@ -153,34 +168,28 @@ def key_rows() -> list[dict[str, Any]]:
 
 def config_rows(kind: str, config: type) -> list[dict[str, Any]]:
     """Return the keys of one kind of model or data."""
-    import dataclasses
+    from symstudy.components import first_line, keys_of
 
-    from symstudy.study.check import field_names
+    keys = [f"{key.key}={key.default}" for key in keys_of(kind, config) if key.key != "kind"]
+    return [{"kind": kind, "meaning": first_line(config), "keys and defaults": ", ".join(keys)}]
 
-    defaults = {field.name: field.default for field in dataclasses.fields(config)}
-    keys = [f"{name}={defaults[name]}" for name in field_names(config) if name != "kind"]
-    first = (config.__doc__ or "").strip().splitlines()[0]
-    return [{"kind": kind, "meaning": first, "keys and defaults": ", ".join(keys)}]
+
+def component_rows(group: str) -> list[dict[str, Any]]:
+    """Return the built-in and installed components of a group."""
+    from symstudy.components import load_all
+
+    return [row for kind, cls in load_all(group).items() for row in config_rows(kind, cls)]
 
 
 def model_rows() -> list[dict[str, Any]]:
     """Return the kinds of models."""
-    from symstudy.models import MODELS
-
-    rows = [row for kind, entry in MODELS.items() for row in config_rows(kind, entry.config)]
+    rows = component_rows("models")
     own = {
         "kind": "package.module:Class",
         "meaning": "A torch module of your own, by its import path.",
         "keys and defaults": "its keyword arguments",
     }
     return [*rows, own]
-
-
-def dataset_rows() -> list[dict[str, Any]]:
-    """Return the kinds of data."""
-    from symstudy.datasets import DATASETS
-
-    return [row for kind, entry in DATASETS.items() for row in config_rows(kind, entry.config)]
 
 
 def symmetry_rows() -> list[dict[str, Any]]:

@@ -1,27 +1,9 @@
-"""Teachers, synthetic tasks and real images.
+"""Data sets, one file each: teachers, synthetic tasks and real images.
 
 Importing this package loads no data; `build_task` does.
 """
 
-from symstudy.datasets.configs import (
-    DataConfig,
-    DataShape,
-    DigitsConfig,
-    IdentityConfig,
-    InContextConfig,
-    SpectrumConfig,
-    TeacherStudentConfig,
-)
-from symstudy.datasets.registry import DATASETS, build_task
+from symstudy.datasets.base import Task
+from symstudy.datasets.config import AbstractDatasetConfig, build_task
 
-__all__ = [
-    "DATASETS",
-    "DataConfig",
-    "DataShape",
-    "DigitsConfig",
-    "IdentityConfig",
-    "InContextConfig",
-    "SpectrumConfig",
-    "TeacherStudentConfig",
-    "build_task",
-]
+__all__ = ["AbstractDatasetConfig", "Task", "build_task"]

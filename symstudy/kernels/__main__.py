@@ -9,6 +9,7 @@ import time
 import numpy as np
 
 from symstudy.kernels import lanes, minimise, network, random, spanning_tree
+from symstudy.kernels.codes import SQUARED
 from symstudy.kernels.functions import TANH
 
 __all__ = ["compile_all"]
@@ -42,7 +43,7 @@ def compile_training(kind: np.dtype[np.floating]) -> None:
         weights=np.array([0, 9], np.int64),
         biases=np.array([6, 12], np.int64),
         codes=np.array([TANH, 0], np.int64),
-        loss=network.SQUARED,
+        loss=SQUARED,
         loss_scale=1.0,
     )
     one = np.full(1, 0.1, kind)

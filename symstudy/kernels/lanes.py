@@ -10,9 +10,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from symstudy.kernels.codes import ADAM, ADAMW, MOMENTUM, SGD
 from symstudy.kernels.jit import Floats, Index, Integers, compiled
 from symstudy.kernels.network import Network, Scratch, lane_pass
-from symstudy.kernels.updates import ADAM, ADAMW, MOMENTUM, SGD, adam, momentum, pull, sgd
+from symstudy.kernels.updates import adam, momentum, pull, sgd
 
 LOSS_LIMIT = 1e12
 """A lane whose loss passes this, or is not a number, has diverged."""
@@ -124,7 +125,7 @@ def update(lanes: Lanes, k: Index, s: Index, gradient: Floats) -> None:
         sgd(theta, gradient, rate, decay)
     elif lanes.optimizer == MOMENTUM:
         momentum(theta, lanes.first[k], gradient, rate, decay, lanes.beta1[k])
-    else:
+    elif lanes.optimizer == ADAM or lanes.optimizer == ADAMW:
         time = lanes.step + s + 1
         beta1 = float(lanes.beta1[k])
         beta2 = float(lanes.beta2[k])
@@ -145,6 +146,8 @@ def update(lanes: Lanes, k: Index, s: Index, gradient: Floats) -> None:
             lanes.epsilon[k],
             root,
         )
+    else:
+        raise ValueError("the kernels must know the optimiser's code")
 
 
 @compiled

@@ -16,15 +16,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from symstudy.kernels.codes import SQUARED
 from symstudy.kernels.functions import activate, exp
 from symstudy.kernels.jit import LINE_BYTES, Floats, Index, Integers, Real, compiled, compiled_sum
 from symstudy.kernels.tiles import matmul, padded, transpose
 
 CHUNK = 128
 """Samples worked on at a time; 128 columns of 256 floats fill an eighth of a second-level cache."""
-
-SQUARED, CROSS_ENTROPY = range(2)
-"""Codes of the losses."""
 
 NO_NOISE, ADDED, FLIPPED = range(3)
 """Codes of the label noise that is drawn anew at each step."""

@@ -13,9 +13,6 @@ import math
 
 from symstudy.kernels.jit import Floats, Real, compiled
 
-SGD, MOMENTUM, ADAM, ADAMW = range(4)
-"""Codes of the optimisers; `MOMENTUM` is SGD with a velocity."""
-
 
 @compiled
 def pull(target: Floats, theta: Floats, centre: Floats, stretch: Floats, factor: Real) -> None:

@@ -2,8 +2,9 @@
 
 from symstudy.study.cells import Cell, Run, read_cell
 from symstudy.study.packs import Pack, plan_packs
-from symstudy.study.sections import PackConfig, ProbeConfig, Train, TrainConfig
+from symstudy.study.sections import PackConfig, ProbeConfig
 from symstudy.study.study import Study, load_study, make_study
+from symstudy.study.train import Train
 
 __all__ = [
     "Cell",
@@ -13,7 +14,6 @@ __all__ = [
     "Run",
     "Study",
     "Train",
-    "TrainConfig",
     "load_study",
     "make_study",
     "plan_packs",

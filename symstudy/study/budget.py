@@ -143,9 +143,9 @@ class Part:
         ]
 
     def cells(self) -> Sequence[int]:
-        """Return the places of the cells that are kept."""
+        """Return the places of the grid that are kept."""
         if not self.study.axes:
-            return range(len(self.study.cells))
+            return range(len(self.study.places))
         strides = [
             math.prod(len(axis.points) for axis in self.study.axes[i + 1 :])
             for i in range(len(self.study.axes))
@@ -158,15 +158,23 @@ class Part:
     def make(self) -> Study:
         """Return it as a study."""
         study = self.study
+        places = [study.places[i] for i in self.cells()]
         return dataclasses.replace(
             study,
-            cells=tuple(study.cells[i] for i in self.cells()),
+            cells=tuple(study.cells[at] for at in dict.fromkeys(places)),
+            places=tuple(renumbered(places)),
             seeds=study.seeds[: self.choice.seeds],
             axes=tuple(
                 Axis(axis.fields, tuple(axis.points[i] for i in places))
                 for axis, places in zip(study.axes, self.places, strict=True)
             ),
         )
+
+
+def renumbered(places: Sequence[int]) -> list[int]:
+    """Return `places` with its numbers in order of appearance."""
+    order: dict[int, int] = {}
+    return [order.setdefault(place, len(order)) for place in places]
 
 
 def choices_of(study: Study) -> list[Choice]:
@@ -264,7 +272,8 @@ def quick_estimate(
     }
 
     def estimate(part: Part) -> float:
-        counts = Counter(study.cells[i].shape for i in part.cells())
+        kept = dict.fromkeys(study.places[i] for i in part.cells())
+        counts = Counter(study.cells[at].shape for at in kept)
         total = sum(costs[shape] * count for shape, count in counts.items())
         return START_S + total * part.choice.seeds / workers
 

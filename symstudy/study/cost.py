@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
-from symstudy.models.configs import PretrainedConfig, TransformerConfig
-from symstudy.models.weight_paths import size_of
+from symstudy.components import NetworkSize
+from symstudy.optimizers.lbfgs import MINIMISER_STEPS
 from symstudy.study.cells import Cell
-from symstudy.study.devices import find_device
-from symstudy.study.network_size import UNKNOWN_PARAMETERS, network_size
+from symstudy.study.devices import Device, find_device
+from symstudy.study.train import Train
 
 __all__ = ["NOMINAL", "Cost", "Speed", "estimate_cost"]
 
@@ -41,8 +41,6 @@ MEASURE_FLOPS = 5e9
 READ_BYTES = 40e6
 """Bytes of a file of weights that are read and measured in a second, mostly by QR decompositions:
 ViT-B/16 took 4 s and ViT-L/16 20 s, and plain ranks as long again."""
-MINIMISER_STEPS = 3_000
-"""Steps after which lbfgs has mostly ended; tanh networks of 16 to 64 neurons took 300 to 5,000."""
 
 
 class Cost(NamedTuple):
@@ -106,65 +104,72 @@ def estimate_cost(cell: Cell, *, device: str, engine: str) -> Cost:
         UnknownNameError: If there is no such device.
     """
     target = find_device(device)
-    if isinstance(cell.model, PretrainedConfig):
-        return reading_cost(cell.model)
+    size = cell.model.size(cell.data.shape)
+    if size.file_bytes:
+        return reading_cost(size)
     is_cpu = target.kind == "cpu"
-    data = cell.data.shape
     train = cell.train
-    size = network_size(cell.model, data)
-    is_entropic = train.entropic > 0
-    can_compile = size.is_dense and not is_entropic and cell.model.reparametrise == "none"
-    is_compiled = can_compile and is_cpu and engine != "torch"
-    parameters, products = size.parameters, size.products
     if cell.model.reparametrise != "none":
-        parameters, products = 2 * parameters, 2 * products
-    step_flops = 6.0 * train.batch_size * products
+        size = size._replace(
+            parameters=2 * size.parameters, products=2 * size.products, is_dense=False
+        )
+    is_compiled = size.is_dense and train.entropic == 0 and is_cpu and engine != "torch"
+    step_flops = 6.0 * train.batch_size * size.products
+    per_step = step_seconds(size, train, step_flops, target, is_compiled=is_compiled)
+    steps = train.optimizer.starts * train.optimizer.passes(train.steps)
+    polishing = 0.0
+    if train.polish:
+        passes = min(train.polish, MINIMISER_STEPS) * cell.data.shape.train / train.batch_size
+        polishing = passes * per_step
+    rate = max(step_flops / max(per_step, 1e-12), 1e9)
+    seconds = steps * per_step + polishing + measuring_seconds(cell, size, rate)
+    item = 4 if train.dtype == "float32" else 8
+    activations = size.activations * max(train.batch_size, cell.probe.samples)
+    per_run = item * (5 * size.parameters + (0 if is_compiled else 3 * activations))
+    calls = 0.0 if is_compiled else steps * (EAGER_CALLS_S if is_cpu else GPU_CALLS_S)
+    return Cost(seconds, per_run, size.parameters, is_compiled, calls * size.stages)
+
+
+def step_seconds(
+    size: NetworkSize, train: Train, step_flops: float, target: Device, *, is_compiled: bool
+) -> float:
+    """Return how long one step of a run takes."""
     if is_compiled:
         per_step = COMPILED_STEP_S + step_flops / COMPILED_FLOPS[train.dtype]
     else:
-        share = EAGER_STEP_S if is_cpu else EAGER_STEP_S / 10
+        share = EAGER_STEP_S if target.kind == "cpu" else EAGER_STEP_S / 10
         flops = target.flops[train.dtype] * (HEADS_SHARE if size.heads else 1.0)
         per_step = share + step_flops / flops
-    if is_entropic:
+    if train.entropic > 0:
         # Four passes more, over a matrix of gradients that has a row a sample.
-        per_step = 10.0 * per_step + 5 * 8.0 * train.batch_size * parameters / MEASURE_FLOPS
-    steps = train.steps
-    if train.optimizer == "lbfgs":
-        # A step is little more than one pass over the data, and most restarts end early.
-        steps = train.restarts * min(train.steps, MINIMISER_STEPS)
-    polishing = 0.0
-    if train.polish:
-        passes = min(train.polish, MINIMISER_STEPS) * data.train / train.batch_size
-        polishing = passes * per_step
-    surveyed = 2.0 * products * (data.train + data.test)
+        per_step = 10.0 * per_step + 5 * 8.0 * train.batch_size * size.parameters / MEASURE_FLOPS
+    return per_step
+
+
+def measuring_seconds(cell: Cell, size: NetworkSize, rate: float) -> float:
+    """Return how long the measures of a run take.
+
+    Args:
+        cell: What is trained.
+        size: Of its network.
+        rate: Operations a second of passes over data.
+    """
+    surveyed = 2.0 * size.products * (cell.data.shape.train + cell.data.shape.test)
     # Eigenvalues take about 9 N^3 operations; the neurons' Gram matrix N^2 D.
     widest = max(size.hidden, default=0)
     layers = sum(20.0 * width**3 + 3.0 * width * width * 2 * widest for width in size.hidden)
     seconds_layers = layers / MEASURE_FLOPS + size.heads * (
         HEAD_S + 8.0 * size.head_numbers / HEAD_NUMBERS
     )
-    rate = step_flops / max(per_step, 1e-12)
-    seconds = (
-        steps * per_step
-        + polishing
-        + cell.probe.num * surveyed / max(rate, 1e9)
-        + cell.probe.detail * (3 * surveyed / max(rate, 1e9) + seconds_layers)
-    )
-    item = 4 if train.dtype == "float32" else 8
-    activations = size.activations * max(train.batch_size, cell.probe.samples)
-    per_run = item * (5 * parameters + (0 if is_compiled else 3 * activations))
-    calls = 0.0 if is_compiled else steps * (EAGER_CALLS_S if is_cpu else GPU_CALLS_S)
-    if isinstance(cell.model, TransformerConfig):
-        calls *= 1 + cell.model.layers
-    return Cost(seconds, per_run, parameters, is_compiled, calls)
+    probe = cell.probe
+    return probe.num * surveyed / rate + probe.detail * (3 * surveyed / rate + seconds_layers)
 
 
-def reading_cost(model: PretrainedConfig) -> Cost:
-    """Return the cost of measuring trained weights: a third of a file in float32 is attention."""
-    size = size_of(model.path) or 4 * UNKNOWN_PARAMETERS
+def reading_cost(size: NetworkSize) -> Cost:
+    """Return the cost of measuring trained weights."""
     return Cost(
-        seconds=1e-3 + size / READ_BYTES,
-        memory_bytes=2 * size,
-        parameters=size // 12,
+        seconds=1e-3 + size.file_bytes / READ_BYTES,
+        memory_bytes=2 * size.file_bytes,
+        parameters=size.parameters,
         is_compiled=False,
     )

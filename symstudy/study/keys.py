@@ -1,41 +1,13 @@
 """Every key of a study file with its meaning, read from the dataclasses that check it."""
 
-import ast
-import dataclasses
-import inspect
-import itertools
-import textwrap
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
-from annotated_types import Ge, Gt, Le, Lt
-
-from symstudy.datasets.registry import DATASETS
-from symstudy.models.registry import MODELS
+from symstudy.components import Key, fields_of, keys_of, keys_of_group
 from symstudy.study.search import ConfirmConfig, HaltConfig, SearchConfig
-from symstudy.study.sections import PackConfig, ProbeConfig, TrainConfig
+from symstudy.study.sections import PackConfig, ProbeConfig
+from symstudy.study.train import Train
 
 __all__ = ["Key", "describe_keys"]
-
-WORDS = {Ge: "at least {}", Gt: "above {}", Le: "at most {}", Lt: "below {}"}
-
-
-class Key(NamedTuple):
-    """One key of a study file.
-
-    Attributes:
-        table: Its table, with the kind where there are several.
-        key: Its name.
-        default: What holds where it is not given, as TOML writes it.
-        values: Which values it takes.
-        meaning: A sentence.
-    """
-
-    table: str
-    key: str
-    default: str
-    values: str
-    meaning: str
-
 
 HEADER = (
     Key("", "schema", "", "1", "Version of the file's form; required."),
@@ -82,16 +54,14 @@ PRESETS = Key(
 
 def describe_keys() -> list[Key]:
     """Return all keys in the order in which a study file has them."""
-    tables: list[tuple[str, type[Any]]] = [
-        *((f"model {kind}", entry.config) for kind, entry in MODELS.items()),
-        *((f"data {kind}", entry.config) for kind, entry in DATASETS.items()),
-        ("train", TrainConfig),
-        ("probe", ProbeConfig),
-        ("pack", PackConfig),
-    ]
     return [
         *HEADER,
-        *(key for name, cls in tables for key in keys_of(name, cls)),
+        *keys_of_group("model", "models"),
+        *keys_of_group("data", "datasets"),
+        *keys_of("train", Train),
+        *chosen_keys(Train),
+        *keys_of("probe", ProbeConfig),
+        *keys_of("pack", PackConfig),
         *SWEEP,
         *keys_of("search", SearchConfig),
         SPACE,
@@ -102,69 +72,12 @@ def describe_keys() -> list[Key]:
     ]
 
 
-def keys_of(table: str, cls: type[Any]) -> list[Key]:
-    """Return the keys of one table from the dataclass `cls`."""
-    meanings = field_docstrings(cls)
+def chosen_keys(cls: type[Any]) -> list[Key]:
+    """Return the keys of the components that a table names, under `table role KIND`."""
     return [
-        Key(
-            table,
-            field.name,
-            default_of(field),
-            values_of(field.type),
-            meanings.get(field.name, ""),
-        )
-        for field in dataclasses.fields(cls)
+        key
+        for field in fields_of(cls)
+        if field.choice is not None
+        for key in keys_of_group(f"{cls.table} {field.name}", field.choice.group)
+        if key.key != "kind"
     ]
-
-
-def field_docstrings(cls: type[Any]) -> dict[str, str]:
-    """Return the string under each field of a dataclass, of its base classes too."""
-    found: dict[str, str] = {}
-    for base in reversed(cls.__mro__):
-        if not dataclasses.is_dataclass(base):
-            continue
-        (tree,) = ast.parse(textwrap.dedent(inspect.getsource(base))).body
-        body = tree.body if isinstance(tree, ast.ClassDef) else []
-        for node, below in itertools.pairwise(body):
-            if not (isinstance(node, ast.AnnAssign) and isinstance(below, ast.Expr)):
-                continue
-            if isinstance(node.target, ast.Name) and isinstance(below.value, ast.Constant):
-                found[node.target.id] = " ".join(str(below.value.value).split())
-    return found
-
-
-def default_of(field: "dataclasses.Field[Any]") -> str:
-    """Return a field's default as TOML writes it; empty for none."""
-    value = field.default
-    if value is None or value is dataclasses.MISSING:
-        return ""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, tuple):
-        return "[{}]".format(", ".join(f'"{item}"' for item in value))
-    return f'"{value}"' if isinstance(value, str) else f"{value:g}"
-
-
-def values_of(annotation: Any) -> str:
-    """Return in words which values an annotated type takes."""
-    if hasattr(annotation, "__metadata__"):
-        bounds = [
-            WORDS[type(item)].format(f"{next(iter(vars_of(item))):g}")
-            for item in annotation.__metadata__
-            if type(item) in WORDS
-        ]
-        return " ".join([values_of(annotation.__origin__), ", ".join(bounds)]).strip()
-    if getattr(annotation, "__origin__", None) is tuple:
-        item = annotation.__args__[0]
-        return "list of names" if item is str else f"list, each {values_of(item)}"
-    parts = getattr(annotation, "__args__", ())
-    if getattr(annotation, "__origin__", None) is Literal:
-        return ", ".join(f'"{part}"' for part in parts)
-    if parts:
-        return " or ".join(values_of(part) for part in parts if part is not type(None))
-    return {int: "integer", float: "number", bool: "true or false", str: "text"}[annotation]
-
-
-def vars_of(bound: Ge | Gt | Le | Lt) -> list[float]:
-    """Return the number in a bound."""
-    return [float(value) for value in dataclasses.astuple(bound)]

@@ -184,7 +184,7 @@ class Planner:
             if self.config.pad != "never" and not self.costs[shape].is_compiled:
                 cells = {run.cell.cell_id: run.cell for run in members}
                 if all(can_pad(cell) for cell in cells.values()):
-                    key = padded_shape(shape)
+                    key = padded_shape(members[0].cell)
             families.setdefault(key, []).append(shape)
         return [shapes for _, shapes in sorted(families.items())]
 

@@ -13,9 +13,9 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge, Gt, Lt
 
+from symstudy.components import check_table
 from symstudy.errors import Mistake, StudyFileError
 from symstudy.study.cells import Cell, Run, expand_cells, expand_runs
-from symstudy.study.check import check_table
 from symstudy.study.space import Dimension, read_space
 from symstudy.study.sweep import Axis
 
@@ -224,9 +224,10 @@ def cells_of(
         return []
     fields = tuple(points[0])
     axes = [Axis(fields, tuple(tuple(p[f] for f in fields) for p in points))] if fields else []
-    cells, mistakes = expand_cells(tables, axes, lines or {})
+    grid, mistakes = expand_cells(tables, axes, lines or {})
     if mistakes:
         raise StudyFileError("search", mistakes)
+    cells = [grid.cells[place] for place in grid.places]
     return cells if fields else cells * len(points)
 
 

@@ -5,10 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from symstudy.components import check_table, looking_in
 from symstudy.errors import Mistake, StudyFileError, choices
-from symstudy.models.configs import PretrainedConfig
-from symstudy.study.cells import Cell, Run, expand_cells, expand_runs
-from symstudy.study.check import check_table
+from symstudy.study.cells import Cell, Grid, Run, expand_cells, expand_runs
 from symstudy.study.document import (
     Document,
     apply_overrides,
@@ -52,6 +51,7 @@ class Study:
         claims: Names of the claims that it serves.
         cells: Points of the swept hyperparameters, in grid order; none if there is a search, which
             asks for its cells as it goes.
+        places: For each place of the grid of `axes`, which of the cells it is; see `Grid`.
         seeds: Replicates of each cell.
         swept: Dotted names of the fields that vary.
         axes: Axes of the grid, in the order in which `cells` vary, the last one fastest.
@@ -67,6 +67,7 @@ class Study:
     description: str = ""
     claims: tuple[str, ...] = ()
     cells: tuple[Cell, ...]
+    places: tuple[int, ...] = ()
     seeds: tuple[int, ...]
     swept: tuple[str, ...] = ()
     axes: tuple[Axis, ...] = ()
@@ -100,7 +101,8 @@ def load_study(
         StudyFileError: If anything in the study is wrong; lists everything.
     """
     document = apply_preset(read_document(Path(path)), preset)
-    return check_study(apply_overrides(document, overrides))
+    with looking_in(Path(path).absolute().parent):
+        return check_study(apply_overrides(document, overrides))
 
 
 def make_study(values: Mapping[str, Any], *, preset: str | None = None) -> Study:
@@ -163,7 +165,7 @@ def check_study(document: Document) -> Study:
     sweep, found = read_sweep(tables.pop("sweep"), lines)
     mistakes.extend(found)
     search: Search | None = None
-    cells: list[Cell] = []
+    grid = Grid([], [])
     search_table = tables.pop("search")
     if "search" in values:
         search, found = read_search(
@@ -175,7 +177,7 @@ def check_study(document: Document) -> Study:
             lines=lines,
         )
     else:
-        cells, found = expand_cells(tables, sweep.axes, lines)
+        grid, found = expand_cells(tables, sweep.axes, lines)
     mistakes.extend(found)
     if mistakes or pack is None:
         raise StudyFileError(document.source, mistakes)
@@ -187,7 +189,8 @@ def check_study(document: Document) -> Study:
         title=str(values.get("title", name)),
         description=str(values.get("description", "")),
         claims=tuple(claims),
-        cells=tuple(cells),
+        cells=tuple(grid.cells),
+        places=tuple(grid.places),
         seeds=sweep.seeds if search is None else search.seeds,
         swept=tuple(swept),
         axes=sweep.axes,
@@ -195,12 +198,11 @@ def check_study(document: Document) -> Study:
         pack=pack,
         preset=document.preset,
         source=document.source,
-        notes=(*document.notes, *missing_weights(cells)),
+        notes=(*document.notes, *missing_weights(grid.cells)),
     )
 
 
 def missing_weights(cells: Sequence[Cell]) -> Iterator[str]:
     """Yield a note on each file of trained weights that is not there yet."""
-    models = dict.fromkeys(cell.model for cell in cells if isinstance(cell.model, PretrainedConfig))
-    for path in dict.fromkeys(model.path for model in models if not model.content):
+    for path in dict.fromkeys(cell.model.missing for cell in cells if cell.model.missing):
         yield f"model.path: {path} is not there yet; runs are named when it is"

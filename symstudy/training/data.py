@@ -7,7 +7,6 @@ Shapes: K runs, G groups, S steps of a block, B samples of a batch.
 """
 
 import copy
-import dataclasses
 from collections.abc import Hashable, Sequence
 from typing import NamedTuple, TypeVar
 
@@ -17,7 +16,6 @@ from numpy.typing import NDArray
 
 from symstudy.datasets import build_task
 from symstudy.datasets.base import Task, flip_labels
-from symstudy.datasets.configs import NoDataConfig
 from symstudy.kernels.network import ADDED, FLIPPED, NO_NOISE
 from symstudy.streams import Stream
 from symstudy.study.cells import Run
@@ -102,22 +100,17 @@ class PackData:
         first = cells[0]
         self.runs = runs
         self.dtype = dtype
-        self.is_absent = isinstance(first.data, NoDataConfig)
+        self.is_absent = first.data.is_absent
         self.is_fresh = first.data.shape.train == 0
-        self.is_online = self.is_fresh or first.data.noise_mode == "online"
+        self.is_online = self.is_fresh or first.data.has_online_noise
         self.batch = first.train.batch_size
         self.is_full_batch = first.train.full_batch
         self.sampling = first.train.sampling
-        clean = [
-            cell.data
-            if isinstance(cell.data, NoDataConfig)
-            else dataclasses.replace(cell.data, label_noise=0.0)
-            for cell in cells
-        ]
+        clean = [cell.data.clean() for cell in cells]
         keys = [(config, run.seed) for config, run in zip(clean, runs, strict=True)]
         firsts, self.lane_task = group(keys)
         self.tasks = [build_task(config, seed) for config, seed in firsts]
-        noise = np.array([cell.data.label_noise for cell in cells])
+        noise = np.array([cell.data.noise for cell in cells])
         self.sigma = noise if self.is_online else np.zeros_like(noise)
         fixed = np.zeros_like(noise) if self.is_online else noise
         pairs, lane_y = group(list(zip(self.lane_task.tolist(), fixed.tolist(), strict=True)))

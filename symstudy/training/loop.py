@@ -29,6 +29,7 @@ from symstudy.training.checkpoints import (
 from symstudy.training.data import PackData
 from symstudy.training.engines.base import AbstractEngine, LoadedPack, Part, pick_device
 from symstudy.training.engines.compiled import CompiledEngine
+from symstudy.training.engines.lanes import kernel_code
 from symstudy.training.engines.minimiser import MinimiserEngine
 from symstudy.training.engines.networks import kernel_network
 from symstudy.training.engines.padded import PaddedEngine
@@ -54,13 +55,12 @@ def make_pack(runs: Sequence[Run], config: PackConfig) -> LoadedPack:
         ModelError: If a user's own model cannot be built or packed.
     """
     cells = {run.cell.cell_id: run.cell for run in runs}.values()
-    cell = max(cells, key=lambda cell: getattr(cell.model, "width", 0))
+    cell = max(cells, key=lambda cell: getattr(cell.model, cell.model.pads or "pads_no_width", 0))
     if any(other.shape != cell.shape for other in cells):
         assert all(map(can_pad, cells)), "the runs of a pack have one shape or can be padded to one"
-        shapes = {padded_shape(other.shape) for other in cells}
+        shapes = {padded_shape(other) for other in cells}
         assert len(shapes) == 1, "the runs of a padded pack differ in the width alone"
-    shape = cell.data.shape
-    model = build_model(cell.model, shape.inputs, shape.outputs, tokens=shape.tokens)
+    model = build_model(cell.model, cell.data.shape)
     data = PackData(runs, np.dtype(cell.train.dtype))
     return LoadedPack(runs=runs, model=model, data=data, config=config)
 
@@ -69,7 +69,8 @@ def make_engine(pack: LoadedPack) -> AbstractEngine:
     """Return the engine that `pack.engine` names; by default the compiled one if it can serve."""
     if pack.data.is_absent:
         return UntrainedEngine(pack)
-    can_compile = pack.model.dense is not None and pick_device(pack.config).type == "cpu"
+    can_compile = kernel_network(pack) is not None and kernel_code(pack) is not None
+    can_compile = can_compile and pick_device(pack.config).type == "cpu"
     if pack.config.engine == "compiled" and pack.train.entropic > 0:
         raise ValueError(
             "`pack.engine` = 'compiled' must have train.entropic = 0, but got "
@@ -91,7 +92,7 @@ def make_engine(pack: LoadedPack) -> AbstractEngine:
     is_compiled = pack.config.engine != "torch" and can_compile
     engine = CompiledEngine(pack) if is_compiled else EagerEngine(pack)
     network = kernel_network(pack) if is_compiled else None
-    if pack.train.optimizer == "lbfgs":
+    if pack.train.minimises:
         return MinimiserEngine(pack, engine, network)
     return PolishedEngine(pack, engine, network) if pack.train.polish else engine
 
@@ -294,7 +295,7 @@ def record_probe(
     curve = measure_curve(engine, pack)
     detail = measure_detail(engine, pack, curve["train_loss"]) if is_detailed else {}
     rate = learning_rates(trains, max(0, min(step, pack.train.steps - 1)), 1)[:, 0]
-    columns = {**curve, **detail, "lr": rate, "decay_budget": recorder.budgets[:, place]}
+    columns = {**curve, **detail, "learning_rate": rate, "decay_budget": recorder.budgets[:, place]}
     recorder.add_history(step, alive, columns)
     if is_detailed:
         # A run may have overflown in the step before, and only its next loss would tell: it has no

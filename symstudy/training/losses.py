@@ -3,31 +3,23 @@
 Shapes: K runs, B samples, O outputs. Targets of a class are one-hot rows.
 """
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from symstudy.study.sections import Loss
+from symstudy.losses import AbstractLoss
 
 __all__ = ["accuracy", "data_loss"]
 
 
 def data_loss(
-    loss: Loss,
+    loss: AbstractLoss,
     output_KBO: Float[Tensor, "runs batch outputs"],
     target_KBO: Float[Tensor, "runs batch outputs"],
 ) -> Float[Tensor, " runs"]:
-    """Return the mean loss of each run; gradients flow.
-
-    `squared_error` is (1/B) sum_b sum_o (f - y)^2; `mse` divides by the number of outputs too, as
-    torch's MSELoss does; `cross_entropy` is (1/B) sum_b (log sum_o exp f_o - sum_o y_o f_o).
-    """
-    if loss == "cross_entropy":
-        fit_KB = (target_KBO * output_KBO).sum(dim=2)
-        return (torch.logsumexp(output_KBO, dim=2) - fit_KB).mean(dim=1)
-    squares_KB = (output_KBO - target_KBO).square().sum(dim=2)
-    share = output_KBO.shape[2] if loss == "mse" else 1
-    return squares_KB.mean(dim=1) / share
+    """Return the mean loss of each run; gradients flow."""
+    loss_K = loss.per_sample(output_KBO, target_KBO).mean(dim=1)
+    divisor = loss.divisor(output_KBO.shape[2])
+    return loss_K if divisor == 1.0 else loss_K / divisor
 
 
 def accuracy(

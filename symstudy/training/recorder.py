@@ -23,6 +23,8 @@ from symstudy.training.schedule import decay_budget
 __all__ = ["Columns", "PackResult", "Recorder", "gather"]
 
 Columns = dict[str, Any]
+OF_A_STEP = ("learning_rate",)
+"""What is recorded of a step and says nothing of how a run has ended."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,6 +121,7 @@ class Recorder:
         final = {
             name: np.where(dead, np.nan, column)
             for name, column in {**self.last_history, **self.last_layers}.items()
+            if name not in OF_A_STEP
         }
         outcomes = [
             Outcome.DIVERGED if is_dead else Outcome.STOPPED if is_given_up else Outcome.DONE

@@ -9,24 +9,10 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import NDArray
 
-from symstudy.study.sections import Train
+from symstudy.schedules import AbstractSchedule
+from symstudy.study.train import Train
 
 __all__ = ["decay_budget", "learning_rates", "probe_steps"]
-
-
-def rate_shares(train: Train, steps: NDArray[np.int64]) -> Float[np.ndarray, " steps"]:
-    """Return the learning rate at each of `steps` as a share of its peak.
-
-    The rate is constant up to the share `decay_start` of the steps, then falls to `lr_final` at the
-    last step along a line or half a cosine.
-    """
-    if train.schedule == "constant":
-        return np.ones(len(steps))
-    start = train.decay_start * train.steps
-    fallen = np.clip((steps - start) / max(train.steps - 1 - start, 1.0), 0.0, 1.0)
-    left = 1.0 - fallen if train.schedule == "linear" else 0.5 * (1.0 + np.cos(np.pi * fallen))
-    shares: NDArray[np.float64] = train.lr_final + (1.0 - train.lr_final) * left
-    return shares
 
 
 def learning_rates(
@@ -34,12 +20,12 @@ def learning_rates(
 ) -> Float[np.ndarray, "runs steps"]:
     """Return the learning rate of each run at steps `first` .. `first` + `count` - 1."""
     steps = np.arange(first, first + count)
-    shares: dict[tuple[float, float], NDArray[np.float64]] = {}
+    shares: dict[tuple[AbstractSchedule, int], NDArray[np.float64]] = {}
     rows = []
     for train in trains:
-        key = (train.decay_start, train.lr_final)
+        key = (train.schedule, train.steps)
         if key not in shares:
-            shares[key] = rate_shares(train, steps)
+            shares[key] = train.schedule.shares(steps, train.steps)
         rows.append(train.lr * shares[key])
     return np.stack(rows)
 
@@ -60,11 +46,12 @@ def decay_budget(
     every = np.arange(max(int(steps.max()), 1))
     rows = []
     for train in trains:
-        if train.optimizer in ("adam", "lbfgs"):
+        effective = train.optimizer.effective_rate(train.lr)
+        if np.isnan(effective):
             rows.append(np.full(len(steps), np.nan if train.gamma > 0 else 0.0))
             continue
-        total = np.concatenate([[0.0], np.cumsum(rate_shares(train, every))])
-        effective = train.lr / (1.0 - train.momentum)
+        shares = train.schedule.shares(every, train.steps)
+        total = np.concatenate([[0.0], np.cumsum(shares)])
         rows.append(2.0 * train.gamma * effective * total[steps])
     return np.stack(rows)
 

@@ -20,7 +20,7 @@ import torch
 
 from symstudy.errors import LaunchError
 from symstudy.study.cells import Cell, Run, expand_runs, read_cell
-from symstudy.study.cost import MINIMISER_STEPS, Cost, Speed, estimate_cost
+from symstudy.study.cost import Cost, Speed, estimate_cost
 from symstudy.study.sections import PackConfig
 from symstudy.training.loop import train_pack
 from symstudy.training.schedule import probe_steps
@@ -113,8 +113,7 @@ def time_pack(cell: Cell, lanes: int, config: PackConfig) -> float:
     four numbers are those of four short trainings.
     """
     train = cell.train
-    restarts = train.restarts if train.optimizer == "lbfgs" else 1
-    whole = min(train.steps, MINIMISER_STEPS) if train.optimizer == "lbfgs" else train.steps
+    restarts, whole = train.optimizer.starts, train.optimizer.passes(train.steps)
     if whole == 0:
         return time_training(cell, lanes, config, 0, 2, 1)
     short = long = min(whole, SHORT)

@@ -27,14 +27,14 @@ def plain_run(run: Run, steps: int) -> Call:
     """Return a call that trains one run as one writes it in torch: module, optimiser, loop."""
     torch.set_num_threads(1)
     pack = make_pack([run], PackConfig(device="cpu"))
-    width = run.cell.model.width  # type: ignore[union-attr]  # the benchmark's is fcn
+    width = run.cell.model.value("width")  # the benchmark's is fcn
     module = nn.Sequential(
         nn.Linear(DIM, width), nn.Tanh(), nn.Linear(width, width), nn.Tanh(), nn.Linear(width, DIM)
     )
     train = run.cell.train
     optimizer: torch.optim.Optimizer = (
         torch.optim.SGD(module.parameters(), train.lr, weight_decay=2 * train.gamma)
-        if train.optimizer == "sgd"
+        if train.optimizer.kind == "sgd"
         else torch.optim.Adam(module.parameters(), train.lr, weight_decay=2 * train.gamma)
     )
     x = torch.from_numpy(pack.data.train.x[0])
@@ -63,7 +63,7 @@ def jax_pack(runs: list[Run], steps: int) -> Call:
     import jax.numpy as jnp
 
     pack = make_pack(runs, PackConfig(device="cpu"))
-    width = runs[0].cell.model.width  # type: ignore[union-attr]  # the benchmark's is fcn
+    width = runs[0].cell.model.value("width")
     sizes = [(DIM, width), (width, width), (width, DIM)]
     rng = np.random.default_rng(0)
     parameters = [
@@ -75,7 +75,7 @@ def jax_pack(runs: list[Run], steps: int) -> Call:
     ]
     rate = jnp.asarray(pack.lane_values("lr"), jnp.float32)
     decay = jnp.asarray(2 * pack.lane_values("gamma"), jnp.float32)
-    optimizer = runs[0].cell.train.optimizer
+    optimizer = runs[0].cell.train.optimizer.kind
     x = jnp.asarray(pack.data.train.x)
     y = jnp.asarray(pack.data.train.y)
     lanes = jnp.asarray(pack.data.train.lane_x)

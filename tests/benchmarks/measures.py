@@ -15,7 +15,7 @@ from workload import BATCH, DIM, median_seconds, study_of
 
 from symstudy.measures.extra import EXTRA, NEURON_EXTRA, measure_extra
 from symstudy.measures.layers import LayerView, measure_layer
-from symstudy.models.fcn import Fcn
+from symstudy.models.fcn.network import Fcn
 from symstudy.study import PackConfig
 from symstudy.study.sections import ProbeConfig
 from symstudy.symmetry.neurons import cluster_neurons

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
+from symstudy.losses.squared_error import SquaredError
 from symstudy.study import PackConfig, make_study
 from symstudy.training.engines.base import LoadedPack
 from symstudy.training.engines.minimiser import MinimiserEngine
@@ -71,7 +72,7 @@ def torch_gradient(pack: LoadedPack) -> Gradient:
     def gradient_of(lane: int, theta: Vector) -> tuple[float, Vector]:
         row = torch.tensor(theta[None], requires_grad=True)
         output = pack.model.forward(row, x[split.lane_x[lane]][None]).output_KBO
-        loss = data_loss("squared_error", output, y[split.lane_y[lane]][None]).sum()
+        loss = data_loss(SquaredError(), output, y[split.lane_y[lane]][None]).sum()
         value = loss + GAMMA * row.square().sum()
         (gradient,) = torch.autograd.grad(value, row)
         return value.item(), gradient[0].numpy()

@@ -56,7 +56,7 @@ def compare(runs: list[Run]) -> tuple[float, float, float]:
 
 def width_of(run: Run) -> int:
     """Return the width of a run."""
-    return int(run.cell.model.width)  # type: ignore[union-attr]  # the benchmark's is fcn
+    return int(run.cell.model.value("width"))
 
 
 def main() -> None:

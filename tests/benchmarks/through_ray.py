@@ -36,7 +36,7 @@ def train_one(config: dict[str, int], runs: list[Run]) -> None:
 
     pack = make_pack([run], PackConfig(device="cpu"))
     theta = pack.model.initialise([run.seed], torch.ones(1))[0]
-    width = run.cell.model.width  # type: ignore[union-attr]  # the benchmark's is fcn
+    width = run.cell.model.value("width")  # the benchmark's is fcn
     module = nn.Sequential(
         nn.Linear(10, width), nn.Tanh(), nn.Linear(width, width), nn.Tanh(), nn.Linear(width, 10)
     )

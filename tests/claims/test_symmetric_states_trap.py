@@ -7,7 +7,7 @@ from symstudy.testing.claims import count_verdicts, judge_store
 def trapped(run, rng, sgd_gains=0, adam_gains=3, copies_gain=0, seen=1.0):
     """Copies are kept; a low rank is kept by SGD and left by Adam."""
     model, train = run.cell.model, run.cell.train
-    is_sgd = train.optimizer == "sgd"
+    is_sgd = train.optimizer.kind == "sgd"
     blocks = model.width // model.init_copies
     neurons = blocks + copies_gain if model.init_copies > 1 else round(seen * model.width)
     rank = 8
@@ -50,7 +50,9 @@ def test_a_wrong_part_refutes(claims, plant, options, place):
 
 def test_one_run_that_leaves_refutes(claims, plant):
     def measures(run, rng):
-        leaves = run.seed == 3 and run.cell.train.gamma > 0 and run.cell.train.momentum > 0
+        leaves = (
+            run.seed == 3 and run.cell.train.gamma > 0 and run.cell.train.value("momentum", 0.0) > 0
+        )
         return trapped(run, rng, sgd_gains=int(leaves))
 
     finding = judge_store(claims["symmetric_states_trap"], plant("symmetric_states_trap", measures))

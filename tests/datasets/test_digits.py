@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from symstudy.datasets import DigitsConfig, build_task
+from symstudy.datasets import build_task
+from symstudy.datasets.digits import DigitsConfig
 
 
 def test_the_digits_are_scikit_learns():

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from symstudy.datasets import InContextConfig, build_task
+from symstudy.datasets import build_task
+from symstudy.datasets.in_context import InContextConfig
 
 
 def parts(config, seed=0):

@@ -3,9 +3,11 @@ import dataclasses
 import numpy as np
 import pytest
 
-from symstudy.datasets import IdentityConfig, SpectrumConfig, TeacherStudentConfig, build_task
+from symstudy.datasets import build_task
 from symstudy.datasets.base import flip_labels, one_hot
-from symstudy.datasets.synthetic import teacher_weights
+from symstudy.datasets.identity import IdentityConfig
+from symstudy.datasets.spectrum import SpectrumConfig
+from symstudy.datasets.teacher_student import TeacherStudentConfig, teacher_weights
 
 
 def test_the_identity_is_its_own_target():

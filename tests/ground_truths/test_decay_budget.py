@@ -62,7 +62,7 @@ def test_g25_momentum_counts_as_a_larger_rate(study_of):
     for train in trains:
         size, speed = 1.0, 0.0
         for _ in range(STEPS):
-            speed = train.momentum * speed + 2 * train.gamma * size
+            speed = train.value("momentum") * speed + 2 * train.gamma * size
             size -= train.lr * speed
         expected.append(size)
     np.testing.assert_allclose(share, expected, rtol=1e-11)

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from symstudy.models.fcn import Fcn
+from symstudy.models.fcn.network import Fcn
 from symstudy.streams import Stream
 from symstudy.theory.functional_dimension import functional_dimension, jacobian_chunks
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from symstudy.models.fcn import Fcn
+from symstudy.models.fcn.network import Fcn
 from symstudy.streams import Stream
 from symstudy.symmetry.neurons import neuron_matrix
 from symstudy.theory.matching import match_weights

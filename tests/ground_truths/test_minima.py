@@ -144,5 +144,5 @@ def test_g23_the_minimum_does_not_depend_on_the_width_past_twice_the_distinct_ne
 
 def test_the_layout_of_the_weights_is_that_of_the_model():
     study = study_of({"kind": "deep_linear", "width": 3}, {"kind": "spectrum", "input_dim": 4})
-    model = build_model(study.runs()[0].cell.model, 4, 4)
+    model = build_model(study.runs()[0].cell.model, study.runs()[0].cell.data.shape)
     assert set(minimum_of(study)) == {block.name for block in model.layout.blocks}

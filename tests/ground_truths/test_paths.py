@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 
-from symstudy.models.fcn import Fcn
+from symstudy.models.fcn.network import Fcn
 from symstudy.streams import Stream
 from symstudy.theory.neuron_maps import balance, random_neuron_map
 from symstudy.theory.orbits import rescaling_orbit, symmetry_path, teleport

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from symstudy.layout import Block, DeclaredSymmetry, Layout
-from symstudy.models.fcn import Fcn
+from symstudy.models.fcn.network import Fcn
 from symstudy.streams import Stream
 from symstudy.study import PackConfig, make_study
 from symstudy.symmetry import symmetries_of

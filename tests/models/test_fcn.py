@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from symstudy.models.activations import ACTIVATIONS, activation_of
-from symstudy.models.fcn import Fcn
+from symstudy.models.fcn.network import Fcn
 
 
 def reference(model, row):

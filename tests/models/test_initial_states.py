@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from symstudy.errors import StudyFileError
-from symstudy.models.fcn import Fcn
+from symstudy.models.fcn.network import Fcn
 from symstudy.training.loop import make_engine, make_pack
 
 

@@ -8,9 +8,9 @@ import torch
 from symstudy.errors import ModelError
 from symstudy.measures.attention import AttentionView, attention_measures
 from symstudy.measures.extra import measure_extra
-from symstudy.models.attention_keys import NAMINGS, find_attention
-from symstudy.models.configs import PretrainedConfig
-from symstudy.models.pretrained import build_pretrained
+from symstudy.models.pretrained.attention_keys import NAMINGS, find_attention
+from symstudy.models.pretrained.config import PretrainedConfig
+from symstudy.models.pretrained.network import build_pretrained
 from symstudy.symmetry.registry import build_symmetry
 from symstudy.testing.weights import NAMINGS as WRITTEN
 from symstudy.testing.weights import planted_layers, state_dict_of, write_weights

@@ -5,11 +5,13 @@ import pytest
 import torch
 from torch import nn
 
+from symstudy.components import DataShape
 from symstudy.errors import ModelError
 from symstudy.layout import AttentionLayer
-from symstudy.models import TransformerConfig, build_model
+from symstudy.models import build_model
 from symstudy.models.reparametrised import Reparametrised
-from symstudy.models.transformer import build_transformer
+from symstudy.models.transformer.config import TransformerConfig
+from symstudy.models.transformer.network import build_transformer
 
 PLAIN = TransformerConfig(tokens=5, width=6, head_dim=4, bias=False)
 SHAPES: dict[str, dict[str, Any]] = {
@@ -178,9 +180,10 @@ def test_a_factored_transformer_computes_with_the_products():
 
 def test_tokens_come_from_the_data_unless_they_are_given():
     config = TransformerConfig(width=4, head_dim=2)
-    assert build_model(config, 12, 1, tokens=4).layout.block("embed.weight").shape == (4, 3)
+    data = DataShape(12, 1, 10, 10, is_classification=False, tokens=4)
+    assert build_model(config, data).layout.block("embed.weight").shape == (4, 3)
     given = dataclasses.replace(config, tokens=2)
-    assert build_model(given, 12, 1, tokens=4).layout.block("embed.weight").shape == (4, 6)
+    assert build_model(given, data).layout.block("embed.weight").shape == (4, 6)
 
 
 @pytest.mark.parametrize(("tokens", "given"), [(0, "none of the two"), (5, "5 tokens")])

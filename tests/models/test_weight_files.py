@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from symstudy.errors import ModelError
-from symstudy.models.weight_files import open_weights
-from symstudy.models.weight_paths import content_of, find_weights, size_of
+from symstudy.models.pretrained.weight_files import open_weights
+from symstudy.models.pretrained.weight_paths import content_of, find_weights, size_of
 from symstudy.testing.weights import write_weights
 
 TENSORS = {"a.weight": torch.arange(6.0).reshape(2, 3), "b": torch.tensor([1.5, -2.0])}

@@ -115,15 +115,15 @@ def test_one_run_that_cannot_be_padded_keeps_its_width_apart():
 def test_the_optimisers_of_gradients_can_pad(optimizer):
     study = study_of(train={"optimizer": optimizer, "weight_decay": 0.1})
     assert all(can_pad(cell) for cell in study.cells)
-    assert len({padded_shape(cell.shape) for cell in study.cells}) == 1
+    assert len({padded_shape(cell) for cell in study.cells}) == 1
 
 
 def test_what_differs_in_more_than_the_width_is_not_padded():
     study = study_of(sweep={"model.width": [8, 10], "model.depth": [2, 3]})
     packs = plan_packs(study.runs(), dataclasses.replace(TORCH, pad="always"))
     assert sorted(len({run.cell.shape for run in pack.runs}) for pack in packs) == [2, 2]
-    assert all(len({padded_shape(run.cell.shape) for run in pack.runs}) == 1 for pack in packs)
-    assert "width" not in json.loads(padded_shape(study.cells[0].shape))["model"]
+    assert all(len({padded_shape(run.cell) for run in pack.runs}) == 1 for pack in packs)
+    assert "width" not in json.loads(padded_shape(study.cells[0]))["model"]
 
 
 def test_padding_is_no_part_of_a_runs_identity():

@@ -7,8 +7,8 @@ from symstudy.layout import AttentionLayer, Block, DeclaredSymmetry, Layout
 from symstudy.measures import ATTENTION_MEASURES, HeadWeights, attention_measures
 from symstudy.measures.attention import AttentionView
 from symstudy.measures.extra import measure_extra
-from symstudy.models import TransformerConfig
-from symstudy.models.transformer import build_transformer
+from symstudy.models.transformer.config import TransformerConfig
+from symstudy.models.transformer.network import build_transformer
 from symstudy.symmetry import symmetries_of
 from symstudy.symmetry.double_rotation import DoubleRotation
 from symstudy.symmetry.rotation import random_rotations

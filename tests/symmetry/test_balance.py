@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from symstudy.measures.layers import LayerView, measure_layer
-from symstudy.models.fcn import Fcn
+from symstudy.models.fcn.network import Fcn
 from symstudy.symmetry.ranks import smallest_above
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from symstudy.layout import Block, DeclaredSymmetry, Layout, NeuronGroup, neuron_symmetries
-from symstudy.models.fcn import Fcn
+from symstudy.models.fcn.network import Fcn
 from symstudy.models.reparametrised import Factorisation, Reparametrised
 from symstudy.symmetry import SYMMETRIES, build_symmetry
 from symstudy.symmetry.rescaling import Rescaling

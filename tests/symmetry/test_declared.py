@@ -6,9 +6,9 @@ from torch import nn
 
 from symstudy.errors import ModelError, UnknownNameError
 from symstudy.layout import Block, DeclaredSymmetry, Layout, NeuronGroup
-from symstudy.models.configs import CustomConfig
-from symstudy.models.custom import build_custom
-from symstudy.models.fcn import Fcn
+from symstudy.models import OwnModelConfig
+from symstudy.models.fcn.network import Fcn
+from symstudy.models.own.network import build_own
 from symstudy.symmetry import SYMMETRIES, build_symmetry, symmetries_of
 from symstudy.testing.symmetries import SymmetrySuite, cases_of
 
@@ -127,7 +127,7 @@ def own_models(monkeypatch):
     import sys
 
     monkeypatch.setitem(sys.modules, "own_models", sys.modules[__name__])
-    return lambda name: build_custom(CustomConfig(kind=f"own_models:{name}"), 4, 2)
+    return lambda name: build_own(OwnModelConfig(kind=f"own_models:{name}"), 4, 2)
 
 
 def test_what_a_users_module_declares_passes_the_suite(own_models):

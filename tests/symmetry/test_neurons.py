@@ -1,7 +1,7 @@
 import torch
 
 from symstudy.measures.layers import LayerView, measure_layer
-from symstudy.models.fcn import Fcn
+from symstudy.models.fcn.network import Fcn
 from symstudy.symmetry.neurons import (
     balanced_directions,
     breaking_sorted,

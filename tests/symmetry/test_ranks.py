@@ -5,7 +5,7 @@ import torch
 
 from symstudy.measures import MEASURES
 from symstudy.measures.layers import LayerView, measure_layer
-from symstudy.models.fcn import Fcn
+from symstudy.models.fcn.network import Fcn
 from symstudy.symmetry.ranks import effective_rank, singular_values, threshold_rank
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from symstudy.layout import Block, Layout, NeuronGroup
-from symstudy.models.fcn import Fcn
+from symstudy.models.fcn.network import Fcn
 from symstudy.streams import Stream
 from symstudy.theory.matching import best_assignment, match_activations, match_weights
 from symstudy.theory.neuron_maps import random_neuron_map

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from symstudy.models.fcn import Fcn
+from symstudy.models.fcn.network import Fcn
 from symstudy.streams import Stream
 from symstudy.symmetry.neurons import neuron_sides
 from symstudy.theory import neuron_maps

@@ -3,7 +3,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from symstudy.models.fcn import Fcn
+from symstudy.losses.squared_error import SquaredError
+from symstudy.models.fcn.network import Fcn
 from symstudy.theory.noise import (
     covariance_trace,
     covariance_trace_gradient,
@@ -22,7 +23,7 @@ def problem(seed=0, runs=3, batch=10, sizes=(4, 5, 2)):
         return torch.randn(*shape, generator=generator, dtype=torch.float64)
 
     def loss(theta_KP, x_KBI, y_KBO):
-        return data_loss("squared_error", model.forward(theta_KP, x_KBI).output_KBO, y_KBO)
+        return data_loss(SquaredError(), model.forward(theta_KP, x_KBI).output_KBO, y_KBO)
 
     return loss, draw(runs, model.layout.size), draw(runs, batch, 4), draw(runs, batch, 2)
 

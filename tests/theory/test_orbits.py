@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from symstudy.layout import Block, DeclaredSymmetry, Layout
-from symstudy.models.fcn import Fcn
+from symstudy.models.fcn.network import Fcn
 from symstudy.streams import Stream
 from symstudy.symmetry.double_rotation import DoubleRotation
 from symstudy.theory.orbits import (

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from symstudy.models.fcn import Fcn
+from symstudy.models.fcn.network import Fcn
 from symstudy.streams import Stream
 from symstudy.theory.neuron_maps import random_neuron_map
 from symstudy.theory.paths import barriers_modulo_symmetry, line_barrier, linear_path

@@ -7,19 +7,19 @@ import pytest
 import torch
 from torch import nn
 
-from symstudy.models.fcn import Fcn
+from symstudy.models.fcn.network import Fcn
 from symstudy.study import PackConfig
 from symstudy.training import loop
 from symstudy.training.data import PackData
 from symstudy.training.loop import make_engine, make_pack
 
 OPTIMIZERS = {
-    "sgd": lambda p, t: torch.optim.SGD(p, t.lr, t.momentum, weight_decay=2 * t.gamma),
-    "adam": lambda p, t: torch.optim.Adam(
-        p, t.lr, (t.beta1, t.beta2), t.epsilon, weight_decay=2 * t.gamma
+    "sgd": lambda p, t, o: torch.optim.SGD(p, t.lr, o.momentum, weight_decay=2 * t.gamma),
+    "adam": lambda p, t, o: torch.optim.Adam(
+        p, t.lr, (o.beta1, o.beta2), o.epsilon, weight_decay=2 * t.gamma
     ),
-    "adamw": lambda p, t: torch.optim.AdamW(
-        p, t.lr, (t.beta1, t.beta2), t.epsilon, weight_decay=2 * t.gamma
+    "adamw": lambda p, t, o: torch.optim.AdamW(
+        p, t.lr, (o.beta1, o.beta2), o.epsilon, weight_decay=2 * t.gamma
     ),
 }
 
@@ -35,7 +35,9 @@ def plain_loop(run, steps):
         layers += [nn.Linear(fan_in, fan_out, dtype=torch.float64), nn.Tanh()]
     module = nn.Sequential(*layers[:-1])
     nn.utils.vector_to_parameters(start, module.parameters())
-    optimizer = OPTIMIZERS[cell.train.optimizer](module.parameters(), cell.train)
+    optimizer = OPTIMIZERS[cell.train.optimizer.kind](
+        module.parameters(), cell.train, cell.train.optimizer
+    )
     data = PackData([run], np.dtype(np.float64))
     block = data.block(0, steps)
     x, y = torch.from_numpy(block.split.x[0]), torch.from_numpy(block.split.y[0])
@@ -43,9 +45,9 @@ def plain_loop(run, steps):
         rows = torch.from_numpy(block.rows[0, min(s, block.rows.shape[1] - 1)]).long()
         optimizer.zero_grad()
         output = module(x[rows])
-        if cell.train.loss == "cross_entropy":
+        if cell.train.loss.kind == "cross_entropy":
             loss = nn.functional.cross_entropy(output, y[rows].argmax(dim=1))
-        elif cell.train.loss == "mse":
+        elif cell.train.loss.kind == "mse":
             loss = nn.functional.mse_loss(output, y[rows])
         else:
             loss = (output - y[rows]).square().sum(dim=1).mean()

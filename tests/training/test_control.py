@@ -44,8 +44,10 @@ def by_definition(pack, steps):
     centre, stretch = (torch.from_numpy(a) for a in (penalty.centre_KP, penalty.stretch_KP))
     start = pack.model.initialise([pack.runs[0].seed], torch.ones(1, dtype=torch.float64))
     theta = start.clone().requires_grad_(True)
-    if train.optimizer == "sgd":
-        optimizer: torch.optim.Optimizer = torch.optim.SGD([theta], train.lr, train.momentum)
+    if train.optimizer.kind == "sgd":
+        optimizer: torch.optim.Optimizer = torch.optim.SGD(
+            [theta], train.lr, train.value("momentum")
+        )
     else:
         optimizer = torch.optim.Adam([theta], train.lr)
     data = PackData(pack.runs, np.dtype(np.float64)).block(0, steps)
@@ -55,13 +57,13 @@ def by_definition(pack, steps):
         optimizer.zero_grad()
         loss = pack_loss(pack)(theta + centre, x[None, rows], y[None, rows]).sum()
         decay = train.gamma * (stretch * theta.square()).sum()
-        if train.optimizer == "adamw":
+        if train.optimizer.kind == "adamw":
             (pull,) = torch.autograd.grad(decay, theta)
         else:
             loss = loss + decay
         loss.backward()
         optimizer.step()
-        if train.optimizer == "adamw":
+        if train.optimizer.kind == "adamw":
             theta.data -= train.lr * pull
     return (theta + centre).detach()[0]
 

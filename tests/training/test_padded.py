@@ -10,8 +10,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from symstudy.components import DataShape
 from symstudy.models import build_model
-from symstudy.models.configs import FcnConfig
+from symstudy.models.fcn.config import FcnConfig
 from symstudy.study import PackConfig, make_study
 from symstudy.study.cells import read_cell
 from symstudy.study.padding import can_pad
@@ -23,6 +24,9 @@ from symstudy.training.loop import make_engine, make_pack
 
 TORCH = PackConfig(device="cpu", engine="torch")
 NUMBERS = ("train_loss", "test_loss", "objective", "theta_norm", "grad_norm")
+
+
+SHAPE = DataShape(4, 2, 10, 10, is_classification=False)
 
 
 def runs_of(widths=(3, 8, 5), seeds=2, **tables):
@@ -64,7 +68,7 @@ def runs_with_width(runs, width):
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_activations_of_nothing_are_nothing(activation):
-    model = build_model(FcnConfig(width=5, depth=3, activation=activation), 4, 2)
+    model = build_model(FcnConfig(width=5, depth=3, activation=activation), SHAPE)
     hidden = model.forward(torch.zeros(1, model.layout.size), torch.randn(1, 3, 4)).hidden
     assert all((layer == 0.0).all() for layer in hidden.values())
 

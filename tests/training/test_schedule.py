@@ -3,13 +3,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from symstudy.study import Train
+from symstudy.study.cells import restored
+from symstudy.study.train import Train
 from symstudy.training.loop import make_engine, make_pack
 from symstudy.training.schedule import decay_budget, learning_rates, probe_steps
 
 
 def train(**fields):
-    return Train(**{"optimizer": "sgd", "lr": 0.5, "batch_size": 4, "steps": 11, **fields})
+    return restored(Train, {"optimizer": "sgd", "lr": 0.5, "batch_size": 4, "steps": 11, **fields})
 
 
 def rates(**fields):

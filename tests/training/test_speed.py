@@ -50,7 +50,7 @@ def test_short_trainings_are_of_the_same_shape_but_shorter(monkeypatch, study_of
     assert module.time_training(study.cells[0], 3, study.pack, 7, 4, 2) >= 0
     assert [run.seed for run in trained] == [0, 1, 2]
     cell = trained[0].cell
-    assert (cell.train.steps, cell.train.restarts, cell.train.refine) == (7, 1, False)
+    assert (cell.train.steps, cell.train.optimizer.starts, cell.train.refine) == (7, 1, False)
     assert (cell.probe.num, cell.probe.detail) == (4, 2)
     assert (cell.model, cell.data) == (study.cells[0].model, study.cells[0].data)
 

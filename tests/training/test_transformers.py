@@ -9,7 +9,7 @@ import torch
 from symstudy.errors import StudyFileError
 from symstudy.launch import InlineLauncher, run_study
 from symstudy.measures import ATTENTION_MEASURES, MEASURES
-from symstudy.models.transformer import Transformer
+from symstudy.models.transformer.network import Transformer
 from symstudy.store import open_store
 from symstudy.study import PackConfig, make_study, plan_packs
 from symstudy.training import train_pack

@@ -14,8 +14,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from symstudy.components import items_of
 from symstudy.errors import LaunchError
-from symstudy.models.configs import CustomConfig, PretrainedConfig
 from symstudy.study import Study
 
 __all__ = [
@@ -52,13 +52,24 @@ def own_modules(study: Study) -> list[OwnModule]:
     Raises:
         LaunchError: If there is no such module.
     """
-    kinds = {cell.model.kind for cell in study.cells if isinstance(cell.model, CustomConfig)}
     found = {}
-    for kind in sorted(kinds):
+    for kind in sorted(own_names(study)):
         name = kind.partition(":")[0].partition(".")[0]
         if name != "symstudy":
             found[name] = find_module(name, kind, search_places(study))
     return list(found.values())
+
+
+def own_names(study: Study) -> set[str]:
+    """Return what the components of `study` name as `package.module:Name`."""
+    names = {
+        value
+        for cell in study.cells
+        for component in cell.tables.values()
+        for _, field, value in items_of(component)
+        if field.name == "kind" or field.choice is not None
+    }
+    return {name for name in names if ":" in name}
 
 
 def require_weights(study: Study) -> None:
@@ -67,8 +78,7 @@ def require_weights(study: Study) -> None:
     Raises:
         LaunchError: If a file is not there.
     """
-    models = [cell.model for cell in study.cells if isinstance(cell.model, PretrainedConfig)]
-    missing = sorted({model.path for model in models if not model.content})
+    missing = sorted({cell.model.missing for cell in study.cells if cell.model.missing})
     if missing:
         raise LaunchError(
             f"model.path must name files of weights, but there is none at {', '.join(missing)}. "

@@ -410,7 +410,7 @@ def view_statements(clauses: Mapping[str, str]) -> list[str]:
     kept = [
         name
         for name in measures
-        if name in {column.name for column in RUNS.columns} and name != "lr"
+        if name in {column.name for column in RUNS.columns} and name != "learning_rate"
     ]
     means = ",\n    ".join(
         f"avg({name}) as {name}, avg({name}) - {margin.format(name)} as {name}_low, "

@@ -4,13 +4,12 @@ Types are fixed here and nowhere else; a file of another schema is never merged 
 UTC without a zone.
 """
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pyarrow as pa
 
 from symstudy.measures.catalogue import LAYER_MEASURES
-from symstudy.study.cells import Cell
+from symstudy.study.columns import builtin_hyperparameters
 
 __all__ = [
     "CERTIFICATES",
@@ -28,7 +27,7 @@ __all__ = [
     "Table",
 ]
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 """Raised with every change of a column; a file of another version is refused."""
 
 TEXT = pa.string()
@@ -46,13 +45,11 @@ class Column(NamedTuple):
         name: Its name in SQL.
         type: Its Arrow type.
         meaning: What it holds, in a sentence, with unit and when it is null.
-        of_cell: For a hyperparameter, how it is read from a cell.
     """
 
     name: str
     type: pa.DataType
     meaning: str
-    of_cell: Callable[[Cell], Any] | None = None
 
 
 class Table(NamedTuple):
@@ -75,235 +72,17 @@ class Table(NamedTuple):
         return pa.schema(fields, {"symstudy_schema": str(SCHEMA_VERSION)})
 
 
-def of_model(field: str) -> Callable[[Cell], Any]:
-    """Return a reader of a key of the model, or of an argument of a user's own model."""
+TYPES: dict[str, pa.DataType] = {
+    "count": COUNT,
+    "number": NUMBER,
+    "text": TEXT,
+    "truth": TRUTH,
+    "curve": CURVE,
+}
+"""Arrow type of each kind of column."""
 
-    def read(cell: Cell) -> Any:
-        arguments = getattr(cell.model, "arguments", {})
-        value = getattr(cell.model, field, arguments.get(field))
-        return value if isinstance(value, int | float | str | bool) else None
-
-    return read
-
-
-def of_data(field: str) -> Callable[[Cell], Any]:
-    """Return a reader of a key of the data."""
-    return lambda cell: getattr(cell.data, field, None)
-
-
-def of_train(field: str) -> Callable[[Cell], Any]:
-    """Return a reader of a key of the resolved training."""
-    return lambda cell: getattr(cell.train, field)
-
-
-def temperature(cell: Cell) -> float:
-    """Return T = lr / (1 - momentum) / batch_size."""
-    return cell.train.lr / (1.0 - cell.train.momentum) / max(cell.train.batch_size, 1)
-
-
-HYPERPARAMETERS: tuple[Column, ...] = (
-    Column("model", TEXT, "Kind of model.", of_model("kind")),
-    Column("depth", COUNT, "Number of weight layers.", of_model("depth")),
-    Column(
-        "width",
-        COUNT,
-        "Neurons of each hidden layer; of a transformer, size of the residual stream.",
-        of_model("width"),
-    ),
-    Column(
-        "attention_layers",
-        COUNT,
-        "Attention layers of a transformer, `model.layers` in a study file.",
-        of_model("layers"),
-    ),
-    Column("heads", COUNT, "Heads of each attention layer.", of_model("heads")),
-    Column("head_dim", COUNT, "Size of a head's queries, keys and values.", of_model("head_dim")),
-    Column(
-        "mlp_width",
-        COUNT,
-        "Neurons of each MLP of a transformer; 0 for none.",
-        of_model("mlp_width"),
-    ),
-    Column("pool", TEXT, "What a transformer reads out: last or mean token.", of_model("pool")),
-    Column("norm", TEXT, "Normalisation before the layers of a transformer.", of_model("norm")),
-    Column("positions", TRUTH, "Whether positions have learned vectors.", of_model("positions")),
-    Column(
-        "tokens",
-        COUNT,
-        "Tokens that a transformer cuts the inputs into; 0 for as many as the data say.",
-        of_model("tokens"),
-    ),
-    Column("activation", TEXT, "Activation of the hidden layers.", of_model("activation")),
-    Column(
-        "activation_coefficient",
-        NUMBER,
-        "Coefficient of z^2 in the polynomial activation.",
-        of_model("activation_coefficient"),
-    ),
-    Column("bias", TRUTH, "Whether layers have biases.", of_model("bias")),
-    Column(
-        "init_scale",
-        NUMBER,
-        "Initial weights have standard deviation init_scale / sqrt(fan-in).",
-        of_model("init_scale"),
-    ),
-    Column(
-        "init_copies",
-        COUNT,
-        "Consecutive hidden neurons that start as copies of one; 1 for none.",
-        of_model("init_copies"),
-    ),
-    Column(
-        "init_rank",
-        COUNT,
-        "Dimensions of each hidden layer that its initial weights share; 0 for all.",
-        of_model("init_rank"),
-    ),
-    Column(
-        "init_balanced",
-        TRUTH,
-        "Whether weights start balanced and aligned with the axes, all singular values init_scale.",
-        of_model("init_balanced"),
-    ),
-    Column(
-        "reparametrise",
-        TEXT,
-        "Weights as products: none, hadamard, gate or factorised.",
-        of_model("reparametrise"),
-    ),
-    Column("path", TEXT, "File of trained weights; null for what is trained.", of_model("path")),
-    Column(
-        "weights",
-        TEXT,
-        "Whether trained weights are those of the file, or random ones of its shapes.",
-        of_model("weights"),
-    ),
-    Column("content", TEXT, "SHA-256 of the file of trained weights.", of_model("content")),
-    Column("data", TEXT, "Kind of data.", of_data("kind")),
-    Column("input_dim", COUNT, "Number of inputs.", lambda cell: cell.data.shape.inputs),
-    Column(
-        "output_dim", COUNT, "Number of outputs or classes.", lambda cell: cell.data.shape.outputs
-    ),
-    Column(
-        "samples",
-        COUNT,
-        "Number of training samples; 0 where every batch is drawn anew.",
-        lambda cell: cell.data.shape.train,
-    ),
-    Column("input_scale", NUMBER, "Factor on the inputs.", of_data("input_scale")),
-    Column(
-        "label_noise",
-        NUMBER,
-        "Standard deviation of the noise on targets, or the chance that a label is flipped.",
-        of_data("label_noise"),
-    ),
-    Column(
-        "noise_mode", TEXT, "Whether label noise is fixed or drawn online.", of_data("noise_mode")
-    ),
-    Column("teacher_width", COUNT, "Hidden neurons of the teacher.", of_data("teacher_width")),
-    Column("teacher_depth", COUNT, "Weight layers of the teacher.", of_data("teacher_depth")),
-    Column("teacher_activation", TEXT, "Activation of the teacher.", of_data("teacher_activation")),
-    Column("teacher_scale", NUMBER, "Factor on the teacher's outputs.", of_data("teacher_scale")),
-    Column(
-        "teacher_directions",
-        TEXT,
-        "Whether the teacher's weights are random or orthogonal.",
-        of_data("teacher_directions"),
-    ),
-    Column(
-        "teacher_norm",
-        NUMBER,
-        "Norm of the incoming weights of each neuron of an orthogonal teacher.",
-        of_data("teacher_norm"),
-    ),
-    Column(
-        "teacher_gain_ratio",
-        NUMBER,
-        "Norm of the outgoing weights of a neuron of an orthogonal teacher over the one before.",
-        of_data("teacher_gain_ratio"),
-    ),
-    Column("exponent", NUMBER, "Exponent of the target's spectrum.", of_data("exponent")),
-    Column("amplitude", NUMBER, "Largest singular value of the target.", of_data("amplitude")),
-    Column("axes", TRUTH, "Whether the spectrum's vectors lie along the axes.", of_data("axes")),
-    Column("length", COUNT, "Tokens of a sequence of the data.", of_data("length")),
-    Column("token_dim", COUNT, "Numbers of a token of the data.", of_data("token_dim")),
-    Column(
-        "task_dim",
-        COUNT,
-        "Dimensions of the subspace of in-context coefficients; 0 for all.",
-        of_data("task_dim"),
-    ),
-    Column(
-        "patch", COUNT, "Side of the patches of an image, in pixels; 0 for none.", of_data("patch")
-    ),
-    Column("optimizer", TEXT, "Optimiser.", of_train("optimizer")),
-    Column("lr", NUMBER, "Peak learning rate.", of_train("lr")),
-    Column("batch_size", COUNT, "Samples of a batch.", of_train("batch_size")),
-    Column("full_batch", TRUTH, "Whether the batch is the data set.", of_train("full_batch")),
-    Column(
-        "lr_over_batch",
-        NUMBER,
-        "Peak learning rate over batch size.",
-        lambda cell: cell.train.lr / max(cell.train.batch_size, 1),
-    ),
-    Column(
-        "temperature",
-        NUMBER,
-        "lr / (1 - momentum) / batch_size: the noise temperature T of SGD.",
-        temperature,
-    ),
-    Column("steps", COUNT, "Optimiser steps planned.", of_train("steps")),
-    Column(
-        "gamma", NUMBER, "Coefficient of the squared norm of all parameters.", of_train("gamma")
-    ),
-    Column(
-        "weight_decay",
-        NUMBER,
-        "2 gamma, what torch calls weight_decay.",
-        lambda cell: 2.0 * cell.train.gamma,
-    ),
-    Column(
-        "syre",
-        NUMBER,
-        "Frozen random shift theta_0 of the parameters: its standard deviation times sqrt(fan-in).",
-        of_train("syre"),
-    ),
-    Column(
-        "syre_anisotropy",
-        NUMBER,
-        "The squared norm is sum D theta^2 with random D within 1 +- this.",
-        of_train("syre_anisotropy"),
-    ),
-    Column(
-        "entropic",
-        NUMBER,
-        "Coefficient of the trace of the covariance of per-sample gradients in the loss.",
-        of_train("entropic"),
-    ),
-    Column("momentum", NUMBER, "Momentum of sgd.", of_train("momentum")),
-    Column("beta1", NUMBER, "Decay of the first moment of adam and adamw.", of_train("beta1")),
-    Column("beta2", NUMBER, "Decay of the second moment of adam and adamw.", of_train("beta2")),
-    Column("adam_epsilon", NUMBER, "epsilon of adam and adamw.", of_train("epsilon")),
-    Column("schedule", TEXT, "How the learning rate falls.", of_train("schedule")),
-    Column(
-        "decay_start", NUMBER, "Share of the steps before the rate falls.", of_train("decay_start")
-    ),
-    Column("lr_final", NUMBER, "Last learning rate as a share of the peak.", of_train("lr_final")),
-    Column("loss", TEXT, "Data loss.", of_train("loss")),
-    Column("dtype", TEXT, "Precision.", of_train("dtype")),
-    Column(
-        "sampling", TEXT, "Batches without (shuffle) or with replacement.", of_train("sampling")
-    ),
-    Column("restarts", COUNT, "Initial states that lbfgs starts from.", of_train("restarts")),
-    Column("tolerance", NUMBER, "Relative gradient at which lbfgs stops.", of_train("tolerance")),
-    Column("refine", TRUTH, "Whether lbfgs merges neurons and goes on.", of_train("refine")),
-    Column("polish", COUNT, "Steps of lbfgs after sgd or adam, at most.", of_train("polish")),
-    Column(
-        "converged",
-        NUMBER,
-        "grad_ratio at which a run ends before its last step; 0 for never.",
-        of_train("converged"),
-    ),
+HYPERPARAMETERS: tuple[Column, ...] = tuple(
+    Column(each.name, TYPES[each.kind], each.meaning) for each in builtin_hyperparameters()
 )
 
 IDENTITY: tuple[Column, ...] = (
@@ -324,7 +103,7 @@ CURVE_MEASURES: tuple[Column, ...] = (
     Column("theta_norm", NUMBER, "Norm of all parameters, at detailed probes."),
     Column("grad_norm", NUMBER, "Norm of the gradient of the objective, at detailed probes."),
     Column("grad_ratio", NUMBER, "grad_norm / (1 + |objective|), at detailed probes."),
-    Column("lr", NUMBER, "Learning rate of the step."),
+    Column("learning_rate", NUMBER, "Learning rate of the step."),
     Column(
         "decay_budget",
         NUMBER,
@@ -333,11 +112,10 @@ CURVE_MEASURES: tuple[Column, ...] = (
     ),
 )
 
-ARROW_OF_KIND = {"count": COUNT, "number": NUMBER, "curve": CURVE}
 LAYER_COLUMNS: tuple[Column, ...] = tuple(
     Column(
         measure.name,
-        ARROW_OF_KIND[measure.kind],
+        TYPES[measure.kind],
         measure.meaning[0].upper()
         + measure.meaning[1:]
         + (f" ({measure.source})." if measure.source else "."),
@@ -364,7 +142,7 @@ RUNS = Table(
         Column("reason", TEXT, "Why, where it is not done."),
         Column("steps_done", COUNT, "Optimiser steps taken."),
         Column("num_parameters", COUNT, "Number of parameters."),
-        *(column for column in CURVE_MEASURES if column.name != "lr"),
+        *(column for column in CURVE_MEASURES if column.name != "learning_rate"),
         *FINAL_LAYER_MEASURES,
         Column(
             "merge_gain",

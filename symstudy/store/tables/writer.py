@@ -1,7 +1,7 @@
 """From columns of numbers to Parquet files, one a pack and table."""
 
 import datetime
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ from symstudy.store.tables.schema import (
     Table,
 )
 from symstudy.study.cells import Cell, Run
+from symstudy.study.columns import hyperparameters_of
 from symstudy.study.packs import Pack
 
 __all__ = ["utc_now", "write_pack", "write_packs", "write_plan"]
@@ -173,19 +174,23 @@ def identity_columns(study: str, runs: Sequence[Run]) -> dict[str, Any]:
         if at == len(cells):
             cells.append(run.cell)
     types = {field.name: field.type for field in PLAN.schema}
-    readers: dict[str, Callable[[Cell], Any]] = {
-        "cell_id": lambda cell: cell.cell_id,
-        "config": lambda cell: cell.config,
-        **{column.name: column.of_cell for column in HYPERPARAMETERS if column.of_cell},
-    }
+    values = [
+        {
+            "cell_id": cell.cell_id,
+            "config": cell.config,
+            **{column.name: value for column, value in hyperparameters_of(cell).items()},
+        }
+        for cell in cells
+    ]
+    names = ("cell_id", "config", *(column.name for column in HYPERPARAMETERS))
     places = pa.array(of_run)
     return {
         "run_id": [run.run_id for run in runs],
         "study": [study] * len(runs),
         "seed": [run.seed for run in runs],
         **{
-            name: pa.array([read(cell) for cell in cells], types[name]).take(places)
-            for name, read in readers.items()
+            name: pa.array([row.get(name) for row in values], types[name]).take(places)
+            for name in names
         },
     }
 

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from symstudy.models.base import AbstractModel
 from symstudy.study.cells import Run
-from symstudy.study.sections import PackConfig, Train
+from symstudy.study.sections import PackConfig
+from symstudy.study.train import Train
 from symstudy.training.checkpoints import State
 from symstudy.training.data import PackData, Split
 

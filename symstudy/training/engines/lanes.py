@@ -13,25 +13,48 @@ import numpy as np
 from jaxtyping import Float, Int64
 from numpy.typing import NDArray
 
+from symstudy.kernels.codes import SGD
 from symstudy.kernels.lanes import Lanes
-from symstudy.kernels.updates import ADAM, ADAMW, MOMENTUM, SGD
 from symstudy.layout import Layout
+from symstudy.optimizers import AbstractStepOptimizer, KernelNumbers
 from symstudy.streams import Stream
 from symstudy.training.engines.base import LoadedPack
 
-__all__ = ["Penalty", "init_scales", "make_lanes", "make_penalty", "num_moments"]
+__all__ = [
+    "Penalty",
+    "init_scales",
+    "kernel_code",
+    "make_lanes",
+    "make_penalty",
+    "num_moments",
+    "stepped",
+]
+
+NO_CODE = -1
+"""Stands for the code of an optimiser that the kernels do not know; they refuse it."""
+
+
+def stepped(pack: LoadedPack) -> list[AbstractStepOptimizer]:
+    """Return the optimiser of each run; none where the pack's takes no steps."""
+    optimizers = [run.cell.train.optimizer for run in pack.runs]
+    return [each for each in optimizers if isinstance(each, AbstractStepOptimizer)]
 
 
 def num_moments(pack: LoadedPack) -> int:
     """Return how many vectors like the parameters the pack's optimiser keeps beside them."""
-    if pack.train.optimizer == "sgd":
-        return 1 if pack.lane_values("momentum").any() else 0
-    return 0 if pack.train.optimizer in ("lbfgs", "none") else 2
+    lanes = stepped(pack)
+    return type(lanes[0]).num_moments(lanes) if lanes else 0
+
+
+def kernel_code(pack: LoadedPack) -> int | None:
+    """Return the code of the compiled kernels' step; None where they have none for the pack."""
+    lanes = stepped(pack)
+    return type(lanes[0]).kernel_code(lanes) if lanes else SGD
 
 
 def init_scales(pack: LoadedPack) -> NDArray[np.float64]:
     """Return the scale of each run's initialisation; 1 for a model without the key."""
-    return np.array([getattr(run.cell.model, "init_scale", 1.0) for run in pack.runs], np.float64)
+    return np.array([run.cell.model.scale for run in pack.runs], np.float64)
 
 
 class Penalty(NamedTuple):
@@ -96,33 +119,27 @@ def make_lanes(pack: LoadedPack, theta: NDArray[np.floating]) -> Lanes:
     the step belong to a block of steps and are replaced for each.
     """
     runs, size = theta.shape
-    moments = num_moments(pack)
-    optimizer = pack.train.optimizer
-
-    def column(field: str) -> NDArray[np.floating]:
-        return pack.lane_values(field).astype(pack.dtype)
-
-    if optimizer in ("sgd", "lbfgs", "none"):
-        code = MOMENTUM if moments else SGD
-    else:
-        code = ADAM if optimizer == "adam" else ADAMW
+    moments, code = num_moments(pack), kernel_code(pack)
+    numbers = [each.kernel_numbers() for each in stepped(pack)] or [KernelNumbers()] * runs
+    beta1, beta2, epsilon = np.array(numbers, pack.dtype).T
     dense = pack.model.dense
     penalty = make_penalty(pack)
     for k in np.flatnonzero(penalty.is_pulled_K):
         theta[k] += penalty.centre_KP[k]
     return Lanes(
         theta=theta,
-        first=np.zeros((runs, size if moments > 0 else 0), pack.dtype),
-        second=np.zeros((runs, size if moments > 1 else 0), pack.dtype),
-        optimizer=code,
+        # The kernels know two moments; what torch steps has its own.
+        first=np.zeros((runs, size if code is not None and moments > 0 else 0), pack.dtype),
+        second=np.zeros((runs, size if code is not None and moments > 1 else 0), pack.dtype),
+        optimizer=NO_CODE if code is None else code,
         rate=np.zeros((runs, 0), pack.dtype),
         decay=(2.0 * pack.lane_values("gamma")).astype(pack.dtype),
         centre=penalty.centre_KP,
         stretch=penalty.stretch_KP,
         is_pulled=penalty.is_pulled_K,
-        beta1=column("momentum" if optimizer == "sgd" else "beta1"),
-        beta2=column("beta2"),
-        epsilon=column("epsilon"),
+        beta1=np.ascontiguousarray(beta1),
+        beta2=np.ascontiguousarray(beta2),
+        epsilon=np.ascontiguousarray(epsilon),
         coefficient=np.full(runs, dense.coefficient if dense else 0.0, pack.dtype),
         sigma=pack.data.sigma.astype(pack.dtype),
         step=0,

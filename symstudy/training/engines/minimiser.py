@@ -86,7 +86,7 @@ class MinimiserEngine(AbstractEngine):
         """
         self.pack = pack
         self.inner = inner
-        self.restarts = pack.train.restarts if start is None else 1
+        self.restarts = pack.train.optimizer.starts if start is None else 1
         self.budget = pack.train.steps if budget is None else budget
         runs = [run for run in pack.runs for _ in range(self.restarts)]
         seeds = [restart_seed(run.seed, r) for run in pack.runs for r in range(self.restarts)]

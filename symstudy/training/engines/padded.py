@@ -106,8 +106,7 @@ def lanes_by_shape(pack: LoadedPack) -> list[Int64[np.ndarray, " chosen"]]:
 def narrow_pack(pack: LoadedPack, lanes: Int64[np.ndarray, " chosen"]) -> LoadedPack:
     """Return the runs `lanes`, which have one shape, with their own network."""
     runs = [pack.runs[lane] for lane in lanes.tolist()]
-    shape = runs[0].cell.data.shape
-    model = build_model(runs[0].cell.model, shape.inputs, shape.outputs, tokens=shape.tokens)
+    model = build_model(runs[0].cell.model, runs[0].cell.data.shape)
     return LoadedPack(runs=runs, model=model, data=pack.data.part(lanes), config=pack.config)
 
 

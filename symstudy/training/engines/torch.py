@@ -11,14 +11,22 @@ from jaxtyping import Bool, Float, Int64
 from numpy.typing import NDArray
 from torch import Tensor
 
+from symstudy.components import Role, fields_of
 from symstudy.kernels.lanes import LOSS_LIMIT, Lanes, update_lanes
 from symstudy.kernels.network import ADDED
+from symstudy.optimizers import StepNumbers
 from symstudy.theory.noise import CHUNK_NUMBERS
 from symstudy.training.checkpoints import State, take
 from symstudy.training.data import Block, Split
 from symstudy.training.engines.base import AbstractEngine, LoadedPack, Losses, pick_device
 from symstudy.training.engines.entropic import entropic_terms
-from symstudy.training.engines.lanes import init_scales, make_lanes
+from symstudy.training.engines.lanes import (
+    init_scales,
+    kernel_code,
+    make_lanes,
+    num_moments,
+    stepped,
+)
 from symstudy.training.losses import accuracy, data_loss
 from symstudy.training.schedule import learning_rates
 
@@ -58,11 +66,10 @@ class EagerEngine(AbstractEngine):
         # The tensors below are the lanes' own memory on the CPU, and copies of it elsewhere.
         self.lanes = make_lanes(pack, np.ascontiguousarray(theta.numpy()))
         self.theta = torch.from_numpy(self.lanes.theta).to(self.device)
-        self.moments = [
-            torch.from_numpy(moment).to(self.device)
-            for moment in (self.lanes.first, self.lanes.second)
-            if moment.shape[1]
-        ]
+        self.by_kernels = self.device.type == "cpu" and kernel_code(pack) is not None
+        self.moments = [torch.zeros_like(self.theta) for _ in range(num_moments(pack))]
+        if self.by_kernels:
+            self.moments = kernel_moments(self.lanes)
         self.diverged = torch.from_numpy(self.lanes.diverged).to(self.device)
         self.is_frozen = torch.zeros_like(self.diverged, dtype=torch.bool)
         self.active: Int64[np.ndarray, " active"] = np.arange(len(pack.runs))
@@ -125,11 +132,11 @@ class EagerEngine(AbstractEngine):
             part.theta, part.diverged = map(
                 torch.from_numpy, (part.lanes.theta, part.lanes.diverged)
             )
-            moments = (part.lanes.first, part.lanes.second)
-            part.moments = [torch.from_numpy(moment) for moment in moments if moment.shape[1]]
         else:
             part.theta = self.theta[index]
-            part.moments = [moment[index] for moment in self.moments]
+        part.moments = [moment[index] for moment in self.moments]
+        if self.by_kernels:
+            part.moments = kernel_moments(part.lanes)
         return part
 
     def freeze(self, lanes: Int64[np.ndarray, " chosen"]) -> None:
@@ -165,7 +172,7 @@ class EagerEngine(AbstractEngine):
         rates = learning_rates(trains, first, steps).astype(self.pack.dtype)
         lanes = self.lanes._replace(rate=rates, step=first)
         on_device = BlockOnDevice(block, self.pack.data.sigma.astype(self.pack.dtype), self.device)
-        stepper = Stepper(self, lanes, by_kernels=self.device.type == "cpu")
+        stepper = Stepper(self, lanes, by_kernels=self.by_kernels)
         is_entropic = self.pack.train.entropic > 0
         for s in range(steps):
             inputs, targets = on_device.batch(s)
@@ -277,11 +284,7 @@ class BlockOnDevice:
 
 
 class Stepper:
-    """The optimiser's steps of a block; the arithmetic is that of `torch.optim`.
-
-    References:
-        Kingma and Ba 2015 (Adam); Loshchilov and Hutter 2019 (AdamW).
-    """
+    """The optimiser's steps of a block."""
 
     def __init__(self, engine: EagerEngine, lanes: Lanes, *, by_kernels: bool) -> None:
         """Prepare the steps of `lanes`, whose rates are those of the block.
@@ -289,22 +292,29 @@ class Stepper:
         Args:
             engine: Whose parameters are moved.
             lanes: Their hyperparameters; on the CPU their state too.
-            by_kernels: Whether the compiled kernels take the steps, on the CPU only, or torch.
+            by_kernels: Whether the compiled kernels take the steps, or torch.
         """
         self.engine = engine
         self.lanes = lanes
         self.by_kernels = by_kernels
-        self.optimizer = engine.pack.train.optimizer
-        if not by_kernels:
-            self.rates, self.decay, self.beta1, self.beta2, self.epsilon = (
-                torch.from_numpy(values).to(engine.device).reshape(len(values), -1)
-                for values in (lanes.rate, lanes.decay, lanes.beta1, lanes.beta2, lanes.epsilon)
-            )
-            # A pack without a pulled lane has 0 columns of these.
-            self.centre, self.stretch = (
-                torch.from_numpy(values).to(engine.device)
-                for values in (lanes.centre, lanes.stretch)
-            )
+        if by_kernels:
+            return
+        self.optimizers = stepped(engine.pack)
+        kind = engine.pack.dtype
+        keys = {
+            field.name: np.array([getattr(each, field.name) for each in self.optimizers], kind)
+            for field in fields_of(type(self.optimizers[0]))
+            if field.role is Role.LANE
+        }
+        self.keys = {name: self.column(values) for name, values in keys.items()}
+        self.rates, self.decay = map(self.column, (lanes.rate, lanes.decay))
+        # A pack without a pulled lane has 0 columns of these.
+        self.centre, self.stretch = map(self.column, (lanes.centre, lanes.stretch))
+
+    def column(self, values: NDArray[np.floating]) -> Tensor:
+        """Return numbers of the lanes on the device, a row a lane."""
+        rows = values if values.ndim > 1 else values[:, None]
+        return torch.from_numpy(rows).to(self.engine.device)
 
     def step(
         self,
@@ -317,35 +327,29 @@ class Stepper:
             chosen = np.flatnonzero(is_sound.numpy())
             update_lanes(self.lanes, chosen, s, gradient.contiguous().numpy())
         else:
-            self.step_on_device(gradient, is_sound, s)
+            self.step_by_torch(gradient, is_sound, s)
 
-    def step_on_device(self, gradient: Tensor, is_sound: Tensor, s: int) -> None:
+    def step_by_torch(self, gradient: Tensor, is_sound: Tensor, s: int) -> None:
         """Take the step with torch operations, in place."""
-        theta, moments = self.engine.theta, self.engine.moments
-        rate = self.rates[:, s : s + 1]
-        time = self.lanes.step + s + 1
+        theta = self.engine.theta
         is_pulled = self.centre.shape[1] > 0
         pulled = self.stretch * (theta - self.centre) if is_pulled else theta
-        if self.optimizer != "adamw":
+        optimizer = type(self.optimizers[0])
+        if not optimizer.is_decoupled:
             gradient = gradient.addcmul(self.decay, pulled)
-        if self.optimizer == "sgd":
-            move = gradient
-            if moments:
-                move = moments[0].mul_(self.beta1).add_(gradient)
-            moved = theta - rate * move
-        else:
-            first, second = moments
-            first.mul_(self.beta1).add_((1.0 - self.beta1) * gradient)
-            second.mul_(self.beta2).add_((1.0 - self.beta2) * gradient.square())
-            # The corrections are taken in float64, as the compiled kernels do.
-            corrected = (rate.double() / (1.0 - self.beta1.double() ** time)).to(theta.dtype)
-            root = (1.0 / (1.0 - self.beta2.double() ** time).sqrt()).to(theta.dtype)
-            shrunk = theta
-            if self.optimizer == "adamw":
-                shrink = rate * self.decay
-                shrunk = theta - shrink * pulled if is_pulled else theta * (1.0 - shrink)
-            moved = shrunk - corrected * first / (second.sqrt() * root + self.epsilon)
+        numbers = StepNumbers(
+            rate_K1=self.rates[:, s : s + 1],
+            decay_K1=self.decay,
+            time=self.lanes.step + s + 1,
+            keys=self.keys,
+        )
+        moved = optimizer.step(theta, gradient, pulled, self.engine.moments, numbers)
         torch.where(is_sound[:, None], moved, theta, out=theta)
+
+
+def kernel_moments(lanes: Lanes) -> list[Tensor]:
+    """Return the moments that the compiled kernels keep, as tensors on the same memory."""
+    return [torch.from_numpy(each) for each in (lanes.first, lanes.second) if each.shape[1]]
 
 
 def selected_lanes(lanes: Lanes, chosen: Int64[np.ndarray, " chosen"]) -> Lanes:

@@ -32,7 +32,7 @@ def bowl(run):
     train = run.cell.train
     return (
         (np.log10(train.lr) + 2) ** 2
-        + 4 * (train.momentum - 0.3) ** 2
+        + 4 * (train.value("momentum") - 0.3) ** 2
         + (run.cell.data.label_noise - 0.5) ** 2
     )
 
@@ -112,7 +112,9 @@ def test_points_that_are_not_valid_are_passed_over(hunt, play):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_trials_without_a_value_do_no_harm(hunt, play, method):
-    asked = play(hunt(method), lambda run: None if run.cell.train.momentum > 0.5 else bowl(run))
+    asked = play(
+        hunt(method), lambda run: None if run.cell.train.value("momentum") > 0.5 else bowl(run)
+    )
     assert len(asked) == 40
 
 

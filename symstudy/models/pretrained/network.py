@@ -14,11 +14,16 @@ from torch import Tensor
 
 from symstudy.errors import ModelError
 from symstudy.layout import AttentionLayer, Block, DeclaredSymmetry, Layout
-from symstudy.models.attention_keys import SIDES, AttentionKeys, find_attention, read_side
 from symstudy.models.base import AbstractModel, DenseStack, Forward
-from symstudy.models.configs import PretrainedConfig
-from symstudy.models.weight_files import NamedTensors, open_weights
-from symstudy.models.weight_paths import content_of, find_weights
+from symstudy.models.pretrained.attention_keys import (
+    SIDES,
+    AttentionKeys,
+    find_attention,
+    read_side,
+)
+from symstudy.models.pretrained.config import PretrainedConfig
+from symstudy.models.pretrained.weight_files import NamedTensors, open_weights
+from symstudy.models.pretrained.weight_paths import content_of, find_weights
 from symstudy.streams import Stream
 
 __all__ = ["Pretrained", "build_pretrained"]

@@ -13,12 +13,12 @@ from symstudy.errors import ModelError
 from symstudy.identity import stream_key
 from symstudy.layout import Block, Layout
 from symstudy.models.base import AbstractModel, DenseStack, Forward, split_parameters
-from symstudy.models.configs import CustomConfig
+from symstudy.models.own.config import OwnModelConfig
 
-__all__ = ["Custom", "build_custom"]
+__all__ = ["OwnModel", "build_own"]
 
 
-class Custom(AbstractModel):
+class OwnModel(AbstractModel):
     """Any `nn.Module` without buffers, batched over runs by `torch.func.vmap`.
 
     The module's own initialisation is used, seeded by the run's stream `initialisation`, and then
@@ -135,7 +135,7 @@ def layout_of(parameters: dict[str, nn.Parameter]) -> Layout:
     return Layout(blocks=tuple(blocks))
 
 
-def build_custom(config: CustomConfig, input_dim: int, output_dim: int) -> Custom:
+def build_own(config: OwnModelConfig, input_dim: int, output_dim: int) -> OwnModel:
     """Import the class that `config.kind` names and wrap it.
 
     Args:
@@ -166,4 +166,4 @@ def build_custom(config: CustomConfig, input_dim: int, output_dim: int) -> Custo
     for key, value in (("input_dim", input_dim), ("output_dim", output_dim)):
         if key in wanted:
             arguments.setdefault(key, value)
-    return Custom(factory, arguments)
+    return OwnModel(factory, arguments)

@@ -12,7 +12,7 @@ from symstudy.layout import (
     NeuronGroup,
     neuron_symmetries,
 )
-from symstudy.models.configs import TransformerConfig
+from symstudy.models.transformer.config import TransformerConfig
 
 __all__ = ["declare_transformer"]
 

@@ -17,7 +17,8 @@ from symstudy.models.base import (
     normal_parameters,
     split_parameters,
 )
-from symstudy.models.configs import DeepLinearConfig, FcnConfig
+from symstudy.models.deep_linear.config import DeepLinearConfig
+from symstudy.models.fcn.config import FcnConfig
 from symstudy.models.initial_states import align_balanced
 
 __all__ = ["Fcn", "build_deep_linear", "build_fcn"]

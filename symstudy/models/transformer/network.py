@@ -15,8 +15,8 @@ from symstudy.errors import ModelError
 from symstudy.layout import Block, Layout
 from symstudy.models.activations import activation_of
 from symstudy.models.base import AbstractModel, DenseStack, Forward, normal_parameters
-from symstudy.models.configs import TransformerConfig
-from symstudy.models.transformer_layout import declare_transformer
+from symstudy.models.transformer.config import TransformerConfig
+from symstudy.models.transformer.layout import declare_transformer
 
 __all__ = ["NORM_EPSILON", "Transformer", "build_transformer"]
 

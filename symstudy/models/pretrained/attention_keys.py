@@ -18,7 +18,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from symstudy.errors import ModelError
-from symstudy.models.weight_files import NamedTensors
+from symstudy.models.pretrained.weight_files import NamedTensors
 
 __all__ = ["SIDES", "AttentionKeys", "find_attention", "read_side"]
 

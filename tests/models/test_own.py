@@ -6,8 +6,8 @@ from torch import nn
 
 from symstudy.errors import ModelError
 from symstudy.layout import Block, Layout, NeuronGroup
-from symstudy.models.configs import CustomConfig
-from symstudy.models.custom import build_custom
+from symstudy.models import OwnModelConfig
+from symstudy.models.own.network import build_own
 
 
 class Residual(nn.Module):
@@ -63,7 +63,7 @@ def own_models(monkeypatch):
 
 
 def build(name, **arguments):
-    return build_custom(CustomConfig(kind=f"own_models:{name}", arguments=arguments), 4, 2)
+    return build_own(OwnModelConfig(kind=f"own_models:{name}", arguments=arguments), 4, 2)
 
 
 def test_each_run_computes_what_the_module_would():
@@ -107,7 +107,7 @@ def test_undeclared_neurons_are_none():
 )
 def test_a_module_that_cannot_be_packed_is_refused(kind, message):
     with pytest.raises(ModelError, match=message):
-        build_custom(CustomConfig(kind=kind), 4, 2)
+        build_own(OwnModelConfig(kind=kind), 4, 2)
 
 
 def test_wrong_arguments_are_named():

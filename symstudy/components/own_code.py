@@ -1,0 +1,177 @@
+"""Code of the user's own that a study file names as `package.module:Name`.
+
+A module is looked for beside the study file, then in the working directory, then among what Python
+can import. What is installed in a site-packages folder is taken to be installed on every node; the
+rest travels with the study. A run is known by the source of such code too: a module that has
+changed makes other runs.
+"""
+
+import ast
+import contextlib
+import contextvars
+import hashlib
+import importlib
+import importlib.machinery
+import importlib.metadata
+import importlib.util
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from symstudy.errors import ModelError
+
+__all__ = ["OwnModule", "find_module", "load_own", "looking_in", "source_of"]
+
+PLACES: contextvars.ContextVar[tuple[Path, ...]] = contextvars.ContextVar("places", default=())
+
+
+class OwnModule(NamedTuple):
+    """A top-level module or package that a study names.
+
+    Attributes:
+        name: As it is imported.
+        path: The file or the package's folder; None if it is installed.
+    """
+
+    name: str
+    path: Path | None
+
+
+@contextlib.contextmanager
+def looking_in(*places: Path) -> Iterator[None]:
+    """Look for own modules in `places` first, such as the folder of the study file."""
+    token = PLACES.set(places)
+    try:
+        yield
+    finally:
+        PLACES.reset(token)
+
+
+def search_places() -> tuple[Path, ...]:
+    """Return the folders in which own modules are looked for first."""
+    return (*PLACES.get(), Path.cwd())
+
+
+def find_module(name: str, places: Iterable[Path] | None = None) -> OwnModule | None:
+    """Return the top-level module called `name`; None if it is neither in a place nor importable.
+
+    Args:
+        name: Without dots.
+        places: Folders to look in first; those of `looking_in` and the working directory if None.
+    """
+    for place in search_places() if places is None else places:
+        for path in (place / name, place / f"{name}.py"):
+            if path.suffix == ".py" and path.is_file():
+                return OwnModule(name, path)
+            if path.is_dir() and any(path.glob("**/*.py")):
+                return OwnModule(name, path)
+    try:
+        spec = importlib.util.find_spec(name)
+    except (ImportError, ValueError):
+        spec = None
+    if spec is None:
+        return None
+    found = location_of(spec)
+    is_installed = found is None or bool({"site-packages", "dist-packages"} & set(found.parts))
+    return OwnModule(name, None if is_installed else found)
+
+
+def location_of(spec: importlib.machinery.ModuleSpec) -> Path | None:
+    """Return the folder of a package or the file of a module; None if it has neither."""
+    if spec.submodule_search_locations:
+        return Path(next(iter(spec.submodule_search_locations)))
+    return Path(spec.origin) if spec.has_location and spec.origin else None
+
+
+def load_own(name: str, key: str) -> Any:
+    """Return the object that `name`, `package.module:Name`, stands for, importing its module.
+
+    Args:
+        name: Import path and name, separated by a colon.
+        key: Key of the study file that names it, for the message.
+
+    Raises:
+        ModelError: If there is no such module or object, or importing it fails.
+    """
+    path, _, attribute = name.partition(":")
+    found = find_module(path.partition(".")[0])
+    if found is not None and found.path is not None:
+        folder = str(found.path.parent)
+        if folder not in sys.path:
+            sys.path.append(folder)
+    try:
+        module = importlib.import_module(path)
+    except Exception as error:
+        raise ModelError(
+            f"{key} must name an importable module, but got {name!r}: "
+            f"{type(error).__name__}: {error}. Put the module beside the study file, or run from "
+            "the folder that holds it."
+        ) from error
+    if not hasattr(module, attribute):
+        raise ModelError(
+            f"{key} must name something that its module has, but {path!r} has no {attribute!r}."
+        )
+    return getattr(module, attribute)
+
+
+def source_of(name: str) -> str:
+    """Return what identifies the code behind `package.module:Name`, without importing it.
+
+    For a module of the user's own it is the SHA-256 of its source and of all modules beside it that
+    it imports, and theirs; for an installed one, the name and version of its distribution; empty
+    where there is no such module.
+    """
+    top = name.partition(":")[0].partition(".")[0]
+    found = find_module(top)
+    if found is None:
+        return ""
+    if found.path is None:
+        return installed_version(top)
+    return source_hash(found.path)
+
+
+def installed_version(name: str) -> str:
+    """Return `distribution==version` of an installed module; its name alone for Python's own."""
+    for distribution in importlib.metadata.packages_distributions().get(name, [])[:1]:
+        return f"{distribution}=={importlib.metadata.version(distribution)}"
+    return name
+
+
+def source_hash(path: Path) -> str:
+    """Return the SHA-256 of a file or of a package's files, and of what they import beside them."""
+    found: dict[Path, bytes] = {}
+    waiting = [path]
+    while waiting:
+        place = waiting.pop()
+        files = sorted(place.glob("**/*.py")) if place.is_dir() else [place]
+        for file in files:
+            if file in found:
+                continue
+            found[file] = file.read_bytes()
+            waiting += [
+                beside
+                for name in imported_names(found[file])
+                for beside in (path.parent / name, path.parent / f"{name}.py")
+                if beside.is_file() or (beside / "__init__.py").is_file()
+            ]
+    total = hashlib.sha256()
+    for file in sorted(found):
+        total.update(f"{file.relative_to(path.parent)}|{len(found[file])}|".encode())
+        total.update(found[file])
+    return total.hexdigest()
+
+
+def imported_names(source: bytes) -> set[str]:
+    """Return the top-level modules that a source imports; none where it is no Python."""
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError):
+        return set()
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            names.add(node.module.partition(".")[0])
+    return names

@@ -1,0 +1,68 @@
+"""Sizes that a plan needs before anything is built: of data, and of a network on them."""
+
+import itertools
+from typing import NamedTuple
+
+__all__ = ["UNKNOWN_PARAMETERS", "DataShape", "NetworkSize", "dense_size"]
+
+UNKNOWN_PARAMETERS = 100_000
+"""Assumed size of a model whose parameters cannot be counted without building it."""
+
+
+class DataShape(NamedTuple):
+    """Sizes of a data set.
+
+    Attributes:
+        inputs: Number of inputs.
+        outputs: Number of outputs, or of classes.
+        train: Number of training samples; 0 where every batch is drawn anew.
+        test: Number of test samples.
+        is_classification: Whether targets are classes.
+        tokens: Tokens that the inputs are a sequence of; 0 for none.
+    """
+
+    inputs: int
+    outputs: int
+    train: int
+    test: int
+    is_classification: bool
+    tokens: int = 0
+
+
+class NetworkSize(NamedTuple):
+    """What a cost estimate needs of a network.
+
+    Attributes:
+        parameters: Number of parameters, about.
+        products: Multiplications of one sample's forward pass.
+        activations: Numbers that one sample leaves for the backward pass.
+        hidden: Neurons of each layer that is measured neuron by neuron.
+        heads: Heads of all attention layers.
+        head_numbers: Numbers of a head's matrix.
+        is_dense: Whether the network is nothing but dense layers.
+        stages: Groups of calls of a step on the torch engine, as many as a dense network takes.
+        file_bytes: Size of the file that is read and measured in place of a training; 0 for none.
+    """
+
+    parameters: int
+    products: int
+    activations: int
+    hidden: tuple[int, ...] = ()
+    heads: int = 0
+    head_numbers: int = 0
+    is_dense: bool = False
+    stages: int = 1
+    file_bytes: int = 0
+
+
+def dense_size(inputs: int, width: int, hidden: int, outputs: int) -> NetworkSize:
+    """Return the size of a stack of dense layers with `hidden` layers of `width` neurons."""
+    sizes = [inputs, *[width] * hidden, outputs]
+    parameters = sum((i + 1) * o for i, o in itertools.pairwise(sizes))
+    return NetworkSize(
+        parameters=parameters,
+        products=parameters,
+        activations=(hidden + 2) * max(sizes),
+        hidden=(width,) * hidden,
+        is_dense=True,
+    )

@@ -1,0 +1,67 @@
+"""The contract of a data set's configuration: what a study file says of it, read without data."""
+
+import functools
+from abc import abstractmethod
+from dataclasses import replace
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
+
+from symstudy.components import Component, DataShape
+
+if TYPE_CHECKING:
+    from symstudy.datasets.base import Task
+
+__all__ = ["AbstractDatasetConfig", "NoiseMode", "build_task"]
+
+NoiseMode = Literal["fixed", "online"]
+
+
+class AbstractDatasetConfig(Component):
+    """A data set as the `[data]` table describes it.
+
+    Contract: `build` is a pure function of the configuration and a seed; what it returns is clean,
+    since label noise belongs to the run, and does not depend on `label_noise`. A configuration with
+    label noise has the keys `label_noise` (`Role.LANE`) and `noise_mode`.
+
+    Attributes:
+        kind: Name of the data set.
+        is_absent: Whether there are no samples at all: models are measured as they are.
+    """
+
+    table: ClassVar[str] = "data"
+    is_absent: ClassVar[bool] = False
+    kind: str
+
+    @property
+    @abstractmethod
+    def shape(self) -> DataShape:
+        """Sizes of the data, known without building it."""
+
+    @abstractmethod
+    def build(self, seed: int) -> "Task":
+        """Return the data of the runs with `seed`."""
+
+    @property
+    def noise(self) -> float:
+        """Standard deviation of the noise on targets, or the chance that a label is replaced."""
+        return float(getattr(self, "label_noise", 0.0))
+
+    @property
+    def is_noisy_online(self) -> bool:
+        """Whether label noise is drawn anew at every step."""
+        return self.noise > 0 and getattr(self, "noise_mode", "fixed") == "online"
+
+    @property
+    def has_online_noise(self) -> bool:
+        """Whether its label noise, if any, is drawn anew at every step."""
+        return getattr(self, "noise_mode", "fixed") == "online"
+
+    def clean(self) -> Self:
+        """Return the configuration without label noise: runs that differ in it share the data."""
+        clean: Self = replace(self, label_noise=0.0) if self.noise else self  # type: ignore[type-var]
+        return clean
+
+
+@functools.lru_cache(maxsize=256)
+def build_task(config: AbstractDatasetConfig, seed: int) -> "Task":
+    """Return the data that `config` describes for the runs with `seed`; kept for the next pack."""
+    return config.build(seed)

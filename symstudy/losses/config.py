@@ -1,0 +1,47 @@
+"""The contract of a loss: one number a sample, batched over runs."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, ClassVar
+
+from symstudy.components import Component, DataShape
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["AbstractLoss"]
+
+
+class AbstractLoss(Component, ABC):
+    """What is averaged over samples and made small.
+
+    Contract: `per_sample` is differentiable, batched over runs and samples, and returns exactly one
+    number for each; targets of a class are one-hot rows.
+
+    Attributes:
+        kind: Name of the loss.
+        kernel_code: Code by which the compiled kernels know it; None where they do not.
+    """
+
+    table: ClassVar[str] = "train"
+    kernel_code: ClassVar[int | None] = None
+    kind: str
+
+    @abstractmethod
+    def per_sample(self, output_KBO: "Tensor", target_KBO: "Tensor") -> "Tensor":
+        """Return the loss of each sample `[runs, batch]`, up to the factor `divisor`."""
+
+    def divisor(self, outputs: int) -> float:
+        """Return what the mean over samples is divided by, for a network of so many outputs."""
+        del outputs
+        return 1.0
+
+    def misfits(self, data: DataShape) -> Iterator[tuple[str, str]]:
+        """Yield the key and what must hold where the loss cannot be taken on the data."""
+        del data
+        yield from ()
+
+    def resolved(self, data: DataShape) -> "AbstractLoss":
+        """Return the loss that is meant on data of the given shape."""
+        del data
+        return self

@@ -1,0 +1,83 @@
+"""The contract of a model's configuration: what a study file says of it, read without torch."""
+
+import importlib
+from abc import abstractmethod
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
+
+from symstudy.components import Component, DataShape, NetworkSize
+
+if TYPE_CHECKING:
+    from symstudy.models.base import AbstractModel
+
+__all__ = ["AbstractModelConfig", "Activation", "Reparametrise", "build_model"]
+
+Reparametrise = Literal["none", "hadamard", "gate", "factorised"]
+Activation = Literal["tanh", "silu", "relu", "gelu", "sin", "linear", "polynomial"]
+
+
+class AbstractModelConfig(Component):
+    """A model as the `[model]` table describes it.
+
+    Contract: `build` imports torch and returns a network of fixed shape, the same for the same
+    configuration and data; `size` needs neither torch nor data.
+
+    Attributes:
+        kind: Name of the model.
+        network: Import path of the function or class that builds it, `module:name`, called with the
+            configuration, the number of inputs and that of outputs.
+        pads: Key of the width along which runs may be padded to one shape; empty if they may not.
+        needs_data: Whether it is trained; a model of weights from a file is measured as it is.
+    """
+
+    table: ClassVar[str] = "model"
+    network: ClassVar[str]
+    pads: ClassVar[str] = ""
+    needs_data: ClassVar[bool] = True
+    kind: str
+
+    @property
+    @abstractmethod
+    def reparametrise(self) -> Reparametrise:
+        """How weights are written as products."""
+
+    @property
+    def scale(self) -> float:
+        """Factor on the initial weights."""
+        return float(getattr(self, "init_scale", 1.0))
+
+    @abstractmethod
+    def size(self, data: DataShape) -> NetworkSize:
+        """Return the size of the network on data of the given shape, weights as products or not."""
+
+    def misfits(self, data: DataShape) -> Iterator[tuple[str, str]]:
+        """Yield the key and what must hold where the model cannot be given the data."""
+        del data
+        yield from ()
+
+    def fitted(self, data: DataShape) -> Self:
+        """Return the configuration with what it takes from the data filled in."""
+        del data
+        return self
+
+    @property
+    def missing(self) -> str:
+        """Path of a file that the model is read from and that is not there yet; empty for none."""
+        return ""
+
+
+def build_model(config: AbstractModelConfig, data: DataShape) -> "AbstractModel":
+    """Return the network that `config` describes, for data of the given shape.
+
+    Raises:
+        ModelError: If a user's own module cannot be built or packed, trained weights not read, or
+            inputs not cut into tokens.
+    """
+    module, _, name = config.network.partition(":")
+    builder = getattr(importlib.import_module(module), name)
+    model: AbstractModel = builder(config.fitted(data), data.inputs, data.outputs)
+    if config.reparametrise == "none":
+        return model
+    wrapper = importlib.import_module("symstudy.models.reparametrised")
+    factored: AbstractModel = wrapper.Reparametrised(model, config.reparametrise)
+    return factored

@@ -1,0 +1,1 @@
+"""Trained vision transformers, read from files."""

@@ -1,0 +1,44 @@
+"""Adam."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal, Self
+
+from symstudy.components import component
+from symstudy.kernels.codes import ADAM
+from symstudy.optimizers.adaptive import AbstractAdam, adam_move
+from symstudy.optimizers.config import StepNumbers
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["Adam"]
+
+
+@component
+class Adam(AbstractAdam):
+    """Adam; the penalty joins the gradient, as torch's weight_decay of Adam does.
+
+    Its step does not scale with the gradient, so a coupled penalty has no decay budget.
+    """
+
+    kind: Literal["adam"] = "adam"
+    """Adam, with the penalty in the gradient."""
+
+    @classmethod
+    def kernel_code(cls, lanes: Sequence[Self]) -> int:
+        """Return the code of Adam."""
+        del lanes
+        return ADAM
+
+    @classmethod
+    def step(
+        cls,
+        theta_KP: "Tensor",
+        gradient_KP: "Tensor",
+        pulled_KP: "Tensor",
+        moments: Sequence["Tensor"],
+        numbers: StepNumbers,
+    ) -> "Tensor":
+        """Return theta - rate m / (sqrt(v) + epsilon), with corrected moments m and v."""
+        del pulled_KP
+        return theta_KP - adam_move(gradient_KP, moments, numbers)

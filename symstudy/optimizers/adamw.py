@@ -1,0 +1,56 @@
+"""AdamW: Adam with decoupled weight decay."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
+
+from symstudy.components import component
+from symstudy.kernels.codes import ADAMW
+from symstudy.optimizers.adaptive import AbstractAdam, adam_move
+from symstudy.optimizers.config import StepNumbers
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["AdamW"]
+
+
+@component
+class AdamW(AbstractAdam):
+    """Adam with the penalty beside the step: theta shrinks by rate x 2 gamma.
+
+    References:
+        Loshchilov and Hutter 2019.
+    """
+
+    is_decoupled: ClassVar[bool] = True
+    no_polish: ClassVar[str] = "does not go down the objective that has the penalty in it"
+
+    kind: Literal["adamw"] = "adamw"
+    """Adam, with the penalty beside the step."""
+
+    @classmethod
+    def kernel_code(cls, lanes: Sequence[Self]) -> int:
+        """Return the code of AdamW."""
+        del lanes
+        return ADAMW
+
+    @classmethod
+    def step(
+        cls,
+        theta_KP: "Tensor",
+        gradient_KP: "Tensor",
+        pulled_KP: "Tensor",
+        moments: Sequence["Tensor"],
+        numbers: StepNumbers,
+    ) -> "Tensor":
+        """Return theta - rate 2 gamma D (theta - theta_0), less the step of Adam."""
+        shrink_K1 = numbers.rate_K1 * numbers.decay_K1
+        if pulled_KP is theta_KP:
+            shrunk_KP = theta_KP * (1.0 - shrink_K1)
+        else:
+            shrunk_KP = theta_KP - shrink_K1 * pulled_KP
+        return shrunk_KP - adam_move(gradient_KP, moments, numbers)
+
+    def effective_rate(self, rate: float) -> float:
+        """Return the rate: decay does not pass through the moments."""
+        return rate

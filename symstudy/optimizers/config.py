@@ -1,0 +1,136 @@
+"""The contract of an optimiser: its keys, its step, and what a plan must know of it."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, Self
+
+from symstudy.components import Component
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["AbstractOptimizer", "AbstractStepOptimizer", "KernelNumbers", "StepNumbers"]
+
+NOT_KNOWN = float("nan")
+
+
+class KernelNumbers(NamedTuple):
+    """The numbers of a lane that the compiled kernels' step reads; unused ones are 0.
+
+    Attributes:
+        beta1: Momentum, or decay of the first moment.
+        beta2: Decay of the second moment.
+        epsilon: Added to the root of the second moment.
+    """
+
+    beta1: float = 0.0
+    beta2: float = 0.0
+    epsilon: float = 0.0
+
+
+class StepNumbers(NamedTuple):
+    """The numbers of one step of K runs, as columns `[K, 1]` in the type of the parameters.
+
+    Attributes:
+        rate_K1: Learning rate.
+        decay_K1: 2 gamma, the factor of the penalty's gradient.
+        time: Number of the step, from 1.
+        keys: The optimiser's own numbers a lane, by key.
+    """
+
+    rate_K1: "Tensor"
+    decay_K1: "Tensor"
+    time: int
+    keys: dict[str, "Tensor"]
+
+
+class AbstractOptimizer(Component, ABC):
+    """What brings the parameters of a run down the objective.
+
+    Attributes:
+        kind: Name of the optimiser.
+        trains_by: `steps` from the initialisation, `minimiser` (to a stationary point), `nothing`.
+        no_polish: Why a minimiser cannot go on from where it ends; empty if it can.
+    """
+
+    table: ClassVar[str] = "train"
+    trains_by: ClassVar[Literal["steps", "minimiser", "nothing"]]
+    no_polish: ClassVar[str] = ""
+    kind: str
+
+    @property
+    def can_pad(self) -> bool:
+        """Whether parameters of exactly 0, with a gradient of exactly 0, stay there."""
+        return False
+
+    @property
+    def starts(self) -> int:
+        """From how many initial states a run is trained."""
+        return 1
+
+    def passes(self, steps: int) -> int:
+        """Return about how many passes over batches one start of `steps` steps at most takes."""
+        return steps
+
+    @abstractmethod
+    def effective_rate(self, rate: float) -> float:
+        """Return by how much a signal-free parameter shrinks a step, over 2 gamma.
+
+        A neuron without a signal has shrunk by exp(-2 gamma sum of this): the decay budget. NaN
+        where the step does not scale with the gradient, so that there is none.
+        """
+
+
+class AbstractStepOptimizer(AbstractOptimizer):
+    """An optimiser that takes a step for each batch.
+
+    Contract: `step` is pure but for the moments, which it updates in place; it works on matrices
+    with a leading run axis, and no run's result depends on another's row. A field with `Role.LANE`
+    is a number a lane. An optimiser without a kernel code is stepped by torch on every device.
+
+    Attributes:
+        is_decoupled: Whether its step applies the penalty itself, instead of through the gradient.
+    """
+
+    trains_by: ClassVar[Literal["steps", "minimiser", "nothing"]] = "steps"
+    is_decoupled: ClassVar[bool] = False
+
+    @classmethod
+    @abstractmethod
+    def num_moments(cls, lanes: Sequence[Self]) -> int:
+        """Return how many vectors like the parameters a pack of these runs keeps beside them."""
+
+    @classmethod
+    def kernel_code(cls, lanes: Sequence[Self]) -> int | None:
+        """Return the code of the compiled kernels' step for a pack; None where they have none."""
+        del lanes
+        return None
+
+    def kernel_numbers(self) -> KernelNumbers:
+        """Return the lane's numbers for the compiled kernels' step."""
+        return KernelNumbers()
+
+    @classmethod
+    @abstractmethod
+    def step(
+        cls,
+        theta_KP: "Tensor",
+        gradient_KP: "Tensor",
+        pulled_KP: "Tensor",
+        moments: Sequence["Tensor"],
+        numbers: StepNumbers,
+    ) -> "Tensor":
+        """Return the parameters after one step; `moments` are updated in place.
+
+        Args:
+            theta_KP: Parameters.
+            gradient_KP: Gradient of the data loss; with that of the penalty, unless `is_decoupled`.
+            pulled_KP: Gradient of the penalty over 2 gamma: theta itself for gamma |theta|^2.
+            moments: As many as `num_moments` says, which begin at 0.
+            numbers: Of the step.
+        """
+
+    def effective_rate(self, rate: float) -> float:
+        """Return NaN: nothing is known of how a signal-free parameter shrinks."""
+        del rate
+        return NOT_KNOWN

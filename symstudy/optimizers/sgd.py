@@ -1,0 +1,64 @@
+"""Stochastic gradient descent, with momentum where asked for."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Literal, Self
+
+from annotated_types import Ge, Lt
+
+from symstudy.components import Role, component
+from symstudy.kernels.codes import MOMENTUM, SGD
+from symstudy.optimizers.config import AbstractStepOptimizer, KernelNumbers, StepNumbers
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["Sgd"]
+
+
+@component
+class Sgd(AbstractStepOptimizer):
+    """Stochastic gradient descent; the penalty joins the gradient."""
+
+    kind: Literal["sgd"] = "sgd"
+    """Stochastic gradient descent."""
+    momentum: Annotated[float, Ge(0), Lt(1), Role.LANE] = 0.0
+    """Momentum of sgd."""
+
+    @property
+    def can_pad(self) -> bool:
+        """A parameter of 0 without gradient has a velocity of 0."""
+        return True
+
+    @classmethod
+    def num_moments(cls, lanes: Sequence[Self]) -> int:
+        """Return 1, the velocity, where any run has momentum."""
+        return int(any(lane.momentum for lane in lanes))
+
+    @classmethod
+    def kernel_code(cls, lanes: Sequence[Self]) -> int:
+        """Return the code of the step with or without a velocity."""
+        return MOMENTUM if cls.num_moments(lanes) else SGD
+
+    def kernel_numbers(self) -> KernelNumbers:
+        """Return the momentum."""
+        return KernelNumbers(beta1=self.momentum)
+
+    @classmethod
+    def step(
+        cls,
+        theta_KP: "Tensor",
+        gradient_KP: "Tensor",
+        pulled_KP: "Tensor",
+        moments: Sequence["Tensor"],
+        numbers: StepNumbers,
+    ) -> "Tensor":
+        """Return theta - rate v, with v = momentum v + gradient."""
+        del pulled_KP
+        move_KP = gradient_KP
+        if moments:
+            move_KP = moments[0].mul_(numbers.keys["momentum"]).add_(gradient_KP)
+        return theta_KP - numbers.rate_K1 * move_KP
+
+    def effective_rate(self, rate: float) -> float:
+        """Return rate / (1 - momentum)."""
+        return rate / (1.0 - self.momentum)

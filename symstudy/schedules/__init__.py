@@ -1,0 +1,5 @@
+"""Schedules of the learning rate, one file each."""
+
+from symstudy.schedules.config import AbstractFall, AbstractSchedule
+
+__all__ = ["AbstractFall", "AbstractSchedule"]

@@ -1,0 +1,217 @@
+"""Hyperparameters as columns: every key of every component of a cell, by name, with its value.
+
+A key's column bears the key's own name, prefixed by its table where an earlier table has the name:
+`samples` is the data's and `probe_samples` the probe's. A key that chooses a component has its role
+for a name: `model`, `data`, `optimizer`, `schedule`, `loss`. Quantities that follow from several
+keys are columns too, such as `temperature`.
+"""
+
+import functools
+import json
+from collections.abc import Callable, Container, Iterator
+from typing import Any, Literal, NamedTuple, get_args, get_origin
+
+from symstudy.components import Component, Field, Role, fields_of, items_of, load_all
+from symstudy.components.component import meanings_of
+from symstudy.study.cells import Cell
+from symstudy.study.sections import ProbeConfig
+from symstudy.study.train import Train
+
+__all__ = ["Hyperparameter", "Kind", "builtin_hyperparameters", "hyperparameters_of"]
+
+Kind = Literal["count", "number", "text", "truth"]
+
+
+class Hyperparameter(NamedTuple):
+    """A hyperparameter as a column.
+
+    Attributes:
+        name: Name of the column in SQL.
+        kind: `count` (int), `number` (float), `text` or `truth` (bool).
+        meaning: A sentence; empty for a key of the user's own without one.
+        table: Table of a study file that it is in; empty for what follows from several keys.
+        key: Its key in that table.
+    """
+
+    name: str
+    kind: Kind
+    meaning: str
+    table: str = ""
+    key: str = ""
+
+
+class Derived(NamedTuple):
+    """A quantity that follows from several keys.
+
+    Attributes:
+        column: Its column.
+        of_cell: How it is worked out.
+    """
+
+    column: Hyperparameter
+    of_cell: Callable[[Cell], Any]
+
+
+DERIVED = (
+    Derived(
+        Hyperparameter("input_dim", "count", "Number of inputs."),
+        lambda cell: cell.data.shape.inputs,
+    ),
+    Derived(
+        Hyperparameter("output_dim", "count", "Number of outputs or classes."),
+        lambda cell: cell.data.shape.outputs,
+    ),
+    Derived(
+        Hyperparameter(
+            "samples", "count", "Number of training samples; 0 where every batch is drawn anew."
+        ),
+        lambda cell: cell.data.shape.train,
+    ),
+    Derived(
+        Hyperparameter("lr_over_batch", "number", "Peak learning rate over batch size."),
+        lambda cell: cell.train.lr / max(cell.train.batch_size, 1),
+    ),
+    Derived(
+        Hyperparameter(
+            "temperature",
+            "number",
+            "lr / (1 - momentum) / batch_size: the noise temperature T of SGD.",
+        ),
+        lambda cell: cell.train.temperature,
+    ),
+    Derived(
+        Hyperparameter("weight_decay", "number", "2 gamma, what torch calls weight_decay."),
+        lambda cell: 2.0 * cell.train.gamma,
+    ),
+)
+
+
+@functools.cache
+def builtin_names() -> dict[tuple[str, str], Hyperparameter]:
+    """Return the column of every key of a built-in or installed component, by table and key."""
+    names: dict[tuple[str, str], Hyperparameter] = {}
+    taken = {item.column.name: item.column for item in DERIVED}
+    owners = dict.fromkeys(taken, "")
+    for table, cls in component_classes():
+        for field in fields_of(cls):
+            if field.role is Role.WRITTEN or (table, field.name) in names:
+                continue
+            name, meaning = field.name, meanings_of(cls).get(field.name, "")
+            if name == "kind" and table == "train":
+                continue  # the field that chooses it is a column
+            if name == "kind":
+                name, meaning = table, f"Kind of {table}."
+            owners[name] = owners.get(name) or table
+            if owners[name] != table:
+                name = f"{table}_{name}"
+            names[table, field.name] = taken.get(
+                name, Hyperparameter(name, kind_of(field), meaning, table, field.name)
+            )
+    return names
+
+
+def component_classes() -> Iterator[tuple[str, type[Component]]]:
+    """Yield every built-in or installed component with its table, tables in order."""
+    yield from (("model", cls) for cls in load_all("models").values())
+    yield from (("data", cls) for cls in load_all("datasets").values())
+    yield "train", Train
+    for field in fields_of(Train):
+        if field.choice is not None:
+            chosen = load_all(field.choice.group).values()
+            # The name of the chosen component is the column of the field that names it.
+            yield from (("train", cls) for cls in chosen)
+    yield "probe", ProbeConfig
+
+
+def builtin_hyperparameters() -> tuple[Hyperparameter, ...]:
+    """Return the columns of all built-in and installed components, in the order of a study file."""
+    columns = [item for (_, key), item in builtin_names().items() if key not in HIDDEN]
+    return tuple(dict.fromkeys([*columns, *(item.column for item in DERIVED)]))
+
+
+HIDDEN = ("arguments",)
+"""Fields that are no column: each argument of a user's own module is one."""
+
+
+def hyperparameters_of(
+    cell: Cell, reserved: Container[str] = frozenset()
+) -> dict[Hyperparameter, Any]:
+    """Return the value of every hyperparameter of a cell, by column.
+
+    Args:
+        cell: The cell.
+        reserved: Names of other columns, which a key of the user's own gives way to.
+    """
+    found: dict[Hyperparameter, Any] = {}
+    for table, component in cell.tables.items():
+        for key, value, column in pairs_of(table, component, reserved):
+            del key
+            found.setdefault(column, plain(value))
+    for item in DERIVED:
+        found[item.column] = item.of_cell(cell)
+    return found
+
+
+def pairs_of(
+    table: str, component: Component, reserved: Container[str]
+) -> Iterator[tuple[str, Any, Hyperparameter]]:
+    """Yield key, value and column of every field of a table."""
+    known = builtin_names()
+    taken = {column.name for column in known.values()}
+    for owner, field, value in items_of(component):
+        if field.role is Role.WRITTEN:
+            continue
+        if field.name in HIDDEN:
+            for key, argument in value.items():
+                yield (
+                    key,
+                    argument,
+                    own_column(table, key, kind_of_value(argument), "", taken, reserved),
+                )
+            continue
+        column = known.get((table, field.name))
+        if column is None:
+            meaning = meanings_of(type(owner)).get(field.name, "")
+            column = own_column(table, field.name, kind_of(field), meaning, taken, reserved)
+        yield field.name, value, column
+
+
+def own_column(
+    table: str, key: str, kind: Kind, meaning: str, taken: Container[str], reserved: Container[str]
+) -> Hyperparameter:
+    """Return the column of a key of the user's own, or of the built-in key that it repeats."""
+    known = builtin_names().get((table, key))
+    if known is not None and known.kind == kind:
+        return known
+    name = f"{table}_{key}" if key in taken or key in reserved else key
+    return Hyperparameter(name, kind, meaning, table, key)
+
+
+def kind_of(field: Field) -> Kind:
+    """Return the kind of column that holds a field's values."""
+    return "text" if field.choice is not None else kind_of_annotation(field.annotation)
+
+
+def kind_of_annotation(annotation: Any) -> Kind:
+    """Return the kind of column that holds values of an annotated type."""
+    if hasattr(annotation, "__metadata__"):
+        return kind_of_annotation(annotation.__origin__)
+    if get_origin(annotation) is Literal:
+        return kind_of_value(get_args(annotation)[0])
+    if get_origin(annotation) in {tuple, dict, list}:
+        return "text"
+    parts = [part for part in get_args(annotation) if part is not type(None)]
+    return kind_of_annotation(parts[0]) if parts else KINDS.get(annotation, "text")
+
+
+KINDS: dict[Any, Kind] = {int: "count", float: "number", bool: "truth", str: "text"}
+
+
+def kind_of_value(value: Any) -> Kind:
+    """Return the kind of column that holds a value."""
+    return KINDS.get(type(value), "text")
+
+
+def plain(value: Any) -> Any:
+    """Return a value as a column holds it: a list or table as JSON."""
+    return value if isinstance(value, int | float | str | None) else json.dumps(value)
