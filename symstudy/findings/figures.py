@@ -158,9 +158,9 @@ def limits(one: Tested) -> list[Curve]:
     centre = float(np.exp(np.log(place).mean()))
     rule = one.rule
     if isinstance(rule, Flat):
-        slopes = (-rule.within, rule.within)
+        slopes = [-rule.within, rule.within]
     elif isinstance(rule, Grows):
-        slopes = (rule.at_least,)
+        slopes = [rule.at_least]
     elif isinstance(rule, Ratio):
         half = math.sqrt(1.0 + rule.within)
         return [Curve(place, np.full(len(place), middle * f), style="--") for f in (half, 1 / half)]

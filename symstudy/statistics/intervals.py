@@ -1,5 +1,6 @@
 """Confidence intervals over seeds: Student's t, the bootstrap, and an exact one of the median."""
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -84,15 +85,22 @@ def median_interval(values: ArrayLike, level: float = 0.9) -> Interval:
     """
     data = np.sort(finite(values))
     count = len(data)
+    kept, missed = order_place(count, level)
+    if kept == 0:
+        return Interval(-math.inf, math.inf, level, count)
+    return Interval(float(data[kept - 1]), float(data[count - kept]), 1.0 - missed, count)
+
+
+@functools.cache
+def order_place(count: int, level: float) -> tuple[int, float]:
+    """Return which order statistic the interval of a median ends at, and its error; 0 if none."""
     kept, missed = 0, 1.0
     for place in range(1, count // 2 + 1):
         error = 2.0 * float(stats.binom.cdf(place - 1, count, 0.5))
         if error > 1.0 - level + 1e-12:
             break
         kept, missed = place, error
-    if kept == 0:
-        return Interval(-math.inf, math.inf, level, count)
-    return Interval(float(data[kept - 1]), float(data[count - kept]), 1.0 - missed, count)
+    return kept, missed
 
 
 def student_interval(values: ArrayLike, level: float = 0.95) -> Interval:

@@ -1,5 +1,6 @@
 """P-values over seeds: the sign test, one-sided and equivalence t tests, permutations."""
 
+import functools
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -46,6 +47,7 @@ class Decided(NamedTuple):
     p_value: float | None
 
 
+@functools.cache
 def sign_p(hits: int, count: int) -> float:
     """Return the chance of at least `hits` of `count` seeds where each hits in at most half of cases.
 

@@ -3,7 +3,7 @@ import sys
 import pytest
 
 from symstudy.errors import ProjectError, UnknownNameError
-from symstudy.findings.claim import deciding_code
+from symstudy.findings.deciding import deciding_code
 from symstudy.findings.discovery import (
     Project,
     find_project,
@@ -165,7 +165,7 @@ def test_what_a_module_beside_decides_is_hashed_too(tmp_path):
     codes = []
     for changed in (beside, beside.replace("0.1", "0.2"), beside + "\nOTHER = 1\n"):
         (tmp_path / "beside.py").write_text(changed)
-        codes.append(deciding_code(module, tmp_path))
+        codes.append(deciding_code(module, tmp_path / "own.py"))
     assert codes[0] != codes[1]
     assert codes[0] == codes[2]
 

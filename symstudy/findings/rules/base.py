@@ -12,7 +12,7 @@ from symstudy.findings.evidence import Counted, Evidence, load
 from symstudy.findings.power import SeedTest
 from symstudy.statistics.intervals import Interval, finite
 from symstudy.statistics.part import ALPHA, Part
-from symstudy.statistics.tests import decide_median, fewest_seeds
+from symstudy.statistics.tests import Decided, decide_median, fewest_seeds
 from symstudy.statistics.verdict import Verdict
 from symstudy.store import Store
 
@@ -205,7 +205,7 @@ class AbstractSeedRule(AbstractRule):
     def judge(self, data: Data) -> tuple[Tested, ...]:
         """Return a part for each group."""
         rows = data.rows(self.runs)
-        where = situation(rows, self.runs)
+        where = situation(rows, self.runs, data.loaded[self.runs.base].frame)
         return tuple(
             self.judge_group(group, chosen, where) for group, chosen in groups(rows, self.by)
         )
@@ -261,7 +261,7 @@ def decide_part(
         seeds=len(values),
         spread=float(values.std(ddof=1)) if len(values) > 1 else None,
         test=rule.rule,
-        note=seed_note(len(values), len(numbers), decided.verdict),
+        note=seed_note(len(values), len(numbers), decided.verdict) or beyond_note(decided, bound),
     )
 
 
@@ -276,6 +276,15 @@ def seed_note(known: int, seeds: int, verdict: Verdict) -> str:
     return "; ".join(notes)
 
 
+def beyond_note(decided: Decided, bound: tuple[float, float]) -> str:
+    """Return that the seeds lie outside a range and are too few to refute, where that is so."""
+    is_outside = decided.interval.within(*bound) is Verdict.REFUTED
+    if decided.verdict is not Verdict.INCONCLUSIVE or not is_outside:
+        return ""
+    ends = sum(math.isfinite(end) for end in bound)
+    return f"outside, and no fewer than {fewest_seeds(ends)} seeds can refute it"
+
+
 def groups(rows: pd.DataFrame, by: tuple[str, ...]) -> Iterator[tuple[Group, pd.DataFrame]]:
     """Return the rows of each combination of values of `by`; all of them if it is empty."""
     if not by:
@@ -285,12 +294,13 @@ def groups(rows: pd.DataFrame, by: tuple[str, ...]) -> Iterator[tuple[Group, pd.
         yield dict(zip(by, values, strict=True)), chosen
 
 
-def situation(rows: pd.DataFrame, evidence: Evidence) -> str:
-    """Return the values that were selected, such as `gamma = 0.03`."""
+def situation(rows: pd.DataFrame, evidence: Evidence, base: pd.DataFrame) -> str:
+    """Return the values that were selected where there are others, such as `gamma = 0.03`."""
     told = {}
     for selection in evidence.selections:
         values = rows[selection.column].unique()
-        if selection.pick != "above" and len(values) == 1:
+        is_choice = base[selection.column].nunique() > 1
+        if selection.pick != "above" and is_choice and len(values) == 1:
             told[label(selection.column)] = shown(values[0])
     return ", ".join(f"{name} = {value}" for name, value in told.items())
 

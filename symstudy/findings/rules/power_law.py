@@ -8,8 +8,8 @@ from typing import Any, final
 import numpy as np
 import pandas as pd
 
-from symstudy.findings.rules.base import Group, Headline, Need, Tested, shown
-from symstudy.findings.rules.sweep import AbstractSweepRule, label, seed_table
+from symstudy.findings.rules.base import Group, Headline, Need, Tested, label, shown
+from symstudy.findings.rules.sweep import AbstractSweepRule, seed_table
 from symstudy.statistics.fits import fit_power_law
 
 __all__ = ["PowerLaw"]

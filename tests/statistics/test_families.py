@@ -1,4 +1,5 @@
-from symstudy.findings import Verdict, correct_family
+from symstudy.statistics.families import correct_family
+from symstudy.statistics.verdict import Verdict
 
 S, R, X, U = Verdict.SUPPORTED, Verdict.REFUTED, Verdict.INCONCLUSIVE, Verdict.UNTESTED
 
