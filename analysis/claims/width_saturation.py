@@ -5,7 +5,7 @@ from symstudy.findings import All, Evidence, Flat, Grows, Ratio, claim
 FLAT = 0.1
 GROWING = 0.5
 MIN_BUDGET = 6.0
-"""A neuron without a signal has shrunk to exp(-6), a quarter of a percent; before, counts say little."""
+"""By then a neuron without a signal has shrunk to exp(-6), a quarter of a percent."""
 
 
 @claim(

@@ -4,8 +4,8 @@ On orthogonal inputs and non-negative targets of disjoint supports with norms A 
 |Y - W2 f(W1 X)|^2 + gamma (|W1|^2 + |W2|^2) keeps (A k^-a - gamma)_+ of each, for f linear (the
 nuclear norm) and for f = ReLU (its upper bound is attained, since the singular vectors are
 non-negative). So width h holds min(h, r) ranks or neuron directions, r = #{k: A k^-a > gamma}. The
-exact neurons are orthogonal, so directions of ReLU neurons and ranks of the incoming weights are the
-same number; the rank sums over parallel copies, none of which may be large.
+exact neurons are orthogonal, so directions of ReLU neurons and ranks of the incoming weights are
+the same number; the rank sums over parallel copies, none of which may be large.
 """
 
 import numpy as np

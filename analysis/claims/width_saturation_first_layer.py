@@ -18,7 +18,7 @@ FIRST = "rank of the first layer"
     reference="arXiv:2502.05300, Fig. 9",
 )
 def width_saturation_first_layer(runs: Evidence) -> All:
-    """Flat at the largest weight decay, growing without, for gradient descent on a fixed data set."""
+    """Flat at the largest weight decay, growing without, under gradient descent on fixed data."""
     arms = training_arms(runs).where("arm <> 'noise'")
     strongest = arms.at("arm", "decay").at_largest("gamma")
     free = arms.at("arm", "nothing")

@@ -46,8 +46,8 @@ QUERY = """
 def training_arms(runs: Evidence) -> Evidence:
     """Return ranks, neurons and losses at the end and half-way, of plain SGD at a constant rate.
 
-    Columns: arm, gamma, lr_over_batch, width, seed; rank, effective_rank and distinct_neurons (means
-    over hidden layers), first_rank (of the first layer), test_loss; and each of these under
+    Columns: arm, gamma, lr_over_batch, width, seed; rank, effective_rank and distinct_neurons
+    (means over hidden layers), first_rank (of the first layer), test_loss; and each of these under
     `early_NAME`, at the last detailed probe of the first half of the steps.
     """
     counted = runs.of(QUERY).where("arm is not null").budget(MIN_BUDGET)

@@ -24,7 +24,7 @@ import inspect
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
@@ -36,9 +36,11 @@ from symstudy.findings.evidence import Evidence
 from symstudy.findings.figures import draw_rule
 from symstudy.findings.finding import Finding
 from symstudy.findings.power import SeedTest
+from symstudy.findings.rules import base
 from symstudy.findings.rules.base import AbstractRule, read_data
 from symstudy.identity import digest
 from symstudy.plots.figures import Figure
+from symstudy.statistics import part
 from symstudy.store import Store
 
 __all__ = ["Claim", "claim", "registered_claims"]
@@ -133,8 +135,8 @@ def claim(
         rule: Of a function `judge`: when it counts as supported, refuted or undecided; fixed before
             the data. Of a declared rule it is derived.
         tests: Of a function `judge`: what it tests on a number a seed, so that `symstudy plan` can
-            say what the seeds of a study can show; a 95 % interval against a bound is assumed if none
-            is given. Of a declared rule they are derived.
+            say what the seeds of a study can show; a 95 % interval against a bound is assumed if
+            none is given. Of a declared rule they are derived.
 
     Raises:
         ProjectError: If another module has a claim of that name.
@@ -168,7 +170,7 @@ def by_rule(
         name=declared.__name__,
         **about,
         rule=rule.prose,
-        rule_hash=hash_rule(rule.prose, module, [declared.__name__]),
+        rule_hash=hash_rule(rule.prose + machinery(), module, [declared.__name__]),
         measure=measure,
         judge=conclude,
         draw=draw_rule,
@@ -192,7 +194,7 @@ def by_functions(
     missing = [part for part in ("measure", "judge", "draw") if not hasattr(module, part)]
     if judge.__name__ != "judge" or missing:
         raise ProjectError(
-            f"{module.__file__} must define `def {name}(runs)` with @claim, which returns a rule, or "
+            f"{module.__file__} must define `def {name}(runs)` with @claim, returning a rule, or "
             f"measure, then judge with @claim, then draw, but {(missing or ['judge'])[0]} is not "
             "there."
         )
@@ -205,6 +207,15 @@ def by_functions(
         judge=judge,
         draw=module.draw,
         tests=tests,
+    )
+
+
+@cache
+def machinery() -> str:
+    """Return the code that reads evidence and makes a verdict of parts, for any rule."""
+    return "".join(
+        deciding_code(inspect.getsource(module), Path(str(module.__file__)), names)
+        for module, names in ((base, ("read_data",)), (part, ("combine",)))
     )
 
 

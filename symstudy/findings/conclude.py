@@ -6,7 +6,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from symstudy.findings.finding import Finding
-from symstudy.findings.rules.base import AbstractRule, Data, Tested
+from symstudy.findings.rules.base import AbstractRule, Data
 from symstudy.statistics.part import ALPHA, Part, combine, refutation_p
 from symstudy.statistics.tests import fewest_seeds
 from symstudy.statistics.verdict import Verdict

@@ -1,8 +1,8 @@
 """The code that decides a claim: everything that its rule reaches, for the rule's hash.
 
 Names are followed through the file of the claim, the modules beside it (relative imports) and the
-statistics and rules of symstudy itself. Comments, docstrings, drawing, what is declared for planning
-and the order of definitions do not count.
+statistics and rules of symstudy itself. Comments, docstrings, drawing, what is declared for
+planning and the order of definitions do not count.
 """
 
 import ast

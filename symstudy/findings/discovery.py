@@ -124,7 +124,7 @@ def list_claims(project: Project | None) -> list[Listed]:
 
 
 def claim_files(folder: Path) -> list[Path]:
-    """Return the modules of a package of analyses and of its folder `claims` that may hold claims."""
+    """Return the modules of a package of analyses and of its folder `claims`."""
     return sorted(folder.glob("*.py")) + sorted((folder / "claims").glob("*.py"))
 
 

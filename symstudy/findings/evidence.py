@@ -1,8 +1,8 @@
 """Which runs a claim counts, and why the others do not.
 
-An `Evidence` declares a table of runs before there are any: a view, conditions on it, and what makes
-a run no evidence. Nothing is read until a rule names the columns that it needs; then one query reads
-these columns alone. Every step returns a new Evidence:
+An `Evidence` declares a table of runs before there are any: a view, conditions on it, and what
+makes a run no evidence. Nothing is read until a rule names the columns that it needs; then one
+query reads these columns alone. Every step returns a new Evidence:
 
     minima = runs.where("optimizer = 'lbfgs'").converged(grad_ratio=1e-6)
     strongest = minima.budget(6).at_largest("gamma")
@@ -173,7 +173,7 @@ class Evidence:
         return replace(self, columns=(*self.columns, *columns.items()))
 
     def derive(self, **functions: Callable[..., Any]) -> "Evidence":
-        """Add columns by functions of a row, whose parameters are named for the columns they take."""
+        """Add columns by functions of a row, whose parameters are named for columns."""
         more = tuple(Derived(name, function) for name, function in functions.items())
         return replace(self, derived=(*self.derived, *more))
 
@@ -246,9 +246,9 @@ def load(db: Store, evidence: Evidence, columns: tuple[str, ...]) -> Counted:
     flags = [f"coalesce({item.condition}, false)" for item in evidence.exclusions]
     shown += [f"{flag} as is_evidence_{i}" for i, flag in enumerate(flags)]
     conditions = " and ".join(f"({condition})" for condition in evidence.scope) or "true"
-    frame = db.df(
-        f"select {', '.join(shown)}\nfrom {evidence.source}\nwhere {conditions}\norder by all"  # noqa: S608  # written in claims, for a read-only connection
-    )
+    # Written in the files of claims; the connection is read-only.
+    query = f"select {', '.join(shown)}\nfrom {evidence.source}\nwhere {conditions}\norder by all"
+    frame = db.df(query)
     excluded: dict[str, int] = {}
     for i, exclusion in enumerate(evidence.exclusions):
         counts = frame[f"is_evidence_{i}"].astype(bool)

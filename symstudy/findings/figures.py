@@ -43,7 +43,7 @@ class Setting(NamedTuple):
 
 
 def draw_rule(measured: Measured) -> Figure:
-    """Draw a claim by rules: a panel for each value that decides, and for others if there is room."""
+    """Draw a claim by rules: a panel for each value that decides, others if there is room."""
     tested = measured.rule.judge(measured.data)
     panels = panels_of(measured.data, [one for one in tested if one.part.decides])
     if len(panels) < FULL:
@@ -211,7 +211,7 @@ def law_panels(data: Data, rule: PowerLaw, parts: Sequence[Tested]) -> list[Pane
                 "ln residual",
                 residuals,
                 is_log_y=False,
-            )  # fmt: skip
+            )
         )
     return panels
 

@@ -1,4 +1,4 @@
-"""Panels of a value along a swept hyperparameter: data with intervals, tested region, laws, verdict."""
+"""Panels of a value along a swept hyperparameter: data, intervals, tested region, laws."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple

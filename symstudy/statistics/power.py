@@ -174,7 +174,7 @@ def sign_effect(seeds: int, *, alpha: float = ALPHA, power: float = POWER) -> fl
 
 @functools.cache
 def sign_margin(seeds: int, *, alpha: float = ALPHA, power: float = POWER) -> float | None:
-    """Return the least margin within which two sign tests show a median at its centre to lie, in sd.
+    """Return the least margin that two sign tests show of a median at its centre, in sd.
 
     Args:
         seeds: Number of seeds.

@@ -49,7 +49,7 @@ class Decided(NamedTuple):
 
 @functools.cache
 def sign_p(hits: int, count: int) -> float:
-    """Return the chance of at least `hits` of `count` seeds where each hits in at most half of cases.
+    """Return the chance of at least `hits` of `count` seeds where each hits in half of the cases.
 
     References:
         Arbuthnot 1710; Conover 1999, ch. 3.4 (the sign test).
@@ -67,9 +67,9 @@ def decide_median(
 ) -> Decided:
     """Test that the median seed lies from `low` to `high`, by exact sign tests.
 
-    Nothing is assumed of the distribution, so the level holds for skewed and discrete values and for
-    values that are the same in all seeds. Supported where two one-sided sign tests show the median
-    to be above `low` and below `high`, each at `alpha` (equivalence); refuted where one of them
+    Nothing is assumed of the distribution, so the level holds for skewed and discrete values and
+    for values that are the same in all seeds. Supported where two one-sided sign tests show the
+    median to be above `low` and below `high`, each at `alpha` (equivalence); refuted where one of them
     shows it to be outside, at `alpha` in all: at half of it for each end where there are two.
 
     Args:

@@ -16,4 +16,4 @@ NOISES: dict[str, Noise] = {
     "discrete": lambda rng, shape: rng.choice([-1.0, 1.0], size=shape),
     "uneven": lambda rng, shape: rng.choice([-0.01, 3.0], size=shape),
 }
-"""By name: from a generator and a shape to noise that is below 0 and above 0 in half of the cases."""
+"""By name: from a generator and a shape to noise that is below 0 in half of the cases."""

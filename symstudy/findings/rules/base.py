@@ -116,8 +116,8 @@ class Headline(NamedTuple):
 class AbstractRule(ABC):
     """A decision rule, declared before the data.
 
-    A rule is frozen and pure: it reads nothing itself but what it says in `needs`, and the same data
-    give the same parts, in the same order and with the same names. It never raises for data that
+    A rule is frozen and pure: it reads nothing but what it says in `needs`, and the same data give
+    the same parts, in the same order and with the same names. It never raises for data that
     lack runs, seeds or places: such parts are untested or inconclusive, with a note.
     """
 
@@ -299,7 +299,7 @@ def situation(rows: pd.DataFrame, evidence: Evidence, base: pd.DataFrame) -> str
     told = {}
     for selection in evidence.selections:
         values = rows[selection.column].unique()
-        is_choice = base[selection.column].nunique() > 1
+        is_choice = len(base[selection.column].unique()) > 1
         if selection.pick != "above" and is_choice and len(values) == 1:
             told[label(selection.column)] = shown(values[0])
     return ", ".join(f"{name} = {value}" for name, value in told.items())

@@ -100,8 +100,9 @@ class Exact(AbstractSeedRule):
         over = (
             f", over at least {self.min_places} values of {label(self.over)}" if self.over else ""
         )
+        called = self.name or label(self.value)
         return (
-            f"{self.name or label(self.value)}: a run is exact if {told} ({self.runs.words}){over}; "
+            f"{called}: a run is exact if {told} ({self.runs.words}){over}; "
             f"in the median seed {self.rule}, by a sign test at 5 %"
         )
 

@@ -20,8 +20,8 @@ __all__ = ["PowerLaw"]
 class PowerLaw(AbstractSweepRule):
     """A value falls or grows by a power law whose exponent is given by theory.
 
-    ln(value + shift) is fitted against ln of the swept column for each seed, with Huber's loss, over
-    the places whose mean lies in the range that is fitted.
+    ln(value + shift) is fitted against ln of the swept column for each seed, with Huber's loss,
+    over the places whose mean lies in the range that is fitted.
 
     Attributes:
         exponent: The exponent, or a function of the columns in `by` that its parameters name.
@@ -31,8 +31,9 @@ class PowerLaw(AbstractSweepRule):
         smallest: Smallest mean over seeds of a place that is fitted.
         largest: Column whose smallest value is the largest mean of a place that is fitted; none if
             empty.
-        exact: Law that is drawn beside the data: from the values of the swept column and the rows of
-            a group to the exact values.
+        exact: Law that is drawn beside the data: from the values of the swept column and the rows
+            of a group to the exact values.
+        draws: Columns that `exact` takes from these rows.
         is_upper_half: Whether the larger half of the places is fitted, or all of them.
     """
 

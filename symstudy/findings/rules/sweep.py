@@ -121,8 +121,8 @@ class Flat(AbstractSweepRule):
         """The rule in words."""
         return (
             f"{self.called} is flat in {label(self.along)} ({self.runs.words}): over {self.region} "
-            f"the median over seeds of the slope of its logarithm lies within +-{self.within:g}, by "
-            "two one-sided sign tests at 5 %"
+            f"the median over seeds of the slope of its logarithm lies within +-{self.within:g}, "
+            "by two one-sided sign tests at 5 %"
         )
 
     def bound(self, group: Group) -> tuple[float, float]:
@@ -163,8 +163,8 @@ class Grows(AbstractSweepRule):
         """The rule in words."""
         return (
             f"{self.called} grows with {label(self.along)} ({self.runs.words}): over {self.region} "
-            f"the median over seeds of the slope of its logarithm is at least {self.at_least:g}, by "
-            "a sign test at 5 %"
+            f"the median over seeds of the slope of its logarithm is at least {self.at_least:g}, "
+            "by a sign test at 5 %"
         )
 
     def bound(self, group: Group) -> tuple[float, float]:
@@ -182,8 +182,8 @@ class Grows(AbstractSweepRule):
 class Monotone(AbstractSweepRule):
     """A seed's values go one way along the sweep: Spearman's correlation reaches a bound.
 
-    The correlation is that of one seed, so that seeds are the units; values that do not change along
-    the sweep have a correlation of 0.
+    The correlation is that of one seed, so that seeds are the units; values that do not change
+    along the sweep have a correlation of 0.
 
     Attributes:
         sign: 1 where values are claimed to grow with the place, -1 where to fall.
