@@ -70,7 +70,7 @@ def panels_of(data: Data, tested: Sequence[Tested]) -> list[Panel]:
         if isinstance(rule, PowerLaw):
             panels += law_panels(data, rule, parts)
         elif isinstance(rule, Exact):
-            panels.append(exact_panel(data, rule, parts))
+            panels += [exact_panel(data, rule, one) for one in parts]
         else:
             panels.append(level_panel(parts))
     return panels
@@ -146,7 +146,7 @@ def medians(rows: pd.DataFrame, along: str, value: str) -> pd.DataFrame:
 
 def verdicts(parts: Sequence[Tested]) -> list[str]:
     """Return the verdict of each part as a word."""
-    return [one.part.verdict.label for one in parts]
+    return [one.part.verdict.label + ("" if one.part.decides else " (reported)") for one in parts]
 
 
 def limits(one: Tested) -> list[Curve]:
@@ -238,9 +238,11 @@ def law_curves(one: Tested, rule: PowerLaw, runs: pd.DataFrame, line: int) -> li
     return curves
 
 
-def exact_panel(data: Data, rule: Exact, parts: Sequence[Tested]) -> Panel:
-    """Return measured values against one axis, with what theory gives as lines."""
+def exact_panel(data: Data, rule: Exact, one: Tested) -> Panel:
+    """Return measured values of a group against one axis, with what theory gives as lines."""
     rows = data.rows(rule.runs)
+    for column, value in one.group.items():
+        rows = rows[rows[column] == value]
     along = rule.over or rule.along
     split = (rule.along,) if rule.over else ()
     match = rule.matches[0]
@@ -251,9 +253,10 @@ def exact_panel(data: Data, rule: Exact, parts: Sequence[Tested]) -> Panel:
         lines.append(Line(name, dict(group), points, is_joined=False))
         exact = chosen.groupby(along)[match.exact].mean()
         curves.append(Curve(exact.index.to_numpy(float), exact.to_numpy(float), place))
+    told = ", ".join(shown(value) for value in one.group.values())
     return Panel(
-        name=rule.name or rule.value,
-        title=f"{rule.name or label(rule.value)}: {', '.join(verdicts(parts))}",
+        name=one.part.name,
+        title=f"{told or one.part.name}: {one.part.verdict.label}",
         x=along,
         x_label=label(along),
         y_label=label(match.value),

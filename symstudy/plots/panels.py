@@ -15,6 +15,10 @@ __all__ = ["Curve", "Line", "Panel", "draw_panels"]
 
 MOST_TICKS = 8
 MOST_COLUMNS = 3
+NARROW = 3.0
+"""Values that differ by a smaller factor are drawn on a linear axis."""
+WIDE = 20.0
+"""Values that differ by a larger factor have labels at powers of ten alone."""
 
 
 class Line(NamedTuple):
@@ -139,8 +143,13 @@ def set_scales(axis: "Axes", panel: Panel) -> None:
     if not points:
         return
     every = pd.concat(points)
-    if panel.is_log_y and (every["median"] > 0).all():
+    least, most = float(every["median"].min()), float(every["median"].max())
+    if panel.is_log_y and least > 0 and most > NARROW * least:
+        from matplotlib.ticker import FormatStrFormatter
+
         axis.set_yscale("log")
+        axis.yaxis.set_major_formatter(FormatStrFormatter("%g"))
+        axis.yaxis.set_minor_formatter(FormatStrFormatter("%g" if most < WIDE * least else ""))
     if panel.is_log_x and (every["place"] > 0).all():
         axis.set_xscale("log")
         places = sorted(every["place"].unique().tolist())

@@ -69,8 +69,8 @@ def decide_median(
 
     Nothing is assumed of the distribution, so the level holds for skewed and discrete values and
     for values that are the same in all seeds. Supported where two one-sided sign tests show the
-    median to be above `low` and below `high`, each at `alpha` (equivalence); refuted where one of them
-    shows it to be outside, at `alpha` in all: at half of it for each end where there are two.
+    median to be above `low` and below `high`, each at `alpha` (equivalence); refuted where one of
+    them shows it to be outside, at `alpha` in all: at half of it for each end where there are two.
 
     Args:
         values: One number a seed; what is not finite is left out.
