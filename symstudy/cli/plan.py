@@ -270,7 +270,7 @@ def describe_power(row: Any) -> str:
     if row.kind == "run":
         return f"a violation is seen if {row.effect:.0%} of the seeds have it"
     if row.in_sd is None:
-        return "one seed shows nothing"
+        return "so few seeds show nothing"
     said = (
         f"a margin of {row.in_sd:.2f} sd" if row.kind == "margin" else f"{row.in_sd:.2f} sd beyond"
     )

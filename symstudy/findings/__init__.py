@@ -4,22 +4,23 @@ What a file of `analysis` needs is exported here.
 """
 
 from symstudy.findings.claim import Claim, claim
-from symstudy.findings.family import Corrected, correct_family
-from symstudy.findings.finding import Finding, Interval, Part, Verdict, combine
+from symstudy.findings.evidence import Evidence
+from symstudy.findings.finding import Finding
 from symstudy.findings.power import SeedTest
-from symstudy.findings.statistics import (
+from symstudy.findings.rules import (
+    AbstractRule,
+    All,
+    Bound,
+    Exact,
+    Flat,
+    Grows,
+    Match,
+    Monotone,
+    Paired,
     PowerLaw,
-    bootstrap,
-    bootstrap_test,
-    fit_power_law,
-    holm,
-    log_slope,
-    permutation_p,
-    seed_part,
-    seed_slopes,
-    spearman,
-    student_interval,
-    student_table,
+    Ratio,
+    Reported,
+    Settled,
 )
 from symstudy.plots.figures import (
     PALETTE,
@@ -30,20 +31,47 @@ from symstudy.plots.figures import (
     legend_beside,
     log_ticks,
 )
+from symstudy.statistics.correlations import rank_correlations, spearman
+from symstudy.statistics.families import Corrected, correct_family, holm
+from symstudy.statistics.fits import fit_power_law, isotonic, log_slope, seed_slopes
+from symstudy.statistics.intervals import (
+    Interval,
+    bootstrap,
+    bootstrap_test,
+    median_interval,
+    student_interval,
+    student_table,
+)
+from symstudy.statistics.part import Part, combine
 from symstudy.statistics.sequential import Decision, LookPlan, judge_looks, plan_looks
+from symstudy.statistics.tests import decide_median, permutation_p, seed_part
+from symstudy.statistics.verdict import Verdict
 
 __all__ = [
     "PALETTE",
+    "AbstractRule",
+    "All",
+    "Bound",
     "Claim",
     "Corrected",
     "Decision",
+    "Evidence",
+    "Exact",
     "Figure",
     "Finding",
+    "Flat",
+    "Grows",
     "Interval",
     "LookPlan",
+    "Match",
+    "Monotone",
+    "Paired",
     "Part",
     "PowerLaw",
+    "Ratio",
+    "Reported",
     "SeedTest",
+    "Settled",
     "Verdict",
     "bootstrap",
     "bootstrap_test",
@@ -51,16 +79,20 @@ __all__ = [
     "color_ramp",
     "combine",
     "correct_family",
+    "decide_median",
     "draw_heat_map",
     "error_bars",
     "fit_power_law",
     "holm",
+    "isotonic",
     "judge_looks",
     "legend_beside",
     "log_slope",
     "log_ticks",
+    "median_interval",
     "permutation_p",
     "plan_looks",
+    "rank_correlations",
     "seed_part",
     "seed_slopes",
     "spearman",

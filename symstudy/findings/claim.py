@@ -1,35 +1,51 @@
 """The contract of a claim: a falsifiable statement with its decision rule, written before the data.
 
-A claim is a file of the package `analysis` with three functions:
+A claim is a file of the folder `claims` of a package of analyses. It is mostly a declaration, a
+function of the file's own name that returns a rule:
+
+    @claim(title=..., statement=..., study=..., reference=...)
+    def width_saturation(runs: Evidence) -> All:
+        return All(Flat(runs.done().at_largest("gamma"), "rank", along="width", within=0.1))
+
+Its prose, parts, power and figure are derived from the rule. What does not fit is written as three
+functions instead, with the docstring of the file saying why:
 
 * `measure(db) -> NamedTuple` is the only one that sees SQL; it returns plain numbers and frames;
 * `judge(measured) -> Finding` is pure and decides by the rule; it carries the decorator `claim`;
 * `draw(measured) -> Figure` is the only one that sees seaborn.
 
-`judge` must be right on a store with planted truth, and wrong at most as often as its level says on
-a planted null; `tests/claims` holds every claim to that. The rule is hashed with the code of
-`measure` and `judge`, and frozen when the claim's study first runs, so a later change shows. What
-the decorator says of its `tests` is for planning and decides nothing, so it is not in the hash.
+A claim must be right on a store with planted truth, and wrong at most as often as its level says on
+a planted null; `tests/claims` holds every claim to that. The rule is hashed with all the code that
+decides, and frozen when the claim's study first runs, so a later change shows. What the decorator
+says of its `tests` is for planning and decides nothing, so it is not in the hash.
 """
 
-import ast
 import inspect
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache, cached_property
 from pathlib import Path
+from types import ModuleType
 from typing import Any, TypeVar
 
 from symstudy.errors import ProjectError
+from symstudy.findings.conclude import Measured, conclude
+from symstudy.findings.deciding import deciding_code
+from symstudy.findings.evidence import Evidence
+from symstudy.findings.figures import draw_rule
 from symstudy.findings.finding import Finding
 from symstudy.findings.power import SeedTest
+from symstudy.findings.rules import base
+from symstudy.findings.rules.base import AbstractRule, read_data
 from symstudy.identity import digest
 from symstudy.plots.figures import Figure
+from symstudy.statistics import part
 from symstudy.store import Store
 
 __all__ = ["Claim", "claim", "registered_claims"]
 
-Judge = TypeVar("Judge", bound=Callable[[Any], Finding])
+Declared = TypeVar("Declared", bound=Callable[[Any], Any])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +59,7 @@ class Claim:
         study: Study made for it.
         reference: Where it comes from.
         rule: When it counts as supported, refuted or undecided.
-        rule_hash: Hash of the rule and of the code that measures and judges.
+        rule_hash: Hash of the rule and of all code that decides.
         measure: From a store to numbers.
         judge: From numbers to a finding.
         draw: From numbers to a figure.
@@ -63,7 +79,41 @@ class Claim:
     tests: tuple[SeedTest, ...] = ()
 
 
-REGISTERED: dict[str, Claim] = {}
+@dataclass(frozen=True, kw_only=True)
+class Declaration:
+    """A function with the decorator `claim`, in a module that may not be whole yet.
+
+    Attributes:
+        function: The function.
+        about: Title, statement, study and reference.
+        rule: Rule of a function `judge`.
+        tests: Tests of a function `judge`.
+    """
+
+    function: Callable[[Any], Any]
+    about: dict[str, str]
+    rule: str
+    tests: tuple[SeedTest, ...]
+
+    @property
+    def module(self) -> ModuleType:
+        """The module of the claim."""
+        return sys.modules[self.function.__module__]
+
+    @cached_property
+    def claim(self) -> Claim:
+        """The claim, once its module is whole.
+
+        Raises:
+            ProjectError: If the module lacks one of its functions.
+        """
+        name = self.function.__module__.rsplit(".", 1)[-1]
+        if self.function.__name__ == name:
+            return by_rule(self.function, self.module, self.about)
+        return by_functions(self.function, self.module, self.about, self.rule, self.tests)
+
+
+REGISTERED: dict[str, Declaration] = {}
 
 
 def claim(
@@ -72,137 +122,113 @@ def claim(
     statement: str,
     study: str,
     reference: str,
-    rule: str,
+    rule: str = "",
     tests: tuple[SeedTest, ...] = (),
-) -> Callable[[Judge], Judge]:
-    """Declare the function `judge` of a module, and with it the module, to be a claim.
+) -> Callable[[Declared], Declared]:
+    """Declare a function of a module, and with it the module, to be a claim.
 
     Args:
         title: What it is about, in a few words.
         statement: What is claimed, in a sentence.
         study: Study made for it.
         reference: Where it comes from: paper, theorem or figure.
-        rule: When it counts as supported, refuted or undecided; fixed before the data.
-        tests: What it tests on a number a seed, so that `symstudy plan` can say what the seeds of a
-            study can show; a 95 % interval against a bound is assumed if none is given.
+        rule: Of a function `judge`: when it counts as supported, refuted or undecided; fixed before
+            the data. Of a declared rule it is derived.
+        tests: Of a function `judge`: what it tests on a number a seed, so that `symstudy plan` can
+            say what the seeds of a study can show; a 95 % interval against a bound is assumed if
+            none is given. Of a declared rule they are derived.
 
     Raises:
-        ProjectError: If the module has no `measure` and `draw`, or the name is taken.
+        ProjectError: If another module has a claim of that name.
     """
 
-    def register(judge: Judge) -> Judge:
-        module = sys.modules[judge.__module__]
-        name = judge.__module__.rsplit(".", 1)[-1]
-        missing = [part for part in ("measure",) if not hasattr(module, part)]
-        if missing or judge.__name__ != "judge":
-            raise ProjectError(
-                f"{module.__file__} must define measure, then judge with @claim, then draw, but "
-                f"{missing[0] if missing else 'judge'} is not there."
-            )
+    def register(declared: Declared) -> Declared:
+        name = declared.__module__.rsplit(".", 1)[-1]
         taken = REGISTERED.get(name)
-        if taken is not None and taken.judge.__module__ != judge.__module__:
+        if taken is not None and taken.function.__module__ != declared.__module__:
             raise ProjectError(
-                f"claims must have different names, but {taken.judge.__module__} and "
-                f"{judge.__module__} are both called {name!r}. Rename one of the files."
+                f"claims must have different names, but {taken.function.__module__} and "
+                f"{declared.__module__} are both called {name!r}. Rename one of the files."
             )
-        REGISTERED[name] = Claim(
-            name=name,
-            title=title,
-            statement=statement,
-            study=study,
-            reference=reference,
-            rule=rule,
-            rule_hash=digest(
-                rule + deciding_code(inspect.getsource(module), Path(str(module.__file__)).parent)
-            ),
-            measure=module.measure,
-            judge=judge,
-            draw=lambda measured: module.draw(measured),  # noqa: PLW0108  # not there yet
-            tests=tests,
-        )
-        return judge
+        about = {"title": title, "statement": statement, "study": study, "reference": reference}
+        REGISTERED[name] = Declaration(function=declared, about=about, rule=rule, tests=tests)
+        return declared
 
     return register
 
 
-def registered_claims() -> dict[str, Claim]:
-    """Return the claims of every module that has been imported, by name."""
-    return dict(REGISTERED)
+def by_rule(
+    declared: Callable[[Evidence], AbstractRule], module: ModuleType, about: dict[str, str]
+) -> Claim:
+    """Return the claim that a function declares by a rule."""
+    rule = declared(Evidence())
 
+    def measure(db: Store) -> Measured:
+        return Measured(rule, read_data(db, rule.needs))
 
-def deciding_code(source: str, folder: Path | None = None) -> str:
-    """Return all that `measure` and `judge` reach in their module, without comments and docstrings.
-
-    What only the drawing uses does not count, nor where in the file a thing stands. What they take
-    from a module beside theirs, `from .evidence import ...`, counts like their own.
-
-    Args:
-        source: Of the module.
-        folder: Where the modules beside it are; without one they are not followed.
-    """
-    reached: dict[str, str] = {}
-    follow(source, ["judge", "measure"], "", folder, reached)
-    return "\n".join(reached[name] for name in sorted(reached))
-
-
-def follow(
-    source: str, names: list[str], module: str, folder: Path | None, reached: dict[str, str]
-) -> None:
-    """Add to `reached`, by module and name, all that `names` of a module rest on."""
-    bound = {name: node for node in ast.parse(source).body for name in bound_names(node)}
-    open_names = list(names)
-    while open_names:
-        name = open_names.pop()
-        place = f"{module}:{name}"
-        if name not in bound or place in reached:
-            continue
-        node = bound[name]
-        if isinstance(node, ast.Import | ast.ImportFrom):
-            reached[place] = imported(node, name)
-            path = None
-            if folder and isinstance(node, ast.ImportFrom) and node.level == 1:
-                path = folder / f"{node.module}.py"
-            if path and path.is_file():
-                (original,) = (a.name for a in node.names if (a.asname or a.name) == name)
-                beside = path.read_text(encoding="utf-8")
-                follow(beside, [original], path.stem, folder, reached)
-            continue
-        for inner in ast.walk(node):
-            if isinstance(inner, ast.FunctionDef):
-                for decorator in inner.decorator_list:
-                    if isinstance(decorator, ast.Call):
-                        rest = [word for word in decorator.keywords if word.arg != "tests"]
-                        decorator.keywords = rest
-            if isinstance(inner, ast.FunctionDef | ast.ClassDef):
-                kept = [item for item in inner.body if not is_docstring(item)]
-                inner.body = kept or [ast.Pass()]
-        reached[place] = ast.dump(node)
-        open_names += [inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name)]
-
-
-def bound_names(node: ast.stmt) -> list[str]:
-    """Return the names that a statement of a module gives a meaning."""
-    if isinstance(node, ast.FunctionDef | ast.ClassDef):
-        return [node.name]
-    if isinstance(node, ast.Import | ast.ImportFrom):
-        return [(alias.asname or alias.name).split(".")[0] for alias in node.names]
-    return [
-        inner.id
-        for inner in ast.walk(node)
-        if isinstance(inner, ast.Name) and isinstance(inner.ctx, ast.Store)
-    ]
-
-
-def imported(node: ast.Import | ast.ImportFrom, name: str) -> str:
-    """Return where an imported name comes from."""
-    alias = next(a for a in node.names if (a.asname or a.name).split(".")[0] == name)
-    return f"{getattr(node, 'module', '')}:{alias.name}:{name}"
-
-
-def is_docstring(node: ast.stmt) -> bool:
-    """Return whether `node` is a string standing alone."""
-    return (
-        isinstance(node, ast.Expr)
-        and isinstance(node.value, ast.Constant)
-        and isinstance(node.value.value, str)
+    return Claim(
+        name=declared.__name__,
+        **about,
+        rule=rule.prose,
+        rule_hash=hash_rule(rule.prose + machinery(), module, [declared.__name__]),
+        measure=measure,
+        judge=conclude,
+        draw=draw_rule,
+        tests=rule.tests,
     )
+
+
+def by_functions(
+    judge: Callable[[Any], Finding],
+    module: ModuleType,
+    about: dict[str, str],
+    rule: str,
+    tests: tuple[SeedTest, ...],
+) -> Claim:
+    """Return the claim that the functions measure, judge and draw of a module make.
+
+    Raises:
+        ProjectError: If the function is not called `judge`, or another one is missing.
+    """
+    name = module.__name__.rsplit(".", 1)[-1]
+    missing = [part for part in ("measure", "judge", "draw") if not hasattr(module, part)]
+    if judge.__name__ != "judge" or missing:
+        raise ProjectError(
+            f"{module.__file__} must define `def {name}(runs)` with @claim, returning a rule, or "
+            f"measure, then judge with @claim, then draw, but {(missing or ['judge'])[0]} is not "
+            "there."
+        )
+    return Claim(
+        name=name,
+        **about,
+        rule=rule,
+        rule_hash=hash_rule(rule, module, ["judge", "measure"]),
+        measure=module.measure,
+        judge=judge,
+        draw=module.draw,
+        tests=tests,
+    )
+
+
+@cache
+def machinery() -> str:
+    """Return the code that reads evidence and makes a verdict of parts, for any rule."""
+    return "".join(
+        deciding_code(inspect.getsource(module), Path(str(module.__file__)), names)
+        for module, names in ((base, ("read_data",)), (part, ("combine",)))
+    )
+
+
+def hash_rule(rule: str, module: ModuleType, names: list[str]) -> str:
+    """Return the hash of a rule and of all that the functions `names` of a module reach."""
+    path = Path(str(module.__file__))
+    return digest(rule + deciding_code(inspect.getsource(module), path, names))
+
+
+def registered_claims() -> dict[str, Claim]:
+    """Return the claims of every module that has been imported, by name.
+
+    Raises:
+        ProjectError: If a module lacks one of the functions of a claim.
+    """
+    return {name: declaration.claim for name, declaration in REGISTERED.items()}

@@ -2,6 +2,9 @@
 
 Analyses are listed by reading their sources, and run only to be used.
 
+The claims of a package of analyses are the files of its folder `claims`, or those of the package
+itself, side by side.
+
 The project is the folder given, else `SYMSTUDY_PROJECT`, else the nearest folder above the working
 directory whose pyproject.toml has a table `[tool.symstudy]`. Its key `analyses` names the package
 of claims, `studies` the folder of study files. Other packages add claims by the entry-point group
@@ -51,7 +54,7 @@ class Listed:
         statement: What is claimed.
         study: Study made for it.
         reference: Where it comes from.
-        rule: Its decision rule.
+        rule: Its decision rule, in words or as it is declared.
     """
 
     name: str
@@ -113,18 +116,23 @@ def list_claims(project: Project | None) -> list[Listed]:
         ]
     found = []
     for folder in folders:
-        for path in sorted(folder.glob("*.py")):
+        for path in claim_files(folder):
             listed = read_claim(path)
             if listed is not None:
                 found.append(listed)
     return found
 
 
+def claim_files(folder: Path) -> list[Path]:
+    """Return the modules of a package of analyses and of its folder `claims`."""
+    return sorted(folder.glob("*.py")) + sorted((folder / "claims").glob("*.py"))
+
+
 def read_claim(path: Path) -> Listed | None:
     """Return the claim that the file declares, or None if it declares none."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     for node in tree.body:
-        if not (isinstance(node, ast.FunctionDef) and node.name == "judge"):
+        if not (isinstance(node, ast.FunctionDef) and node.name in {"judge", path.stem}):
             continue
         for decorator in node.decorator_list:
             if isinstance(decorator, ast.Call) and ast.unparse(decorator.func).endswith("claim"):
@@ -134,8 +142,14 @@ def read_claim(path: Path) -> Listed | None:
                     # Made of calls and constants of the file, which is not run here.
                     if keyword.arg != "tests"
                 }
-                return Listed(name=path.stem, **values)
+                return Listed(name=path.stem, **{"rule": declaration(node), **values})
     return None
+
+
+def declaration(node: ast.FunctionDef) -> str:
+    """Return the rule that a function declares, as its source has it."""
+    returned = [ast.unparse(s.value) for s in node.body if isinstance(s, ast.Return) and s.value]
+    return returned[-1] if returned else ""
 
 
 def load_claims(project: Project | None) -> dict[str, Claim]:
@@ -194,9 +208,10 @@ def load_package(folder: Path) -> None:
         except BaseException:
             del sys.modules[name]
             raise
-    for path in sorted(folder.glob("*.py")):
+    for path in claim_files(folder):
         if not path.stem.startswith("_"):
-            importlib.import_module(f"{name}.{path.stem}")
+            relative = path.relative_to(folder).with_suffix("")
+            importlib.import_module(".".join((name, *relative.parts)))
 
 
 def is_package_in(module: object, folder: Path) -> bool:

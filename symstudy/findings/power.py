@@ -4,33 +4,26 @@ Everything is first in units of the standard deviation between seeds, which nobo
 data; with results of the study at hand it is estimated, and effects are given in the claim's unit.
 """
 
-import functools
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
-from scipy import integrate, optimize, stats
+from symstudy.findings.finding import Finding
+from symstudy.statistics.part import ALPHA, Part
+from symstudy.statistics.power import (
+    POWER,
+    detectable_effect,
+    detectable_share,
+    reachable_margin,
+    seeds_needed,
+    sign_effect,
+    sign_margin,
+    sign_seeds_needed,
+    spread_between_seeds,
+)
 
-from symstudy.findings.finding import Finding, Interval, Part
-
-__all__ = [
-    "POWER",
-    "Detectable",
-    "SeedTest",
-    "detectable_effect",
-    "detectable_share",
-    "power_of",
-    "reachable_margin",
-    "seeds_needed",
-    "spread_between_seeds",
-]
-
-POWER = 0.8
-"""Chance with which an effect that is there is to be found."""
-MOST_SEEDS = 100_000
-"""Beyond so many nobody looks further."""
+__all__ = ["POWER", "Detectable", "SeedTest", "power_of"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +40,7 @@ class SeedTest:
         margin: Half the width of what is claimed, in `unit`; None for a bound.
         unit: What is measured.
         by_run: Whether it is runs that decide, each by itself.
+        method: `t` for an interval of the mean, `sign` for exact sign tests of the median.
     """
 
     rule: str
@@ -54,6 +48,11 @@ class SeedTest:
     margin: float | None = None
     unit: str = ""
     by_run: bool = False
+    method: Literal["t", "sign"] = "t"
+
+    def covers(self, part: Part) -> bool:
+        """Return whether `part` is the result of this test."""
+        return part.test == self.rule if part.test else fnmatchcase(part.rule, self.rule)
 
 
 ASSUMED = SeedTest(rule="*", unit="")
@@ -133,8 +132,8 @@ def power_of(
         spreads = [
             spread
             for part in parts
-            if fnmatchcase(part.rule, test.rule) and part.interval
-            for spread in [spread_between_seeds(part.interval, finding.seeds if finding else 0)]
+            if test.covers(part)
+            for spread in [spread_of(part, finding.seeds if finding else 0)]
             if spread is not None
         ]
         sd = max(spreads, default=None)
@@ -144,7 +143,7 @@ def power_of(
         if test.by_run:
             effect = detectable_share(seeds, power)
         elif test.margin is not None and sd:
-            needed = seeds_needed(test.margin / sd, level=test.level, power=power)
+            needed = fewest(test, test.margin / sd, power)
         rows.append(
             Detectable(
                 claim=name,
@@ -164,125 +163,31 @@ def power_of(
     return rows
 
 
+def spread_of(part: Part, seeds: int) -> float | None:
+    """Return the standard deviation between seeds of what `part` tested; None if not known.
+
+    Args:
+        part: The part.
+        seeds: Seeds of the finding, for an interval that does not know its own.
+    """
+    if part.spread is not None:
+        return part.spread
+    return spread_between_seeds(part.interval, seeds) if part.interval else None
+
+
 def smallest(test: SeedTest, seeds: int, power: float) -> float | None:
-    """Return what `test` finds, in standard deviations; None where there is no such number."""
+    """Return what `test` finds, in standard deviations; None where so few seeds find nothing."""
     if test.by_run or seeds < 2:
         return None
+    if test.method == "sign":
+        find_exactly = sign_effect if test.margin is None else sign_margin
+        return find_exactly(seeds, alpha=ALPHA, power=power)
     find = detectable_effect if test.margin is None else reachable_margin
     return find(seeds, level=test.level, power=power)
 
 
-def spread_between_seeds(interval: Interval, seeds: int) -> float | None:
-    """Return the standard deviation between seeds that a t interval of their mean rests on.
-
-    The half-width of the interval is t s / sqrt(n), so s is known from it.
-
-    Args:
-        interval: Of the mean.
-        seeds: Values it was made of, if the interval itself does not know.
-    """
-    count = interval.units or seeds
-    half = (interval.high - interval.low) / 2
-    if count < 2 or not math.isfinite(half):
-        return None
-    return float(half * math.sqrt(count) / quantile(count, interval.level))
-
-
-def quantile(seeds: int, level: float) -> float:
-    """Return by how many standard errors a t interval of so many seeds reaches to each side."""
-    return float(stats.t.ppf(0.5 + level / 2, seeds - 1))
-
-
-@functools.cache
-def detectable_effect(seeds: int, *, level: float = 0.95, power: float = POWER) -> float:
-    """Return the least distance of the true mean from a bound that is found, in sd between seeds.
-
-    The interval of `level` lies wholly on the right side of the bound when t = distance sqrt(n) / s
-    is at least its quantile; t has the noncentral t distribution with n - 1 degrees of freedom.
-
-    Args:
-        seeds: At least 2.
-        level: Of the two-sided interval.
-        power: Chance with which it is found.
-
-    References:
-        Cohen 1988, ch. 2 (power of t tests).
-    """
-    limit, root = quantile(seeds, level), math.sqrt(seeds)
-
-    def lacking(distance: float) -> float:
-        found = 1.0 - float(stats.nct.cdf(limit, seeds - 1, distance * root))
-        return found - power
-
-    return solve(lacking)
-
-
-@functools.cache
-def reachable_margin(seeds: int, *, level: float = 0.9, power: float = POWER) -> float:
-    """Return the least margin within which a mean at its centre is shown to lie, in sd.
-
-    The interval lies within +-m when |mean| + t s / sqrt(n) <= m. Given s the mean is normal, and
-    (n - 1) s^2 has a chi-squared distribution, over which the chance is integrated.
-
-    Args:
-        seeds: At least 2.
-        level: Of the two-sided interval; 0.9 makes two one-sided tests at 5 %.
-        power: Chance with which it is shown.
-
-    References:
-        Schuirmann 1987 (two one-sided tests); the exact power by conditioning on s is Owen 1965.
-    """
-    limit, root, freedom = quantile(seeds, level), math.sqrt(seeds), seeds - 1
-
-    def lacking(margin: float) -> float:
-        def density(scaled: float) -> float:
-            # scaled = s sqrt(n - 1) / sigma has a chi distribution.
-            left = root * margin - limit * scaled / math.sqrt(freedom)
-            inside = 2.0 * float(stats.norm.cdf(left)) - 1.0
-            return inside * float(stats.chi.pdf(scaled, freedom))
-
-        most = root * margin * math.sqrt(freedom) / limit
-        # Where the density has its mass: the rest of a long range would hide it.
-        low, high = stats.chi.ppf([1e-12, 1.0 - 1e-12], freedom)
-        if most <= low:
-            return -power
-        found, _ = integrate.quad(density, low, min(most, high), limit=200)
-        return float(found) - power
-
-    return solve(lacking)
-
-
-def solve(lacking: Callable[[float], float]) -> float:
-    """Return where an increasing function of a positive number passes 0."""
-    high = 1.0
-    while lacking(high) < 0:
-        high *= 2.0
-    return float(optimize.brentq(lacking, 0.0, high, xtol=1e-10))
-
-
-def detectable_share(seeds: int, power: float = POWER) -> float:
-    """Return the share of seeds that must violate a rule for one of `seeds` to show it.
-
-    Of n independent seeds none violates it with chance (1 - p)^n.
-    """
-    return -math.expm1(math.log1p(-power) / seeds)
-
-
-def seeds_needed(margin: float, *, level: float = 0.9, power: float = POWER) -> int | None:
-    """Return how many seeds a margin needs, given in sd between seeds.
-
-    Returns:
-        The number; None if it is beyond 100,000.
-    """
-    low, high = 1, 2
-    while reachable_margin(high, level=level, power=power) > margin:
-        low, high = high, 2 * high
-        if high > MOST_SEEDS:
-            return None
-    while high - low > 1:
-        middle = (low + high) // 2
-        if reachable_margin(middle, level=level, power=power) > margin:
-            low = middle
-        else:
-            high = middle
-    return high
+def fewest(test: SeedTest, margin: float, power: float) -> int | None:
+    """Return how many seeds `test` needs for a margin in standard deviations; None if too many."""
+    if test.method == "sign":
+        return sign_seeds_needed(margin, alpha=ALPHA, power=power)
+    return seeds_needed(margin, level=test.level, power=power)

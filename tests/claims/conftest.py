@@ -25,14 +25,19 @@ def claims(request):
 
 @pytest.fixture
 def plant(tmp_path, request):
-    """Plant the laptop preset of a shipped study; noise is drawn anew by the number of a repeat."""
+    """Plant the laptop preset of a shipped study; noise is drawn anew by the number of a repeat.
+
+    With `seeds` it has more of them: refuting one of several parts takes more than supporting all.
+    """
     studies = {}
 
-    def make(name, measures_of, repeat=0):
-        if name not in studies:
-            studies[name] = load_study(request.config.rootpath / "studies" / f"{name}.toml")
+    def make(name, measures_of, repeat=0, seeds=None):
+        key = (name, seeds)
+        if key not in studies:
+            path = request.config.rootpath / "studies" / f"{name}.toml"
+            studies[key] = load_study(path, overrides=() if seeds is None else (f"seed={seeds}",))
         rng = np.random.default_rng([repeat, 12345])
-        return plant_store(tmp_path / str(repeat), studies[name], lambda run: measures_of(run, rng))
+        return plant_store(tmp_path / str(repeat), studies[key], lambda run: measures_of(run, rng))
 
     return make
 
@@ -86,7 +91,7 @@ def plant_capacity(plant):
 def plant_widths(plant):
     """Plant ranks that grow as width^free under GD, and by `slope` under noise or decay."""
 
-    def make(slope=0.0, free=0.8, fall=0.0, loss_slope=0.0, budget=60.0, repeat=0):
+    def make(slope=0.0, free=0.8, fall=0.0, loss_slope=0.0, budget=60.0, repeat=0, seeds=None):
         def saturated(run, rng):
             train, width = run.cell.train, run.cell.model.width
             is_regular = train.gamma > 0 or not train.full_batch
@@ -106,7 +111,7 @@ def plant_widths(plant):
             final = {**last, "rank": rank, "test_loss": loss, "decay_budget": budget}
             return {**final, "layers": layers, "history": history}
 
-        return plant("width_saturation_noise", saturated, repeat)
+        return plant("width_saturation_noise", saturated, repeat, seeds)
 
     return make
 
@@ -115,7 +120,7 @@ def plant_widths(plant):
 def plant_spectrum(plant):
     """Plant the exact ranks on targets k^-a by depth; with `tilt` those of another exponent."""
 
-    def make(name, tilt=0.0, noise=0.0, grad_ratio=1e-8, weak=0, repeat=0):
+    def make(name, tilt=0.0, noise=0.0, grad_ratio=1e-8, weak=0, repeat=0, seeds=None):
         def kept(run, rng):
             cell = run.cell
             depth = cell.model.depth
@@ -130,6 +135,6 @@ def plant_spectrum(plant):
                 "grad_ratio": grad_ratio,
             }
 
-        return plant(name, kept, repeat)
+        return plant(name, kept, repeat, seeds)
 
     return make

@@ -11,7 +11,7 @@ from symstudy.findings import Verdict
 @pytest.fixture
 def monotone(claims):
     assert claims
-    return importlib.import_module("analysis.monotone")
+    return importlib.import_module("analysis.shared.monotone")
 
 
 def table_of(means, noise=0.0, seeds=5, draw=0):

@@ -76,7 +76,7 @@ def test_a_slope_at_the_margin_is_seldom_supported(claims, plant):
 
 def test_the_exact_line_is_the_first_order_at_small_temperature(claims):
     assert claims[NAME]
-    exact = importlib.import_module("analysis.phase_diagram").exact_gamma
+    exact = importlib.import_module("analysis.claims.phase_diagram").exact_gamma
     for temperature in (1e-4, 1e-3):
         first_order = 0.5 - temperature * 2 * 0.5**2
         assert exact(0.5, 3, 8, temperature) == pytest.approx(first_order, abs=temperature**2)

@@ -15,7 +15,10 @@ def test_the_exact_law_is_supported(claims, plant_spectrum):
 
 @pytest.mark.parametrize("tilt", [0.4, -0.3])
 def test_another_exponent_is_refuted(claims, plant_spectrum, tilt):
-    assert judge_store(claims[NAME], plant_spectrum(NAME, tilt=tilt)).verdict is Verdict.REFUTED
+    assert (
+        judge_store(claims[NAME], plant_spectrum(NAME, tilt=tilt, seeds=8)).verdict
+        is Verdict.REFUTED
+    )
 
 
 def test_directions_below_the_threshold_are_reported_only(claims, plant_spectrum):
@@ -44,5 +47,5 @@ def test_the_figure_shows_ranks(claims, plant_spectrum):
     with theme():
         figure = claims[NAME].draw(claims[NAME].measure(plant_spectrum(NAME)))
         files = figure_files(figure, {})
-    assert set(figure.drawn["panel"]) == {"two-layer ReLU"}
+    assert set(figure.drawn["panel"]) >= {"rank", "residuals"}
     assert b"<svg" in files["svg"]

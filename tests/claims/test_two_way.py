@@ -12,7 +12,7 @@ TASKS, CAPACITIES = (1, 2, 4, 8, 16), (16, 32, 64, 128)
 @pytest.fixture
 def two_way(claims):
     assert claims
-    return importlib.import_module("analysis.two_way")
+    return importlib.import_module("analysis.shared.two_way")
 
 
 def runs_of(count, seeds=5, noise=0.0):

@@ -19,8 +19,8 @@ def saturating(run, rng, slope=0.0, free=1.0, budget=50.0):
     }
 
 
-def judge(claims, plant, **options):
-    store = plant("width_saturation", lambda run, rng: saturating(run, rng, **options))
+def judge(claims, plant, seeds=None, **options):
+    store = plant("width_saturation", lambda run, rng: saturating(run, rng, **options), seeds=seeds)
     return judge_store(claims["width_saturation"], store)
 
 
@@ -32,13 +32,19 @@ def test_planted_saturation_is_supported(claims, plant):
 
 
 def test_planted_growth_under_decay_is_refuted(claims, plant):
-    finding = judge(claims, plant, slope=0.5)
+    finding = judge(claims, plant, seeds=10, slope=0.5)
     assert finding.verdict is Verdict.REFUTED
     assert finding.parts[0].effect == pytest.approx(0.5, abs=0.05)
 
 
+def test_five_seeds_cannot_refute_one_part_of_four(claims, plant):
+    finding = judge(claims, plant, slope=0.5)
+    assert finding.verdict is Verdict.INCONCLUSIVE
+    assert "no fewer than 6 seeds can refute" in finding.reason
+
+
 def test_saturation_without_decay_refutes_that_decay_is_needed(claims, plant):
-    assert judge(claims, plant, free=0.2).verdict is Verdict.REFUTED
+    assert judge(claims, plant, seeds=10, free=0.2).verdict is Verdict.REFUTED
 
 
 def test_runs_without_a_decay_budget_are_no_evidence(claims, plant):

@@ -10,17 +10,17 @@ def test_planted_saturation_is_supported(claims, plant_widths):
     finding = judge_store(claims[NAME], plant_widths())
     assert finding.verdict is Verdict.SUPPORTED
     assert finding.seeds == 6
-    assert "weight decay" in finding.reason
+    assert "gamma = 0.03" in finding.reason
 
 
 def test_ranks_that_grow_with_width_under_decay_are_refuted(claims, plant_widths):
-    finding = judge_store(claims[NAME], plant_widths(slope=0.5))
+    finding = judge_store(claims[NAME], plant_widths(slope=0.5, seeds=10))
     assert finding.verdict is Verdict.REFUTED
     assert finding.effect == pytest.approx(0.5, abs=0.05)
 
 
 def test_saturation_without_decay_too_is_refuted(claims, plant_widths):
-    assert judge_store(claims[NAME], plant_widths(free=0.1)).verdict is Verdict.REFUTED
+    assert judge_store(claims[NAME], plant_widths(free=0.1, seeds=10)).verdict is Verdict.REFUTED
 
 
 def test_runs_without_a_decay_budget_are_no_evidence(claims, plant_widths):

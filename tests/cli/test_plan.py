@@ -8,7 +8,8 @@ import pytest
 from symstudy.cli.plan import describe_power, within_budget
 from symstudy.errors import UserError
 from symstudy.findings import Finding, Part, SeedTest, Verdict, student_interval
-from symstudy.findings.power import power_of, reachable_margin
+from symstudy.findings.power import power_of
+from symstudy.statistics.power import sign_margin
 from symstudy.study.budget import fit_budget
 from symstudy.testing.stores import plant_store
 
@@ -28,7 +29,7 @@ def test_a_plan_tells_time_the_end_and_what_the_seeds_can_show(program, digits, 
     assert "on 2 workers" in said.stdout
     assert "are waited for" in said.stdout
     assert "measured by `make bench`" in said.stdout
-    margin = f"a margin of {reachable_margin(5):.2f} sd"
+    margin = f"a margin of {sign_margin(5):.2f} sd"
     assert f"width_saturation: slope within +-0.1: {margin}" in said.stdout
     assert "name --results" in said.stderr
 
@@ -138,7 +139,9 @@ def test_what_a_budget_leaves_out_is_told(study_of, capsys):
             5,
             "a violation is seen if 28% of the seeds have it",
         ),
-        (FLAT, 1, "one seed shows nothing"),
+        (FLAT, 1, "so few seeds show nothing"),
+        (SeedTest(rule="flat", margin=0.1, method="sign"), 4, "so few seeds show nothing"),
+        (SeedTest(rule="flat", margin=0.1, method="sign"), 5, "a margin of 2.02 sd"),
     ],
 )
 def test_power_is_said_in_words(test, seeds, said):

@@ -3,7 +3,8 @@ import sys
 import pytest
 
 from symstudy.errors import ProjectError, UnknownNameError
-from symstudy.findings.claim import deciding_code
+from symstudy.findings.claim import machinery
+from symstudy.findings.deciding import deciding_code
 from symstudy.findings.discovery import (
     Project,
     find_project,
@@ -165,7 +166,7 @@ def test_what_a_module_beside_decides_is_hashed_too(tmp_path):
     codes = []
     for changed in (beside, beside.replace("0.1", "0.2"), beside + "\nOTHER = 1\n"):
         (tmp_path / "beside.py").write_text(changed)
-        codes.append(deciding_code(module, tmp_path))
+        codes.append(deciding_code(module, tmp_path / "own.py"))
     assert codes[0] != codes[1]
     assert codes[0] == codes[2]
 
@@ -204,3 +205,73 @@ def test_tests_that_a_claim_declares_are_kept_and_need_not_be_read_to_list_it(pr
     assert listed.rule == "A rule."
     (claim,) = load_claims(found_project()).values()
     assert [test.margin for test in claim.tests] == [0.25]
+
+
+RULE = '''
+"""A claim by a rule."""
+from symstudy.findings import Bound, claim
+
+from ..shared.limits import LIMIT
+
+@claim(title="T", statement="S", study="x", reference="R")
+def small_loss(runs):
+    """Words."""
+    return Bound(at_the_end(runs), "test_loss", at_most=LIMIT)
+
+def at_the_end(runs):
+    return runs.done()
+'''
+
+
+@pytest.fixture
+def ruled(project):
+    """A project with a folder `claims` and a claim by a rule, beside the flat one."""
+    (folder,) = project.glob("claims_*")
+    for name in ("claims", "shared"):
+        (folder / name).mkdir()
+        (folder / name / "__init__.py").write_text("")
+    (folder / "shared" / "limits.py").write_text("LIMIT = 1.0\n")
+    (folder / "claims" / "small_loss.py").write_text(RULE)
+    return folder
+
+
+def test_claims_in_a_folder_claims_are_listed_and_loaded_with_flat_ones(ruled):
+    listed = {item.name: item for item in list_claims(found_project())}
+    assert listed["small_loss"].rule == "Bound(at_the_end(runs), 'test_loss', at_most=LIMIT)"
+    claims = load_claims(found_project())
+    assert set(claims) == set(listed)
+    assert len(claims) == 2
+    assert claims["small_loss"].rule.startswith("in the median seed test loss at most 1")
+    assert claims["small_loss"].tests[0].method == "sign"
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "decides"),
+    [
+        ("claims/small_loss.py", "runs.done()", "runs", True),
+        ("claims/small_loss.py", '"""Words."""', '"""Other words."""', False),
+        ("shared/limits.py", "1.0", "2.0", True),
+        ("shared/limits.py", "LIMIT = 1.0", "LIMIT = 1.0\nOTHER = 2", False),
+    ],
+)
+def test_the_hash_of_a_rule_follows_what_it_reaches(ruled, file, old, new, decides):
+    path = ruled / "claims" / "small_loss.py"
+    before = deciding_code(path.read_text(), path, ["small_loss"])
+    (ruled / file).write_text((ruled / file).read_text().replace(old, new))
+    after = deciding_code(path.read_text(), path, ["small_loss"])
+    assert (before != after) is decides
+
+
+def test_the_hash_of_a_rule_covers_the_statistics_of_the_package_and_no_drawing(ruled):
+    path = ruled / "claims" / "small_loss.py"
+    code = deciding_code(path.read_text(), path, ["small_loss"])
+    assert "name='decide_median'" in code
+    assert "name='combine'" in machinery()
+    assert "name='draw_panels'" not in code
+
+
+def test_a_claim_that_is_neither_rule_nor_functions_says_what_to_write(project):
+    (path,) = project.glob("claims_*/own_*.py")
+    path.write_text(path.read_text().replace("def draw(", "def paint("))
+    with pytest.raises(ProjectError, match="but draw is not there"):
+        load_claims(found_project())

@@ -61,6 +61,15 @@ def test_an_interval_may_be_held_against_one_side():
     assert Interval(-1.0, 1.0).within(high=0) is Verdict.INCONCLUSIVE
 
 
+@pytest.mark.parametrize(
+    ("given", "verdict"), [((0.02, None), R), ((0.04, None), X), ((0.0249, 0.9), R)]
+)
+def test_refuting_by_any_of_two_parts_takes_half_the_level(given, verdict):
+    first, second = given
+    pair = ((R, first), (S, 0.01) if second is None else (R, second))
+    assert combine(judged_parts(*pair)) is verdict
+
+
 def judged_parts(*verdicts_and_ps):
     return tuple(Part(name="p", verdict=v, rule="r", p_value=p) for v, p in verdicts_and_ps)
 
@@ -72,7 +81,7 @@ def judged_parts(*verdicts_and_ps):
         (judged_parts((S, 0.01), (S, None)), 0.01),
         (judged_parts((S, None)), None),
         (judged_parts((S, 0.01), (R, 0.02)), 0.04),
-        (judged_parts((R, 0.9), (R, 0.8)), 1.0),
+        (judged_parts((R, 0.9), (R, 0.8)), None),
         (judged_parts((R, 0.02), (R, None)), None),
         (judged_parts((S, 0.01), (X, None)), None),
     ],

@@ -1,0 +1,1 @@
+"""Claims, one a file; each file's name is the name of its claim."""

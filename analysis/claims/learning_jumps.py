@@ -1,0 +1,71 @@
+"""The loss drops where a symmetry breaks: learning from a small start is a sequence of jumps."""
+
+from symstudy.findings import Figure, Finding, claim
+from symstudy.store import Store
+
+from ..shared.jumps import SEED_TESTS, finding_of, judge_coincidence, judge_two_layers
+from ..shared.trace_figures import draw_traces
+from ..shared.traces import Measured, arm, read_traces, scales_of
+
+ACTIVATION = "tanh"
+
+
+def measure(db: Store) -> Measured:
+    """Return every run of gradient descent on a teacher, over time."""
+    return read_traces(db)
+
+
+@claim(
+    title="Learning jumps where symmetries break",
+    statement=(
+        "From a small start a tanh network learns in jumps, each of which breaks a symmetry: its "
+        "loss falls where a direction of a hidden layer becomes large, one after the other, and "
+        "stands still in between. From a large start there is no such thing."
+    ),
+    study="learning_jumps",
+    reference="arXiv:2502.05300, Fig. 2 and Eq. 14",
+    rule=(
+        "Full-batch gradient descent without decay, tanh, two layers. A rank event is a probe at "
+        "which the number of singular values above 0.1 of outgoing times incoming weights exceeds "
+        "all before; v = -d ln loss / d ln t between two probes; S is the mean of v over a run's "
+        "events. Its p-value is that of S among 2000 draws of as many times uniform in ln t; "
+        "seeds are pooled by Fisher's method, arm by arm, with at least 3 seeds. Supported where "
+        "p < 0.01 in every arm of initial scale at most 1e-3, and p > 0.05 or no event in every "
+        "arm of scale at least 0.3; refuted where the pooled p of an S as small is below 0.01 at "
+        "a small scale, or p < 0.01 at a large one; inconclusive otherwise. Reported beside, and "
+        "deciding nothing: at small scales the order of the directions, the times of the events "
+        "(within a factor 2 of ln(sigma / s_0) / (4 sigma lr), s_0 the mean over random starts), "
+        "the stretches with v > 1 (as many as the teacher has modes); the same p-value for pair "
+        "events, of neurons adjacent in norm more than 0.1 apart; and for deeper networks, whose "
+        "events are of the layer with the least rank."
+    ),
+    tests=SEED_TESTS,
+)
+def judge(measured: Measured) -> Finding:
+    """Test small starts and large ones of two layers; report deeper networks."""
+    traces = tuple(t for t in measured.traces if t.activation == ACTIVATION)
+    parts = judge_two_layers(traces, ACTIVATION)
+    for depth in sorted({t.depth for t in traces} - {2}):
+        parts += [
+            judge_coincidence(
+                arm(traces, ACTIVATION, depth, scale),
+                f"rank events at drops, {depth} layers, start {scale:g}",
+                decides=False,
+            )
+            for scale in scales_of(traces, ACTIVATION, depth)
+        ]
+    return finding_of(tuple(parts), measured)
+
+
+def draw(measured: Measured) -> Figure:
+    """Draw loss and events of one seed, a row of panels a depth, a column an initial scale."""
+    depths = sorted({t.depth for t in measured.traces})
+    return draw_traces(
+        measured,
+        [(ACTIVATION, depth) for depth in depths],
+        "Training loss of the first seed of each arm. Dashed: a singular value of outgoing times "
+        "incoming weights exceeds 0.1 (of the least layer, where there are several). Bars: a pair "
+        "of neurons adjacent in norm is more than 0.1 apart, as the paper counts. Synthetic "
+        "teacher.",
+        [f"{depth} layers" for depth in depths],
+    )

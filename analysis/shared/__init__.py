@@ -1,0 +1,1 @@
+"""Measurements, tests and figures that several claims use."""

@@ -1,0 +1,264 @@
+"""Which runs a claim counts, and why the others do not.
+
+An `Evidence` declares a table of runs before there are any: a view, conditions on it, and what
+makes a run no evidence. Nothing is read until a rule names the columns that it needs; then one
+query reads these columns alone. Every step returns a new Evidence:
+
+    minima = runs.where("optimizer = 'lbfgs'").converged(grad_ratio=1e-6)
+    strongest = minima.budget(6).at_largest("gamma")
+"""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Literal, NamedTuple
+
+import pandas as pd
+
+from symstudy.store import Store
+
+__all__ = ["Counted", "Evidence", "load"]
+
+NOT_DONE = "did not end as planned"
+
+
+@dataclass(frozen=True)
+class Exclusion:
+    """A condition that a run must meet to be evidence.
+
+    Attributes:
+        condition: SQL over the columns of the source; null counts as false.
+        why: What is wrong with a run that does not meet it.
+    """
+
+    condition: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Selection:
+    """A choice of runs by the value of a column, among runs that are evidence.
+
+    Attributes:
+        column: Column that is looked at.
+        pick: `value`, `largest`, `smallest` or `above`.
+        value: The value, for `value` and `above`.
+    """
+
+    column: str
+    pick: Literal["value", "largest", "smallest", "above"]
+    value: Any = None
+
+    def apply(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Return the rows that are chosen."""
+        values = frame[self.column]
+        if self.pick == "above":
+            return frame[values > self.value]
+        if self.pick == "value" or frame.empty:
+            return frame[values == self.value] if self.pick == "value" else frame
+        return frame[values == (values.max() if self.pick == "largest" else values.min())]
+
+    @property
+    def words(self) -> str:
+        """The choice in words, for a rule."""
+        if self.pick == "value":
+            shown = f"{self.value:g}" if isinstance(self.value, int | float) else str(self.value)
+            return f"{self.column} = {shown}"
+        if self.pick == "above":
+            return f"{self.column} > {self.value:g}"
+        return f"the {self.pick} {self.column}"
+
+
+class Derived(NamedTuple):
+    """A column that is worked out from others.
+
+    Attributes:
+        name: Name of the column.
+        function: From the columns named by its parameters to a value, a row at a time.
+    """
+
+    name: str
+    function: Callable[..., Any]
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Columns that the function takes."""
+        return tuple(inspect.signature(self.function).parameters)
+
+
+class Counted(NamedTuple):
+    """Runs that were read, and those left out.
+
+    Attributes:
+        frame: One row a run, or what a row of the source is.
+        excluded: Rows left out, by why.
+    """
+
+    frame: pd.DataFrame
+    excluded: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A declared table of runs: where they come from, which count, which are chosen.
+
+    Attributes:
+        source: View or sub-query of SQL that the rows come from; it has a column `seed`.
+        columns: Names of columns that the source does not have, each with its SQL.
+        scope: SQL conditions on what the claim is about; other rows are not told of.
+        exclusions: Conditions on evidence; rows that do not meet one are counted.
+        derived: Columns worked out in Python.
+        selections: Choices among rows that are evidence, in order.
+
+    Example:
+        >>> runs = Evidence().where("depth > 1").done().at_largest("gamma")
+        >>> runs.words
+        'depth > 1; left out: did not end as planned; at the largest gamma'
+    """
+
+    source: str = "runs"
+    columns: tuple[tuple[str, str], ...] = ()
+    scope: tuple[str, ...] = ()
+    exclusions: tuple[Exclusion, ...] = ()
+    derived: tuple[Derived, ...] = ()
+    selections: tuple[Selection, ...] = ()
+
+    def of(self, query: str) -> "Evidence":
+        """Return the rows of a SELECT over the views, instead of those of `runs`."""
+        return replace(self, source=f"(\n{inspect.cleandoc(query)}\n)")
+
+    def where(self, condition: str, *, why: str = "") -> "Evidence":
+        """Return the rows that meet an SQL condition.
+
+        Args:
+            condition: SQL over the columns of the source.
+            why: What is wrong with the others, which are then counted as left out; without it the
+                claim is not about them.
+        """
+        if why:
+            return replace(self, exclusions=(*self.exclusions, Exclusion(condition, why)))
+        return replace(self, scope=(*self.scope, condition))
+
+    def done(self) -> "Evidence":
+        """Leave out runs that did not end as planned."""
+        if any(item.why == NOT_DONE for item in self.exclusions):
+            return self
+        return self.where("outcome = 'done'", why=NOT_DONE)
+
+    def converged(self, *, grad_ratio: float) -> "Evidence":
+        """Leave out runs that did not end as planned, or whose gradient is not small.
+
+        Args:
+            grad_ratio: Largest |gradient| / (1 + |objective|); a run without one does not count.
+        """
+        return self.done().where(
+            f"coalesce(grad_ratio, 1) <= {grad_ratio!r}",
+            why=f"gradient above {grad_ratio:g} of 1 + objective",
+        )
+
+    def budget(self, least: float) -> "Evidence":
+        """Leave out runs that weight decay has not had the time to act on.
+
+        Args:
+            least: Smallest decay budget of runs with gamma > 0; a neuron without signal has shrunk
+                by exp(-budget).
+        """
+        return self.done().where(
+            f"gamma = 0 or decay_budget is null or decay_budget >= {least!r}",
+            why=f"decay budget below {least:g}",
+        )
+
+    def define(self, **columns: str) -> "Evidence":
+        """Add columns by SQL expressions over those of the source."""
+        return replace(self, columns=(*self.columns, *columns.items()))
+
+    def derive(self, **functions: Callable[..., Any]) -> "Evidence":
+        """Add columns by functions of a row, whose parameters are named for columns."""
+        more = tuple(Derived(name, function) for name, function in functions.items())
+        return replace(self, derived=(*self.derived, *more))
+
+    def at(self, column: str, value: Any) -> "Evidence":
+        """Return the rows where `column` has a value."""
+        return self.select(Selection(column, "value", value))
+
+    def at_largest(self, column: str) -> "Evidence":
+        """Return the rows with the largest value of `column` among those that are evidence."""
+        return self.select(Selection(column, "largest"))
+
+    def at_smallest(self, column: str) -> "Evidence":
+        """Return the rows with the smallest value of `column` among those that are evidence."""
+        return self.select(Selection(column, "smallest"))
+
+    def above(self, column: str, value: float) -> "Evidence":
+        """Return the rows where `column` is above a value."""
+        return self.select(Selection(column, "above", value))
+
+    def select(self, selection: Selection) -> "Evidence":
+        """Return the rows that a selection chooses."""
+        return replace(self, selections=(*self.selections, selection))
+
+    @property
+    def words(self) -> str:
+        """What counts, in words, for the prose of a rule."""
+        told = [" and ".join(self.scope)] if self.scope else []
+        if self.exclusions:
+            told.append("left out: " + ", ".join(item.why for item in self.exclusions))
+        if self.selections:
+            told.append("at " + ", ".join(selection.words for selection in self.selections))
+        return "; ".join(told)
+
+    @property
+    def base(self) -> "Evidence":
+        """The evidence before any selection: what a figure shows."""
+        return replace(self, selections=())
+
+    def choose(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Return the rows of the base that the selections choose."""
+        for selection in self.selections:
+            frame = selection.apply(frame)
+        return frame
+
+    def reads(self, columns: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the columns of SQL that it takes to know `columns` and the selections."""
+        wanted = [*columns, *(selection.column for selection in self.selections)]
+        needs = {item.name: item.needs for item in self.derived}
+        read: dict[str, None] = {}
+        while wanted:
+            name = wanted.pop(0)
+            if name in needs:
+                wanted += needs[name]
+            else:
+                read[name] = None
+        return tuple(read)
+
+
+def load(db: Store, evidence: Evidence, columns: tuple[str, ...]) -> Counted:
+    """Read the base of an evidence: the runs that count, before any selection.
+
+    Args:
+        db: Results of a study.
+        evidence: What to read.
+        columns: Columns that are needed; nothing else is read.
+    """
+    names = list(dict.fromkeys(["seed", *evidence.reads(columns)]))
+    defined = dict(evidence.columns)
+    shown = [f"{defined[name]} as {name}" if name in defined else name for name in names]
+    flags = [f"coalesce({item.condition}, false)" for item in evidence.exclusions]
+    shown += [f"{flag} as is_evidence_{i}" for i, flag in enumerate(flags)]
+    conditions = " and ".join(f"({condition})" for condition in evidence.scope) or "true"
+    # Written in the files of claims; the connection is read-only.
+    query = f"select {', '.join(shown)}\nfrom {evidence.source}\nwhere {conditions}\norder by all"
+    frame = db.df(query)
+    excluded: dict[str, int] = {}
+    for i, exclusion in enumerate(evidence.exclusions):
+        counts = frame[f"is_evidence_{i}"].astype(bool)
+        lost = int((~counts).sum())
+        if lost:
+            excluded[exclusion.why] = excluded.get(exclusion.why, 0) + lost
+        frame = frame[counts]
+    kept = frame[names].reset_index(drop=True)
+    for item in evidence.derived:
+        if set(item.needs) <= set(kept):
+            rows = kept[list(item.needs)].itertuples(index=False)
+            kept[item.name] = [item.function(*row) for row in rows]
+    return Counted(kept, tuple(excluded.items()))

@@ -1,0 +1,175 @@
+"""P-values over seeds: the sign test, one-sided and equivalence t tests, permutations."""
+
+import functools
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+
+from symstudy.statistics.intervals import (
+    DRAWS,
+    Interval,
+    finite,
+    median_interval,
+    student_interval,
+)
+from symstudy.statistics.part import ALPHA, Part
+from symstudy.statistics.streams import generator
+from symstudy.statistics.verdict import Verdict
+
+__all__ = [
+    "Decided",
+    "decide_median",
+    "fewest_seeds",
+    "permutation_p",
+    "seed_part",
+    "sign_p",
+]
+
+Array = NDArray[np.float64]
+
+
+class Decided(NamedTuple):
+    """What one number a seed says of a claimed range of the median seed.
+
+    Attributes:
+        verdict: Supported, refuted or inconclusive.
+        effect: Median over seeds; NaN without values.
+        interval: Exact interval of the median, of at least 90 % where there are five seeds.
+        p_value: p-value of the verdict; None where nothing was decided.
+    """
+
+    verdict: Verdict
+    effect: float
+    interval: Interval
+    p_value: float | None
+
+
+@functools.cache
+def sign_p(hits: int, count: int) -> float:
+    """Return the chance of at least `hits` of `count` seeds where each hits in half of the cases.
+
+    References:
+        Arbuthnot 1710; Conover 1999, ch. 3.4 (the sign test).
+    """
+    return float(stats.binom.sf(hits - 1, count, 0.5))
+
+
+def decide_median(
+    values: ArrayLike,
+    low: float = -np.inf,
+    high: float = np.inf,
+    *,
+    comparisons: int = 1,
+    alpha: float = ALPHA,
+) -> Decided:
+    """Test that the median seed lies from `low` to `high`, by exact sign tests.
+
+    Nothing is assumed of the distribution, so the level holds for skewed and discrete values and
+    for values that are the same in all seeds. Supported where two one-sided sign tests show the
+    median to be above `low` and below `high`, each at `alpha` (equivalence); refuted where one of
+    them shows it to be outside, at `alpha` in all: at half of it for each end where there are two.
+
+    Args:
+        values: One number a seed; what is not finite is left out.
+        low: Lower end of what is claimed.
+        high: Upper end of what is claimed.
+        comparisons: Number of such tests any of which would refute (Bonferroni).
+        alpha: Level.
+    """
+    data = finite(values)
+    count = len(data)
+    interval = median_interval(data, 1.0 - 2.0 * alpha)
+    if count == 0:
+        return Decided(Verdict.INCONCLUSIVE, float("nan"), interval, None)
+    effect = float(np.median(data))
+    inside = max(sign_p(int((data >= low).sum()), count), sign_p(int((data <= high).sum()), count))
+    ends = int(np.isfinite(low)) + int(np.isfinite(high))
+    beyond = min(sign_p(int((data < low).sum()), count), sign_p(int((data > high).sum()), count))
+    outside = min(1.0, beyond * max(1, ends) * comparisons)
+    if inside <= alpha:
+        return Decided(Verdict.SUPPORTED, effect, interval, inside)
+    if outside <= alpha:
+        return Decided(Verdict.REFUTED, effect, interval, outside)
+    return Decided(Verdict.INCONCLUSIVE, effect, interval, None)
+
+
+def fewest_seeds(comparisons: int = 1, alpha: float = ALPHA) -> int:
+    """Return the number of seeds below which no sign test can be at `alpha` after correction."""
+    return int(np.ceil(np.log2(comparisons / alpha) - 1e-12))
+
+
+def seed_part(
+    name: str,
+    values: ArrayLike,
+    *,
+    low: float = -np.inf,
+    high: float = np.inf,
+    level: float = 0.9,
+    rule: str,
+    unit: str = "",
+    decides: bool = True,
+    min_seeds: int = 3,
+    too_few: Verdict = Verdict.UNTESTED,
+) -> Part:
+    """Return the test that the mean of one value a seed lies from `low` to `high`.
+
+    Supported where all of the t interval lies there, refuted where none of it does; with both ends
+    and an interval of 90 % that is two one-sided tests at 5 %.
+
+    Args:
+        name: What is tested.
+        values: One number a seed; what is not finite is left out.
+        low: Lower end of what is claimed.
+        high: Upper end of what is claimed.
+        level: Confidence of the interval.
+        rule: What must hold, in words.
+        unit: What the values are measured in.
+        decides: Whether the claim's verdict rests on it.
+        min_seeds: With fewer values nothing is decided.
+        too_few: The verdict then.
+
+    References:
+        Schuirmann 1987 (two one-sided tests); Student 1908.
+    """
+    data = finite(values)
+    if len(data) < min_seeds:
+        return Part(name=name, verdict=too_few, rule=rule, unit=unit, decides=decides)
+    interval = student_interval(data, level)
+    mean, verdict = float(data.mean()), interval.within(low, high)
+    error = max(float(data.std(ddof=1)) / np.sqrt(len(data)), np.finfo(float).tiny)
+    above, below = (mean - low) / error, (high - mean) / error
+    inside = float(stats.t.sf(min(above, below), len(data) - 1))
+    p_value = {Verdict.SUPPORTED: inside, Verdict.REFUTED: 1.0 - inside}.get(verdict)
+    return Part(
+        name=name,
+        verdict=verdict,
+        rule=rule,
+        effect=mean,
+        interval=interval,
+        unit=unit,
+        decides=decides,
+        p_value=p_value,
+        seeds=len(data),
+        spread=float(data.std(ddof=1)),
+    )
+
+
+def permutation_p(
+    statistic: Callable[[Array], float],
+    values: Array,
+    *,
+    draws: int = DRAWS,
+    stream: str = "permutation",
+) -> float:
+    """Return how often `statistic` of permuted `values` is at least that of `values`; never 0.
+
+    References:
+        Phipson and Smyth 2010: (b + 1) / (m + 1), so that no p-value is zero.
+    """
+    observed = statistic(values)
+    source = generator(stream)
+    hits = sum(statistic(values[source.permutation(len(values))]) >= observed for _ in range(draws))
+    return (hits + 1) / (draws + 1)

@@ -1,0 +1,65 @@
+"""Which runs count, on a planted study."""
+
+import pytest
+
+from symstudy.findings import Evidence
+from symstudy.findings.evidence import load
+from symstudy.findings.rules.base import Need, read_data
+from symstudy.testing.stores import plant_store
+
+
+@pytest.fixture
+def store(study_of, tmp_path):
+    study = study_of(sweep={"model.width": [4, 8], "train.gamma": [0.0, 0.1], "seed": 3})
+
+    def measures(run):
+        if run.seed == 2:
+            return {"outcome": "diverged"}
+        budget = 3.0 if run.cell.model.width == 4 else 9.0
+        return {"test_loss": run.seed + 1.0, "grad_ratio": 1e-9, "decay_budget": budget}
+
+    return plant_store(tmp_path, study, measures)
+
+
+def test_runs_left_out_are_counted_by_why(store):
+    counted = load(store, Evidence().budget(6), ("width", "gamma"))
+    assert counted.excluded == (("did not end as planned", 4), ("decay budget below 6", 2))
+    assert len(counted.frame) == 6
+
+
+def test_what_a_claim_is_not_about_is_not_told_of(store):
+    counted = load(store, Evidence().where("width = 8").done(), ("width",))
+    assert counted.excluded == (("did not end as planned", 2),)
+    assert set(counted.frame["width"]) == {8}
+
+
+def test_only_the_columns_that_are_asked_for_are_read(store):
+    data = read_data(store, [Need(Evidence().done().at_largest("gamma"), ("test_loss",))])
+    (query,) = store.queries
+    assert "select seed, test_loss, gamma, coalesce(outcome = 'done', false)" in query
+    assert list(data.rows(Evidence().done()).columns) == ["seed", "test_loss", "gamma"]
+
+
+def test_selections_choose_among_what_counts(store):
+    runs = Evidence().budget(6)
+    largest = runs.at_largest("gamma").at_smallest("width")
+    data = read_data(store, [Need(runs, ("width",)), Need(largest, ())])
+    assert len(store.queries) == 1
+    assert set(data.rows(largest)["width"]) == {8}
+    assert set(data.rows(runs.above("gamma", 0).at("width", 4))["seed"]) == set()
+
+
+def test_columns_can_be_defined_and_derived(store):
+    runs = (
+        Evidence()
+        .done()
+        .define(area="width * input_dim")
+        .derive(double=lambda area: 2 * area)
+    )  # fmt: skip
+    frame = load(store, runs, ("area", "double")).frame
+    assert (frame["double"] == 2 * frame["area"]).all()
+
+
+def test_a_query_can_be_the_source(store):
+    runs = Evidence().of("select seed, avg(test_loss) as loss from runs group by seed")
+    assert len(load(store, runs.where("loss is not null"), ("loss",)).frame) == 2

@@ -1,0 +1,65 @@
+"""The sign test keeps its level whatever the distribution, and never claims certainty."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from symstudy.statistics.intervals import median_interval
+from symstudy.statistics.tests import decide_median, fewest_seeds, sign_p
+from symstudy.statistics.verdict import Verdict
+from symstudy.testing.nulls import NOISES
+
+NULLS = 2000
+
+
+@pytest.mark.parametrize("noise", NOISES)
+@pytest.mark.parametrize("seeds", [5, 8, 13])
+@pytest.mark.parametrize("size", [0.01, 10.0])
+def test_at_the_edge_of_a_margin_either_verdict_errs_in_at_most_a_twentieth(noise, seeds, size):
+    rng = np.random.default_rng([seeds, len(noise)])
+    values = 0.1 + size * NOISES[noise](rng, (NULLS, seeds))
+    verdicts = [decide_median(row, -0.1, 0.1).verdict for row in values]
+    # Three standard errors of 5 % in 2,000.
+    assert np.mean([v is Verdict.SUPPORTED for v in verdicts]) <= 0.065
+    assert np.mean([v is Verdict.REFUTED for v in verdicts]) <= 0.065
+
+
+@pytest.mark.parametrize("noise", NOISES)
+def test_the_interval_of_the_median_covers_as_often_as_it_says(noise):
+    values = NOISES[noise](np.random.default_rng(3), (NULLS, 9))
+    intervals = [median_interval(row, 0.9) for row in values]
+    assert np.mean([i.low <= 0 <= i.high for i in intervals]) >= intervals[0].level - 0.015
+    assert intervals[0].level >= 0.9
+
+
+@pytest.mark.parametrize(("seeds", "verdict"), [(3, "inconclusive"), (5, "supported")])
+def test_values_equal_in_all_seeds_are_no_certainty(seeds, verdict):
+    decided = decide_median([2.0] * seeds, 1.0, 3.0)
+    assert decided.verdict.label == verdict
+    assert decided.p_value == (2.0**-seeds if seeds == 5 else None)
+
+
+def test_refuting_a_range_with_two_ends_takes_one_seed_more_than_a_bound():
+    assert decide_median([2.0] * 5, high=1.0).verdict is Verdict.REFUTED
+    assert decide_median([2.0] * 5, 0.0, 1.0).verdict is Verdict.INCONCLUSIVE
+    assert decide_median([2.0] * 6, 0.0, 1.0).verdict is Verdict.REFUTED
+
+
+@pytest.mark.parametrize(("comparisons", "seeds"), [(1, 5), (2, 6), (4, 7), (12, 8)])
+def test_the_fewest_seeds_are_those_that_reach_the_level(comparisons, seeds):
+    assert fewest_seeds(comparisons) == seeds
+    assert comparisons * sign_p(seeds, seeds) <= 0.05 < comparisons * sign_p(seeds - 1, seeds - 1)
+
+
+@given(st.lists(st.floats(-5, 5), min_size=1, max_size=20), st.floats(-2, 0), st.floats(0, 2))
+def test_interval_and_sign_test_agree(values, low, high):
+    decided = decide_median(values, low, high)
+    assert (decided.verdict is Verdict.SUPPORTED) == (
+        decided.interval.within(low, high) is Verdict.SUPPORTED
+    )
+
+
+def test_no_values_decide_nothing():
+    decided = decide_median([np.nan, np.inf])
+    assert (decided.verdict, decided.p_value) == (Verdict.INCONCLUSIVE, None)
