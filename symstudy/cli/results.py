@@ -87,7 +87,7 @@ def status_row(account: Any, driver: dict[str, Any] | None) -> dict[str, Any]:
 def print_accounts(accounts: Any, drivers: list[dict[str, Any] | None]) -> None:
     """Print counts, failures by reason, and what runs now."""
     from symstudy.cli.progress import progress_text
-    from symstudy.launch import Snapshot
+    from symstudy.launch import ProgressSnapshot
 
     rows = [
         (
@@ -108,7 +108,7 @@ def print_accounts(accounts: Any, drivers: list[dict[str, Any] | None]) -> None:
         if driver:
             progress = driver["progress"]
             known = {key: value for key, value in (progress or {}).items() if key != "launch"}
-            text = progress_text(Snapshot(**known)) if known else "starting"
+            text = progress_text(ProgressSnapshot(**known)) if known else "starting"
             note(f"{account.study}: {driver['driver']}: {text}")
 
 

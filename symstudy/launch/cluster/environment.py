@@ -1,11 +1,12 @@
-"""What travels to the workers with a study: the user's own modules, and where the results are.
+"""The runtime environment of Ray workers: the user's own modules, and where the results are.
 
 A model `package.module:Class` is looked for beside the study file, then in the working directory,
 then among what Python can import. What is installed in a site-packages folder is taken to be
 installed on every node; the rest travels with the study, as the whole top-level package or as the
-one file.
+one file. So do the modules beside it that it imports, found by parsing, without running any code.
 """
 
+import ast
 import importlib.machinery
 import importlib.util
 import os
@@ -35,11 +36,11 @@ IN_JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 
 
 class OwnModule(NamedTuple):
-    """A top-level module or package that a study needs.
+    """A top-level module or package of the user's own that a study needs.
 
     Attributes:
-        name: As it is imported.
-        path: The file or the package's folder; None if it is installed.
+        name: Name by which it is imported.
+        path: Path of the file or of the package's folder; None if it is installed.
     """
 
     name: str
@@ -47,7 +48,9 @@ class OwnModule(NamedTuple):
 
 
 def own_modules(study: Study) -> list[OwnModule]:
-    """Return the top-level modules that the models of `study` come from, without importing any.
+    """Return the top-level modules that `study` needs, without importing any.
+
+    They are those that its models come from, and those beside them that they import.
 
     Raises:
         LaunchError: If there is no such module.
@@ -58,14 +61,54 @@ def own_modules(study: Study) -> list[OwnModule]:
         name = kind.partition(":")[0].partition(".")[0]
         if name != "symstudy":
             found[name] = find_module(name, kind, search_places(study))
+    waiting = list(found.values())
+    while waiting:
+        new = [sibling for sibling in siblings(waiting.pop()) if sibling.name not in found]
+        found.update({sibling.name: sibling for sibling in new})
+        waiting += new
     return list(found.values())
 
 
+def siblings(module: OwnModule) -> list[OwnModule]:
+    """Return the top-level modules in the folder of `module` that its files import."""
+    if module.path is None:
+        return []
+    files = [module.path] if module.path.is_file() else sorted(module.path.rglob("*.py"))
+    names = sorted({name for file in files for name in imported_names(file)})
+    known = {*sys.stdlib_module_names, "symstudy", module.name}
+    beside = [(name, module_in(module.path.parent, name)) for name in names if name not in known]
+    return [OwnModule(name, path) for name, path in beside if path is not None]
+
+
+def imported_names(file: Path) -> set[str]:
+    """Return the top-level names that a Python file imports; none if it cannot be parsed."""
+    try:
+        tree = ast.parse(file.read_bytes())
+    except (OSError, SyntaxError, ValueError):
+        # Importing it says what is wrong, with the line.
+        return set()
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names.update(alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            names.add(node.module.partition(".")[0])
+    return names
+
+
+def module_in(place: Path, name: str) -> Path | None:
+    """Return the file or package folder of the module `name` in `place`; None if it has none."""
+    folder, file = place / name, place / f"{name}.py"
+    if folder.is_dir() and any(folder.glob("**/*.py")):
+        return folder
+    return file if file.is_file() else None
+
+
 def require_weights(study: Study) -> None:
-    """Raise if trained weights that `study` measures are not there.
+    """Check that the files of trained weights that `study` measures are there.
 
     Raises:
-        LaunchError: If a file is not there.
+        LaunchError: If one is not.
     """
     models = [cell.model for cell in study.cells if isinstance(cell.model, PretrainedConfig)]
     missing = sorted({model.path for model in models if not model.content})
@@ -89,11 +132,9 @@ def find_module(name: str, kind: str, places: Iterable[Path]) -> OwnModule:
         LaunchError: If it is neither in one of `places` nor importable.
     """
     for place in places:
-        for path in (place / name, place / f"{name}.py"):
-            if path.suffix == ".py" and path.is_file():
-                return OwnModule(name, path)
-            if path.is_dir() and any(path.glob("**/*.py")):
-                return OwnModule(name, path)
+        path = module_in(place, name)
+        if path is not None:
+            return OwnModule(name, path)
     try:
         spec = importlib.util.find_spec(name)
     except (ImportError, ValueError):
@@ -120,8 +161,8 @@ def runtime_environment(study: Study, *, is_remote: bool) -> dict[str, Any]:
     """Return Ray's `runtime_env` for the workers of `study`; empty where they need nothing.
 
     Args:
-        study: What is trained.
-        is_remote: Whether the cluster was there before: a local one has this process' environment.
+        study: Study to train.
+        is_remote: Whether the cluster was running before; a local one inherits this environment.
 
     Raises:
         LaunchError: If a module of the study is not found.
@@ -141,7 +182,7 @@ def runtime_environment(study: Study, *, is_remote: bool) -> dict[str, Any]:
 
 
 def make_importable(study: Study) -> None:
-    """Let this process import the modules of `study`, as its workers can.
+    """Add the folders of the study's own modules to `sys.path` of this process.
 
     Raises:
         LaunchError: If a module of the study is not found.

@@ -1,7 +1,7 @@
 """Where a search stands: its trials and what became of them, read from the study's folder."""
 
 from symstudy.errors import QueryError, UserError
-from symstudy.launch.search.explorers import propose
+from symstudy.launch.search.methods import propose
 from symstudy.launch.search.trials import Asked, Result, Trial, make_trials, read_trials, runs_of
 from symstudy.store import Store
 from symstudy.store.files.folder import StudyFolder

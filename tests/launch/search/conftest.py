@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from symstudy.launch.search import SearchState
-from symstudy.launch.search.explorers import propose
+from symstudy.launch.search.methods import propose
 from symstudy.launch.search.trials import Asked, Result, make_trials
 from symstudy.study import make_study
 
