@@ -132,20 +132,20 @@ class RayLauncher(AbstractLauncher):
             LaunchError: If it cannot be started or reached, or another is in use in this process.
         """
         os.environ.update({key: os.environ.get(key, value) for key, value in ENVIRONMENT.items()})
-        if not is_ray_running():
+        session = current_session()
+        self.is_shared = bool(session) and self.address in ("auto", session)
+        if not self.is_shared:
             if self.address:
                 check_reachable(self.address)
-            else:
+            check_no_session(self.address, session)
+            if not self.address:
                 check_local_start()
         import ray
 
         for name in ("ray", "ray.tune", "ray.data"):
             logging.getLogger(name).setLevel(logging.CRITICAL)
         cluster: Any = ray
-        self.is_shared = bool(cluster.is_initialized())
-        if self.is_shared:
-            check_session(self.address, str(cluster.get_runtime_context().gcs_address))
-        else:
+        if not self.is_shared:
             self.connect()
         self.resources = dict(cluster.cluster_resources())
         self.connection = RayConnection.of_ray(is_own=self.address is None)
@@ -277,23 +277,25 @@ def name_trial(trial: Any) -> str:
     return str(trial.config["pack"])
 
 
-def is_ray_running() -> bool:
-    """Return whether this process is connected to Ray, without importing Ray."""
+def current_session() -> str:
+    """Return the address of the Ray that this process is connected to; empty if it is to none."""
     ray: Any = sys.modules.get("ray")
-    return ray is not None and bool(ray.is_initialized())
+    if ray is None or not ray.is_initialized():
+        return ""
+    return str(ray.get_runtime_context().gcs_address)
 
 
-def check_session(address: str | None, session: str) -> None:
-    """Check that the Ray session of this process is the one that the launcher was told to use.
+def check_no_session(address: str | None, session: str) -> None:
+    """Check that this process is not connected to a Ray session yet.
 
     Args:
         address: Address that the launcher was given.
-        session: Address of the session that this process is connected to.
+        session: Address of the session that this process is connected to; empty if it is to none.
 
     Raises:
-        LaunchError: If it is not.
+        LaunchError: If it is connected to one.
     """
-    if address not in ("auto", session):
+    if session:
         asked = "start Ray on this machine" if address is None else f"connect to {address}"
         raise LaunchError(
             "a process must use one Ray session at a time, but it is connected to the one at "
