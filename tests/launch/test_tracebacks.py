@@ -17,8 +17,13 @@ def folder(tmp_path):
 
 
 def raised(message):
-    with pytest.raises(ValueError, match="") as caught:
+    """Return an error that was raised, with its traceback."""
+
+    def fail():
         raise ValueError(message)
+
+    with pytest.raises(ValueError, match=message[-3:]) as caught:
+        fail()
     return caught.value
 
 
