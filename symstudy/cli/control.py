@@ -98,7 +98,7 @@ def print_tracebacks(texts: Mapping[str, str]) -> None:
 
 
 def swept_columns(store: Any) -> list[str]:
-    """Return the columns of what varies in the studies of `store`."""
+    """Return the columns that vary in the studies of `store`."""
     known = store.columns()["runs"]
     fields = {field for folder in store.folders for field in folder.read_study().get("swept", ())}
     names = {field.rsplit(".", 1)[-1] for field in fields}

@@ -58,7 +58,7 @@ def status(
 
 
 def read_driver(folder: Any) -> dict[str, Any] | None:
-    """Return who drives a study and how far it is; None if nobody does."""
+    """Return the driver that runs a study now and its progress; None if none does."""
     from symstudy.launch import may_be_alive, read_lease, read_progress
 
     lease = read_lease(folder)

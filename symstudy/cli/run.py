@@ -1,4 +1,4 @@
-"""The command that trains: run."""
+"""The command run: trains a study."""
 
 from pathlib import Path
 from typing import Annotated, Any

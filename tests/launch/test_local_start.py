@@ -2,6 +2,7 @@
 
 import os
 import types
+from pathlib import Path
 
 import pytest
 from ray._private.runtime_env import packaging
@@ -40,12 +41,12 @@ def test_the_longest_path_that_is_allowed_is_rays_own(monkeypatch):
     monkeypatch.setattr("symstudy.launch.cluster.local_start.is_writable", lambda _: True)
     room = MAX_SOCKET_PATH - len(SOCKET.format(pid=os.getpid())) - 1
     longest = "/" + "x" * (room - 1)
-    check_temporary_folder(longest)
+    check_temporary_folder(Path(longest))
     validate_socket_filepath(f"{longest}/{SOCKET.format(pid=os.getpid())}")
     with pytest.raises(OSError, match="AF_UNIX"):
         validate_socket_filepath(f"{longest}x/{SOCKET.format(pid=os.getpid())}")
     with pytest.raises(LaunchError, match=rf"at most {room} bytes"):
-        check_temporary_folder(f"{longest}x")
+        check_temporary_folder(Path(f"{longest}x"))
 
 
 def test_a_temporary_folder_that_cannot_be_written_is_refused(monkeypatch):

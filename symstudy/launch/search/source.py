@@ -206,7 +206,7 @@ class SearchSource(AbstractPackSource):
             self.journal.write(self.state.folder)
 
     def assign(self, pack: Pack, file: str) -> PackAssignment:
-        """Return the order of a pack; some of the first are certified."""
+        """Return the assignment of a pack; some of the first are certified."""
         certified = self.certify > 0 and len(pack.runs) > 1
         self.certify -= certified
         return PackAssignment(pack, file, certified)

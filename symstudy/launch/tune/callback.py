@@ -31,7 +31,7 @@ class TrialEvents(tune.Callback):
         return {}
 
     def abandon(self) -> None:
-        """Have the experiment end at its next step; may be called by another thread."""
+        """Make the experiment end at its next step; safe in another thread."""
         self.is_abandoned = True
 
     def on_step_begin(self, iteration: int, trials: Any, **_: Any) -> None:
@@ -81,6 +81,6 @@ class TrialEvents(tune.Callback):
 
 
 def last_line(error: BaseException | None) -> str:
-    """Return the last line of what a worker raised."""
+    """Return the last line of a worker's error."""
     lines = str(error).strip().splitlines() if error is not None else []
     return lines[-1] if lines else type(error).__name__

@@ -45,7 +45,7 @@ class RayConnection:
     """
 
     def __init__(self, raylet: str, store: str, patience_s: float) -> None:
-        """Connect.
+        """Connect to the raylet.
 
         Args:
             raylet: Path of the raylet's socket.
@@ -102,7 +102,7 @@ class RayConnection:
         return ""
 
     def has_raylet(self) -> bool:
-        """Return whether the raylet holds its end of the connection."""
+        """Return whether the connection to the raylet is open."""
         try:
             return self.raylet.recv(1) != b""
         except BlockingIOError:
@@ -111,7 +111,7 @@ class RayConnection:
             return False
 
     def has_store(self) -> bool:
-        """Return whether the control store takes calls.
+        """Return whether the control store accepts connections.
 
         One of this machine that is slow, or cut off as when a laptop changes its network, counts as
         there: had it ended, the call would be refused.
@@ -170,7 +170,7 @@ def run_while_connected(
 
 
 def check(connection: RayConnection) -> None:
-    """Raise if Ray is lost.
+    """Check that Ray still runs.
 
     Raises:
         LaunchError: If it is.
