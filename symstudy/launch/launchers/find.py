@@ -59,7 +59,7 @@ def find_launcher(name: str, places: Iterable[Path] = ()) -> type[AbstractLaunch
         return found
     if name in installed:
         return import_launcher(name, installed[name].value)
-    raise unknown_name("launcher", name, launcher_names())
+    raise unknown_name("--launcher", name, launcher_names())
 
 
 def launcher_names() -> list[str]:
@@ -89,12 +89,12 @@ def import_launcher(name: str, path: str) -> type[AbstractLauncher]:
         found = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError, ValueError) as error:
         raise LaunchError(
-            f"launcher must be importable, but got {name!r}: {error}. Type it as "
+            f"--launcher must be importable, but got {name!r}: {error}. Type it as "
             f"package.module:Class, or one of {', '.join(launcher_names())}."
         ) from error
     if not (isinstance(found, type) and issubclass(found, AbstractLauncher)):
         raise LaunchError(
-            f"launcher must be a subclass of symstudy.launch.AbstractLauncher, but {path!r} is "
+            f"--launcher must be a subclass of symstudy.launch.AbstractLauncher, but {path!r} is "
             f"not. Known: {', '.join(launcher_names())}."
         )
     return found
