@@ -74,7 +74,7 @@ def analyze(
 
 
 def frozen_note(is_frozen: bool | None) -> str:
-    """Return what to say of the rule."""
+    """Return the message about the rule of a claim: frozen, changed or new."""
     if is_frozen is None:
         return ", not frozen with the study"
     return ", frozen before the data" if is_frozen else ", CHANGED since the study first ran"

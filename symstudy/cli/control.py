@@ -1,12 +1,13 @@
 """Commands about the runs of a study, from any terminal: runs, cancel, retry."""
 
 import time
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
 
 from symstudy.cli.options import Json, ResultsPath
-from symstudy.cli.output import note, print_json, print_table
+from symstudy.cli.output import note, print_json, print_table, printable
 
 __all__ = ["add_commands"]
 
@@ -34,11 +35,15 @@ def runs(
     results: ResultsPath = "results",
     where: Where = None,
     limit: Annotated[int, typer.Option(min=1, help="Show so many at most.")] = 50,
+    traceback: Annotated[
+        bool, typer.Option("--traceback", help="Show the traceback of each failed run as well.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """List runs, those that are missing too, with what varies between them and how they ended.
 
     Examples: `symstudy runs results --where "outcome = 'missing'"`;
+    `symstudy runs results --where "outcome = 'error'" --traceback`;
     `symstudy runs results/digits --where "width = 64 and test_loss > 0.5" --json`
     """
     from symstudy.store import open_store
@@ -53,16 +58,47 @@ def runs(
         f"order by study, {', '.join([*swept, 'seed', 'run_id'])} limit {limit + 1}"
     )
     rows = found.rows[:limit]
+    texts = read_tracebacks(store, rows) if traceback else {}
     if as_json:
-        print_json([dict(zip(columns, row, strict=True)) for row in rows])
+        records = [dict(zip(columns, row, strict=True)) for row in rows]
+        if traceback:
+            records = [{**record, "traceback": texts[record["run_id"]]} for record in records]
+        print_json(records)
     else:
         print_table(columns, rows)
+        print_tracebacks(texts)
     if len(found.rows) > limit:
         note(f"more than {limit} runs; type --limit, or narrow them with --where.")
 
 
+def read_tracebacks(store: Any, rows: Sequence[Sequence[Any]]) -> dict[str, str]:
+    """Return the traceback of each run by its identifier; empty for a run that has none.
+
+    Args:
+        store: SQL access to the results.
+        rows: Rows that begin with study and run.
+    """
+    from symstudy.launch import read_traceback
+
+    folders = {folder.name: folder for folder in store.folders}
+    return {
+        run_id: printable(read_traceback(folders[study], run_id)) if study in folders else ""
+        for study, run_id, *_ in rows
+    }
+
+
+def print_tracebacks(texts: Mapping[str, str]) -> None:
+    """Print each traceback once, under the runs that have it."""
+    runs_of: dict[str, list[str]] = {}
+    for run_id, text in texts.items():
+        if text:
+            runs_of.setdefault(text, []).append(run_id)
+    for text, run_ids in runs_of.items():
+        typer.echo(f"\n{', '.join(run_ids)}:\n{text.rstrip()}")
+
+
 def swept_columns(store: Any) -> list[str]:
-    """Return the columns of what varies in the studies of `store`."""
+    """Return the columns that vary in the studies of `store`."""
     known = store.columns()["runs"]
     fields = {field for folder in store.folders for field in folder.read_study().get("swept", ())}
     names = {field.rsplit(".", 1)[-1] for field in fields}

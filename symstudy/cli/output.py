@@ -1,17 +1,27 @@
 """How commands print: data on stdout, everything else on stderr."""
 
 import json
+import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
 import typer
 
-__all__ = ["note", "print_json", "print_table"]
+__all__ = ["note", "print_json", "print_table", "printable"]
 
 
 def note(message: str) -> None:
-    """Tell a person something that is not data."""
-    typer.echo(message, err=True)
+    """Print a message for a person, to stderr."""
+    typer.echo(printable(message), err=True)
+
+
+def printable(text: str) -> str:
+    """Return `text` without control characters other than line ends and tabs.
+
+    Text of others, such as a traceback in results that were shared, must not change a terminal.
+    """
+    kept = ("\n", "\t")
+    return "".join(c for c in text if c in kept or unicodedata.category(c) not in ("Cc", "Cf"))
 
 
 def print_json(value: Any) -> None:
@@ -40,18 +50,18 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, title:
 
 
 def lines() -> Any:
-    """Return the lines of tables on a terminal."""
+    """Return the border style of tables on a terminal."""
     from rich import box
 
     return box.SIMPLE_HEAD
 
 
 def show(value: Any) -> str:
-    """Return a value as text: numbers to six digits, nothing as nothing."""
+    """Return a value as the text of a table's cell: numbers to six digits, None as empty."""
     if value is None:
         return ""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
         return f"{value:.6g}"
-    return str(value)
+    return printable(str(value))

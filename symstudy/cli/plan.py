@@ -1,4 +1,4 @@
-"""The command plan, and what fits a budget."""
+"""The command plan, and the part of a study that fits a time budget."""
 
 from collections.abc import Collection, Sequence
 from typing import Annotated, Any
@@ -221,7 +221,7 @@ def fitted(
 def powers_of(
     names: Sequence[str], seeds: int, study: str, results: str | None, project: Any
 ) -> list[Any]:
-    """Return what each claim of a study can find with so many seeds.
+    """Return the power of each claim of a study with its number of seeds.
 
     Raises:
         StoreError: If results are named and cannot be read.
@@ -250,7 +250,7 @@ def powers_of(
 
 
 def print_powers(rows: Sequence[Any], results: str | None) -> None:
-    """Print what the claims can find."""
+    """Print the power of the claims."""
     if not rows:
         return
     from symstudy.findings.power import POWER
@@ -266,7 +266,7 @@ def print_powers(rows: Sequence[Any], results: str | None) -> None:
 
 
 def describe_power(row: Any) -> str:
-    """Return what a test of a claim can find, in words."""
+    """Return the power of a test in words."""
     if row.kind == "run":
         return f"a violation is seen if {row.effect:.0%} of the seeds have it"
     if row.in_sd is None:

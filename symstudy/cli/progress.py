@@ -1,21 +1,31 @@
-"""What a person sees while a study runs."""
+"""The progress line of `symstudy run`, on stderr."""
 
 import time
 from types import TracebackType
 from typing import Self
 
 from symstudy.cli.output import note
-from symstudy.launch import Announcer, Launch, Order, PackReport, Snapshot
+from symstudy.launch import (
+    Event,
+    LaunchPlanned,
+    LaunchProgress,
+    PackEnded,
+    PackLost,
+    PackProgressed,
+    PackRetried,
+    PackStarted,
+    ProgressSnapshot,
+)
 from symstudy.quantities import duration
 
 __all__ = ["RunDisplay", "progress_text"]
 
 LINE_EVERY_S = 10.0
-"""Without a terminal, a line is printed at most so often."""
+"""Seconds between two progress lines where stderr is no terminal."""
 
 
-def progress_text(snapshot: Snapshot) -> str:
-    """Return how far a launch is, in a line."""
+def progress_text(snapshot: ProgressSnapshot) -> str:
+    """Return the progress of a launch as a line of text."""
     left = "?" if snapshot.seconds_left is None else duration(snapshot.seconds_left)
     stopped = f"{snapshot.stopped} stopped early, " if snapshot.stopped else ""
     return (
@@ -24,8 +34,8 @@ def progress_text(snapshot: Snapshot) -> str:
     )
 
 
-class RunDisplay(Announcer):
-    """Shows runs done, failed and left, lanes, steps a second and time left, on stderr.
+class RunDisplay:
+    """Shows runs done, failed and left, lanes, steps per second and time left; an event listener.
 
     On a terminal one line is kept up to date; elsewhere a plain line is printed now and then.
     """
@@ -39,11 +49,11 @@ class RunDisplay(Announcer):
         self.quiet = quiet
         self.bar: object | None = None
         self.last_line = time.monotonic()
-        self.launch: Launch | None = None
+        self.numbers = LaunchProgress()
         self.sizes: dict[str, int] = {}
 
     def __enter__(self) -> Self:
-        """Begin to show."""
+        """Start the live line on a terminal."""
         if self.is_live:
             from rich.progress import BarColumn, Progress, TextColumn
 
@@ -64,60 +74,55 @@ class RunDisplay(Announcer):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Stop showing."""
+        """Remove the live line."""
         if self.is_live:
             self.progress.stop()
 
-    def announced(self, launch: Launch) -> None:
-        """Say what is about to run."""
-        self.launch = launch
-        for message in launch.notes:
-            note(f"{launch.folder.name}: {message}")
+    def __call__(self, event: Event) -> None:
+        """Show an event."""
+        self.numbers(event)
+        match event:
+            case LaunchPlanned():
+                self.show_plan(event)
+            case PackStarted(assignment=assignment):
+                self.sizes[assignment.pack.pack_id] = len(assignment.pack.runs)
+            case PackEnded(report=report):
+                self.sizes.pop(report.pack_id, None)
+                self.refresh()
+            case PackProgressed():
+                self.refresh()
+            case PackRetried(pack_id=pack_id):
+                size = self.sizes.get(pack_id, 0)
+                note(f"a worker died; its pack of {size} runs is trained again")
+            case PackLost(pack_id=pack_id):
+                size = self.sizes.pop(pack_id, 0)
+                note(f"a pack of {size} runs has cost too many workers: it is lost")
+
+    def show_plan(self, plan: LaunchPlanned) -> None:
+        """Show what is about to be trained."""
+        name = plan.folder.name
+        for message in plan.notes:
+            note(f"{name}: {message}")
         if self.quiet:
             return
-        left = launch.planned - launch.ended
+        left = plan.planned - plan.ended
         if left == 0:
-            note(f"{launch.folder.name}: all {launch.planned} runs have ended; nothing to do")
+            note(f"{name}: all {plan.planned} runs have ended; nothing to do")
             return
-        ended = f", {launch.ended} ended before" if launch.ended else ""
+        ended = f", {plan.ended} ended before" if plan.ended else ""
         note(
-            f"{launch.folder.name}: {launch.planned} runs{ended}; {left} left in "
-            f"{len(launch.packs)} packs on {launch.workers} {launch.device} "
-            f"worker{'s' if launch.workers > 1 else ''}"
+            f"{name}: {plan.planned} runs{ended}; {left} left in {len(plan.packs)} packs on "
+            f"{plan.workers} {plan.device} worker{'s' if plan.workers > 1 else ''}"
         )
         if self.is_live:
-            self.bar = self.progress.add_task(
-                launch.folder.name, total=1.0, state="starting workers"
-            )
-
-    def ordered(self, order: Order) -> None:
-        """Take note of a pack's size."""
-        self.sizes[order.pack.pack_id] = len(order.pack.runs)
-
-    def progressed(self, pack_id: str, run_steps: int) -> None:
-        """Show the progress."""
-        del pack_id, run_steps
-        self.refresh()
-
-    def ended(self, report: PackReport) -> None:
-        """Show the progress."""
-        self.sizes.pop(report.pack_id, None)
-        self.refresh()
-
-    def retried(self, pack_id: str) -> None:
-        """Tell of a worker that died."""
-        note(f"a worker died; its pack of {self.sizes.get(pack_id, 0)} runs is trained again")
-
-    def lost(self, pack_id: str) -> None:
-        """Tell of a pack that is given up."""
-        note(f"a pack of {self.sizes.pop(pack_id, 0)} runs has cost too many workers: it is lost")
+            self.bar = self.progress.add_task(name, total=1.0, state="starting workers")
 
     def refresh(self) -> None:
         """Show the numbers again."""
-        if self.quiet or self.launch is None:
+        if self.quiet:
             return
         if self.is_live:
-            snapshot = self.launch.board.snapshot()
+            snapshot = self.numbers.snapshot()
             self.progress.update(
                 self.bar,  # type: ignore[arg-type]
                 completed=snapshot.share,
@@ -125,4 +130,4 @@ class RunDisplay(Announcer):
             )
         elif time.monotonic() - self.last_line >= LINE_EVERY_S:
             self.last_line = time.monotonic()
-            note(progress_text(self.launch.board.snapshot()))
+            note(progress_text(self.numbers.snapshot()))

@@ -58,7 +58,7 @@ def status(
 
 
 def read_driver(folder: Any) -> dict[str, Any] | None:
-    """Return who drives a study and how far it is; None if nobody does."""
+    """Return the driver that runs a study now and its progress; None if none does."""
     from symstudy.launch import may_be_alive, read_lease, read_progress
 
     lease = read_lease(folder)
@@ -87,7 +87,7 @@ def status_row(account: Any, driver: dict[str, Any] | None) -> dict[str, Any]:
 def print_accounts(accounts: Any, drivers: list[dict[str, Any] | None]) -> None:
     """Print counts, failures by reason, and what runs now."""
     from symstudy.cli.progress import progress_text
-    from symstudy.launch import Snapshot
+    from symstudy.launch import ProgressSnapshot
 
     rows = [
         (
@@ -108,7 +108,7 @@ def print_accounts(accounts: Any, drivers: list[dict[str, Any] | None]) -> None:
         if driver:
             progress = driver["progress"]
             known = {key: value for key, value in (progress or {}).items() if key != "launch"}
-            text = progress_text(Snapshot(**known)) if known else "starting"
+            text = progress_text(ProgressSnapshot(**known)) if known else "starting"
             note(f"{account.study}: {driver['driver']}: {text}")
 
 

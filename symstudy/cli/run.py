@@ -1,12 +1,13 @@
-"""The command that trains: run."""
+"""The command run: trains a study."""
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from symstudy.cli.options import Json, Overrides, Preset, ProjectFolder, Results, StudyPath
 from symstudy.cli.output import note, print_json
-from symstudy.errors import UserError, unknown_name
+from symstudy.errors import UserError
 from symstudy.quantities import duration
 
 __all__ = ["add_commands"]
@@ -25,9 +26,9 @@ def run(
     launcher: Annotated[
         str,
         typer.Option(
-            metavar="ray|inline",
+            metavar="NAME",
             envvar="SYMSTUDY_LAUNCHER",
-            help="Ray Tune, or one pack after another in this process.",
+            help="ray (Ray Tune), inline (this process), an installed one, or module:Class.",
             rich_help_panel="Where",
         ),
     ] = "ray",
@@ -92,46 +93,33 @@ def run(
     Examples: `symstudy run studies/smoke.toml`; `symstudy run studies/digits.toml seed=10`;
     `symstudy run studies/digits.toml --preset paper --address head:6379`
     """
-    if launcher not in ("ray", "inline"):
-        raise unknown_name("--launcher", launcher, ["ray", "inline"])
     import time
 
     from symstudy.cli.progress import RunDisplay
-    from symstudy.findings.discovery import find_project, list_claims
-    from symstudy.launch import InlineLauncher, RayLauncher, open_study_folder, run_study
-    from symstudy.launch.tracking.loggers import make_loggers
+    from symstudy.launch import find_launcher, open_study_folder, run_study
+    from symstudy.launch.tracking.listener import RunTracking
     from symstudy.study import load_study
 
+    kind = find_launcher(launcher, [study.absolute().parent])
     loaded = load_study(study, preset=preset, overrides=overrides or ())
-    found = find_project(project)
-    known = {claim.name for claim in list_claims(found)}
-    strangers = [name for name in loaded.claims if name not in known]
-    if strangers and found is not None:
-        raise UserError(
-            f"claims of {study} must be those of the project {found.root}, but got "
-            f"{strangers[0]!r}. Known: {', '.join(sorted(known))}."
-        )
-    rules = {}
-    if loaded.claims and found is not None:
-        from symstudy.findings.discovery import load_claims
-
-        claims = load_claims(found)
-        rules = {name: claims[name].rule_hash for name in loaded.claims}
+    rules = claim_rules(loaded, study, project)
     if budget is not None:
         loaded = affordable(loaded, budget, results, workers, is_here=address is None)
     start = time.monotonic()
-    where = (
-        RayLauncher(loaded.pack, address=address, workers=workers)
-        if launcher == "ray"
-        else InlineLauncher(device=loaded.pack.device)
-    )
+    where = kind.from_options(loaded.pack, address=address, workers=workers)
     try:
         with (
             RunDisplay(quiet=quiet) as display,
-            make_loggers(log or (), display, say=note) as observer,
+            RunTracking(log or (), say=note) as tracking,
         ):
             summary = run_study(
-                loaded, results, where, observer=observer, rules=rules, extend=extend, retry=retry
+                loaded,
+                results,
+                where,
+                listeners=(display, tracking),
+                rules=rules,
+                extend=extend,
+                retry=retry,
             )
     except KeyboardInterrupt as interrupt:
         note("symstudy: interrupted; what ended is kept, and the same command goes on from there.")
@@ -165,8 +153,35 @@ def run(
         raise typer.Exit(1)
 
 
+def claim_rules(study: Any, source: Path, project: Path | None) -> dict[str, str]:
+    """Return the hash of the decision rule of each claim that a study serves.
+
+    Args:
+        study: The study.
+        source: Its file, as it was typed.
+        project: Folder of the project that was named; None to look for it.
+
+    Raises:
+        UserError: If the project that is found has no such claim.
+    """
+    from symstudy.findings.discovery import find_project, list_claims, load_claims
+
+    found = find_project(project)
+    known = {claim.name for claim in list_claims(found)}
+    strangers = [name for name in study.claims if name not in known]
+    if strangers and found is not None:
+        raise UserError(
+            f"claims of {source} must be those of the project {found.root}, but got "
+            f"{strangers[0]!r}. Known: {', '.join(sorted(known))}."
+        )
+    if not study.claims or found is None:
+        return {}
+    claims = load_claims(found)
+    return {name: claims[name].rule_hash for name in study.claims}
+
+
 def affordable(study: Any, budget: str, results: str, workers: int | None, *, is_here: bool) -> Any:
-    """Return the part of a study that a budget allows, with whatever of it was begun."""
+    """Return the part of a study that fits a time budget, with the runs of it that were begun."""
     import os
 
     from symstudy.cli.plan import within_budget
@@ -185,7 +200,7 @@ def affordable(study: Any, budget: str, results: str, workers: int | None, *, is
 
 
 def report_outcome(folder: object) -> dict[str, int]:
-    """Return the study's account, telling of failed runs by their reason."""
+    """Return the number of runs by outcome, and print failed ones by their reason."""
     from symstudy.store import Store, StudyFolder, read_account
 
     assert isinstance(folder, StudyFolder), "results are in a study's folder"

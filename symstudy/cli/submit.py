@@ -1,4 +1,4 @@
-"""The commands for a cluster that works on its own: submit and jobs."""
+"""The commands for Ray jobs on a cluster: submit and jobs."""
 
 import shlex
 from typing import Annotated
@@ -62,7 +62,7 @@ def submit(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Have a cluster run a study, and leave.
+    """Submit a study to a cluster, which runs it on its own.
 
     Prints the job's ID. The study file, the modules of its models and the project's analyses travel
     with it; a job that was lost is submitted again and goes on.
@@ -159,7 +159,7 @@ def jobs(
 
 
 def end_with(cluster: object, job: str) -> None:
-    """Show what a job prints until it has ended, then end with its exit status."""
+    """Print the log of a job until it ends, then exit with its status."""
     from symstudy.launch.cluster.submission import Jobs
 
     assert isinstance(cluster, Jobs), "jobs are those of a cluster"

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 from symstudy.errors import ModelError
 
-__all__ = ["OwnModule", "find_module", "load_own", "looking_in", "source_of"]
+__all__ = ["OwnModule", "find_module", "load_own", "looking_in", "siblings", "source_of"]
 
 PLACES: contextvars.ContextVar[tuple[Path, ...]] = contextvars.ContextVar("places", default=())
 
@@ -61,11 +61,9 @@ def find_module(name: str, places: Iterable[Path] | None = None) -> OwnModule | 
         places: Folders to look in first; those of `looking_in` and the working directory if None.
     """
     for place in search_places() if places is None else places:
-        for path in (place / name, place / f"{name}.py"):
-            if path.suffix == ".py" and path.is_file():
-                return OwnModule(name, path)
-            if path.is_dir() and any(path.glob("**/*.py")):
-                return OwnModule(name, path)
+        path = module_in(place, name)
+        if path is not None:
+            return OwnModule(name, path)
     try:
         spec = importlib.util.find_spec(name)
     except (ImportError, ValueError):
@@ -140,38 +138,57 @@ def installed_version(name: str) -> str:
 
 def source_hash(path: Path) -> str:
     """Return the SHA-256 of a file or of a package's files, and of what they import beside them."""
-    found: dict[Path, bytes] = {}
-    waiting = [path]
+    found: dict[str, OwnModule] = {}
+    waiting = [OwnModule(path.stem, path)]
     while waiting:
-        place = waiting.pop()
-        files = sorted(place.glob("**/*.py")) if place.is_dir() else [place]
-        for file in files:
-            if file in found:
-                continue
-            found[file] = file.read_bytes()
-            waiting += [
-                beside
-                for name in imported_names(found[file])
-                for beside in (path.parent / name, path.parent / f"{name}.py")
-                if beside.is_file() or (beside / "__init__.py").is_file()
-            ]
+        module = waiting.pop()
+        found[module.name] = module
+        waiting += [each for each in siblings(module) if each.name not in found]
+    files = sorted(file for module in found.values() for file in files_of(module))
     total = hashlib.sha256()
-    for file in sorted(found):
-        total.update(f"{file.relative_to(path.parent)}|{len(found[file])}|".encode())
-        total.update(found[file])
+    for file in files:
+        source = file.read_bytes()
+        total.update(f"{file.relative_to(path.parent)}|{len(source)}|".encode())
+        total.update(source)
     return total.hexdigest()
 
 
-def imported_names(source: bytes) -> set[str]:
-    """Return the top-level modules that a source imports; none where it is no Python."""
+def files_of(module: OwnModule) -> list[Path]:
+    """Return the Python files of a module; none where it is installed."""
+    if module.path is None:
+        return []
+    return [module.path] if module.path.is_file() else sorted(module.path.rglob("*.py"))
+
+
+def siblings(module: OwnModule) -> list[OwnModule]:
+    """Return the top-level modules in the folder of `module` that its files import."""
+    if module.path is None:
+        return []
+    names = sorted({name for file in files_of(module) for name in imported_names(file)})
+    known = {*sys.stdlib_module_names, "symstudy", module.name}
+    beside = [(name, module_in(module.path.parent, name)) for name in names if name not in known]
+    return [OwnModule(name, path) for name, path in beside if path is not None]
+
+
+def imported_names(file: Path) -> set[str]:
+    """Return the top-level names that a Python file imports; none if it cannot be parsed."""
     try:
-        tree = ast.parse(source)
-    except (SyntaxError, ValueError):
+        tree = ast.parse(file.read_bytes())
+    except (OSError, SyntaxError, ValueError):
+        # Importing it says what is wrong, with the line.
         return set()
     names: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            names |= {alias.name.partition(".")[0] for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            names.update(alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
             names.add(node.module.partition(".")[0])
     return names
+
+
+def module_in(place: Path, name: str) -> Path | None:
+    """Return the file or package folder of the module `name` in `place`; None if it has none."""
+    folder, file = place / name, place / f"{name}.py"
+    if folder.is_dir() and any(folder.glob("**/*.py")):
+        return folder
+    return file if file.is_file() else None

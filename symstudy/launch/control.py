@@ -1,7 +1,7 @@
-"""What passes between a driver, its workers and other terminals, through the results folder.
+"""Requests to stop and progress of a launch, exchanged as files in the results folder.
 
-`control/stop.json` asks a launch to stop, `control/progress.json` says how far it is. Files, not
-sockets: they work wherever the results do, and for whoever may write them.
+`control/stop.json` asks a launch to stop, `control/progress.json` holds its progress. Files rather
+than sockets: they work from every machine that can reach the results, behind firewalls too.
 """
 
 import threading
@@ -14,7 +14,7 @@ from symstudy.errors import LaunchError, StoreError
 from symstudy.launch.lease import BEAT_S, Lease, release_lease, renew_lease, take_lease
 from symstudy.store.files.folder import StudyFolder
 
-__all__ = ["Warden", "read_progress", "request_stop", "stop_reason"]
+__all__ = ["DriverControl", "read_progress", "request_stop", "stop_reason"]
 
 STOP = ("control", "stop.json")
 PROGRESS = ("control", "progress.json")
@@ -31,7 +31,7 @@ def request_stop(folder: StudyFolder, launch: str, why: str) -> None:
 
 
 def stop_reason(folder: StudyFolder, launch: str) -> str:
-    """Return why a launch is to stop; empty if nobody wants that."""
+    """Return why a launch was asked to stop; empty if it was not."""
     try:
         request = folder.read_json(*STOP)
     except StoreError:
@@ -40,7 +40,7 @@ def stop_reason(folder: StudyFolder, launch: str) -> str:
 
 
 def read_progress(folder: StudyFolder, launch: str) -> dict[str, Any] | None:
-    """Return what the driver of a launch last said of its progress."""
+    """Return the progress that the driver of a launch last wrote, or None."""
     try:
         progress = folder.read_json(*PROGRESS)
     except StoreError:
@@ -48,28 +48,28 @@ def read_progress(folder: StudyFolder, launch: str) -> dict[str, Any] | None:
     return progress if progress.get("launch") == launch else None
 
 
-class Warden:
-    """Holds a study's lease, sees requests to stop, and publishes progress: a thread of the driver.
+class DriverControl:
+    """The driver's control thread: renews the lease, watches for stop requests, writes progress.
 
     Used in a `with` block, which begins with taking the lease.
 
     Attributes:
-        folder: Of the study.
-        launch: The launch.
-        stopping: Why the launch is to stop; empty as long as it is not.
+        folder: Folder of the study.
+        launch: Identifier of the launch.
+        stopping: Why the launch is to stop; empty while it is not.
         is_replaced: Whether another driver has taken the study over.
     """
 
     def __init__(
         self, folder: StudyFolder, launch: str, since: str, progress: Callable[[], dict[str, Any]]
     ) -> None:
-        """Prepare.
+        """Prepare the thread; it starts with the `with` block.
 
         Args:
-            folder: Of the study.
-            launch: The launch.
-            since: When it began, as text.
-            progress: Called for what to publish.
+            folder: Folder of the study.
+            launch: Identifier of the launch.
+            since: When the launch began, as text.
+            progress: Returns the progress to write, as JSON values.
         """
         self.folder = folder
         self.launch = launch
@@ -78,11 +78,11 @@ class Warden:
         self.stopping = ""
         self.is_replaced = False
         self.over = threading.Event()
-        self.thread = threading.Thread(target=self.watch, name="symstudy-warden", daemon=True)
+        self.thread = threading.Thread(target=self.loop, name="symstudy-control", daemon=True)
         self.lease: Lease | None = None
 
     def __enter__(self) -> Self:
-        """Take the lease and begin.
+        """Take the lease and start the thread.
 
         Raises:
             LaunchError: If another driver is at work.
@@ -98,52 +98,52 @@ class Warden:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Publish the last of the progress and give the lease up."""
+        """Write the final progress and release the lease."""
         self.over.set()
         self.thread.join()
         assert self.lease is not None, "entered"
         try:
-            self.publish()
+            self.write_progress()
             release_lease(self.folder, self.lease)
             if error is not None and not self.folder.has_file("study.json"):
-                self.leave_nothing()
+                self.delete_files()
         except StoreError:
             # A full disk must not hide what went wrong; a lease of a dead process is no lease.
             return
 
-    def leave_nothing(self) -> None:
-        """Delete what was published of a launch that was refused before it wrote anything."""
+    def delete_files(self) -> None:
+        """Delete the control files of a launch that was refused before it wrote anything else."""
         for place in (PROGRESS, STOP):
             self.folder.delete(*place)
         self.folder.delete_if_empty("control")
         self.folder.delete_if_empty()
 
     def stop(self, why: str) -> None:
-        """Have the launch stopped; may be called by a signal's handler."""
+        """Request that the launch stop, for the reason `why`; safe in a signal handler."""
         self.stopping = self.stopping or why
 
-    def watch(self) -> None:
-        """Count up, publish and look, again and again."""
-        is_told = False
-        beaten = time.monotonic()
+    def loop(self) -> None:
+        """Renew the lease and pass on stop requests until the launch is over: the thread's body."""
+        is_passed_on = False
+        renewed = time.monotonic()
         while not self.over.wait(TICK_S):
             try:
-                if self.stopping and not is_told:
+                if self.stopping and not is_passed_on:
                     request_stop(self.folder, self.launch, self.stopping)
-                    is_told = True
-                if time.monotonic() - beaten >= BEAT_S:
-                    beaten = time.monotonic()
-                    self.beat()
+                    is_passed_on = True
+                if time.monotonic() - renewed >= BEAT_S:
+                    renewed = time.monotonic()
+                    self.renew()
             except StoreError:
-                # The disk may be full for a while: workers find out for themselves.
+                # The disk may be full for a while: workers read the lease themselves.
                 continue
             except LaunchError as error:
-                # Another driver's workers must not be stopped: nothing is told any more.
+                # The stop request must not reach the other driver's workers: write none.
                 self.stop(str(error))
-                self.is_replaced = is_told = True
+                self.is_replaced = is_passed_on = True
 
-    def beat(self) -> None:
-        """Count up, publish and look once.
+    def renew(self) -> None:
+        """Renew the lease, write progress and check for a stop request, once.
 
         Raises:
             LaunchError: If another driver has taken the study over.
@@ -151,14 +151,14 @@ class Warden:
         """
         assert self.lease is not None, "entered"
         self.lease = renew_lease(self.folder, self.lease)
-        self.publish()
-        self.look()
+        self.write_progress()
+        self.check_stop()
 
-    def look(self) -> str:
-        """Return why the launch is to stop, after looking at once; empty if it is not."""
+    def check_stop(self) -> str:
+        """Read `control/stop.json` now and return why the launch is to stop; empty if it is not."""
         self.stop(stop_reason(self.folder, self.launch))
         return self.stopping
 
-    def publish(self) -> None:
-        """Write how far the launch is."""
+    def write_progress(self) -> None:
+        """Write the progress of the launch to `control/progress.json`."""
         self.folder.write_json({"launch": self.launch, **self.progress()}, *PROGRESS)

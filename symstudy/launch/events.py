@@ -1,120 +1,155 @@
-"""Those who are told of a launch: what it is about to do, and what it has done."""
+"""Events of a launch, and the callables that listen to them.
 
-from dataclasses import dataclass, field
+A launch tells one list of listeners what happens. A listener is any callable that takes an event
+and passes over the kinds that it does not know, so a new kind of event is one class in this file.
+"""
 
-from symstudy.launch.job import PackReport
-from symstudy.launch.launchers.base import Observer
-from symstudy.launch.progress import Board
-from symstudy.launch.source import Order
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from symstudy.launch.messages import PackReport
+from symstudy.launch.source import PackAssignment
 from symstudy.store.files.folder import StudyFolder
 from symstudy.study.packs import Pack
 
-__all__ = ["Announcer", "Launch", "Summary", "Tee"]
+__all__ = [
+    "Event",
+    "LaunchEnded",
+    "LaunchPlanned",
+    "Listener",
+    "PackEnded",
+    "PackLost",
+    "PackProgressed",
+    "PackRetried",
+    "PackStarted",
+    "PacksPlanned",
+    "to_all",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Launch:
-    """What a launch is about to do.
+class Event:
+    """Something that happened in a launch; the base of all kinds, never told itself."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LaunchPlanned(Event):
+    """The packs of a launch are planned and about to be trained; told once, before all others.
 
     Attributes:
-        folder: Of the study.
-        planned: Runs of the study, or the most that its search may ask for.
-        ended: Runs of it that ended before.
-        packs: What is left, as packs; of a search the first of them.
-        workers: Packs at the same time.
-        device: Where they train.
-        board: The progress of the launch, as it goes on.
-        notes: What a user should be told.
+        folder: Folder of the study.
+        planned: Number of runs of the study, or the most that its search may ask for.
+        ended: Number of those runs that ended in earlier launches.
+        packs: Packs to train; of a search the first of them.
+        workers: Number of packs that train at the same time.
+        device: Device of the workers: `cpu`, `cuda`, or `none` if nothing is left to train.
+        notes: Messages for the user, such as what was repaired.
     """
 
     folder: StudyFolder
     planned: int
     ended: int
-    packs: list[Pack]
-    workers: int
-    device: str
-    board: Board
+    packs: tuple[Pack, ...] = ()
+    workers: int = 0
+    device: str = "none"
     notes: tuple[str, ...] = ()
 
 
-@dataclass
-class Summary:
-    """What a launch did; an observer of its packs.
+@dataclass(frozen=True, kw_only=True)
+class PacksPlanned(Event):
+    """A search has planned another batch of packs.
 
     Attributes:
-        done: Runs that ended as planned in this launch.
-        failed: Runs that ended otherwise.
-        early: Runs that were stopped early.
-        run_steps: Optimiser steps taken.
-        reports: One a pack.
-        stopped: Why the launch was stopped before its end; empty if it was not.
+        packs: Packs of the batch.
     """
 
-    done: int = 0
-    failed: int = 0
-    early: int = 0
-    run_steps: int = 0
-    reports: list[PackReport] = field(default_factory=list)
+    packs: tuple[Pack, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PackStarted(Event):
+    """A pack was handed to a worker.
+
+    Attributes:
+        assignment: The pack and what the worker needs to find it.
+    """
+
+    assignment: PackAssignment
+
+
+@dataclass(frozen=True, kw_only=True)
+class PackProgressed(Event):
+    """A worker reported the progress of its pack.
+
+    Attributes:
+        pack_id: Identifier of the pack.
+        run_steps: Optimiser steps taken so far, summed over its runs.
+    """
+
+    pack_id: str
+    run_steps: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class PackEnded(Event):
+    """A worker has finished with a pack: its rows are in the store, or it was paused.
+
+    Attributes:
+        report: Counts of its runs by outcome, and why it was paused if it was.
+    """
+
+    report: PackReport
+
+
+@dataclass(frozen=True, kw_only=True)
+class PackRetried(Event):
+    """A worker died; its pack is trained again, from its last checkpoint.
+
+    Attributes:
+        pack_id: Identifier of the pack.
+    """
+
+    pack_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class PackLost(Event):
+    """A pack was given up after too many of its workers died; its runs stay missing.
+
+    Attributes:
+        pack_id: Identifier of the pack.
+    """
+
+    pack_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class LaunchEnded(Event):
+    """A launch has ended without an error; told once, after all others.
+
+    Attributes:
+        stopped: Why it was stopped before all runs had ended; empty if it was not.
+    """
+
     stopped: str = ""
 
-    def ended(self, report: PackReport) -> None:
-        """Add a pack that a worker is done with."""
-        self.run_steps += report.run_steps
-        if report.paused:
-            return
-        self.done += report.runs - report.failed - report.stopped
-        self.failed += report.failed
-        self.early += report.stopped
-        self.reports.append(report)
 
-    def ordered(self, order: Order) -> None:
-        """Nothing to sum yet."""
-
-    def progressed(self, pack_id: str, run_steps: int) -> None:
-        """Nothing to sum yet."""
-
-    def retried(self, pack_id: str) -> None:
-        """Nothing to sum."""
-
-    def lost(self, pack_id: str) -> None:
-        """Nothing to sum."""
+Listener = Callable[[Event], None]
+"""A callable that is told of every event. What it raises ends the launch."""
 
 
-class Tee:
-    """An observer that tells several others."""
+def to_all(listeners: Iterable[Listener]) -> Listener:
+    """Return a listener that passes each event to all `listeners` in order, one event at a time.
 
-    def __init__(self, *observers: Observer) -> None:
-        """Tell `observers`, in their order."""
-        self.observers = observers
+    Events come from the launcher's thread and, in a search, from the thread that plans batches.
+    """
+    told = tuple(listeners)
+    lock = threading.Lock()
 
-    def ordered(self, order: Order) -> None:
-        """Pass it on."""
-        for observer in self.observers:
-            observer.ordered(order)
+    def tell(event: Event) -> None:
+        with lock:
+            for listener in told:
+                listener(event)
 
-    def progressed(self, pack_id: str, run_steps: int) -> None:
-        """Pass it on."""
-        for observer in self.observers:
-            observer.progressed(pack_id, run_steps)
-
-    def ended(self, report: PackReport) -> None:
-        """Pass it on."""
-        for observer in self.observers:
-            observer.ended(report)
-
-    def retried(self, pack_id: str) -> None:
-        """Pass it on."""
-        for observer in self.observers:
-            observer.retried(pack_id)
-
-    def lost(self, pack_id: str) -> None:
-        """Pass it on."""
-        for observer in self.observers:
-            observer.lost(pack_id)
-
-
-class Announcer(Observer):
-    """An observer that is told first what the launch is about to do."""
-
-    def announced(self, launch: Launch) -> None:
-        """The packs are planned and about to be trained."""
+    return tell

@@ -1,35 +1,46 @@
-"""How far a launch is: the numbers behind a progress line, wherever it is shown."""
+"""Progress of a launch: runs ended, steps per second and time left."""
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
-from symstudy.launch.job import PackReport
-from symstudy.launch.launchers.base import Observer
-from symstudy.launch.source import Order
+from symstudy.launch.events import (
+    Event,
+    LaunchPlanned,
+    PackEnded,
+    PackLost,
+    PackProgressed,
+    PackRetried,
+    PacksPlanned,
+    PackStarted,
+)
+from symstudy.launch.messages import PackReport
 from symstudy.study.packs import Pack
 
-__all__ = ["Board", "Snapshot"]
+__all__ = ["LaunchProgress", "ProgressSnapshot"]
+
+LEAST_SHARE = 0.02
+"""Share of the work that must be done before the time left is estimated."""
 
 
-class Snapshot(NamedTuple):
-    """How far a launch is.
+class ProgressSnapshot(NamedTuple):
+    """Progress of a launch at one instant.
 
     Attributes:
-        planned: Runs of the study.
-        ended: Runs that have ended, in this launch or before.
-        failed: Runs that did not end as planned, in this launch.
-        stopped: Runs that were stopped early, in this launch.
-        lanes: Runs in training now.
-        packs: Packs in training now.
-        workers: Packs that can train at the same time.
+        planned: Number of runs of the study.
+        ended: Number of runs that have ended, in this launch or before.
+        failed: Number of runs that failed in this launch.
+        stopped: Number of runs that a search stopped early in this launch.
+        lanes: Number of runs in training now.
+        packs: Number of packs in training now.
+        workers: Number of packs that can train at the same time.
         run_steps: Optimiser steps taken in this launch, summed over runs.
-        steps_per_second: Of this launch, on average.
-        share: How much of the launch's work is done, from 0 to 1.
+        steps_per_second: Optimiser steps per second since the launch began.
+        share: Share of the launch's estimated work that is done, from 0 to 1.
         seconds: Wall time of the launch so far.
-        seconds_left: Estimate; None as long as there is no basis for one.
-        retried: Packs that were trained again after a worker died.
+        seconds_left: Estimated wall time left; None before there is a basis for an estimate.
+        retried: Number of times that a worker died and its pack was trained again.
     """
 
     planned: int
@@ -47,21 +58,18 @@ class Snapshot(NamedTuple):
     retried: int
 
 
-class Board(Observer):
-    """Sums up what a launcher tells; may be read from another thread."""
+class LaunchProgress:
+    """Progress of a launch, computed from its events; may be read from another thread."""
 
-    def __init__(
-        self, planned: int, before: int, clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        """Begin.
+    def __init__(self, planned: int = 0, clock: Callable[[], float] = time.monotonic) -> None:
+        """Start the clock.
 
         Args:
-            planned: Runs of the study, or the budget of its search.
-            before: Runs of them that ended before.
+            planned: Number of runs of the study, as far as it is known before `LaunchPlanned`.
             clock: Returns seconds.
         """
         self.planned = planned
-        self.before = before
+        self.before = 0
         self.workers = 1
         self.clock = clock
         self.start = clock()
@@ -73,57 +81,59 @@ class Board(Observer):
         self.steps: dict[str, int] = {}
         self.run_steps = self.done = self.failed = self.stopped = self.num_retried = 0
 
-    def expect(self, packs: list[Pack], workers: int) -> None:
-        """Take note of packs that will be ordered."""
+    def __call__(self, event: Event) -> None:
+        """Update the numbers by an event."""
         with self.lock:
-            self.workers = max(workers, 1)
-            self.left.update({pack.pack_id: pack.seconds for pack in packs})
+            match event:
+                case LaunchPlanned():
+                    self.planned, self.before = event.planned, event.ended
+                    self.workers = max(event.workers, 1)
+                    self.expect(event.packs)
+                case PacksPlanned(packs=packs):
+                    self.expect(packs)
+                case PackStarted(assignment=assignment):
+                    self.left.setdefault(assignment.pack.pack_id, assignment.pack.seconds)
+                    self.training[assignment.pack.pack_id] = assignment.pack
+                case PackProgressed():
+                    self.update(event.pack_id, event.run_steps)
+                case PackEnded(report=report):
+                    self.end(report)
+                case PackRetried(pack_id=pack_id):
+                    self.num_retried += 1
+                    self.fraction.pop(pack_id, None)
+                case PackLost(pack_id=pack_id):
+                    self.training.pop(pack_id, None)
+                    self.fraction.pop(pack_id, None)
 
-    def ordered(self, order: Order) -> None:
-        """Take note of a pack that a worker gets."""
-        with self.lock:
-            self.left.setdefault(order.pack.pack_id, order.pack.seconds)
-            self.training[order.pack.pack_id] = order.pack
+    def expect(self, packs: Iterable[Pack]) -> None:
+        """Add the estimated seconds of packs to the work that is left."""
+        self.left.update({pack.pack_id: pack.seconds for pack in packs})
 
-    def progressed(self, pack_id: str, run_steps: int) -> None:
-        """Take note of a pack's progress."""
-        with self.lock:
-            pack = self.training.get(pack_id)
-            if pack is None:
-                return
-            total = sum(run.cell.train.steps for run in pack.runs)
-            self.steps[pack_id] = run_steps
-            self.fraction[pack_id] = min(run_steps / max(total, 1), 1.0)
+    def update(self, pack_id: str, run_steps: int) -> None:
+        """Record the steps of a pack in training."""
+        pack = self.training.get(pack_id)
+        if pack is None:
+            return
+        total = sum(run.cell.train.steps for run in pack.runs)
+        self.steps[pack_id] = run_steps
+        self.fraction[pack_id] = min(run_steps / max(total, 1), 1.0)
 
-    def ended(self, report: PackReport) -> None:
-        """Take note of a pack that a worker is done with."""
-        with self.lock:
-            name = report.pack_id
-            self.training.pop(name, None)
-            self.fraction.pop(name, None)
-            self.steps.pop(name, None)
-            self.run_steps += report.run_steps
-            if report.paused:
-                return
-            self.finished_work += self.left.pop(name, 0.0)
-            self.done += report.runs - report.failed - report.stopped
-            self.failed += report.failed
-            self.stopped += report.stopped
+    def end(self, report: PackReport) -> None:
+        """Move a pack from those in training to those that have ended, unless it was paused."""
+        name = report.pack_id
+        self.training.pop(name, None)
+        self.fraction.pop(name, None)
+        self.steps.pop(name, None)
+        self.run_steps += report.run_steps
+        if report.paused:
+            return
+        self.finished_work += self.left.pop(name, 0.0)
+        self.done += report.runs - report.failed - report.stopped
+        self.failed += report.failed
+        self.stopped += report.stopped
 
-    def retried(self, pack_id: str) -> None:
-        """Take note of a worker that died."""
-        with self.lock:
-            self.num_retried += 1
-            self.fraction.pop(pack_id, None)
-
-    def lost(self, pack_id: str) -> None:
-        """Take note of a pack that is given up."""
-        with self.lock:
-            self.training.pop(pack_id, None)
-            self.fraction.pop(pack_id, None)
-
-    def snapshot(self) -> Snapshot:
-        """Return how far the launch is."""
+    def snapshot(self) -> ProgressSnapshot:
+        """Return the progress now."""
         with self.lock:
             seconds = max(self.clock() - self.start, 1e-9)
             half_done = sum(
@@ -132,7 +142,7 @@ class Board(Observer):
             total = self.finished_work + sum(self.left.values())
             share = (self.finished_work + half_done) / total if total else 1.0
             run_steps = self.run_steps + sum(self.steps.values())
-            return Snapshot(
+            return ProgressSnapshot(
                 planned=self.planned,
                 ended=self.before + self.done + self.failed + self.stopped,
                 failed=self.failed,
@@ -144,12 +154,12 @@ class Board(Observer):
                 steps_per_second=run_steps / seconds,
                 share=share,
                 seconds=seconds,
-                seconds_left=seconds * (1 - share) / share if share > 0.02 else None,
+                seconds_left=seconds * (1 - share) / share if share > LEAST_SHARE else None,
                 retried=self.num_retried,
             )
 
-    def published(self) -> dict[str, Any]:
-        """Return the snapshot as what another terminal reads."""
+    def to_json(self) -> dict[str, Any]:
+        """Return the progress now as JSON values, for `control/progress.json`."""
         return {
             name: round(value, 3) if isinstance(value, float) else value
             for name, value in self.snapshot()._asdict().items()

@@ -1,4 +1,4 @@
-"""What a worker does with a pack: train it, measure it, write it."""
+"""Training of one pack in a worker: train it, measure it, write its rows to the store."""
 
 import contextlib
 import dataclasses
@@ -11,8 +11,9 @@ import numpy as np
 
 from symstudy.errors import LaunchError, StoreError
 from symstudy.identity import pack_id as identify_pack
-from symstudy.launch.job import Job, PackReport
 from symstudy.launch.lease import TAKEN_OVER
+from symstudy.launch.messages import LaunchConfig, PackReport
+from symstudy.launch.tracebacks import write_tracebacks
 from symstudy.outcomes import Outcome
 from symstudy.store.files.folder import StudyFolder, open_location
 from symstudy.store.tables.ledger import read_pack
@@ -21,21 +22,22 @@ from symstudy.store.tables.writer import write_pack
 from symstudy.study.cells import Run
 
 if TYPE_CHECKING:
-    from symstudy.launch.checkpointing import Unkept
+    from symstudy.launch.checkpointing import CheckpointWriter, StopCheck
+    from symstudy.training import PackResult
 
-__all__ = ["work_on"]
+__all__ = ["train_assigned_pack"]
 
 LONGEST_REASON = 500
 """Characters of an exception's message that are kept as a run's reason."""
 
 
 def never() -> bool:
-    """Return False: nobody takes this worker away."""
+    """Return False: this worker is not taken away."""
     return False
 
 
-def work_on(
-    job: Job,
+def train_assigned_pack(
+    config: LaunchConfig,
     pack_id: str,
     file: str,
     *,
@@ -45,25 +47,25 @@ def work_on(
 ) -> PackReport:
     """Train a pack of the launch and write its rows; the pack is then accounted for.
 
-    A pack that does not fit the memory is split in two. An exception of the model or the data
-    becomes the reason of its runs, since training it again would raise it again. Results that
-    cannot be written, a request to stop and a driver that has been replaced pause the pack: no row
-    is written, and its runs stay missing.
+    A pack that does not fit in memory is split in two. An exception of the model or the data
+    becomes the reason of its runs, since training it again would raise it again; the traceback is
+    written beside the results. Results that cannot be written, a request to stop and a driver that
+    has been replaced pause the pack: no row is written, and its runs stay missing.
 
     Args:
-        job: Of the launch.
-        pack_id: Which pack.
-        file: Name of the file in `packs/` that holds its runs.
+        config: Settings of the launch.
+        pack_id: Identifier of the pack.
+        file: Name of the file in `packs/` that lists its runs.
         certified: Whether one of its runs is trained once more alone.
         progress: Called now and then with the optimiser steps taken so far, summed over runs.
-        is_preempted: Asked now and then whether this worker is about to be taken away; the state of
-            the pack is then saved at once.
+        is_preempted: Called now and then; returns whether this worker is about to be taken away,
+            which saves the state of the pack at once.
 
     Raises:
         StoreError: If the runs of the pack cannot be read.
-        LaunchError: If this machine has other versions than the driver.
+        LaunchError: If this machine has other package versions than the driver.
     """
-    if deviations := job.provenance.deviations():
+    if deviations := config.provenance.deviations():
         # Machines that were there at the start have been asked; this one has joined since.
         raise LaunchError(
             f"every machine must have the driver's versions, but {platform.node()} has "
@@ -73,47 +75,47 @@ def work_on(
     from symstudy.training.checkpoints import Paused
 
     start = time.perf_counter()
-    filesystem, path = open_location(job.location)
+    filesystem, path = open_location(config.location)
     folder = StudyFolder(filesystem, path)
     runs = read_pack(folder, file, pack_id)
-    work = PackWork(job, folder, is_preempted, progress)
+    trainer = PackTrainer(config, folder, is_preempted, progress)
     paused = ""
     try:
-        work.train(pack_id, runs, certified=certified)
+        trainer.train(pack_id, runs, certified=certified)
     except Paused:
-        paused = work.reason
+        paused = trainer.reason
     except StoreError as error:
         paused = str(error)
     return PackReport(
         pack_id=pack_id,
         runs=len(runs),
-        failed=work.failed,
-        stopped=work.stopped,
-        run_steps=work.taken,
+        failed=trainer.failed,
+        stopped=trainer.stopped,
+        run_steps=trainer.taken,
         seconds=time.perf_counter() - start,
         paused=paused,
     )
 
 
-class PackWork:
-    """The training of one pack, in one piece or in several.
+class PackTrainer:
+    """Trains one pack, whole or in halves if it does not fit in memory, and writes its rows.
 
     Attributes:
-        failed: Runs that did not end as planned.
-        stopped: Runs that were stopped early.
-        taken: Optimiser steps taken, summed over runs.
-        reason: Why the training is paused, if it is.
+        failed: Number of runs that failed so far.
+        stopped: Number of runs that were stopped early so far.
+        taken: Optimiser steps taken so far, summed over runs.
+        reason: Why the training is paused; empty if it is not.
     """
 
     def __init__(
         self,
-        job: Job,
+        config: LaunchConfig,
         folder: StudyFolder,
         is_preempted: Callable[[], bool],
         progress: Callable[[int], None] | None,
     ) -> None:
-        """Prepare; see `work_on`."""
-        self.job = job
+        """Prepare; the arguments are those of `train_assigned_pack`."""
+        self.config = config
         self.folder = folder
         self.is_preempted = is_preempted
         self.progress = progress
@@ -121,7 +123,7 @@ class PackWork:
         self.reason = ""
 
     def count(self, _alive: int, run_steps: int) -> None:
-        """Take note of steps and pass them on."""
+        """Add optimiser steps to the count and report it."""
         self.taken += run_steps
         if self.progress:
             self.progress(self.taken)
@@ -130,23 +132,23 @@ class PackWork:
         """Train `runs` together, or in halves if they do not fit, and write their rows.
 
         Raises:
-            Paused: If the training is to stop; the state is kept.
+            Paused: If the training is to stop; the state is saved.
             StoreError: If the rows cannot be written.
         """
         import torch
 
-        from symstudy.launch.checkpointing import PackKeeper, is_ours
+        from symstudy.launch.checkpointing import CheckpointWriter
         from symstudy.launch.search.rungs import read_rungs
         from symstudy.training import train_pack
         from symstudy.training.checkpoints import Paused
 
-        keeper = PackKeeper(self.job, self.folder, pack_id, runs, self.is_preempted)
+        writer = CheckpointWriter(self.config, self.folder, pack_id, runs, self.is_preempted)
         before = self.taken
         try:
-            rungs = read_rungs(self.folder, pack_id, runs) if self.job.has_rungs else None
-            result = train_pack(runs, self.job.config, self.count, keeper, rungs)
+            rungs = read_rungs(self.folder, pack_id, runs) if self.config.has_rungs else None
+            result = train_pack(runs, self.config.pack, self.count, writer, rungs)
         except Paused:
-            self.reason = keeper.reason
+            self.reason = writer.reason
             raise
         except StoreError:
             raise
@@ -156,61 +158,121 @@ class PackWork:
                 torch.cuda.empty_cache()
             if len(runs) == 1:
                 reason = f"{Outcome.OUT_OF_MEMORY.value} ({type(error).__name__})"
-                self.fail(pack_id, runs, Outcome.OUT_OF_MEMORY, reason)
+                self.fail(pack_id, runs, Outcome.OUT_OF_MEMORY, reason, error)
                 return
-            for half in (runs[: len(runs) // 2], runs[len(runs) // 2 :]):
-                self.train(identify_pack(run.run_id for run in half), half, certified=certified)
-            keeper.forget()
-            return
         except Exception as error:  # noqa: BLE001  # whatever a user's model raises is a reason, not a crash
             reason = f"{type(error).__name__}: {error}"[:LONGEST_REASON]
-            self.fail(pack_id, runs, Outcome.ERROR, reason)
+            self.fail(pack_id, runs, Outcome.ERROR, reason, error)
             return
+        else:
+            self.write(pack_id, runs, result, writer, certified=certified)
+            return
+        # Outside of the handler: the exception holds the frames, and they hold the memory.
+        self.train_halves(runs, certified=certified)
+        writer.delete()
+
+    def train_halves(self, runs: Sequence[Run], *, certified: bool) -> None:
+        """Train each half of `runs` as a pack of its own.
+
+        Raises:
+            Paused: If the training is to stop; the state is saved.
+            StoreError: If the rows cannot be written.
+        """
+        for half in (runs[: len(runs) // 2], runs[len(runs) // 2 :]):
+            self.train(identify_pack(run.run_id for run in half), half, certified=certified)
+
+    def write(
+        self,
+        pack_id: str,
+        runs: Sequence[Run],
+        result: "PackResult",
+        writer: "CheckpointWriter",
+        *,
+        certified: bool,
+    ) -> None:
+        """Write the rows of a pack whose training has ended, if this launch still holds the lease.
+
+        Raises:
+            Paused: If another driver has taken the study over.
+            StoreError: If the rows cannot be written.
+        """
+        from symstudy.training.checkpoints import Paused
+
         certificates = None
         if certified and len(runs) > 1:
-            # Whoever is in a hurry gets the rows without it.
+            # If the launch is to stop now, the rows are written without the comparison.
             with contextlib.suppress(Paused):
-                certificates = certify(self.job, runs, result.runs, pack_id, keeper.unkept())
-        if not is_ours(self.job, self.folder):
-            self.reason = TAKEN_OVER
-            raise Paused
+                certificates = certify(self.config, runs, result.runs, pack_id, writer.stop_check())
+        self.check_lease()
         write_pack(
             self.folder,
-            self.job.study,
+            self.config.study,
             pack_id,
             runs,
-            self.job.provenance,
+            self.config.provenance,
             run_columns=result.runs,
             history=result.history,
             layers=result.layers,
             certificates=certificates,
         )
-        keeper.forget()
+        writer.delete()
         outcomes = list(result.runs["outcome"])
         stopped = outcomes.count(Outcome.STOPPED.name.lower())
         self.stopped += stopped
         self.failed += len(outcomes) - stopped - outcomes.count(Outcome.DONE.name.lower())
 
-    def fail(self, pack_id: str, runs: Sequence[Run], outcome: Outcome, reason: str) -> None:
-        """Write that `runs` have failed.
+    def fail(
+        self,
+        pack_id: str,
+        runs: Sequence[Run],
+        outcome: Outcome,
+        reason: str,
+        error: BaseException,
+    ) -> None:
+        """Write that `runs` have failed, and the traceback of `error` beside the results.
 
         Raises:
+            Paused: If another driver has taken the study over.
             StoreError: If the rows cannot be written.
         """
-        write_failed(self.job, self.folder, pack_id, runs, outcome, reason)
+        self.check_lease()
+        write_tracebacks(self.folder, (run.run_id for run in runs), error)
+        write_failed(self.config, self.folder, pack_id, runs, outcome, reason)
         self.failed += len(runs)
+
+    def check_lease(self) -> None:
+        """Raise unless this launch may still write to the study.
+
+        Raises:
+            Paused: If another driver has taken the study over.
+        """
+        from symstudy.launch.checkpointing import holds_lease
+        from symstudy.training.checkpoints import Paused
+
+        if not holds_lease(self.config, self.folder):
+            self.reason = TAKEN_OVER
+            raise Paused
 
 
 def write_failed(
-    job: Job, folder: StudyFolder, pack_id: str, runs: Sequence[Run], outcome: Outcome, reason: str
+    config: LaunchConfig,
+    folder: StudyFolder,
+    pack_id: str,
+    runs: Sequence[Run],
+    outcome: Outcome,
+    reason: str,
 ) -> None:
-    """Write a row without measures for each of `runs`."""
+    """Write a row without measures for each of `runs`.
+
+    Raises:
+        StoreError: If the rows cannot be written.
+    """
     write_pack(
         folder,
-        job.study,
+        config.study,
         pack_id,
         runs,
-        job.provenance,
+        config.provenance,
         run_columns={
             "outcome": [outcome.name.lower()] * len(runs),
             "reason": [reason] * len(runs),
@@ -222,7 +284,11 @@ def write_failed(
 
 
 def certify(
-    job: Job, runs: Sequence[Run], packed: dict[str, Any], pack_id: str, keeper: "Unkept"
+    config: LaunchConfig,
+    runs: Sequence[Run],
+    packed: dict[str, Any],
+    pack_id: str,
+    stop_check: "StopCheck",
 ) -> dict[str, Any]:
     """Train one run of a pack alone and return its final measures beside the pack's.
 
@@ -234,8 +300,8 @@ def certify(
     from symstudy.training import train_pack
 
     place = int(pack_id, 16) % len(runs)
-    config = dataclasses.replace(job.config, size=1)
-    alone = train_pack([runs[place]], config, None, keeper).runs
+    pack = dataclasses.replace(config.pack, size=1)
+    alone = train_pack([runs[place]], pack, None, stop_check).runs
     measures = [
         column.name
         for column in (*CURVE_MEASURES, *FINAL_LAYER_MEASURES)

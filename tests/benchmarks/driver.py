@@ -12,8 +12,9 @@ import time
 from pathlib import Path
 from typing import NamedTuple, Self
 
-from symstudy.launch import Announcer, Launch, RayLauncher, Summary, run_study
-from symstudy.launch.job import PackReport
+import psutil
+
+from symstudy.launch import Event, PackEnded, RayLauncher, run_study
 from symstudy.study import PackConfig, Study, load_study, make_study
 
 COUNTS = (100, 1000, 5000)
@@ -45,25 +46,25 @@ class Cost(NamedTuple):
 
 def spent() -> Cost:
     """Return what this process has cost until now."""
-    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    memory = pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+    memory = psutil.Process().memory_info().rss / 2**20
     return Cost(time.perf_counter(), time.process_time(), memory)
 
 
-class Meter(Summary, Announcer):
-    """An observer that reads the meter when a pack ends.
+class Meter:
+    """A listener that reads the meter when a pack ends.
 
     Attributes:
         last: What had been spent when the last pack ended.
     """
 
-    def ended(self, report: PackReport) -> None:
-        """Add the pack, and read the meter."""
-        super().ended(report)
+    def __init__(self) -> None:
+        """Begin with what has been spent until now."""
         self.last = spent()
 
-    def announced(self, launch: Launch) -> None:
-        """Nothing to read yet."""
+    def __call__(self, event: Event) -> None:
+        """Read the meter if a pack has ended."""
+        if isinstance(event, PackEnded):
+            self.last = spent()
 
 
 def small_packs(count: int) -> Study:
@@ -87,7 +88,7 @@ def measured(study: Study, launcher: RayLauncher) -> Cost:
     """Run `study` and return what it cost until its last pack had ended."""
     meter, start = Meter(), spent()
     with tempfile.TemporaryDirectory() as results:
-        summary = run_study(study, results, launcher, observer=meter)
+        summary = run_study(study, results, launcher, listeners=[meter])
     assert summary.done == len(study.runs()), summary
     last = meter.last
     return Cost(last.wall - start.wall, last.driver - start.driver, last.memory)

@@ -14,7 +14,7 @@ from typing import NamedTuple, Self
 from workload import study_of
 
 from symstudy.launch import RayLauncher, run_study
-from symstudy.launch.launchers.ray_connection import Lifeline
+from symstudy.launch.tune.connection import RayConnection
 from symstudy.store import open_store
 from symstudy.study import PackConfig, Run, Study
 
@@ -105,12 +105,12 @@ class KeptUp(RayLauncher):
 
     def __enter__(self) -> Self:
         self.resources = {"CPU": 2.0}
-        self.lifeline = Lifeline.of_ray(is_own=True)
+        self.connection = RayConnection.of_ray(is_own=True)
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self.lifeline is not None:
-            self.lifeline.close()
+        if self.connection is not None:
+            self.connection.close()
 
 
 def through_symstudy(study: Study) -> Rates:

@@ -98,3 +98,49 @@ def test_a_study_is_watched_and_cancelled_from_another_terminal(program, root, t
     assert "cancelled from another terminal" in errors
     assert list((tmp_path / "smoke" / "checkpoints").glob("*.checkpoint"))
     assert json.loads(program("status", tmp_path, "--json").stdout)[0]["running"] is None
+
+
+BAD_STUDY = """
+schema = 1
+name = "bad"
+title = "A model that raises"
+[model]
+kind = "bad_nets:Bad"
+[data]
+kind = "teacher_student"
+samples = 40
+test_samples = 30
+[train]
+lr = 0.01
+batch_size = 8
+steps = 20
+[sweep]
+seed = 2
+"""
+
+BAD_MODEL = """
+import torch
+
+class Bad(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a = torch.nn.Parameter(torch.zeros(3))
+
+    def forward(self, x):
+        raise ValueError("\\x1b[31mno such luck")
+"""
+
+
+def test_the_traceback_of_a_failed_run_is_shown_without_control_characters(program, tmp_path):
+    (tmp_path / "bad_nets.py").write_text(BAD_MODEL)
+    (tmp_path / "bad.toml").write_text(BAD_STUDY)
+    said = program("run", "bad.toml", "--launcher=inline", cwd=tmp_path)
+    assert said.returncode == 1, said.stderr
+    shown = program("runs", "results", "--where", "outcome = 'error'", "--traceback", cwd=tmp_path)
+    assert "\x1b" not in shown.stdout
+    # Both runs were in one pack: the text is shown once.
+    assert shown.stdout.count("Traceback (most recent call last)") == 1
+    assert "in forward" in shown.stdout
+    rows = json.loads(program("runs", "results", "--traceback", "--json", cwd=tmp_path).stdout)
+    assert len(rows) == 2
+    assert all("no such luck" in row["traceback"] for row in rows)

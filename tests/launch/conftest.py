@@ -1,46 +1,61 @@
-"""A study of seconds and an observer that remembers."""
-
-from typing import Any
+"""A study of seconds and a listener that remembers."""
 
 import pytest
 
-from symstudy.launch import Announcer, InlineLauncher, run_study
+from symstudy.launch import (
+    InlineLauncher,
+    LaunchPlanned,
+    PackEnded,
+    PackLost,
+    PackProgressed,
+    PackRetried,
+    PackStarted,
+    open_study_folder,
+    run_study,
+)
 from symstudy.store import Store
 
 
-class Remembering(Announcer):
-    """Keeps all that it is told."""
+class Recorder:
+    """Keeps all events."""
 
     def __init__(self):
-        self.launches: list[Any] = []
-        self.orders: list[Any] = []
-        self.losses: list[str] = []
-        self.reports: list[Any] = []
-        self.progress: list[tuple[str, int]] = []
-        self.retries: list[str] = []
+        self.events = []
 
-    def announced(self, launch):
-        self.launches.append(launch)
+    def __call__(self, event):
+        self.events.append(event)
 
-    def ordered(self, order):
-        self.orders.append(order)
+    def of(self, kind):
+        return [event for event in self.events if isinstance(event, kind)]
 
-    def lost(self, pack_id):
-        self.losses.append(pack_id)
+    @property
+    def launches(self):
+        return self.of(LaunchPlanned)
 
-    def progressed(self, pack_id, run_steps):
-        self.progress.append((pack_id, run_steps))
+    @property
+    def assignments(self):
+        return [event.assignment for event in self.of(PackStarted)]
 
-    def ended(self, report):
-        self.reports.append(report)
+    @property
+    def progress(self):
+        return [(event.pack_id, event.run_steps) for event in self.of(PackProgressed)]
 
-    def retried(self, pack_id):
-        self.retries.append(pack_id)
+    @property
+    def reports(self):
+        return [event.report for event in self.of(PackEnded)]
+
+    @property
+    def retries(self):
+        return [event.pack_id for event in self.of(PackRetried)]
+
+    @property
+    def losses(self):
+        return [event.pack_id for event in self.of(PackLost)]
 
 
 @pytest.fixture
-def observer():
-    return Remembering()
+def recorder():
+    return Recorder()
 
 
 @pytest.fixture
@@ -50,8 +65,6 @@ def run_inline(tmp_path):
     def run(study, **options):
         launcher = InlineLauncher(device="cpu")
         summary = run_study(study, str(tmp_path), launcher, **options)
-        from symstudy.launch import open_study_folder
-
         return summary, Store([open_study_folder(str(tmp_path), study)])
 
     return run

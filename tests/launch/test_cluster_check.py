@@ -53,6 +53,11 @@ def test_a_module_that_a_node_lacks_is_named():
         check_modules([answer("a"), answer("b", lacking=["nets"])])
 
 
+def test_a_module_cannot_travel_to_a_session_that_was_there_before():
+    with pytest.raises(LaunchError, match=r"b \(nets\).*ray\.shutdown\(\) first"):
+        check_modules([answer("b", lacking=["nets"])], is_shared=True)
+
+
 def test_a_folder_that_not_all_nodes_see_is_refused():
     with pytest.raises(LaunchError, match=r"a folder that all nodes see.*'/r'.*b \(none\)"):
         check_results([answer("a"), answer("b", "none")], "/r", is_local=True)

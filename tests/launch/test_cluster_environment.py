@@ -86,3 +86,31 @@ def test_this_process_can_import_what_its_workers_can(study, tmp_path, monkeypat
     make_importable(study)
     make_importable(study)
     assert sys.path.count(str(tmp_path / "studies")) == 1
+
+
+@pytest.fixture
+def single(study, study_of):
+    """A study whose model is in one file, beside the study file."""
+    return replace(study_of(model={"kind": "my_nets_4f2a:Wide"}), source=study.source)
+
+
+def test_the_modules_beside_it_that_a_module_imports_travel_too(single, tmp_path):
+    place = tmp_path / "studies"
+    (place / "my_nets_4f2a.py").write_text(
+        "import json, numpy\nfrom my_layers_4f2a import Wide\n" + SOURCE
+    )
+    (place / "my_layers_4f2a.py").write_text("def make():\n    import my_parts_4f2a.deep\n")
+    (place / "my_parts_4f2a").mkdir()
+    (place / "my_parts_4f2a" / "deep.py").write_text("import my_nets_4f2a\n")
+    (place / "json.py").write_text(SOURCE)
+    (place / "unused_4f2a.py").write_text(SOURCE)
+    names = {"my_nets_4f2a.py", "my_layers_4f2a.py", "my_parts_4f2a"}
+    assert {module.path for module in own_modules(single)} == {place / name for name in names}
+    environment = runtime_environment(single, is_remote=False)
+    assert set(environment["py_modules"]) == {str(place / name) for name in names}
+
+
+def test_a_module_that_cannot_be_parsed_travels_alone(single, tmp_path):
+    (tmp_path / "studies" / "my_nets_4f2a.py").write_text("import (\n")
+    (module,) = own_modules(single)
+    assert module.name == "my_nets_4f2a"

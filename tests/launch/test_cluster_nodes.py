@@ -182,12 +182,12 @@ def history_of(folder):
     return Store([folder]).sql(sql).rows
 
 
-def test_a_study_is_trained_on_all_nodes_at_once(launcher_of, study_of, tmp_path, observer):
+def test_a_study_is_trained_on_all_nodes_at_once(launcher_of, study_of, tmp_path, recorder):
     study = study_of(sweep={"train.gamma": [0.0, 0.1], "seed": 3}, pack={"size": 1, **CPU})
-    summary = run_study(study, str(tmp_path / "ray"), launcher_of(study), observer=observer)
+    summary = run_study(study, str(tmp_path / "ray"), launcher_of(study), listeners=[recorder])
     run_study(study, str(tmp_path / "inline"), InlineLauncher(device="cpu"))
     assert summary.done == 6
-    assert observer.launches[0].workers == 3
+    assert recorder.launches[0].workers == 3
     folders = [open_study_folder(str(tmp_path / name), study) for name in ("ray", "inline")]
     assert history_of(folders[0]) == history_of(folders[1])
     assert verify(folders[0]).is_proven
@@ -195,7 +195,7 @@ def test_a_study_is_trained_on_all_nodes_at_once(launcher_of, study_of, tmp_path
 
 @slow
 def test_a_node_that_dies_costs_no_run(
-    cluster, extra_node, launcher_of, study_of, tmp_path, observer
+    cluster, extra_node, launcher_of, study_of, tmp_path, recorder
 ):
     study = study_of(train=LONG, sweep={"seed": 4}, pack={"size": 1, **CPU})
     node = extra_node(num_cpus=1)
@@ -206,25 +206,25 @@ def test_a_node_that_dies_costs_no_run(
         cluster.remove_node(node, allow_graceful=False)
 
     thread = in_background(kill)
-    summary = run_study(study, str(tmp_path), launcher_of(study), observer=observer)
+    summary = run_study(study, str(tmp_path), launcher_of(study), listeners=[recorder])
     thread.join(timeout=60)
-    assert observer.launches[0].workers == 4
-    assert observer.retries
+    assert recorder.launches[0].workers == 4
+    assert recorder.retries
     assert summary.done == 4
     assert verify(open_store(tmp_path).folders[0]).is_proven
 
 
 @slow
-def test_two_packs_share_a_gpu(extra_node, launcher_of, study_of, tmp_path, observer):
+def test_two_packs_share_a_gpu(extra_node, launcher_of, study_of, tmp_path, recorder):
     # The GPU is Ray's idea alone: packs reserve it and train on the CPU.
     extra_node(num_cpus=4, num_gpus=1)
     study = study_of(sweep={"seed": 4}, pack={"size": 1, "gpus": 0.5, "certify": 0})
-    summary = run_study(study, str(tmp_path), launcher_of(study), observer=observer)
-    assert (observer.launches[0].device, observer.launches[0].workers) == ("cuda", 2)
+    summary = run_study(study, str(tmp_path), launcher_of(study), listeners=[recorder])
+    assert (recorder.launches[0].device, recorder.launches[0].workers) == ("cuda", 2)
     assert summary.done == 4
 
 
-def test_a_model_of_the_user_travels_to_the_nodes(launcher_of, study_of, tmp_path, observer):
+def test_a_model_of_the_user_travels_to_the_nodes(launcher_of, study_of, tmp_path, recorder):
     (tmp_path / "travelling_nets_71.py").write_text(
         "from torch import nn\n\n\n"
         "class Line(nn.Linear):\n"
@@ -234,7 +234,7 @@ def test_a_model_of_the_user_travels_to_the_nodes(launcher_of, study_of, tmp_pat
     (tmp_path / "own.toml").write_text("")
     own = study_of(model={"kind": "travelling_nets_71:Line"}, pack=CPU)
     study = replace(own, source=str(tmp_path / "own.toml"))
-    summary = run_study(study, str(tmp_path / "results"), launcher_of(study), observer=observer)
+    summary = run_study(study, str(tmp_path / "results"), launcher_of(study), listeners=[recorder])
     assert (summary.done, summary.failed) == (1, 0)
 
 
@@ -287,11 +287,11 @@ def alive(cluster):
 
 
 def test_results_on_an_object_store_are_those_of_a_disk(
-    storage, launcher_of, study_of, tmp_path, observer
+    storage, launcher_of, study_of, tmp_path, recorder
 ):
     study = study_of(sweep={"train.gamma": [0.0, 0.1], "seed": 2}, pack={"size": 1, **CPU})
     results = f"{storage}/like-a-disk"
-    summary = run_study(study, results, launcher_of(study), observer=observer)
+    summary = run_study(study, results, launcher_of(study), listeners=[recorder])
     run_study(study, str(tmp_path), InlineLauncher(device="cpu"))
     assert summary.done == 4
     stored = open_study_folder(results, study)
@@ -302,19 +302,19 @@ def test_results_on_an_object_store_are_those_of_a_disk(
 
 @slow
 def test_a_study_on_an_object_store_is_interrupted_and_goes_on(
-    storage, launcher_of, study_of, observer
+    storage, launcher_of, study_of, recorder
 ):
     study = study_of(train={**LONG, "steps": 4_000_000}, sweep={"seed": 2}, pack={"size": 1, **CPU})
     results = f"{storage}/interrupted"
     folder = open_study_folder(results, study)
 
     def interrupt():
-        wait_for(lambda: observer.progress)
+        wait_for(lambda: recorder.progress)
         (launch,) = folder.read_json("study.json")["launches"]
         request_stop(folder, launch["launch"], "a test")
 
     thread = in_background(interrupt)
-    summary = run_study(study, results, launcher_of(study), observer=observer)
+    summary = run_study(study, results, launcher_of(study), listeners=[recorder])
     thread.join(timeout=60)
     assert summary.stopped == "a test"
     assert folder.list_files("checkpoints", "")

@@ -1,4 +1,4 @@
-"""What passes between a driver, its workers and other terminals."""
+"""Requests to stop, progress and dispatch, between a driver, its workers and other terminals."""
 
 import os
 import signal
@@ -7,10 +7,10 @@ import time
 import pytest
 
 from symstudy.errors import LaunchError, StoreError
-from symstudy.launch.control import Warden, read_progress, request_stop, stop_reason
-from symstudy.launch.dispatch import Gate, heard_signals
-from symstudy.launch.job import PackReport
+from symstudy.launch.control import DriverControl, read_progress, request_stop, stop_reason
+from symstudy.launch.dispatch import Dispatch, stop_on_signals
 from symstudy.launch.lease import TAKEN_OVER, read_lease
+from symstudy.launch.messages import PackReport
 from symstudy.launch.source import PlannedSource
 from symstudy.store import StudyFolder, open_location
 from symstudy.study import plan_packs
@@ -23,10 +23,10 @@ def folder(tmp_path):
 
 
 @pytest.fixture
-def warden(folder, monkeypatch):
+def control(folder, monkeypatch):
     monkeypatch.setattr("symstudy.launch.control.BEAT_S", 0.1)
-    with Warden(folder, "mine", "now", lambda: {"share": 0.5}) as warden:
-        yield warden
+    with DriverControl(folder, "mine", "now", lambda: {"share": 0.5}) as control:
+        yield control
 
 
 @pytest.fixture
@@ -48,24 +48,24 @@ def wait_for(condition):
         time.sleep(0.02)
 
 
-def test_a_request_stops_the_launch_it_names_alone(folder, warden):
+def test_a_request_stops_the_launch_it_names_alone(folder, control):
     request_stop(folder, "another", "no")
     wait_for(lambda: read_progress(folder, "mine"))
-    assert warden.stopping == ""
+    assert control.stopping == ""
     request_stop(folder, "mine", "cancelled")
-    wait_for(lambda: warden.stopping)
-    assert warden.stopping == "cancelled"
+    wait_for(lambda: control.stopping)
+    assert control.stopping == "cancelled"
 
 
-def test_workers_hear_of_a_stop_of_the_driver(folder, warden):
-    warden.stop("enough")
+def test_workers_hear_of_a_stop_of_the_driver(folder, control):
+    control.stop("enough")
     wait_for(lambda: stop_reason(folder, "mine"))
     assert stop_reason(folder, "mine") == "enough"
     assert stop_reason(folder, "another") == ""
 
 
 def test_progress_is_published_and_the_lease_given_up(folder):
-    with Warden(folder, "mine", "now", lambda: {"share": 0.5}):
+    with DriverControl(folder, "mine", "now", lambda: {"share": 0.5}):
         lease = read_lease(folder)
         assert lease
         assert lease.launch == "mine"
@@ -74,102 +74,102 @@ def test_progress_is_published_and_the_lease_given_up(folder):
     assert read_lease(folder) is None
 
 
-def test_a_driver_that_was_replaced_ends(folder, warden, packs):
+def test_a_driver_that_was_replaced_ends(folder, control, packs):
     lease = read_lease(folder)
     assert lease
     folder.write_json(lease._replace(launch="other")._asdict(), "control", "lease.json")
-    wait_for(lambda: warden.is_replaced)
-    gate = Gate(PlannedSource(packs, "x"), warden)
-    assert gate.next_order() is None
+    wait_for(lambda: control.is_replaced)
+    dispatch = Dispatch(PlannedSource(packs, "x"), control)
+    assert dispatch.next_assignment() is None
     with pytest.raises(LaunchError, match=TAKEN_OVER):
-        gate.check()
+        dispatch.check()
     assert stop_reason(folder, "mine") == ""
 
 
-def test_the_gate_hands_out_until_it_is_told_to_stop(warden, packs):
-    gate = Gate(PlannedSource(packs, "x"), warden)
-    order = gate.next_order()
-    assert order
-    assert order.pack is packs[0]
-    warden.stop("enough")
-    assert gate.is_over
-    assert gate.next_order() is None
-    gate.ended(report(packs[0], "enough"))
-    gate.check()
+def test_packs_are_dispatched_until_the_launch_is_to_stop(control, packs):
+    dispatch = Dispatch(PlannedSource(packs, "x"), control)
+    assignment = dispatch.next_assignment()
+    assert assignment
+    assert assignment.pack is packs[0]
+    control.stop("enough")
+    assert dispatch.is_over
+    assert dispatch.next_assignment() is None
+    dispatch.ended(report(packs[0], "enough"))
+    dispatch.check()
 
 
-def test_results_that_cannot_be_written_are_told_at_the_end(warden, packs):
-    gate = Gate(PlannedSource(packs, "x"), warden)
-    gate.next_order()
-    gate.ended(report(packs[0], "the results must be writable."))
-    assert gate.is_over
+def test_results_that_cannot_be_written_are_told_at_the_end(control, packs):
+    dispatch = Dispatch(PlannedSource(packs, "x"), control)
+    dispatch.next_assignment()
+    dispatch.ended(report(packs[0], "the results must be writable."))
+    assert dispatch.is_over
     with pytest.raises(StoreError, match="must be writable.*same command again"):
-        gate.check()
+        dispatch.check()
 
 
-def test_a_worker_may_see_a_request_to_stop_before_its_driver(folder, warden, packs):
-    gate = Gate(PlannedSource(packs, "x"), warden)
-    gate.next_order()
+def test_a_worker_may_see_a_request_to_stop_before_its_driver(folder, control, packs):
+    dispatch = Dispatch(PlannedSource(packs, "x"), control)
+    dispatch.next_assignment()
     request_stop(folder, "mine", "cancelled")
-    gate.ended(report(packs[0], "cancelled"))
-    assert warden.stopping == "cancelled"
-    gate.check()
+    dispatch.ended(report(packs[0], "cancelled"))
+    assert control.stopping == "cancelled"
+    dispatch.check()
 
 
-def test_a_launch_that_ends_with_packs_left_is_told(warden, packs):
-    gate = Gate(PlannedSource(packs[:1], "x"), warden)
+def test_a_launch_that_ends_with_packs_left_is_told(control, packs):
+    dispatch = Dispatch(PlannedSource(packs[:1], "x"), control)
     with pytest.raises(LaunchError, match="0 in training and others not begun"):
-        gate.check()
-    gate.next_order()
+        dispatch.check()
+    dispatch.next_assignment()
     with pytest.raises(LaunchError, match="1 in training.*same command again"):
-        gate.check()
-    gate.ended(report(packs[0]))
-    gate.check()
+        dispatch.check()
+    dispatch.ended(report(packs[0]))
+    dispatch.check()
 
 
-def test_a_source_that_waits_for_a_lost_pack_is_not_waited_for(warden, packs):
+def test_a_source_that_waits_for_a_lost_pack_is_not_waited_for(control, packs):
     class Chain(PlannedSource):
         @property
         def is_over(self):
             return False
 
-    gate = Gate(Chain(packs[:1], "x"), warden)
-    order = gate.next_order()
-    assert order
-    assert gate.next_order() is None
-    assert [gate.is_over] == [False]
-    gate.lost(order.pack.pack_id)
-    assert gate.next_order() is None
-    assert gate.is_over
+    dispatch = Dispatch(Chain(packs[:1], "x"), control)
+    assignment = dispatch.next_assignment()
+    assert assignment
+    assert dispatch.next_assignment() is None
+    assert [dispatch.is_over] == [False]
+    dispatch.lost(assignment.pack.pack_id)
+    assert dispatch.next_assignment() is None
+    assert dispatch.is_over
     with pytest.raises(StoreError, match="lost"):
-        gate.check()
+        dispatch.check()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1, signal.SIGINT])
-def test_a_signal_stops_with_the_state_kept(warden, number):
-    with heard_signals(warden):
+def test_a_signal_stops_with_the_state_kept(control, number):
+    with stop_on_signals(control):
         os.kill(os.getpid(), number)
-        wait_for(lambda: warden.stopping)
-    assert warden.stopping == f"stopped by {number.name}"
+        wait_for(lambda: control.stopping)
+    assert control.stopping == f"stopped by {number.name}"
 
 
-def interrupt_twice(warden):
+def interrupt_twice(control):
     os.kill(os.getpid(), signal.SIGINT)
-    wait_for(lambda: warden.stopping)
+    wait_for(lambda: control.stopping)
     os.kill(os.getpid(), signal.SIGINT)
     time.sleep(5)
 
 
-def test_a_second_interrupt_is_at_once(warden):
-    with heard_signals(warden), pytest.raises(KeyboardInterrupt):
-        interrupt_twice(warden)
+def test_a_second_interrupt_is_at_once(control):
+    with stop_on_signals(control), pytest.raises(KeyboardInterrupt):
+        interrupt_twice(control)
 
 
 def test_a_launch_that_is_refused_leaves_nothing(folder):
-    warden = Warden(folder, "mine", "now", dict)
+    control = DriverControl(folder, "mine", "now", dict)
 
     def refused():
-        with warden:
+        with control:
             raise LaunchError("no such cluster")
 
     with pytest.raises(LaunchError, match="no such cluster"):
@@ -178,10 +178,10 @@ def test_a_launch_that_is_refused_leaves_nothing(folder):
 
 
 def test_a_launch_that_fails_later_leaves_its_progress(folder):
-    warden = Warden(folder, "mine", "now", dict)
+    control = DriverControl(folder, "mine", "now", dict)
 
     def ended():
-        with warden:
+        with control:
             folder.write_json({}, "study.json")
             raise LaunchError("the disk is full")
 

@@ -10,13 +10,13 @@ from symstudy.store import open_store, verify
 WIDTHS = [4, 6, 9]
 
 
-def test_a_padded_pack_is_planned_trained_stored_and_proven(study_of, run_inline, observer):
+def test_a_padded_pack_is_planned_trained_stored_and_proven(study_of, run_inline, recorder):
     study = study_of(
         sweep={"model.width": WIDTHS, "train.gamma": [0.0, 0.1], "seed": 2},
         pack={"engine": "torch", "certify": 1},
     )
-    summary, store = run_inline(study, observer=observer)
-    assert len(observer.launches[0].packs) == 1
+    summary, store = run_inline(study, listeners=[recorder])
+    assert len(recorder.launches[0].packs) == 1
     assert (summary.done, summary.failed) == (12, 0)
     assert verify(store.folders[0]).is_proven
     found = store.sql(

@@ -71,12 +71,12 @@ def worker_pids():
     return [int(pid) for pid, _, args in rows if "ray::PackTrial" in args and is_ours(int(pid))]
 
 
-def test_packs_are_trained_by_ray_tune_as_inline(launcher, study_of, tmp_path, observer):
+def test_packs_are_trained_by_ray_tune_as_inline(launcher, study_of, tmp_path, recorder):
     study = study_of(sweep={"train.gamma": [0.0, 0.1], "seed": 4}, pack={"size": 2})
-    summary = run_study(study, str(tmp_path / "ray"), launcher, observer=observer)
+    summary = run_study(study, str(tmp_path / "ray"), launcher, listeners=[recorder])
     run_study(study, str(tmp_path / "inline"), InlineLauncher(device="cpu"))
     assert summary.done == 8
-    assert len(observer.reports) == 4
+    assert len(recorder.reports) == 4
     by_ray, inline = (
         open_store(tmp_path / name).sql(
             "select run_id, step, train_loss, test_loss, grad_norm from history order by all"
@@ -87,7 +87,7 @@ def test_packs_are_trained_by_ray_tune_as_inline(launcher, study_of, tmp_path, o
     assert verify(open_store(tmp_path / "ray").folders[0]).is_proven
 
 
-def test_a_killed_worker_costs_no_run(launcher, study_of, tmp_path, observer):
+def test_a_killed_worker_costs_no_run(launcher, study_of, tmp_path, recorder):
     study = study_of(
         model={"width": 32}, train=SLOW, sweep={"seed": 4}, pack={"size": 2, "certify": 0}
     )
@@ -97,8 +97,8 @@ def test_a_killed_worker_costs_no_run(launcher, study_of, tmp_path, observer):
     def kill():
         # Where the driver hears late of what its workers do, a worker may have ended its pack by
         # then: so until one is missed.
-        while not observer.retries and not is_over.is_set():
-            if observer.progress:
+        while not recorder.retries and not is_over.is_set():
+            if recorder.progress:
                 for pid in worker_pids()[:1]:
                     os.kill(pid, signal.SIGKILL)
                 is_over.wait(4)
@@ -106,11 +106,11 @@ def test_a_killed_worker_costs_no_run(launcher, study_of, tmp_path, observer):
 
     killer = threading.Thread(target=kill, daemon=True)
     killer.start()
-    summary = run_study(study, str(tmp_path), launcher, observer=observer)
+    summary = run_study(study, str(tmp_path), launcher, listeners=[recorder])
     is_over.set()
     killer.join(timeout=60)
     assert summary.done == 4
-    assert observer.retries
+    assert recorder.retries
     assert verify(open_store(tmp_path).folders[0]).is_proven
 
 
@@ -122,7 +122,7 @@ def test_a_store_that_cannot_be_written_ends_the_launch(launcher, study_of, tmp_
         run_study(study, str(tmp_path), launcher)
 
 
-def test_a_worker_that_is_told_to_end_saves_its_pack_first(launcher, study_of, tmp_path, observer):
+def test_a_worker_that_is_told_to_end_saves_its_pack_first(launcher, study_of, tmp_path, recorder):
     study = study_of(
         model={"width": 32}, train=SLOW, sweep={"seed": 2}, pack={"size": 2, "certify": 0}
     )
@@ -130,18 +130,18 @@ def test_a_worker_that_is_told_to_end_saves_its_pack_first(launcher, study_of, t
     seen: list[Path] = []
 
     def end_worker():
-        while not observer.progress:
+        while not recorder.progress:
             time.sleep(0.05)
         for pid in worker_pids()[:1]:
             os.kill(pid, signal.SIGTERM)
         # It may take a while to its next chunk; the file goes when the pack has ended.
-        while not seen and not observer.reports:
+        while not seen and not recorder.reports:
             seen.extend(checkpoints.glob("*.checkpoint"))
             time.sleep(0.01)
 
     ender = threading.Thread(target=end_worker, daemon=True)
     ender.start()
-    summary = run_study(study, str(tmp_path), launcher, observer=observer)
+    summary = run_study(study, str(tmp_path), launcher, listeners=[recorder])
     ender.join(timeout=60)
     assert summary.done == 2
     assert seen
@@ -151,14 +151,14 @@ def test_a_worker_that_is_told_to_end_saves_its_pack_first(launcher, study_of, t
 
 
 def test_a_launch_is_cancelled_from_elsewhere_and_goes_on_from_its_state(
-    launcher, study_of, tmp_path, observer
+    launcher, study_of, tmp_path, recorder
 ):
     study = study_of(
         model={"width": 32}, train=SLOW, sweep={"seed": 2}, pack={"size": 1, "certify": 0}
     )
 
     def cancel():
-        while not observer.progress:
+        while not recorder.progress:
             time.sleep(0.05)
         folder = open_study_folder(str(tmp_path), study)
         lease = read_lease(folder)
@@ -167,12 +167,12 @@ def test_a_launch_is_cancelled_from_elsewhere_and_goes_on_from_its_state(
 
     canceller = threading.Thread(target=cancel, daemon=True)
     canceller.start()
-    summary = run_study(study, str(tmp_path), launcher, observer=observer)
+    summary = run_study(study, str(tmp_path), launcher, listeners=[recorder])
     canceller.join(timeout=60)
     assert summary.stopped == "cancelled"
     kept = list((tmp_path / "small" / "checkpoints").glob("*.checkpoint"))
     assert kept
-    again = run_study(study, str(tmp_path), launcher, observer=observer)
+    again = run_study(study, str(tmp_path), launcher, listeners=[recorder])
     assert summary.done + again.done == 2
     (folder,) = open_store(tmp_path).folders
     assert verify(folder).is_proven

@@ -19,13 +19,13 @@ def test_every_run_is_trained_and_proven(study_of, run_inline):
     assert store.sql("select count(*) from runs where test_loss > 0").rows == [(6,)]
 
 
-def test_running_twice_does_nothing_the_second_time(study_of, run_inline, observer):
+def test_running_twice_does_nothing_the_second_time(study_of, run_inline, recorder):
     study = study_of(sweep={"seed": 2})
     run_inline(study)
-    summary, _ = run_inline(study, observer=observer)
+    summary, _ = run_inline(study, listeners=[recorder])
     assert summary.done == 0
-    assert observer.launches[0].ended == 2
-    assert observer.launches[0].packs == []
+    assert recorder.launches[0].ended == 2
+    assert recorder.launches[0].packs == ()
 
 
 def test_more_seeds_and_values_extend_the_study_in_place(study_of, run_inline):
@@ -143,18 +143,18 @@ def test_another_study_of_the_same_name_is_refused(study_of, run_inline):
 
 
 def test_damaged_files_are_set_aside_and_their_runs_repeated(
-    study_of, run_inline, tmp_path, observer
+    study_of, run_inline, tmp_path, recorder
 ):
     study = study_of(sweep={"seed": 4}, pack={"size": 2})
     _, store = run_inline(study)
     before = store.sql("select run_id, test_loss from runs order by all").rows
     victim = sorted((tmp_path / "small" / "history").iterdir())[0]
     victim.write_bytes(victim.read_bytes()[:-7])
-    summary, store = run_inline(study, observer=observer)
+    summary, store = run_inline(study, listeners=[recorder])
     assert summary.done == 2
     assert store.sql("select run_id, test_loss from runs order by all").rows == before
     assert verify(store.folders[0]).is_proven
-    assert "set aside" in " ".join(observer.launches[0].notes)
+    assert "set aside" in " ".join(recorder.launches[0].notes)
 
 
 def test_results_that_cannot_be_written_are_named(study_of, tmp_path):
@@ -190,10 +190,10 @@ def test_provenance_is_in_every_row(study_of, run_inline):
     assert engine == "compiled"
 
 
-def test_progress_is_told(study_of, run_inline, observer):
-    run_inline(study_of(sweep={"seed": 3}), observer=observer)
-    assert observer.progress[-1][1] == 3 * 20
-    assert observer.reports[0].run_steps >= 3 * 20
+def test_progress_is_told(study_of, run_inline, recorder):
+    run_inline(study_of(sweep={"seed": 3}), listeners=[recorder])
+    assert recorder.progress[-1][1] == 3 * 20
+    assert recorder.reports[0].run_steps >= 3 * 20
 
 
 def test_a_study_of_many_packs_ends_with_few_files(study_of, run_inline, monkeypatch):

@@ -159,7 +159,7 @@ def test_the_options_are_those_that_were_decided_on():
         },
         "jobs": {"--address", "--logs", "--follow", "--stop", "--json"},
         "status": {"--watch", "--json"},
-        "runs": {"--where", "--limit", "--json"},
+        "runs": {"--where", "--limit", "--traceback", "--json"},
         "cancel": {"--json"},
         "retry": {"--where", "--json"},
         "compact": {"--grace", "--json"},

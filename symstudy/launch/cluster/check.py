@@ -1,7 +1,8 @@
-"""Whether every node of a cluster can take part in a study, before anything is trained.
+"""A check of every node of a Ray cluster before anything is trained.
 
-A task on each node tells its versions and tries the results: what would otherwise be an error in
-every pack, or rows on a disk that nobody looks at, is one message at the start.
+A task on each node reports its package versions and tries to write the results: what would
+otherwise be an error in every pack, or rows on a disk that nobody reads, is one message at the
+start.
 """
 
 import uuid
@@ -15,20 +16,20 @@ from symstudy.store.tables.provenance import PACKAGES
 __all__ = ["check_cluster"]
 
 ANSWER_S = 90.0
-"""A node may take so long to start a worker, import and answer."""
+"""Longest time for a node to start a worker, import and answer, in seconds."""
 
 SEE_S = 15.0
-"""A file may take so long to be seen by other nodes, as on network file systems."""
+"""Longest time until other nodes see a new file, as on network file systems, in seconds."""
 
 VERSIONS = (*PACKAGES, "numba")
 """Packages whose versions decide what a run computes."""
 
 SHOWN = 3
-"""At most so many nodes are named in a message."""
+"""Number of nodes that are named in a message."""
 
 
 class Answer(NamedTuple):
-    """What a node tells.
+    """What a node reports of itself.
 
     Attributes:
         host: Name of the machine.
@@ -44,12 +45,13 @@ class Answer(NamedTuple):
     results: str
 
 
-def check_cluster(location: str, modules: Sequence[str] = ()) -> None:
-    """Ask every node that can train whether it can take part; Ray must be connected.
+def check_cluster(location: str, modules: Sequence[str] = (), *, is_shared: bool = False) -> None:
+    """Check that every node of the connected cluster can train packs of a study.
 
     Args:
         location: Path or URI of the study's folder.
         modules: Top-level modules that the workers must be able to import.
+        is_shared: Whether Ray was connected before the launch, so that no module can travel.
 
     Raises:
         LaunchError: If a node has other versions than this process, lacks a module, does not see
@@ -74,7 +76,7 @@ def check_cluster(location: str, modules: Sequence[str] = ()) -> None:
     finally:
         folder.delete("control", name)
     check_versions(answers, here.versions)
-    check_modules(answers)
+    check_modules(answers, is_shared=is_shared)
     check_results(answers, location, is_local=folder.is_local)
 
 
@@ -170,10 +172,10 @@ def make_question() -> Callable[..., tuple[str, dict[str, str], list[str], str]]
 
 
 def check_versions(answers: Sequence[Answer], wanted: dict[str, str]) -> None:
-    """Raise if a node would compute with something else than this process.
+    """Check that every node has the Python, package versions and sources of this process.
 
     Raises:
-        LaunchError: If so.
+        LaunchError: If not.
     """
     wrong = {
         answer.host: ", ".join(differences(answer.versions, wanted))
@@ -206,25 +208,32 @@ def differences(versions: dict[str, str], wanted: dict[str, str]) -> list[str]:
     return wrong or [f"sources {versions['sources']} for {wanted['sources']}"]
 
 
-def check_modules(answers: Sequence[Answer]) -> None:
-    """Raise if a node cannot import a module of the study.
+def check_modules(answers: Sequence[Answer], *, is_shared: bool = False) -> None:
+    """Check that every node can import the modules of the study.
 
     Raises:
-        LaunchError: If so.
+        LaunchError: If not.
     """
     wrong = {answer.host: ", ".join(answer.lacking) for answer in answers if answer.lacking}
-    if wrong:
-        raise LaunchError(
-            f"all nodes must have the modules of [model], but these lack some: {listed(wrong)}. "
-            "Install them there too, or put them beside the study file: they then travel with it."
-        )
+    if not wrong:
+        return
+    remedy = (
+        "They cannot travel to a Ray session that was there before the launch: type ray.shutdown() "
+        "first, or install them."
+        if is_shared
+        else "Install them there too, or put them beside the study file: they then travel with it."
+    )
+    raise LaunchError(
+        f"all nodes must have the modules of [model], but these lack some: {listed(wrong)}. "
+        f"{remedy}"
+    )
 
 
 def check_results(answers: Sequence[Answer], location: str, *, is_local: bool) -> None:
-    """Raise if a node cannot read or write the results.
+    """Check that every node can read and write the results.
 
     Raises:
-        LaunchError: If so.
+        LaunchError: If not.
     """
     wrong = {answer.host: answer.results for answer in answers if answer.results}
     if not wrong:

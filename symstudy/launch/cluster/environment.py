@@ -1,20 +1,19 @@
-"""What travels to the workers with a study: the user's own modules, and where the results are.
+"""The runtime environment of Ray workers: the user's own modules, and where the results are.
 
 A model `package.module:Class` is looked for beside the study file, then in the working directory,
 then among what Python can import. What is installed in a site-packages folder is taken to be
 installed on every node; the rest travels with the study, as the whole top-level package or as the
-one file.
+one file. So do the modules beside it that it imports, found by parsing, without running any code.
 """
 
-import importlib.machinery
-import importlib.util
 import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from symstudy.components import items_of
+from symstudy.components.own_code import OwnModule, find_module, siblings
 from symstudy.errors import LaunchError
 from symstudy.study import Study
 
@@ -34,20 +33,10 @@ IN_JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 """Set by Ray in the driver of a submitted job, whose environment all its workers have already."""
 
 
-class OwnModule(NamedTuple):
-    """A top-level module or package that a study needs.
-
-    Attributes:
-        name: As it is imported.
-        path: The file or the package's folder; None if it is installed.
-    """
-
-    name: str
-    path: Path | None
-
-
 def own_modules(study: Study) -> list[OwnModule]:
-    """Return the top-level modules that the models of `study` come from, without importing any.
+    """Return the top-level modules that `study` needs, without importing any.
+
+    They are those that its models come from, and those beside them that they import.
 
     Raises:
         LaunchError: If there is no such module.
@@ -56,7 +45,12 @@ def own_modules(study: Study) -> list[OwnModule]:
     for kind in sorted(own_names(study)):
         name = kind.partition(":")[0].partition(".")[0]
         if name != "symstudy":
-            found[name] = find_module(name, kind, search_places(study))
+            found[name] = needed_module(name, kind, search_places(study))
+    waiting = list(found.values())
+    while waiting:
+        new = [sibling for sibling in siblings(waiting.pop()) if sibling.name not in found]
+        found.update({sibling.name: sibling for sibling in new})
+        waiting += new
     return list(found.values())
 
 
@@ -73,10 +67,10 @@ def own_names(study: Study) -> set[str]:
 
 
 def require_weights(study: Study) -> None:
-    """Raise if trained weights that `study` measures are not there.
+    """Check that the files of trained weights that `study` measures are there.
 
     Raises:
-        LaunchError: If a file is not there.
+        LaunchError: If one is not.
     """
     missing = sorted({cell.model.missing for cell in study.cells if cell.model.missing})
     if missing:
@@ -92,46 +86,28 @@ def search_places(study: Study) -> list[Path]:
     return [*beside, Path.cwd()]
 
 
-def find_module(name: str, kind: str, places: Iterable[Path]) -> OwnModule:
+def needed_module(name: str, kind: str, places: Iterable[Path]) -> OwnModule:
     """Return the module called `name`.
 
     Raises:
         LaunchError: If it is neither in one of `places` nor importable.
     """
-    for place in places:
-        for path in (place / name, place / f"{name}.py"):
-            if path.suffix == ".py" and path.is_file():
-                return OwnModule(name, path)
-            if path.is_dir() and any(path.glob("**/*.py")):
-                return OwnModule(name, path)
-    try:
-        spec = importlib.util.find_spec(name)
-    except (ImportError, ValueError):
-        spec = None
-    if spec is None:
+    found = find_module(name, places)
+    if found is None:
         raise LaunchError(
             f"model.kind must name a module beside the study file, in the working directory or "
             f"installed, but got {kind!r} and found no {name!r}. Type it as package.module:Class, "
             "or run from the folder that holds it."
         )
-    found = location_of(spec)
-    is_installed = found is None or bool({"site-packages", "dist-packages"} & set(found.parts))
-    return OwnModule(name, None if is_installed else found)
-
-
-def location_of(spec: importlib.machinery.ModuleSpec) -> Path | None:
-    """Return the folder of a package or the file of a module; None if it has neither."""
-    if spec.submodule_search_locations:
-        return Path(next(iter(spec.submodule_search_locations)))
-    return Path(spec.origin) if spec.has_location and spec.origin else None
+    return found
 
 
 def runtime_environment(study: Study, *, is_remote: bool) -> dict[str, Any]:
     """Return Ray's `runtime_env` for the workers of `study`; empty where they need nothing.
 
     Args:
-        study: What is trained.
-        is_remote: Whether the cluster was there before: a local one has this process' environment.
+        study: Study to train.
+        is_remote: Whether the cluster was running before; a local one inherits this environment.
 
     Raises:
         LaunchError: If a module of the study is not found.
@@ -151,7 +127,7 @@ def runtime_environment(study: Study, *, is_remote: bool) -> dict[str, Any]:
 
 
 def make_importable(study: Study) -> None:
-    """Let this process import the modules of `study`, as its workers can.
+    """Add the folders of the study's own modules to `sys.path` of this process.
 
     Raises:
         LaunchError: If a module of the study is not found.

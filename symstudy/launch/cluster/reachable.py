@@ -1,4 +1,4 @@
-"""Whether an address is that of a Ray cluster that lets us in, found out within seconds.
+"""A check within seconds that a Ray cluster listens at an address and accepts our token.
 
 Ray itself tries for half a minute where the token is wrong, for one where this machine is no node
 of the cluster, and for five where the port belongs to another program.
@@ -14,10 +14,10 @@ from symstudy.errors import LaunchError
 __all__ = ["check_reachable", "read_token"]
 
 CONNECT_S = 10.0
-"""A cluster may take so long to answer."""
+"""Longest time for a cluster to answer, in seconds."""
 
 CURRENT = Path("/tmp/ray/ray_current_cluster")  # noqa: S108  # where `ray start` writes its address
-"""What `auto` means where RAY_ADDRESS does not say."""
+"""File with the address that `auto` means if RAY_ADDRESS is not set."""
 
 # RFC 9113, section 3.4: what a client of HTTP/2 says first, and an empty SETTINGS frame. Ray's
 # servers speak gRPC, and so answer with a SETTINGS frame of their own.
@@ -27,13 +27,13 @@ SETTINGS = 4
 
 
 def check_reachable(address: str) -> None:
-    """Raise if no Ray cluster listens at `address`, or if it does not let this process in.
+    """Check that a Ray cluster listens at `address` and accepts this process.
 
     Args:
         address: `host:port`, or `auto` for the one that this machine is a node of.
 
     Raises:
-        LaunchError: If so.
+        LaunchError: If not.
     """
     given = find_current() if address == "auto" else address
     if not given:
@@ -71,10 +71,10 @@ def read(connection: socket.socket, count: int) -> bytes:
 
 
 def check_access(address: str) -> None:
-    """Raise if the cluster at `address` refuses our token, or if this machine is not one of it.
+    """Check that the cluster at `address` accepts our token and that this machine is a node of it.
 
     Raises:
-        LaunchError: If so.
+        LaunchError: If not.
     """
     from ray import _raylet
     from ray._private import services
@@ -97,10 +97,10 @@ def check_access(address: str) -> None:
 
 
 def check_membership(address: str, nodes: set[str], here: set[str]) -> None:
-    """Raise if none of the cluster's `nodes` is among those that run `here`.
+    """Check that one of the cluster's `nodes` runs on this machine, among those in `here`.
 
     Raises:
-        LaunchError: If so.
+        LaunchError: If not.
     """
     if not nodes & here:
         raise LaunchError(
@@ -147,5 +147,5 @@ def unreachable(address: str, why: str) -> LaunchError:
 
 
 def first_sentence(error: BaseException) -> str:
-    """Return the first sentence of what Ray says."""
+    """Return the first sentence of an error of Ray."""
     return str(error).strip().partition(". ")[0].partition("\n")[0]

@@ -1,4 +1,4 @@
-"""Handing a study to a cluster as a Ray job, which goes on when the one who submitted it has left.
+"""Submission of a study to a cluster as a Ray job, which runs on without the submitting process.
 
 What travels is the study file, the modules of its models, and the project's analyses where the
 study serves claims, so that their rules are frozen with it; nothing else of the working tree.
@@ -28,20 +28,20 @@ from symstudy.study import Study
 __all__ = ["JobState", "Jobs", "Submission", "job_name", "pack_files"]
 
 ANSWER_S = 10.0
-"""A dashboard may take so long to answer."""
+"""Longest time for a dashboard to answer, in seconds."""
 
 STOP_S = 40
-"""A job that is stopped has so long to save the state of its packs."""
+"""Time that a job has to save its packs when it is stopped, in seconds."""
 
 POLL_S = 1.0
-"""How often the log of a job is asked for."""
+"""Time between two reads of a job's log, in seconds."""
 
 
 class Submission(NamedTuple):
-    """A study to be run by a cluster.
+    """A study to submit, with the options of its run.
 
     Attributes:
-        study: The study.
+        study: Study to run.
         options: Overrides and options of `symstudy run`, as they are typed.
         results: Absolute path or URI, as seen by the cluster.
         analyses: The project's package of claims; None if the study needs none.
@@ -54,15 +54,15 @@ class Submission(NamedTuple):
 
 
 class JobState(NamedTuple):
-    """A job of a cluster.
+    """Status of a Ray job.
 
     Attributes:
-        job: Its identifier.
+        job: Identifier of the job.
         status: PENDING, RUNNING, SUCCEEDED, FAILED or STOPPED.
         study: Name of its study; empty for a job that is none of symstudy's.
-        results: Where its results go; empty for a job that is none of symstudy's.
-        message: What Ray has to say of it.
-        exit_status: Of `symstudy run`; None as long as it runs.
+        results: Path or URI of its results; empty for a job that is none of symstudy's.
+        message: Ray's message about its status.
+        exit_status: Exit status of `symstudy run`; None while it runs.
     """
 
     job: str
@@ -74,15 +74,15 @@ class JobState(NamedTuple):
 
     @property
     def is_over(self) -> bool:
-        """Whether it has ended."""
+        """Whether the job has ended."""
         return self.status in {"SUCCEEDED", "FAILED", "STOPPED"}
 
 
 class Jobs:
-    """The jobs of a cluster, through the HTTP address of its dashboard."""
+    """Client for the jobs of a cluster, through the HTTP address of its dashboard."""
 
     def __init__(self, address: str) -> None:
-        """Connect.
+        """Connect to the dashboard.
 
         Args:
             address: Such as http://127.0.0.1:8265.
@@ -142,7 +142,7 @@ class Jobs:
         return name
 
     def state(self, job: str) -> JobState:
-        """Return how a job is.
+        """Return the status of a job.
 
         Raises:
             LaunchError: If there is no such job.
@@ -183,7 +183,7 @@ class Jobs:
         """
         shown = 0
         while True:
-            # Asked before the log is: what is printed last must not be missed.
+            # EvaluatedTrial before the log is: what is printed last must not be missed.
             is_over = self.state(job).is_over
             text = self.log(job)
             if len(text) > shown:
@@ -216,7 +216,7 @@ class Jobs:
 
 
 def check_dashboard(address: str) -> None:
-    """Raise within seconds if `address` is no dashboard that lets us in.
+    """Check within seconds that `address` is a dashboard that accepts our token.
 
     Raises:
         LaunchError: If so.
@@ -254,7 +254,7 @@ def check_dashboard(address: str) -> None:
 
 
 def not_a_dashboard(address: str, why: str) -> str:
-    """Return the message for an address where something else answers."""
+    """Return the message for an address that is no dashboard."""
     return (
         f"--address must be the dashboard of a Ray cluster, but {address} is none: {why}. Its port "
         "is 8265 unless `ray start --dashboard-port` named another."
@@ -262,7 +262,7 @@ def not_a_dashboard(address: str, why: str) -> str:
 
 
 def pack_files(submission: Submission, folder: Path) -> str:
-    """Put what the job needs into `folder`; return the name of the study file in it.
+    """Copy the files that the job needs into `folder`; return the name of the study file in it.
 
     Raises:
         LaunchError: If the study came from no file, or results would end in the job's own folder.
@@ -289,7 +289,7 @@ def pack_files(submission: Submission, folder: Path) -> str:
 
 
 def copy_sources(source: Path, target: Path) -> None:
-    """Copy a module, or a package without what Python and editors leave in it."""
+    """Copy a module, or a package without caches and hidden files."""
     if source.is_dir():
         shutil.copytree(
             source,
@@ -308,7 +308,7 @@ def job_name(study: Study) -> str:
 
 
 def read_state(info: Any) -> JobState:
-    """Return what Ray tells of a job."""
+    """Return a job's status from Ray's record of it."""
     metadata = info.metadata or {}
     return JobState(
         job=str(info.submission_id),
@@ -321,6 +321,6 @@ def read_state(info: Any) -> JobState:
 
 
 def last_line(error: BaseException) -> str:
-    """Return the last line of what Ray says."""
+    """Return the last line of an error of Ray."""
     lines = str(error).strip().splitlines()
     return lines[-1] if lines else type(error).__name__

@@ -1,24 +1,24 @@
-"""The contract of a launcher, and the one that needs no cluster."""
+"""The contract of a launcher: what trains the packs of a launch, wherever that is."""
 
 from abc import ABC, abstractmethod
-from functools import partial
 from types import TracebackType
-from typing import NamedTuple, Protocol, Self
+from typing import NamedTuple, Self
 
 from symstudy.launch.cluster.environment import make_importable
-from symstudy.launch.job import Job, PackReport
-from symstudy.launch.source import AbstractPackSource, Order
-from symstudy.launch.worker import work_on
+from symstudy.launch.events import Listener
+from symstudy.launch.messages import LaunchConfig
+from symstudy.launch.source import AbstractPackSource
 from symstudy.study import Study
+from symstudy.study.sections import PackConfig
 
-__all__ = ["AbstractLauncher", "Capacity", "InlineLauncher", "Observer"]
+__all__ = ["AbstractLauncher", "Capacity"]
 
 
 class Capacity(NamedTuple):
-    """What a launcher can train on.
+    """Resources that a launcher can train on.
 
     Attributes:
-        workers: Packs that train at the same time.
+        workers: Number of packs that train at the same time.
         device: `cpu` or `cuda`.
         gpu: Name of the GPU, as `symstudy plan --device` knows it; `cuda` if that is unknown.
     """
@@ -28,38 +28,36 @@ class Capacity(NamedTuple):
     gpu: str = "cuda"
 
 
-class Observer(Protocol):
-    """Someone who is told how the packs fare."""
-
-    def ordered(self, order: Order) -> None:
-        """A pack is handed to a worker."""
-
-    def progressed(self, pack_id: str, run_steps: int) -> None:
-        """A pack has taken so many optimiser steps so far, summed over its runs."""
-
-    def ended(self, report: PackReport) -> None:
-        """A worker is done with a pack: its rows are in the store, or it was paused."""
-
-    def retried(self, pack_id: str) -> None:
-        """A worker died; its pack is trained again."""
-
-    def lost(self, pack_id: str) -> None:
-        """A pack has cost too many workers and is given up."""
-
-
 class AbstractLauncher(ABC):
-    """Has packs trained, somewhere, and returns when all are accounted for.
+    """Trains the packs of a launch, and returns when all are accounted for.
 
-    Contract: every pack of the source is handed to `symstudy.launch.worker.work_on` until it has
-        been accounted for,
-    so that a dead worker costs time and never a run; nothing is read back but reports, since
-    workers write the store. `KeyboardInterrupt` ends the launch within seconds and leaves no worker
-    behind; packs that were not finished stay missing. A launcher is used in a `with` block, by one
-    thread.
+    Contract: every assignment of the source is given to `symstudy.launch.worker`'s
+    `train_assigned_pack` until it has been accounted for, so that a dead worker costs time and
+    never a run. Nothing is read back but reports, since workers write the store. A
+    `KeyboardInterrupt` ends the launch within seconds and leaves no worker behind; packs that were
+    not finished stay missing. A launcher is used in a `with` block, by one thread.
+
+    `symstudy.testing.launchers.LauncherConformance` tests all of this.
     """
 
+    @classmethod
+    @abstractmethod
+    def from_options(
+        cls, config: PackConfig, *, address: str | None = None, workers: int | None = None
+    ) -> Self:
+        """Make a launcher from the options of `symstudy run`.
+
+        Args:
+            config: The study's [pack] table: cores, device and share of a GPU of a pack.
+            address: Address of a running cluster; None for this machine.
+            workers: Number of packs that train at the same time; None for as many as fit.
+
+        Raises:
+            LaunchError: If the launcher cannot do what an option asks.
+        """
+
     def prepare(self, study: Study) -> None:
-        """Find the modules of the study's models; called before the launcher is entered.
+        """Find the user's own modules that the study needs; called before the `with` block.
 
         Raises:
             LaunchError: If one is not found.
@@ -67,7 +65,7 @@ class AbstractLauncher(ABC):
         make_importable(study)
 
     def check(self, location: str) -> None:  # noqa: B027  # this process can always take part
-        """Raise if packs of a study at `location` cannot be trained; called once it is entered.
+        """Check that all workers can train packs of a study; called once in the `with` block.
 
         Args:
             location: Path or URI of the study's folder.
@@ -79,7 +77,7 @@ class AbstractLauncher(ABC):
 
     @abstractmethod
     def __enter__(self) -> Self:
-        """Start whatever is needed to know `capacity`.
+        """Start or connect whatever is needed to know `capacity`.
 
         Raises:
             LaunchError: If it cannot be started.
@@ -97,67 +95,27 @@ class AbstractLauncher(ABC):
     @property
     @abstractmethod
     def capacity(self) -> Capacity:
-        """What there is to train on."""
+        """Workers and device to train on."""
 
     def reserve(self, gpus: float) -> Capacity:
-        """Have each pack reserve a share of a GPU; return what there is to train on then."""
+        """Reserve a share of a GPU for each pack; return the capacity that this leaves."""
         del gpus
         return self.capacity
 
     @abstractmethod
-    def launch(self, job: Job, source: AbstractPackSource, observer: Observer) -> None:
-        """Have the packs of `source` trained until it is over.
+    def launch(self, config: LaunchConfig, source: AbstractPackSource, tell: Listener) -> None:
+        """Train the packs of `source` until it is over.
 
-        The observer is told of every pack; so is the source of those that have ended, before it is
-        asked for the next.
+        For each pack `tell` is called with `PackStarted`, then any number of `PackProgressed` and
+        `PackRetried`, then one of `PackEnded` and `PackLost`. The source's `ended` or `lost` is
+        called after that, before it is asked for the next pack.
+
+        Args:
+            config: Settings of the launch, for the workers.
+            source: Packs to train.
+            tell: Called with each event.
 
         Raises:
             LaunchError: If packs could not be accounted for.
             StoreError: If the results cannot be read.
         """
-
-
-class InlineLauncher(AbstractLauncher):
-    """Trains packs one after another in this process: for tests, debuggers and small studies."""
-
-    def __init__(self, *, device: str = "auto") -> None:
-        """Train on `device`: `auto`, `cpu` or `cuda`."""
-        self.device = device
-
-    def __enter__(self) -> Self:
-        """Start nothing."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Stop nothing."""
-
-    @property
-    def capacity(self) -> Capacity:
-        """One worker: this process."""
-        import torch
-
-        has_gpu = self.device != "cpu" and torch.cuda.is_available()
-        return Capacity(1, "cuda" if has_gpu else "cpu")
-
-    def launch(self, job: Job, source: AbstractPackSource, observer: Observer) -> None:
-        """Train the packs, one after another."""
-        while not source.is_over:
-            order = source.next_order()
-            if order is None:
-                break
-            observer.ordered(order)
-            name = order.pack.pack_id
-            report = work_on(
-                job,
-                name,
-                order.file,
-                certified=order.certified,
-                progress=partial(observer.progressed, name),
-            )
-            observer.ended(report)
-            source.ended(report)

@@ -1,26 +1,30 @@
-"""The launcher on Ray Tune: a trial is a pack, and actors are used again.
+"""The Ray launcher: packs train as the trials of a Ray Tune experiment, on reused actors.
 
-Tune schedules, restarts what dies and nothing else: results go from the workers to the store, so
+Tune only schedules trials and restarts those that die: results go from the workers to the store, so
 Tune's own loggers, checkpoints and tables are off, and its experiment state lives in a temporary
-folder that is thrown away.
+folder that is deleted at the end.
 """
 
 import logging
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from symstudy.errors import LaunchError
 from symstudy.launch.cluster.check import check_cluster
 from symstudy.launch.cluster.environment import own_modules, runtime_environment
+from symstudy.launch.cluster.local_start import check_local_start
 from symstudy.launch.cluster.reachable import check_reachable
-from symstudy.launch.job import Job
-from symstudy.launch.launchers.base import AbstractLauncher, Capacity, Observer
-from symstudy.launch.launchers.ray_connection import Lifeline, leave_without_ray, run_beside
+from symstudy.launch.events import Listener
+from symstudy.launch.launchers.base import AbstractLauncher, Capacity
+from symstudy.launch.messages import LaunchConfig
 from symstudy.launch.source import AbstractPackSource
+from symstudy.launch.tune.connection import RayConnection, exit_without_ray, run_while_connected
 from symstudy.study import Study
 from symstudy.study.devices import gpu_of
 from symstudy.study.sections import PackConfig
@@ -34,11 +38,10 @@ RETRIES = 5
 """How often a pack is trained again after its worker or node died, before the launch gives up."""
 
 REPORT_EVERY_S = 1.0
-"""A worker tells of its progress at most so often: each report waits for the driver."""
+"""Least seconds between two progress reports of a worker: each report waits for the driver."""
 
 REPORTS_PER_S = 50.0
-"""All workers together tell of their progress at most so often; a driver can hear several hundred
-reports a second."""
+"""Most progress reports of all workers together; a driver can take several hundred a second."""
 
 ENVIRONMENT = {
     "RAY_AIR_NEW_OUTPUT": "0",
@@ -56,7 +59,17 @@ ENVIRONMENT = {
 
 
 class RayLauncher(AbstractLauncher):
-    """Trains packs on a Ray cluster, by default one of this machine's own."""
+    """Trains packs on a Ray cluster; without an address on one started on this machine.
+
+    Where this process is connected to Ray already, `address="auto"` trains on that session and
+    leaves it running.
+
+    Example:
+        >>> from symstudy.launch import RayLauncher
+        >>> from symstudy.study import PackConfig
+        >>> RayLauncher(PackConfig(cpus=2), address="auto").address
+        'auto'
+    """
 
     def __init__(
         self,
@@ -66,12 +79,12 @@ class RayLauncher(AbstractLauncher):
         workers: int | None = None,
         callbacks: Sequence[Any] = (),
     ) -> None:
-        """Prepare a launcher.
+        """Prepare to train; nothing is started before the `with` block.
 
         Args:
-            config: Cores and share of a GPU that a pack reserves, and its device.
-            address: A running cluster, `host:port` or `auto`; a local one is started if None.
-            workers: Packs at the same time; as many as fit if None.
+            config: The study's [pack] table: cores, device and share of a GPU of a pack.
+            address: Address of a running cluster, `host:port` or `auto`; None starts a local one.
+            workers: Number of packs that train at the same time; None for as many as fit.
             callbacks: Further callbacks of Ray Tune, such as loggers.
         """
         self.config = config
@@ -82,10 +95,18 @@ class RayLauncher(AbstractLauncher):
         self.resources: dict[str, float] = {}
         self.environment: dict[str, Any] = {}
         self.modules: list[str] = []
-        self.lifeline: Lifeline | None = None
+        self.is_shared = False
+        self.connection: RayConnection | None = None
+
+    @classmethod
+    def from_options(
+        cls, config: PackConfig, *, address: str | None = None, workers: int | None = None
+    ) -> Self:
+        """Make a launcher from the options of `symstudy run`."""
+        return cls(config, address=address, workers=workers)
 
     def prepare(self, study: Study) -> None:
-        """Find what travels to the workers with `study`.
+        """Find the modules and settings that the workers of `study` need.
 
         Raises:
             LaunchError: If a module of the study is not found.
@@ -102,17 +123,42 @@ class RayLauncher(AbstractLauncher):
             StoreError: If the results cannot be written.
         """
         if self.address:
-            check_cluster(location, self.modules)
+            check_cluster(location, self.modules, is_shared=self.is_shared)
 
     def __enter__(self) -> Self:
-        """Start or join the cluster."""
+        """Start or join the cluster.
+
+        Raises:
+            LaunchError: If it cannot be started or reached, or another is in use in this process.
+        """
         os.environ.update({key: os.environ.get(key, value) for key, value in ENVIRONMENT.items()})
-        if self.address:
-            check_reachable(self.address)
+        session = current_session()
+        self.is_shared = bool(session) and self.address in ("auto", session)
+        if not self.is_shared:
+            if self.address:
+                check_reachable(self.address)
+            check_no_session(self.address, session)
+            if not self.address:
+                check_local_start()
         import ray
 
         for name in ("ray", "ray.tune", "ray.data"):
             logging.getLogger(name).setLevel(logging.CRITICAL)
+        cluster: Any = ray
+        if not self.is_shared:
+            self.connect()
+        self.resources = dict(cluster.cluster_resources())
+        self.connection = RayConnection.of_ray(is_own=self.address is None)
+        return self
+
+    def connect(self) -> None:
+        """Connect this process to Ray; without an address start it first.
+
+        Raises:
+            LaunchError: If that fails.
+        """
+        import ray
+
         try:
             ray.init(
                 address=self.address or "local",
@@ -122,20 +168,8 @@ class RayLauncher(AbstractLauncher):
                 runtime_env=self.environment or None,
             )
         except Exception as error:  # a node that does not start in time is nothing more special
-            if self.address is None:
-                raise LaunchError(
-                    f"Ray must start on this machine, but it says: {' '.join(str(error).split())} "
-                    "Run the same command again, or do without Ray: --launcher inline"
-                ) from error
-            raise LaunchError(
-                f"--address must be a reachable Ray cluster, but got {self.address!r}: {error}. "
-                "Start one with `ray start --head`, or leave --address out to use this machine. If "
-                "it asks for a token, type RAY_AUTH_MODE=token before the command."
-            ) from error
-        cluster: Any = ray
-        self.resources = dict(cluster.cluster_resources())
-        self.lifeline = Lifeline.of_ray(is_own=self.address is None)
-        return self
+            ray.shutdown()
+            raise start_error(error, self.address, self.environment) from error
 
     def __exit__(
         self,
@@ -143,15 +177,15 @@ class RayLauncher(AbstractLauncher):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Leave the cluster; one that was started here ends with its workers."""
+        """Disconnect from the cluster; one that was started here ends with its workers."""
         import ray
 
-        assert self.lifeline is not None, "entered"
-        if self.lifeline.lost():
-            leave_without_ray(INTERRUPTED if kind is KeyboardInterrupt else REFUSED)
-        else:
+        assert self.connection is not None, "entered"
+        if self.connection.lost():
+            exit_without_ray(INTERRUPTED if kind is KeyboardInterrupt else REFUSED)
+        elif not self.is_shared:
             ray.shutdown()
-        self.lifeline.close()
+        self.connection.close()
 
     @property
     def device(self) -> str:
@@ -166,7 +200,7 @@ class RayLauncher(AbstractLauncher):
 
     @property
     def capacity(self) -> Capacity:
-        """Packs that fit the cluster at the same time."""
+        """Number of packs that fit the cluster at the same time, and their device."""
         fit = int(self.resources.get("CPU", 1) // self.config.cpus)
         if self.device == "cuda":
             fit = min(fit, int(self.resources["GPU"] / self.gpus))
@@ -182,33 +216,34 @@ class RayLauncher(AbstractLauncher):
         return Capacity(workers, self.device, gpu_of(self.resources).name)
 
     def reserve(self, gpus: float) -> Capacity:
-        """Have each pack reserve `gpus` of a GPU."""
+        """Reserve `gpus` of a GPU for each pack; return the capacity that this leaves."""
         self.gpus = gpus
         return self.capacity
 
-    def launch(self, job: Job, source: AbstractPackSource, observer: Observer) -> None:
-        """Have the packs of `source` trained as trials of one Tune experiment."""
+    def launch(self, config: LaunchConfig, source: AbstractPackSource, tell: Listener) -> None:
+        """Train the packs of `source` as the trials of one Tune experiment."""
         from ray import tune
 
-        from symstudy.launch.launchers.ray_search import PackSearcher, Relay
-        from symstudy.launch.launchers.ray_trial import PackTrial
+        from symstudy.launch.tune.callback import TrialEvents
+        from symstudy.launch.tune.searcher import PackSearcher
+        from symstudy.launch.tune.trial import PackTrial
 
         resources: dict[str, float] = {"CPU": self.config.cpus}
         if self.device == "cuda":
             resources["GPU"] = self.gpus
         workers = self.capacity.workers
-        relay = Relay(source, observer)
+        events = TrialEvents(source, tell)
         trainable: Any = tune.with_parameters(
-            PackTrial, job=job, report_s=max(REPORT_EVERY_S, workers / REPORTS_PER_S)
+            PackTrial, launch=config, report_s=max(REPORT_EVERY_S, workers / REPORTS_PER_S)
         )
-        # What Ray calls the processes: `symstudy.launch.cluster.preemption` knows them by it.
+        # What Ray calls the processes: `symstudy.launch.cluster.preemption` finds them by it.
         trainable.__qualname__ = PackTrial.__qualname__
         storage = tempfile.mkdtemp(prefix="symstudy-tune-")
         try:
             tuner = tune.Tuner(
                 trainable,
                 tune_config=tune.TuneConfig(
-                    search_alg=PackSearcher(source, observer, resources),
+                    search_alg=PackSearcher(source, tell, resources),
                     num_samples=-1,
                     max_concurrent_trials=workers,
                     reuse_actors=True,
@@ -216,27 +251,89 @@ class RayLauncher(AbstractLauncher):
                     trial_dirname_creator=name_trial,
                 ),
                 run_config=tune.RunConfig(
-                    name=job.launch,
+                    name=config.launch,
                     storage_path=storage,
                     verbose=0,
-                    callbacks=[relay, *self.callbacks],
+                    callbacks=[events, *self.callbacks],
                     failure_config=tune.FailureConfig(max_failures=RETRIES),
                     # The default saves class trainables at their end, and drops an actor that
                     # cannot.
                     checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
                 ),
             )
-            assert self.lifeline is not None, "entered"
-            run_beside(self.lifeline, tuner.fit, relay.abandon)
+            assert self.connection is not None, "entered"
+            run_while_connected(self.connection, tuner.fit, events.abandon)
         finally:
             shutil.rmtree(storage, ignore_errors=True)
-        if relay.errors:
+        if events.errors:
             raise LaunchError(
-                f"every pack must be accounted for, but {len(relay.errors)} were lost "
-                f"{RETRIES + 1} times: {relay.errors[0]}. Run the same command again to go on."
+                f"every pack must be accounted for, but {len(events.errors)} were lost "
+                f"{RETRIES + 1} times: {events.errors[0]}. Run the same command again to go on."
             )
 
 
 def name_trial(trial: Any) -> str:
     """Return the pack's identifier as the trial's name."""
     return str(trial.config["pack"])
+
+
+def current_session() -> str:
+    """Return the address of the Ray that this process is connected to; empty if it is to none."""
+    ray: Any = sys.modules.get("ray")
+    if ray is None or not ray.is_initialized():
+        return ""
+    return str(ray.get_runtime_context().gcs_address)
+
+
+def check_no_session(address: str | None, session: str) -> None:
+    """Check that this process is not connected to a Ray session yet.
+
+    Args:
+        address: Address that the launcher was given.
+        session: Address of the session that this process is connected to; empty if it is to none.
+
+    Raises:
+        LaunchError: If it is connected to one.
+    """
+    if session:
+        asked = "start Ray on this machine" if address is None else f"connect to {address}"
+        raise LaunchError(
+            "a process must use one Ray session at a time, but it is connected to the one at "
+            f"{session} and the launcher was asked to {asked}. Type address='auto' to train on "
+            "that session, or ray.shutdown() before the launch."
+        )
+
+
+def start_error(error: Exception, address: str | None, environment: dict[str, Any]) -> LaunchError:
+    """Return the error to raise where Ray did not start or could not be joined.
+
+    Args:
+        error: Error of Ray.
+        address: Address of the cluster; None if it was to start on this machine.
+        environment: Runtime environment that was asked for.
+    """
+    said = " ".join(str(error).split())
+    if "exceeds the maximum size" in said:
+        paths = [Path(path) for path in environment.get("py_modules", ())]
+        largest = largest_file(paths)
+        return LaunchError(
+            f"the modules that travel to the workers must be below Ray's limit, but "
+            f"{', '.join(map(str, paths))} are not: {said.partition('. ')[0]}. The largest file is "
+            f"{largest}. Move data out of the package, or name it in a .rayignore file there."
+        )
+    if address is None:
+        return LaunchError(
+            f"Ray must start on this machine, but it says: {said} Run the same command again, or "
+            "do without Ray: --launcher inline"
+        )
+    return LaunchError(
+        f"--address must be a reachable Ray cluster, but got {address!r}: {error}. Start one with "
+        "`ray start --head`, or leave --address out to use this machine. If it asks for a token, "
+        "type RAY_AUTH_MODE=token before the command."
+    )
+
+
+def largest_file(paths: Sequence[Path]) -> Path | None:
+    """Return the largest file among `paths` and below them; None if there is none."""
+    files = [file for path in paths for file in (path, *path.rglob("*")) if file.is_file()]
+    return max(files, key=lambda file: file.stat().st_size, default=None)

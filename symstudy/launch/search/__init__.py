@@ -1,6 +1,6 @@
-"""Searches: deciding what to train next from what has ended."""
+"""Searches: choose the next trials from the results so far."""
 
-from symstudy.launch.search.source import SearchSource, Site
+from symstudy.launch.search.source import BatchSettings, SearchSource
 from symstudy.launch.search.state import SearchState
 
-__all__ = ["SearchSource", "SearchState", "Site"]
+__all__ = ["BatchSettings", "SearchSource", "SearchState"]

@@ -1,4 +1,4 @@
-"""Closing in on the value of a field at which a condition changes.
+"""Bisection for the value of a field at which a condition changes.
 
 Each round asks for a few points inside of the bracket at once, since a pack trains them in the time
 of one; with q points the bracket shrinks by q + 1. Seeds need not agree: the change is placed where
@@ -8,14 +8,14 @@ the fewest of them contradict a single step.
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from symstudy.launch.search.trials import Asked, Proposal
+from symstudy.launch.search.trials import EvaluatedTrial, Proposal
 from symstudy.study.search import Search
 
 __all__ = ["Bracket", "bisect", "find_bracket"]
 
 
 class Bracket(NamedTuple):
-    """Where the condition changes.
+    """Interval in which the condition changes.
 
     Attributes:
         low: Share of the way through the field's range, from 0 to 1.
@@ -31,7 +31,7 @@ class Bracket(NamedTuple):
         return self.high - self.low
 
 
-def bisect(search: Search, branch: int, asked: Sequence[Asked]) -> list[Proposal]:
+def bisect(search: Search, branch: int, asked: Sequence[EvaluatedTrial]) -> list[Proposal]:
     """Return the next points of a bisection: first both ends, then points within the bracket."""
     del branch
     config = search.config
@@ -53,7 +53,7 @@ def bisect(search: Search, branch: int, asked: Sequence[Asked]) -> list[Proposal
     return [Proposal({dimension.field: value}, search.seeds) for value in points[:left]]
 
 
-def find_bracket(search: Search, asked: Sequence[Asked]) -> Bracket | None:
+def find_bracket(search: Search, asked: Sequence[EvaluatedTrial]) -> Bracket | None:
     """Return the bracket that the ended trials leave, or None if the condition does not change.
 
     At each point every seed says whether the condition holds (its value is above 0). For a change

@@ -1,9 +1,9 @@
-"""What a sampler is told of a branch."""
+"""The trials of a branch as a sampler sees them."""
 
 from typing import NamedTuple
 
 from symstudy.identity import stream_key
-from symstudy.launch.search.trials import Asked
+from symstudy.launch.search.trials import EvaluatedTrial
 from symstudy.study.search import Search
 
 __all__ = ["History"]
@@ -15,17 +15,17 @@ class History(NamedTuple):
     """The trials of a branch, without those that confirm others.
 
     Attributes:
-        search: The search.
+        search: Search of the study.
         branch: Number of the branch.
-        trials: By number, with their results.
+        trials: Trials by number, with their results.
     """
 
     search: Search
     branch: int
-    trials: tuple[Asked, ...]
+    trials: tuple[EvaluatedTrial, ...]
 
-    def value(self, asked: Asked) -> float | None:
-        """Return the value of a trial, or None if it has none (yet)."""
+    def value(self, asked: EvaluatedTrial) -> float | None:
+        """Return the objective of a trial reduced over its runs, or None if it has none (yet)."""
         return asked.value(self.search.config.reduce)
 
     def seed(self, what: str) -> int:

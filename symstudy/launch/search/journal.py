@@ -16,7 +16,7 @@ from optuna.trial import TrialState
 
 from symstudy.launch.search.optuna_study import distributions, frozen_trial
 from symstudy.launch.search.state import SearchState
-from symstudy.launch.search.trials import Asked
+from symstudy.launch.search.trials import EvaluatedTrial
 from symstudy.store.files.folder import StudyFolder
 from symstudy.study.search import Point
 
@@ -26,10 +26,10 @@ JOURNAL = ("search", "journal.log")
 
 
 class Lines(BaseJournalBackend):
-    """The lines of a journal, in memory until they are written whole."""
+    """An Optuna journal in memory, written to the study's folder as a whole."""
 
     def __init__(self) -> None:
-        """Begin without lines."""
+        """Start with an empty journal."""
         self.logs: list[dict[str, Any]] = []
 
     def read_logs(self, log_number_from: int) -> Generator[dict[str, Any], None, None]:
@@ -41,20 +41,20 @@ class Lines(BaseJournalBackend):
         self.logs.extend(json.loads(json.dumps(logs)))
 
     def content(self) -> bytes:
-        """Return the file that `JournalFileBackend` reads."""
+        """Return the journal as the bytes that Optuna's `JournalFileBackend` reads."""
         lines = (json.dumps(log, separators=(",", ":")) + "\n" for log in self.logs)
         return "".join(lines).encode()
 
 
 class Journal:
-    """Writes the trials of a search as an Optuna journal, one Optuna study a branch."""
+    """Writes the trials of a search as an Optuna journal, with one Optuna study per branch."""
 
     def __init__(self, name: str, state: SearchState) -> None:
-        """Begin.
+        """Create one Optuna study per branch.
 
         Args:
-            name: Of the study.
-            state: Of its search.
+            name: Name of the study.
+            state: State of its search.
         """
         logging.set_verbosity(logging.ERROR)
         self.state = state
@@ -72,14 +72,14 @@ class Journal:
         self.running: dict[tuple[int, int], Trial] = {}
 
     def update(self) -> None:
-        """Add what was asked for since, and tell what has ended since; twice changes nothing."""
+        """Add new trials and the results of ended ones; calling it again changes nothing."""
         for branch, study in enumerate(self.studies):
             for place, asked in enumerate(self.state.asked(branch)):
                 if (branch, place) not in self.ended:
                     self.tell(study, (branch, place), asked)
 
-    def tell(self, study: Study, key: tuple[int, int], asked: Asked) -> None:
-        """Add or end one trial."""
+    def tell(self, study: Study, key: tuple[int, int], asked: EvaluatedTrial) -> None:
+        """Add one trial to its Optuna study, or report its result."""
         frozen = frozen_trial(self.state.search, asked)
         trial = self.running.get(key)
         if frozen.state is not TrialState.RUNNING:
@@ -97,7 +97,7 @@ class Journal:
             self.running[key] = study.ask(distributions(self.state.search))
 
     def write(self, folder: StudyFolder) -> None:
-        """Bring the file up to date.
+        """Update the journal and write it to the study's folder.
 
         Raises:
             StoreError: If it cannot be written.
@@ -107,6 +107,6 @@ class Journal:
 
 
 def branch_title(values: Point) -> str:
-    """Return the fixed values of a branch as the end of a title."""
+    """Return the swept values of a branch as the end of an Optuna study's name."""
     text = ", ".join(f"{field} = {value}" for field, value in values.items())
     return f": {text}" if text else ""

@@ -1,4 +1,4 @@
-"""Optuna's samplers: a study in memory is told what is known, then asked for the next points."""
+"""Optuna's samplers, run on an in-memory study that is rebuilt from the trials for each batch."""
 
 import warnings
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from typing import Any
 
 from symstudy.errors import LaunchError
 from symstudy.launch.search.history import History
-from symstudy.launch.search.trials import Asked
+from symstudy.launch.search.trials import EvaluatedTrial
 from symstudy.study.search import Point, Search
 
 __all__ = ["ask_optuna", "distributions", "frozen_trial"]
@@ -41,7 +41,7 @@ def ask_optuna(history: History) -> Iterator[Point]:
 
 
 def make_sampler(search: Search, seed: int) -> Any:
-    """Return the sampler that the method names."""
+    """Return the Optuna sampler of the search's method."""
     import optuna
 
     if search.config.method == "tpe":
@@ -59,7 +59,7 @@ def make_sampler(search: Search, seed: int) -> Any:
 
 
 def distributions(search: Search) -> dict[str, Any]:
-    """Return the space as Optuna writes it."""
+    """Return the search space as Optuna distributions."""
     from optuna import distributions as known
 
     found: dict[str, Any] = {}
@@ -73,8 +73,8 @@ def distributions(search: Search) -> dict[str, Any]:
     return found
 
 
-def frozen_trial(search: Search, asked: Asked) -> Any:
-    """Return a trial as Optuna writes it: running, complete, pruned if it was stopped, or failed.
+def frozen_trial(search: Search, asked: EvaluatedTrial) -> Any:
+    """Return a trial as an Optuna trial: running, complete, failed, or pruned if it was stopped.
 
     A trial has failed for Optuna if it has no value: its runs are not feasible, or did not end as
     planned.

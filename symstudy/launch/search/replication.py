@@ -1,4 +1,4 @@
-"""More seeds where a mean is undecided, with the looks accounted for.
+"""Sequential replication: more seeds where a mean is undecided, with the error of all looks.
 
 A branch is judged at each of its looks by the repeated confidence interval of the mean
 (`symstudy.statistics.sequential`): it is decided once the interval lies within the claimed range,
@@ -8,15 +8,15 @@ together a wrong decision has a chance of at most `alpha`.
 
 from collections.abc import Sequence
 
-from symstudy.launch.search.trials import Asked, Proposal
+from symstudy.launch.search.trials import EvaluatedTrial, Proposal
 from symstudy.statistics.sequential import judge_looks, plan_looks
 from symstudy.study.search import Search
 
 __all__ = ["replicate"]
 
 
-def replicate(search: Search, branch: int, asked: Sequence[Asked]) -> list[Proposal]:
-    """Return the seeds of the next look, or nothing if the branch is decided."""
+def replicate(search: Search, branch: int, asked: Sequence[EvaluatedTrial]) -> list[Proposal]:
+    """Propose the seeds of the next look, or nothing if the branch is decided."""
     del branch
     config = search.config
     assert config.looks is not None, "checked with the study"

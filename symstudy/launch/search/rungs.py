@@ -1,4 +1,4 @@
-"""Stopping hopeless runs at rungs, within a pack and across packs.
+"""Early stopping at rungs (ASHA), within a pack and across packs.
 
 At a rung a run goes on if it is among the best 1 / reduction of all runs of its branch that have
 reached the rung: of its own pack, and of the packs that had ended when its pack was ordered. What
@@ -32,7 +32,7 @@ FOLDER = ("search", "rungs")
 
 
 class Rungs:
-    """Which runs of a pack stop at its rungs; a `symstudy.training.halting.Halting`."""
+    """Decides which runs of a pack stop at its rungs; a `symstudy.training.halting.Halting`."""
 
     def __init__(
         self,
@@ -77,7 +77,7 @@ class Rungs:
 
 
 def cut_off(values: NDArray[np.float64], reduction: int) -> float:
-    """Return the largest of the smallest 1 / reduction of `values`, at least of one of them."""
+    """Return the quantile 1 / reduction of `values`: the largest of those that go on."""
     known = np.sort(values[np.isfinite(values)])
     if len(known) == 0:
         return float("inf")
@@ -97,13 +97,13 @@ def rung_steps(config: HaltConfig, steps: Sequence[int]) -> list[int]:
 def write_rungs(
     folder: StudyFolder, search: Search, packs: Sequence[Pack], trials: Sequence[Trial]
 ) -> None:
-    """Write what packs are told of the runs that have reached their rungs, once for each pack.
+    """Write the values of earlier runs at their rungs for each pack that has no such file.
 
     Args:
-        folder: Of the study.
-        search: Its search, which stops runs.
-        packs: Packs of it; those that were told before keep what they were told.
-        trials: Of the search.
+        folder: Folder of the study.
+        search: Search of the study, which stops runs early.
+        packs: Packs of the search; one that has a file keeps it, so that a retry decides the same.
+        trials: Trials of the search.
 
     Raises:
         StoreError: If the results cannot be read or written.

@@ -1,4 +1,4 @@
-"""Points at which the objective may be best, in view of those that have been tried.
+"""Samplers: the next points of a search by TPE, Gaussian process, CMA-ES, Sobol or at random.
 
 The sampler of each batch is made anew from the trials so far, and its random numbers are keyed by
 the search's seed, the branch and the number of the trial: nothing is carried over in memory, so a
@@ -12,13 +12,13 @@ from symstudy.launch.search.evolution import evolve
 from symstudy.launch.search.history import History
 from symstudy.launch.search.optuna_study import ask_optuna
 from symstudy.launch.search.sequences import random_points, sobol_points
-from symstudy.launch.search.trials import Asked, Proposal
+from symstudy.launch.search.trials import EvaluatedTrial, Proposal
 from symstudy.study.search import Point, Search
 
 __all__ = ["sample"]
 
 TRIES = 30
-"""So many points of a sampler are passed over for each that is asked for, before it is done."""
+"""Number of points drawn per point that is wanted before a sampler counts as exhausted."""
 
 SAMPLERS: dict[str, Callable[[History], Iterator[Point]]] = {
     "tpe": ask_optuna,
@@ -31,8 +31,8 @@ SAMPLERS: dict[str, Callable[[History], Iterator[Point]]] = {
 before are passed over."""
 
 
-def sample(search: Search, branch: int, asked: Sequence[Asked]) -> list[Proposal]:
-    """Return the next batch of points, and finds that are to be confirmed.
+def sample(search: Search, branch: int, asked: Sequence[EvaluatedTrial]) -> list[Proposal]:
+    """Propose the next batch of points, and finds to confirm with new seeds.
 
     Raises:
         LaunchError: If no point of the space is valid.
@@ -65,8 +65,8 @@ def sample(search: Search, branch: int, asked: Sequence[Asked]) -> list[Proposal
     return [Proposal(point, search.seeds) for point in points] + proposals
 
 
-def confirmations(search: Search, asked: Sequence[Asked]) -> list[Proposal]:
-    """Return the finds that are to be trained again with new seeds and set fields.
+def confirmations(search: Search, asked: Sequence[EvaluatedTrial]) -> list[Proposal]:
+    """Propose to train the finds again, with new seeds and the fields of `[search.confirm]`.
 
     A find is a trial whose value is better than `beyond`. They are taken in the order of their
     numbers among those that have ended, so an earlier one that ends later is not left out as long
@@ -89,7 +89,7 @@ def confirmations(search: Search, asked: Sequence[Asked]) -> list[Proposal]:
 
 
 def is_find(search: Search, value: float | None) -> bool:
-    """Return whether a value is better than what finds begin at."""
+    """Return whether a value is better than the threshold of `[search.confirm]`."""
     assert search.confirm is not None
     if value is None:
         return False

@@ -1,4 +1,4 @@
-"""Points that do not depend on any value: random ones, and a low-discrepancy sequence."""
+"""Points that depend on no result: uniform random ones and a Sobol sequence."""
 
 from collections.abc import Iterator, Sequence
 
@@ -11,7 +11,7 @@ from symstudy.study.space import Dimension
 __all__ = ["point_at", "random_points", "sobol_points"]
 
 MOST_POINTS = 2**20
-"""No sequence is longer."""
+"""Greatest length of a sequence."""
 
 
 def point_at(space: Sequence[Dimension], shares: Sequence[float]) -> Point:

@@ -1,9 +1,8 @@
-"""The packs of a search: planned a batch at a time, from what has ended.
+"""The packs of a search, planned in batches from the results so far.
 
-Reading results and asking a sampler take time that a launcher does not have, so they are done by a
-thread, and begin while packs still wait: with several workers, as soon as fewer packs wait than
-there are workers. With one worker the next batch is asked for when the last one has ended, so that
-the search can be repeated.
+Reading results and asking a sampler would hold up the launcher, so a thread does both, ahead of
+time: with several workers, as soon as fewer packs wait than there are workers. With one worker the
+next batch is planned when the last one has ended, so that the search can be repeated.
 """
 
 import threading
@@ -11,10 +10,10 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from symstudy.launch.job import PackReport
+from symstudy.launch.messages import PackReport
 from symstudy.launch.search.rungs import write_rungs
 from symstudy.launch.search.state import SearchState
-from symstudy.launch.source import AbstractPackSource, Order
+from symstudy.launch.source import AbstractPackSource, PackAssignment
 from symstudy.store.tables.writer import write_packs, write_plan
 from symstudy.study.packs import Pack, plan_packs
 from symstudy.study.search import MODELS
@@ -23,17 +22,17 @@ from symstudy.study.sections import PackConfig
 if TYPE_CHECKING:
     from symstudy.launch.search.journal import Journal
 
-__all__ = ["SearchSource", "Site"]
+__all__ = ["BatchSettings", "SearchSource"]
 
 
-class Site(NamedTuple):
-    """What packs are planned for.
+class BatchSettings(NamedTuple):
+    """Settings for planning the batches of a search.
 
     Attributes:
         study: Name of the study.
-        launch: Name of the launch; the files that it writes begin with it.
-        config: How runs are packed.
-        workers: Packs that train at the same time.
+        launch: Identifier of the launch, with which the names of its files begin.
+        config: The study's [pack] table: how runs are packed.
+        workers: Number of packs that train at the same time.
         device: `cpu` or `cuda`.
     """
 
@@ -45,127 +44,127 @@ class Site(NamedTuple):
 
 
 class SearchSource(AbstractPackSource):
-    """Hands out what is left of the trials asked for before, then asks for more.
+    """Yields the packs of trials asked for before, then plans more batches as results come in.
 
-    Every batch is written to the ledger before any of its packs is handed out. A pack that was
-    paused or lost is not handed out again, and what depends on it waits for the next launch.
+    Every batch is written to the ledger before any of its packs is yielded. A pack that was paused
+    or lost is not yielded again, and what depends on it waits for the next launch.
     """
 
     def __init__(
         self,
         state: SearchState,
-        site: Site,
-        first: Iterable[Order] = (),
+        settings: BatchSettings,
+        first: Iterable[PackAssignment] = (),
         planned: Callable[[Sequence[Pack]], None] | None = None,
     ) -> None:
-        """Begin.
+        """Yield `first`, then what the search asks for.
 
         Args:
-            state: Of the search.
-            site: What packs are planned for.
+            state: State of the search.
+            settings: Settings for planning its batches.
             first: Packs of runs that were asked for before and have not ended.
-            planned: Called with the packs of each batch, in a thread of the search.
+            planned: Called with the packs of each batch, in the planning thread.
         """
         self.state = state
-        self.site = site
+        self.settings = settings
         self.planned = planned
         self.journal: Journal | None = None
-        self.ready: deque[Order] = deque(first)
+        self.ready: deque[PackAssignment] = deque(first)
         self.training: set[str] = set()
         self.files = 0
         # A run that is stopped early and the same run alone, which is not, cannot be compared.
-        self.certify = 0 if state.search.halt else site.config.certify
-        self.tell_rungs([order.pack for order in self.ready])
+        self.certify = 0 if state.search.halt else settings.config.certify
+        self.write_pack_rungs([assignment.pack for assignment in self.ready])
         self.changed = threading.Condition()
-        self.is_thinking = False
+        self.is_planning = False
         self.has_news = False
         self.is_done = False
         self.error: BaseException | None = None
 
-    def next_order(self) -> Order | None:
-        """Return the next pack; wait for one where nothing is in training.
+    def next_assignment(self) -> PackAssignment | None:
+        """Return the next pack; waits for one if nothing is in training.
 
         Raises:
-            UserError: What went wrong while the next batch was planned.
+            UserError: Whatever was raised while the next batch was planned.
         """
         with self.changed:
-            self.think_if_needed()
+            self.plan_if_needed()
             while not self.ready and not self.training and not self.is_done:
                 self.changed.wait()
-                self.think_if_needed()
+                self.plan_if_needed()
             if self.error is not None:
                 raise self.error
             if not self.ready:
                 return None
-            order = self.ready.popleft()
-            self.training.add(order.pack.pack_id)
-            self.think_if_needed()
-            return order
+            assignment = self.ready.popleft()
+            self.training.add(assignment.pack.pack_id)
+            self.plan_if_needed()
+            return assignment
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing is left to hand out, and nothing will be asked for."""
+        """Whether no pack is left or in training, and the search will ask for none."""
         with self.changed:
             has_more = bool(self.ready or self.training) or self.error is not None
             return self.is_done and not has_more
 
     def ended(self, report: PackReport) -> None:
-        """Take note of a pack that is accounted for, or was paused."""
-        self.left(report.pack_id)
+        """Record that a pack has ended or was paused."""
+        self.remove(report.pack_id)
 
     def lost(self, pack_id: str) -> None:
-        """Take note of a pack that is given up: its trials stay open in this launch."""
-        self.left(pack_id)
+        """Record that a pack was given up: its trials stay open in this launch."""
+        self.remove(pack_id)
 
-    def left(self, pack_id: str) -> None:
-        """Take note that a pack is in training no more."""
+    def remove(self, pack_id: str) -> None:
+        """Remove a pack from those in training, and plan anew if needed."""
         with self.changed:
             self.training.discard(pack_id)
-            # What there was to decide has changed, and whoever thinks now may not have seen it.
+            # The results have changed, and a planning thread at work may not have read them.
             self.has_news = True
             self.is_done = False
-            self.think_if_needed()
+            self.plan_if_needed()
 
-    def think_if_needed(self) -> None:
-        """Begin to plan the next batch if packs are about to run out. Needs the lock."""
-        alone = self.site.workers == 1
-        is_short = len(self.ready) < self.site.workers and not (alone and self.training)
-        if is_short and not self.is_thinking and not self.is_done and self.error is None:
-            self.is_thinking = True
+    def plan_if_needed(self) -> None:
+        """Start to plan the next batch if packs are about to run out; the lock must be held."""
+        alone = self.settings.workers == 1
+        is_short = len(self.ready) < self.settings.workers and not (alone and self.training)
+        if is_short and not self.is_planning and not self.is_done and self.error is None:
+            self.is_planning = True
             self.has_news = False
-            threading.Thread(target=self.think, name="symstudy-search", daemon=True).start()
+            threading.Thread(target=self.plan_next, name="symstudy-search", daemon=True).start()
 
-    def think(self) -> None:
-        """Read what has ended and plan the next batch: the body of the thread."""
-        orders: list[Order] = []
+    def plan_next(self) -> None:
+        """Read new results and plan the next batch: the body of the planning thread."""
+        assignments: list[PackAssignment] = []
         error: BaseException | None = None
         try:
             self.state.refresh()
-            orders = self.plan_batch()
+            assignments = self.plan_batch()
             self.write_journal()
-        except BaseException as raised:  # noqa: BLE001  # raised again by next_order
+        except BaseException as raised:  # noqa: BLE001  # raised again by next_assignment
             error = raised
         with self.changed:
-            self.is_thinking = False
+            self.is_planning = False
             self.error = error
-            self.ready.extend(orders)
+            self.ready.extend(assignments)
             # Nothing to ask for now: not before another pack has ended.
-            self.is_done = error is not None or not (orders or self.has_news)
+            self.is_done = error is not None or not (assignments or self.has_news)
             self.changed.notify_all()
 
-    def plan_batch(self) -> list[Order]:
-        """Write the next batch to ledger and packs, and return its orders.
+    def plan_batch(self) -> list[PackAssignment]:
+        """Plan the next batch, write it to the ledger, and return its assignments.
 
         Raises:
             StoreError: If the results cannot be read or written.
         """
         while trials := self.state.ask():
-            name = f"{self.site.launch}-{self.files:05d}"
+            name = f"{self.settings.launch}-{self.files:05d}"
             self.files += 1
             pairs = [(run, trial.to_json()) for trial in trials for run in trial.runs]
             folder = self.state.folder
             runs = [run for run, _ in pairs]
-            write_plan(folder, self.site.study, name, runs, [text for _, text in pairs])
+            write_plan(folder, self.settings.study, name, runs, [text for _, text in pairs])
             # A run that an earlier study of this folder has trained is not trained again.
             self.state.refresh()
             left = {run.run_id: run for run in runs if run.run_id not in self.state.results}
@@ -173,19 +172,19 @@ class SearchSource(AbstractPackSource):
                 continue
             packs = plan_packs(
                 list(left.values()),
-                self.site.config,
-                workers=self.site.workers,
-                device=self.site.device,
+                self.settings.config,
+                workers=self.settings.workers,
+                device=self.settings.device,
             )
             write_packs(folder, name, packs)
-            self.tell_rungs(packs)
+            self.write_pack_rungs(packs)
             if self.planned is not None:
                 self.planned(packs)
-            return [self.order(pack, name) for pack in packs]
+            return [self.assign(pack, name) for pack in packs]
         return []
 
-    def tell_rungs(self, packs: Sequence[Pack]) -> None:
-        """Write what the packs are to stop their runs by, if the search stops any.
+    def write_pack_rungs(self, packs: Sequence[Pack]) -> None:
+        """Write the rungs of packs for their workers, if the search stops runs early.
 
         Raises:
             StoreError: If the results cannot be read or written.
@@ -195,7 +194,7 @@ class SearchSource(AbstractPackSource):
             write_rungs(self.state.folder, self.state.search, packs, trials)
 
     def write_journal(self) -> None:
-        """Write the copy for optuna-dashboard, if Optuna knows such searches.
+        """Write the copy of the search for optuna-dashboard, if it is an Optuna method.
 
         Raises:
             StoreError: If it cannot be written.
@@ -203,14 +202,14 @@ class SearchSource(AbstractPackSource):
         if self.state.search.config.method in MODELS:
             from symstudy.launch.search.journal import Journal
 
-            self.journal = self.journal or Journal(self.site.study, self.state)
+            self.journal = self.journal or Journal(self.settings.study, self.state)
             self.journal.write(self.state.folder)
 
-    def order(self, pack: Pack, file: str) -> Order:
-        """Return the order of a pack; some of the first are certified."""
+    def assign(self, pack: Pack, file: str) -> PackAssignment:
+        """Return the assignment of a pack; some of the first are certified."""
         certified = self.certify > 0 and len(pack.runs) > 1
         self.certify -= certified
-        return Order(pack, file, certified)
+        return PackAssignment(pack, file, certified)
 
     def __getstate__(self) -> dict[str, Any]:
         """Return nothing: a source lives in one process, and its state is in the store."""

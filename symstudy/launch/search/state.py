@@ -1,8 +1,15 @@
-"""Where a search stands: its trials and what became of them, read from the study's folder."""
+"""State of a search: its trials and their results, read from the study's folder."""
 
 from symstudy.errors import QueryError, UserError
-from symstudy.launch.search.explorers import propose
-from symstudy.launch.search.trials import Asked, Result, Trial, make_trials, read_trials, runs_of
+from symstudy.launch.search.methods import propose
+from symstudy.launch.search.trials import (
+    EvaluatedTrial,
+    Result,
+    Trial,
+    make_trials,
+    read_trials,
+    runs_of,
+)
 from symstudy.store import Store
 from symstudy.store.files.folder import StudyFolder
 from symstudy.study.cells import Run
@@ -12,18 +19,18 @@ __all__ = ["SearchState"]
 
 
 class SearchState:
-    """The trials of a search and their results; asks for more.
+    """Trials of a search with their results; proposes further ones.
 
     What it asks for is a function of the search's table and of the rows of plan and runs alone, so
     it is the same after a restart.
     """
 
     def __init__(self, search: Search, folder: StudyFolder, *, retry: bool = False) -> None:
-        """Read what was asked for before.
+        """Read the trials of earlier launches.
 
         Args:
-            search: The search.
-            folder: Of the study; it may not be there yet.
+            search: Search of the study.
+            folder: Folder of the study; it may not be there yet.
             retry: Whether failed runs count as not ended.
 
         Raises:
@@ -43,7 +50,7 @@ class SearchState:
 
     @property
     def runs(self) -> list[Run]:
-        """Every run that the search has asked for."""
+        """Runs of all trials so far."""
         return runs_of(trial for trials in self.trials for trial in trials)
 
     def refresh(self) -> None:
@@ -62,22 +69,22 @@ class SearchState:
             has_value = outcome in ("done", "stopped") and value is not None
             self.results[run] = Result(outcome, float(value) if has_value else None, step)
 
-    def asked(self, branch: int) -> list[Asked]:
+    def asked(self, branch: int) -> list[EvaluatedTrial]:
         """Return the trials of a branch with their results, by number."""
         return [
-            Asked(trial, tuple(self.results.get(run.run_id) for run in trial.runs))
+            EvaluatedTrial(trial, tuple(self.results.get(run.run_id) for run in trial.runs))
             for trial in self.trials[branch]
         ]
 
     def is_done(self) -> bool:
-        """Return whether nothing is open and nothing is left to ask for."""
+        """Return whether no run is open and the method proposes nothing more."""
         return all(run.run_id in self.results for run in self.runs) and not any(
             propose(self.search, branch, self.asked(branch))
             for branch in range(len(self.search.branches))
         )
 
     def ask(self) -> list[Trial]:
-        """Return what each branch wants trained next; it counts as asked for from now on.
+        """Propose the next trials of each branch and add them to the state.
 
         Returns:
             New trials; none where all branches have to wait for runs, or are done.
@@ -94,7 +101,7 @@ class SearchState:
 
 
 def select_results(search: Search, rest: str) -> str:
-    """Return the query for outcome, steps and value of runs."""
+    """Return the SQL query for outcome, steps and objective value of runs."""
     config = search.config
     # Written by whoever wrote the study, for a connection that can only read.
     return (
@@ -105,7 +112,7 @@ def select_results(search: Search, rest: str) -> str:
 
 
 def check_expressions(search: Search, folder: StudyFolder) -> None:
-    """Raise unless objective and condition can be asked of the results.
+    """Check that objective and condition are SQL expressions over the columns of the results.
 
     Raises:
         UserError: If not.

@@ -1,4 +1,4 @@
-"""What a search has asked for, as its ledger and its rows tell it: nothing is remembered elsewhere.
+"""Trials of a search, rebuilt from the plan and the rows of runs; no other state is kept.
 
 A trial is one point of the space in one branch, with its seeds; each of its runs stands in the plan
 with the trial as JSON. A trial of the ledger belongs to a search if its point lies in the search's
@@ -19,7 +19,7 @@ from symstudy.store.tables.ledger import read_column
 from symstudy.study.cells import Cell, Run
 from symstudy.study.search import Point, Search
 
-__all__ = ["Asked", "Proposal", "Result", "Trial", "make_trials", "read_trials"]
+__all__ = ["EvaluatedTrial", "Proposal", "Result", "Trial", "make_trials", "read_trials"]
 
 REDUCERS: dict[str, Callable[[Sequence[float]], float]] = {
     "mean": statistics.fmean,
@@ -30,12 +30,12 @@ REDUCERS: dict[str, Callable[[Sequence[float]], float]] = {
 
 
 class Proposal(NamedTuple):
-    """What a search wants trained next.
+    """A point that a search method proposes to train next.
 
     Attributes:
-        point: Values by field.
-        seeds: Seeds of the runs.
-        confirms: Number of the trial that it trains again, if it does.
+        point: Values of the searched fields, by field.
+        seeds: Seeds of its runs.
+        confirms: Number of the trial that it confirms with new seeds; None for a new point.
     """
 
     point: Point
@@ -45,15 +45,15 @@ class Proposal(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Trial:
-    """A point that was asked for.
+    """A proposed point with its number and its runs.
 
     Attributes:
         branch: Number of the branch.
-        number: Of the trial in its branch, from 0.
-        point: Values by field.
-        confirms: Number of the trial that it trains again, if it does.
-        cell: The cell that the point makes.
-        runs: The cell with each of the trial's seeds.
+        number: Number of the trial in its branch, from 0.
+        point: Values of the searched fields, by field.
+        confirms: Number of the trial that it confirms with new seeds; None for a new point.
+        cell: Cell with the values of the point.
+        runs: Runs of the cell, one per seed.
     """
 
     branch: int
@@ -64,7 +64,7 @@ class Trial:
     runs: tuple[Run, ...]
 
     def to_json(self) -> str:
-        """Return what the plan keeps of the trial."""
+        """Return the trial as the JSON text that its runs have in the plan."""
         values = {"branch": self.branch, "number": self.number, "point": dict(self.point)}
         if self.confirms is not None:
             values["confirms"] = self.confirms
@@ -72,12 +72,12 @@ class Trial:
 
 
 class Result(NamedTuple):
-    """How a run ended.
+    """Outcome and objective value of a run that ended.
 
     Attributes:
-        outcome: Name of its outcome.
+        outcome: Name of the outcome, such as `done`.
         value: Value of the objective; None where it has none.
-        step: Steps that it took.
+        step: Number of optimiser steps taken.
     """
 
     outcome: str
@@ -85,12 +85,12 @@ class Result(NamedTuple):
     step: int
 
 
-class Asked(NamedTuple):
-    """A trial with what has become of it.
+class EvaluatedTrial(NamedTuple):
+    """A trial with the results of its runs so far.
 
     Attributes:
         trial: The trial.
-        results: One a run, in their order; None where it has not ended.
+        results: Result of each run, in their order; None for one that has not ended.
     """
 
     trial: Trial
@@ -117,11 +117,11 @@ class Asked(NamedTuple):
 
     @property
     def step(self) -> int:
-        """Steps that the shortest of the ended runs took."""
+        """Smallest number of steps among the runs that ended."""
         return min((result.step for result in self.results if result is not None), default=0)
 
     def value(self, reduce: str) -> float | None:
-        """Return the value of the trial, or None if it has none (yet)."""
+        """Return the objective reduced over the runs; None while one is open or if none has it."""
         if self.is_open or not self.values:
             return None
         return REDUCERS[reduce](self.values)

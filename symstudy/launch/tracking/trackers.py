@@ -1,7 +1,7 @@
-"""TensorBoard, MLflow and Weights & Biases, as loggers of Ray Tune that are told of runs.
+"""TensorBoard, MLflow and Weights & Biases as Ray Tune loggers, one logged trial per run.
 
-A pack is one trial for Tune, and nobody wants the curves of a pack: so each run is shown to the
-loggers as if it were a trial of its own, with its hyperparameters and a result a probe.
+A pack is one trial for Tune, but what users want to see is runs: so each run is passed to the
+loggers as if it were a trial of its own, with its hyperparameters and one result per probe.
 
 TensorBoard's is Tune's own. Tune's for MLflow sends every number by itself, and its for Weights &
 Biases starts two actors a trial; runs come by the thousand and end in packs, so those two are
@@ -30,14 +30,14 @@ STEP = "training_iteration"
 
 
 class Tracked(NamedTuple):
-    """A run that has ended, as a tracker shows it.
+    """A run that has ended, with what a tracker shows of it.
 
     Attributes:
-        run_id: Identifier.
-        name: What varies, the seed, and the head of the identifier.
+        run_id: Identifier of the run.
+        name: Display name: swept values, seed, and the head of the identifier.
         parameters: Hyperparameters and seed.
-        rows: A row of numbers a probe, each with its step under `training_iteration`.
-        failed: Whether it did not end as planned.
+        rows: Measures of each probe by name, with the step under `training_iteration`.
+        failed: Whether the run failed.
     """
 
     run_id: str
@@ -48,15 +48,15 @@ class Tracked(NamedTuple):
 
 
 class LoggedRun:
-    """What Tune's loggers read of a trial, for a run.
+    """A run with the attributes that Tune's loggers read of a trial.
 
     Attributes:
-        trial_id: The run's identifier.
+        trial_id: Identifier of the run.
         config: Hyperparameters and seed.
-        evaluated_params: The same.
-        local_path: Folder of its own, for loggers that write files.
+        evaluated_params: Hyperparameters and seed.
+        local_path: Path of the run's folder, for loggers that write files.
         experiment_dir_name: Name of the study.
-        checkpoint: None: a run has none to log.
+        checkpoint: None, since runs have no checkpoint to log.
     """
 
     def __init__(self, run: Tracked, study: str, place: Path) -> None:
@@ -79,10 +79,10 @@ class LoggedRun:
 
 
 def check_tracker(name: str) -> None:
-    """Raise if `name` is no tracker, or its package is not installed.
+    """Check that a tracker called `name` is known and its package is installed.
 
     Raises:
-        LaunchError: With what to type.
+        LaunchError: If not.
     """
     if ":" in name:
         return
@@ -157,10 +157,10 @@ def make_mlflow(study: str, place: Path) -> Any:
     from ray.tune.logger import LoggerCallback
 
     class MlflowRuns(LoggerCallback):
-        """Makes a run of each trial, in the experiment that is called as the study."""
+        """Logs each trial as an MLflow run, in an experiment named after the study."""
 
         def setup(self, *args: Any, **kwargs: Any) -> None:
-            """Connect, and find or make the experiment."""
+            """Connect to MLflow, and find or make the experiment."""
             del args, kwargs
             place.mkdir(parents=True, exist_ok=True)
             uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{place / 'mlflow.db'}"
@@ -170,11 +170,11 @@ def make_mlflow(study: str, place: Path) -> Any:
             self.metrics: dict[Any, list[Any]] = {}
 
         def log_trial_start(self, trial: Any) -> None:
-            """Keep what is to be sent."""
+            """Start to collect the metrics of a run."""
             self.metrics[trial] = []
 
         def log_trial_result(self, iteration: int, trial: Any, result: dict[str, Any]) -> None:
-            """Keep a result."""
+            """Collect the metrics of a probe."""
             del iteration
             step = result[STEP]
             self.metrics[trial] += [
@@ -182,7 +182,7 @@ def make_mlflow(study: str, place: Path) -> Any:
             ]
 
         def log_trial_end(self, trial: Any, failed: bool = False) -> None:  # noqa: FBT001, FBT002
-            """Send the run."""
+            """Send the run to MLflow in batches."""
             run = self.client.create_run(
                 self.experiment, run_name=str(trial), tags={"run_id": trial.trial_id}
             )
@@ -202,10 +202,10 @@ def make_wandb(study: str, place: Path) -> Any:
     from ray.tune.logger import LoggerCallback
 
     class WandbRuns(LoggerCallback):
-        """Makes a run of each trial, in the group that is called as the study."""
+        """Logs each trial as a W&B run, in a group named after the study."""
 
         def setup(self, *args: Any, **kwargs: Any) -> None:
-            """See that there is an account, where one is needed."""
+            """Check that there is an account, where one is needed."""
             del args, kwargs
             place.mkdir(parents=True, exist_ok=True)
             self.runs: dict[Any, Any] = {}
@@ -216,7 +216,7 @@ def make_wandb(study: str, place: Path) -> Any:
                 )
 
         def log_trial_start(self, trial: Any) -> None:
-            """Begin a run."""
+            """Start a W&B run."""
             self.runs[trial] = wandb.init(
                 project=os.environ.get("WANDB_PROJECT", "symstudy"),
                 group=study,
@@ -229,12 +229,12 @@ def make_wandb(study: str, place: Path) -> Any:
             )
 
         def log_trial_result(self, iteration: int, trial: Any, result: dict[str, Any]) -> None:
-            """Send a result."""
+            """Log the metrics of a probe."""
             del iteration
             self.runs[trial].log(numbers(result), step=result[STEP])
 
         def log_trial_end(self, trial: Any, failed: bool = False) -> None:  # noqa: FBT001, FBT002
-            """End the run."""
+            """Finish the W&B run."""
             self.runs.pop(trial).finish(exit_code=int(failed))
 
     return WandbRuns()

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from symstudy.launch.search import SearchState
-from symstudy.launch.search.explorers import propose
-from symstudy.launch.search.trials import Asked, Result, make_trials
+from symstudy.launch.search.methods import propose
+from symstudy.launch.search.trials import EvaluatedTrial, Result, make_trials
 from symstudy.study import make_study
 
 
@@ -62,7 +62,7 @@ def play():
                     Result("done", None if value is None else float(value), 20)
                     for value in map(answer, trial.runs)
                 )
-                asked.append(Asked(trial, results))
+                asked.append(EvaluatedTrial(trial, results))
         return asked
 
     return to_the_end

@@ -1,7 +1,7 @@
 import pytest
 
 from symstudy.launch.search.bisection import find_bracket
-from symstudy.launch.search.explorers import propose
+from symstudy.launch.search.methods import propose
 
 SPACE = {"train.gamma": {"linear": [0.0, 1.0]}}
 

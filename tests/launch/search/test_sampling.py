@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from symstudy.errors import LaunchError
-from symstudy.launch.search.explorers import propose
+from symstudy.launch.search.methods import propose
 
 SPACE = {
     "train.lr": {"log": [1e-4, 1.0]},

@@ -10,8 +10,8 @@ import pytest
 
 from symstudy.errors import StoreError
 from symstudy.launch import InlineLauncher, RayLauncher, run_study
-from symstudy.launch.job import PackReport
-from symstudy.launch.search import SearchSource, SearchState, Site
+from symstudy.launch.messages import PackReport
+from symstudy.launch.search import BatchSettings, SearchSource, SearchState
 from symstudy.store import StudyFolder, open_location, open_store, verify
 from symstudy.study import load_study
 from symstudy.testing.stores import plant_pack, plant_study
@@ -34,14 +34,14 @@ def source_of(study_with, tmp_path):
         folder = StudyFolder(filesystem, f"{path}/{study.name}")
         plant_study(folder, study)
         state = SearchState(study.search, folder)
-        return SearchSource(state, Site(study.name, "launch", study.pack, workers, "cpu"))
+        return SearchSource(state, BatchSettings(study.name, "launch", study.pack, workers, "cpu"))
 
     return make
 
 
-def finish(source, order):
+def finish(source, assignment):
     """End a pack as a worker would have, with planted rows."""
-    pack = order.pack
+    pack = assignment.pack
     plant_pack(
         source.state.folder, "small", pack.pack_id, list(pack.runs), lambda run: {"test_loss": 1.0}
     )
@@ -61,21 +61,21 @@ def test_several_workers_never_wait_for_the_sampler(source_of):
     taken = 0
     deadline = time.monotonic() + 20
     while taken < 3 and time.monotonic() < deadline:
-        taken += source.next_order() is not None
+        taken += source.next_assignment() is not None
     # Nothing has ended, and there is more to take.
     assert ready_after(source, 3) >= 3
 
 
 def test_one_worker_gets_a_batch_when_the_last_one_has_ended(source_of):
     source = source_of(workers=1)
-    first = source.next_order()
-    second = source.next_order()
+    first = source.next_assignment()
+    second = source.next_assignment()
     assert len(source.state.trials[0]) == 2
     finish(source, first)
     time.sleep(0.2)
     assert len(source.state.trials[0]) == 2
     finish(source, second)
-    assert source.next_order() is not None
+    assert source.next_assignment() is not None
     assert len(source.state.trials[0]) == 4
 
 
@@ -88,21 +88,21 @@ def test_a_search_that_has_to_wait_hands_out_nothing_and_is_not_over(source_of):
         "resolution": 0.2,
     }
     source = source_of(2, bisection, train={"lr": 0.1})
-    orders = [source.next_order() for _ in range(3)]
-    assert source.next_order() is None
-    for order in orders[:2]:
-        finish(source, order)
-        assert source.next_order() is None
+    assignments = [source.next_assignment() for _ in range(3)]
+    assert source.next_assignment() is None
+    for assignment in assignments[:2]:
+        finish(source, assignment)
+        assert source.next_assignment() is None
         assert not source.is_over
-    finish(source, orders[2])
-    assert source.next_order() is not None
+    finish(source, assignments[2])
+    assert source.next_assignment() is not None
 
 
 def test_it_ends_when_the_budget_is_spent(source_of):
     source = source_of(workers=2)
     count = 0
-    while (order := source.next_order()) is not None:
-        finish(source, order)
+    while (assignment := source.next_assignment()) is not None:
+        finish(source, assignment)
         count += 1
     assert count == 12
     assert source.is_over
@@ -111,10 +111,10 @@ def test_it_ends_when_the_budget_is_spent(source_of):
 def test_a_lost_pack_ends_what_depends_on_it(source_of):
     replication = {"method": "replicate", "looks": [2, 4], "high": 1.0}
     source = source_of(2, replication, train={"lr": 0.1})
-    orders = [source.next_order() for _ in range(2)]
-    source.lost(orders[0].pack.pack_id)
-    finish(source, orders[1])
-    assert source.next_order() is None
+    assignments = [source.next_assignment() for _ in range(2)]
+    source.lost(assignments[0].pack.pack_id)
+    finish(source, assignments[1])
+    assert source.next_assignment() is None
     assert source.is_over
 
 
@@ -126,7 +126,7 @@ def test_what_goes_wrong_in_the_thread_is_raised_in_the_launcher(source_of, monk
 
     monkeypatch.setattr(source, "write_journal", full)
     with pytest.raises(StoreError, match="the disk is full"):
-        source.next_order()
+        source.next_assignment()
 
 
 @pytest.mark.ray

@@ -10,8 +10,8 @@ import pytest
 
 from symstudy.errors import LaunchError
 from symstudy.launch import RayLauncher
-from symstudy.launch.launchers import ray_connection as module
-from symstudy.launch.launchers.ray_connection import Lifeline, run_beside
+from symstudy.launch.tune import connection as module
+from symstudy.launch.tune.connection import RayConnection, run_while_connected
 from symstudy.study import PackConfig
 
 
@@ -27,8 +27,8 @@ class Ray:
         self.address = f"127.0.0.1:{self.store.getsockname()[1]}"
 
     def end_raylet(self):
-        connection, _ = self.raylet.accept()
-        connection.close()
+        accepted, _ = self.raylet.accept()
+        accepted.close()
         self.raylet.close()
 
     def close(self):
@@ -38,7 +38,7 @@ class Ray:
 
 @pytest.fixture
 def ray(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "STORE_LOOK_S", 0.01)
+    monkeypatch.setattr(module, "STORE_POLL_S", 0.01)
     standing_in = Ray(tmp_path)
     yield standing_in
     standing_in.close()
@@ -46,82 +46,82 @@ def ray(tmp_path, monkeypatch):
 
 @pytest.fixture
 def connect(ray):
-    """Make lifelines that are closed with the test."""
+    """Make connections that are closed with the test."""
     made = []
 
     def of(patience_s=0.0):
-        made.append(Lifeline(ray.place, ray.address, patience_s))
+        made.append(RayConnection(ray.place, ray.address, patience_s))
         return made[-1]
 
     yield of
-    for lifeline in made:
-        lifeline.close()
+    for connection in made:
+        connection.close()
 
 
 def test_nothing_is_lost_while_ray_is_there(ray, connect):
-    lifeline = connect()
+    connection = connect()
     time.sleep(0.02)
-    assert lifeline.lost() == ""
+    assert connection.lost() == ""
 
 
 def test_a_raylet_that_ends_is_missed(ray, connect):
-    lifeline = connect()
+    connection = connect()
     ray.end_raylet()
-    assert "raylet" in lifeline.lost()
-    assert lifeline.reason
+    assert "raylet" in connection.lost()
+    assert connection.reason
 
 
 def test_a_raylet_that_was_never_there_is_missed(ray, tmp_path):
-    lifeline = Lifeline(str(tmp_path / "none"), ray.address, 0.0)
-    assert "raylet" in lifeline.lost()
-    lifeline.close()
+    connection = RayConnection(str(tmp_path / "none"), ray.address, 0.0)
+    assert "raylet" in connection.lost()
+    connection.close()
 
 
 def test_a_control_store_that_ends_is_missed(ray, connect):
-    lifeline = connect()
+    connection = connect()
     ray.store.close()
     time.sleep(0.02)
-    assert "control store" in lifeline.lost()
+    assert "control store" in connection.lost()
 
 
 def test_the_control_store_of_a_cluster_may_be_restarted(ray, connect):
-    lifeline = connect(patience_s=60.0)
+    connection = connect(patience_s=60.0)
     ray.store.close()
     time.sleep(0.02)
-    assert lifeline.lost() == ""
-    lifeline.patience_s = 0.01
+    assert connection.lost() == ""
+    connection.patience_s = 0.01
     time.sleep(0.02)
-    assert "control store" in lifeline.lost()
+    assert "control store" in connection.lost()
 
 
 def test_work_that_hangs_is_left_when_ray_is_lost(ray, connect):
-    lifeline = connect()
+    connection = connect()
     hang = threading.Event()
     ray.end_raylet()
     with pytest.raises(LaunchError, match=r"raylet on this machine has ended.*same command again"):
-        run_beside(lifeline, hang.wait, hang.set)
+        run_while_connected(connection, hang.wait, hang.set)
     hang.set()
 
 
 def test_an_error_that_a_lost_ray_causes_is_told_as_such(ray, connect):
-    lifeline = connect()
+    connection = connect()
 
     def fail():
         ray.end_raylet()
         raise SystemExit(0)
 
     with pytest.raises(LaunchError, match="raylet"):
-        run_beside(lifeline, fail, fail)
+        run_while_connected(connection, fail, fail)
 
 
 def test_any_other_error_of_the_work_is_raised(ray, connect, monkeypatch):
-    monkeypatch.setattr(module, "LAST_LOOK_S", 0.05)
+    monkeypatch.setattr(module, "LAST_POLL_S", 0.05)
 
     def fail():
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        run_beside(connect(), fail, fail)
+        run_while_connected(connect(), fail, fail)
 
 
 def test_an_interrupt_has_the_work_end_first(ray, connect, monkeypatch):
@@ -132,12 +132,12 @@ def test_an_interrupt_has_the_work_end_first(ray, connect, monkeypatch):
         is_told.wait()
         ended.append(True)
 
-    def interrupt(lifeline):
+    def interrupt(connection):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(module, "check", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        run_beside(connect(), work, is_told.set)
+        run_while_connected(connect(), work, is_told.set)
     assert ended
 
 
@@ -157,8 +157,8 @@ def test_a_process_without_ray_ends_before_ray_can_end_it():
     code = (
         "import atexit, os, sys\n"
         "atexit.register(os._exit, 1)\n"  # what Ray would do
-        "from symstudy.launch.launchers.ray_connection import leave_without_ray\n"
-        "leave_without_ray(2)\n"
+        "from symstudy.launch.tune.connection import exit_without_ray\n"
+        "exit_without_ray(2)\n"
         "sys.stdout.write('said')\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

@@ -1,11 +1,10 @@
-"""Showing runs in TensorBoard, MLflow or Weights & Biases while a study runs.
+"""An event listener that logs runs to TensorBoard, MLflow or Weights & Biases.
 
-The store stays the truth: a thread of the driver reads from it what has ended and is not logged
-yet, and shows it to the trackers. So what a killed driver had not logged is logged by the next one,
-runs that ended before logging was asked for too, and a tracker that cannot be reached costs no run.
+Runs are read from the store: a thread of the driver logs those that have ended and are not logged
+yet. So what a killed driver had not logged is logged by the next one, as are runs that ended before
+logging was asked for, and a tracker that cannot be reached costs no run.
 """
 
-import contextlib
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -13,42 +12,37 @@ from types import TracebackType
 from typing import Any, Self
 
 from symstudy.errors import StoreError, UserError
-from symstudy.launch.job import PackReport
-from symstudy.launch.session import Announcer, Launch
-from symstudy.launch.source import Order
+from symstudy.launch.events import Event, LaunchPlanned, PackEnded
 from symstudy.launch.tracking.trackers import STEP, LoggedRun, Tracked, check_tracker, make_tracker
 from symstudy.store import Store, StudyFolder
 from symstudy.store.tables.schema import CURVE_MEASURES, FINAL_LAYER_MEASURES, HYPERPARAMETERS
 
-__all__ = ["RunLogger", "log_runs", "make_loggers"]
+__all__ = ["RunTracking", "log_runs"]
 
 EVERY_S = 10.0
-"""The store is looked at so often, if packs have ended."""
+"""Seconds between two reads of the store, if packs have ended."""
 CHUNK = 64
-"""Runs that are read and noted as logged together: what a kill may log twice."""
+"""Number of runs that are read and noted as logged together; a kill may log these twice."""
 FOLDER = "loggers"
-"""Folder of the study that tells which runs each tracker has."""
+"""Folder of the study that lists which runs each tracker has."""
 
 
-class RunLogger(Announcer):
-    """An observer that logs the runs of the packs that end, and tells another all that it is told.
+class RunTracking:
+    """Logs each run to trackers after its pack has ended; an event listener.
 
     Used in a `with` block around the launch; its end waits until all is logged, unless it was
     interrupted.
 
     Attributes:
-        failures: Why each tracker that has stopped did.
+        failures: Error of each tracker that has stopped, by its name.
     """
 
-    def __init__(
-        self, names: Sequence[str], told: Announcer, say: Callable[[str], None] | None = None
-    ) -> None:
+    def __init__(self, names: Sequence[str], *, say: Callable[[str], None] | None = None) -> None:
         """Log to the trackers `names`.
 
         Args:
-            names: Of `tensorboard`, `mlflow`, `wandb`, or import paths of Tune loggers.
-            told: Who else observes.
-            say: Told of a tracker that has stopped.
+            names: `tensorboard`, `mlflow`, `wandb`, or import paths of Tune loggers; may be empty.
+            say: Called with a message when a tracker has stopped.
 
         Raises:
             LaunchError: If one is not known, or its package is not installed.
@@ -56,7 +50,6 @@ class RunLogger(Announcer):
         for name in names:
             check_tracker(name)
         self.names = tuple(dict.fromkeys(names))
-        self.told = told
         self.say = say or (lambda _: None)
         self.failures: dict[str, str] = {}
         self.has_news = threading.Event()
@@ -65,7 +58,7 @@ class RunLogger(Announcer):
         self.thread: threading.Thread | None = None
 
     def __enter__(self) -> Self:
-        """Begin when the launch is announced."""
+        """Do nothing yet: the thread starts when the launch is planned."""
         return self
 
     def __exit__(
@@ -85,50 +78,39 @@ class RunLogger(Announcer):
                 self.is_aborted.set()
                 self.thread.join()
 
-    def announced(self, launch: Launch) -> None:
-        """Pass it on, and begin."""
-        self.told.announced(launch)
+    def __call__(self, event: Event) -> None:
+        """Start when the launch is planned; look for new runs when a pack has ended."""
+        if isinstance(event, LaunchPlanned):
+            self.start(event.folder)
+        elif isinstance(event, PackEnded):
+            self.has_news.set()
+
+    def start(self, folder: StudyFolder) -> None:
+        """Set the trackers up and start the thread.
+
+        Raises:
+            LaunchError: If a tracker cannot be set up.
+        """
+        if not self.names:
+            return
         # Tune's own loggers must not be asked for in a thread first: it may import half of them.
-        trackers = {}
-        place = place_of(launch.folder)
-        for name in self.names:
-            trackers[name] = make_tracker(name, launch.folder.name, place)
+        place = place_of(folder)
+        trackers = {name: make_tracker(name, folder.name, place) for name in self.names}
         self.thread = threading.Thread(
-            target=self.work, args=(launch.folder, trackers, place), daemon=True
+            target=self.loop, args=(folder, trackers, place), daemon=True
         )
         self.thread.start()
 
-    def ordered(self, order: Order) -> None:
-        """Pass it on."""
-        self.told.ordered(order)
-
-    def progressed(self, pack_id: str, run_steps: int) -> None:
-        """Pass it on."""
-        self.told.progressed(pack_id, run_steps)
-
-    def ended(self, report: PackReport) -> None:
-        """Pass it on, and look for its runs."""
-        self.told.ended(report)
-        self.has_news.set()
-
-    def retried(self, pack_id: str) -> None:
-        """Pass it on."""
-        self.told.retried(pack_id)
-
-    def lost(self, pack_id: str) -> None:
-        """Pass it on."""
-        self.told.lost(pack_id)
-
-    def work(self, folder: StudyFolder, trackers: dict[str, Any], place: Path) -> None:
-        """Log until all is over: what the thread does."""
+    def loop(self, folder: StudyFolder, trackers: dict[str, Any], place: Path) -> None:
+        """Log runs as packs end, until the launch is over: the body of the thread."""
         while not self.is_over.wait(EVERY_S):
             if self.has_news.is_set():
                 self.has_news.clear()
-                self.look(folder, trackers, place)
-        self.look(folder, trackers, place)
+                self.log_new(folder, trackers, place)
+        self.log_new(folder, trackers, place)
 
-    def look(self, folder: StudyFolder, trackers: dict[str, Any], place: Path) -> None:
-        """Log what has ended and is not logged yet; a tracker that fails is not asked again."""
+    def log_new(self, folder: StudyFolder, trackers: dict[str, Any], place: Path) -> None:
+        """Log the runs that have ended and are not logged yet; a tracker that fails is dropped."""
         for name, tracker in trackers.items():
             if name in self.failures or self.is_aborted.is_set():
                 continue
@@ -146,19 +128,8 @@ class RunLogger(Announcer):
         return not self.is_aborted.is_set()
 
 
-def make_loggers(
-    names: Sequence[str], told: Announcer, say: Callable[[str], None] | None = None
-) -> contextlib.AbstractContextManager[Announcer]:
-    """Return the observer that logs to the trackers `names` and passes everything on to `told`.
-
-    Raises:
-        LaunchError: If a tracker is not known, or its package is not installed.
-    """
-    return RunLogger(names, told, say) if names else contextlib.nullcontext(told)
-
-
 def place_of(folder: StudyFolder) -> Path:
-    """Return the local folder for what trackers write: the study's own, or one here."""
+    """Return the local folder that trackers write to: in the study's folder, or here."""
     if folder.is_local:
         return Path(folder.path).absolute() / "tracking"
     return Path.cwd() / "tracking" / folder.name
@@ -172,14 +143,14 @@ def log_runs(
     *,
     is_wanted: Callable[[], bool] = lambda: True,
 ) -> int:
-    """Show a tracker every run that has ended and that it has not seen; return how many.
+    """Log to a tracker every run that has ended and that it does not have; return their number.
 
     Args:
-        folder: Of the study.
-        name: Of the tracker: what it has seen is noted under it.
-        tracker: A logger of Tune, set up.
-        place: Local folder for what it writes.
-        is_wanted: Asked before each run.
+        folder: Folder of the study.
+        name: Name of the tracker, under which its runs are listed.
+        tracker: Tune logger that is set up.
+        place: Local folder that it writes to.
+        is_wanted: Returns whether to go on; called before each run.
 
     Raises:
         StoreError: If the results cannot be read.
@@ -194,7 +165,7 @@ def log_runs(
         for run in chunk:
             if not is_wanted():
                 break
-            show(tracker, run, LoggedRun(run, folder.name, place / name.replace(":", ".")))
+            log_run(tracker, run, LoggedRun(run, folder.name, place / name.replace(":", ".")))
             seen.add(run.run_id)
             logged += 1
         folder.write_json({"runs": sorted(seen)}, FOLDER, note_name)
@@ -203,8 +174,8 @@ def log_runs(
     return logged
 
 
-def show(tracker: Any, run: Tracked, trial: LoggedRun) -> None:
-    """Show a tracker a run as if it were a trial of Tune."""
+def log_run(tracker: Any, run: Tracked, trial: LoggedRun) -> None:
+    """Log a run to a tracker as if it were a trial of Tune."""
     tracker.log_trial_start(trial)
     for row in run.rows:
         tracker.log_trial_result(int(row[STEP]), trial, row)
@@ -212,7 +183,7 @@ def show(tracker: Any, run: Tracked, trial: LoggedRun) -> None:
 
 
 def ended_runs_of(folder: StudyFolder, seen: set[str]) -> Iterator[list[Tracked]]:
-    """Yield the runs that have ended and are not in `seen`, some at a time.
+    """Yield the runs that have ended and are not in `seen`, in batches.
 
     Raises:
         StoreError: If the results cannot be read.
@@ -243,7 +214,7 @@ def ended_runs_of(folder: StudyFolder, seen: set[str]) -> Iterator[list[Tracked]
 
 
 def rows_of(store: Store, run_ids: list[str]) -> dict[str, list[dict[str, float]]]:
-    """Return a row a probe of each run: its curve, and the mean over layers where it was taken."""
+    """Return a row per probe of each run: its curve, and means over layers where taken."""
     curve = [column.name for column in CURVE_MEASURES]
     layers = [column.name for column in FINAL_LAYER_MEASURES]
     means = ", ".join(f"avg({name}) as {name}" for name in layers)
@@ -269,12 +240,12 @@ def rows_of(store: Store, run_ids: list[str]) -> dict[str, list[dict[str, float]
 
 
 def is_value(value: Any) -> bool:
-    """Return whether something is there: neither None nor NaN."""
+    """Return whether a value is neither None nor NaN."""
     return value is not None and value == value  # noqa: PLR0124  # NaN is not equal to itself
 
 
 def name_of(run: dict[str, Any], swept: Sequence[str]) -> str:
-    """Return what a run is called: what varies, its seed, and the head of its identifier."""
+    """Return the display name of a run: swept values, seed, and the head of its identifier."""
     varies = [
         f"{key}={run[key]:g}" if isinstance(run[key], float) else f"{key}={run[key]}"
         for key in (field.partition(".")[2] for field in swept)

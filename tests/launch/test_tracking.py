@@ -10,7 +10,7 @@ from ray.tune.logger import LoggerCallback
 
 from symstudy.errors import LaunchError
 from symstudy.launch import open_study_folder
-from symstudy.launch.tracking.loggers import RunLogger, log_runs, make_loggers
+from symstudy.launch.tracking.listener import RunTracking, log_runs
 from symstudy.launch.tracking.trackers import STEP, make_tracker
 
 HERE = f"{__name__.rsplit('.', 1)[-1]}_recording"
@@ -57,10 +57,10 @@ def folder_of(store):
     return folder
 
 
-def test_each_run_is_shown_once_with_its_curve(study_of, run_inline, observer, recording):
+def test_each_run_is_shown_once_with_its_curve(study_of, run_inline, recording):
     study = study_of(sweep={"train.gamma": [0.0, 0.1], "model.width": [4, 8], "seed": 2})
-    with make_loggers([NAME], observer) as logging:
-        _, store = run_inline(study, observer=logging)
+    with RunTracking([NAME]) as tracking:
+        _, store = run_inline(study, listeners=[tracking])
     (tracker,) = recording
     assert len(tracker.started) == len(tracker.results) == len(tracker.ended) == 8
     assert not any(failed for _, failed in tracker.ended)
@@ -79,49 +79,48 @@ def test_each_run_is_shown_once_with_its_curve(study_of, run_inline, observer, r
     assert all(None not in row.values() for row in tracker.results[str(trial)])
 
 
-def test_all_is_passed_on(study_of, run_inline, observer, recording):
-    with make_loggers([NAME], observer) as logging:
-        run_inline(study_of(sweep={"seed": 2}), observer=logging)
-    assert len(observer.launches) == 1
-    assert sum(report.runs for report in observer.reports) == 2
+def test_other_listeners_are_told_as_well(study_of, run_inline, recorder, recording):
+    with RunTracking([NAME]) as tracking:
+        run_inline(study_of(sweep={"seed": 2}), listeners=[tracking, recorder])
+    assert len(recorder.launches) == 1
+    assert sum(report.runs for report in recorder.reports) == 2
 
 
-def test_without_trackers_the_observer_is_the_same(observer):
-    with make_loggers([], observer) as same:
-        assert same is observer
+def test_without_trackers_no_thread_is_started(study_of, run_inline):
+    with RunTracking([]) as tracking:
+        run_inline(study_of(), listeners=[tracking])
+        assert tracking.thread is None
 
 
-def test_what_ended_before_is_logged_later_and_nothing_twice(
-    study_of, run_inline, observer, recording
-):
+def test_what_ended_before_is_logged_later_and_nothing_twice(study_of, run_inline, recording):
     run_inline(study_of(sweep={"seed": 2}))
-    with make_loggers([NAME], observer) as logging:
-        run_inline(study_of(sweep={"seed": 3}), observer=logging)
-    with make_loggers([NAME], observer) as logging:
-        run_inline(study_of(sweep={"seed": 3}), observer=logging)
+    with RunTracking([NAME]) as tracking:
+        run_inline(study_of(sweep={"seed": 3}), listeners=[tracking])
+    with RunTracking([NAME]) as tracking:
+        run_inline(study_of(sweep={"seed": 3}), listeners=[tracking])
     first, second = recording
     assert len(first.started) == 3
     assert second.started == []
 
 
-def test_failed_runs_are_shown_as_failed(study_of, run_inline, observer, recording):
+def test_failed_runs_are_shown_as_failed(study_of, run_inline, recording):
     study = study_of(train={"lr": 1e6, "optimizer": "sgd", "steps": 60}, sweep={"seed": 2})
-    with make_loggers([NAME], observer) as logging:
-        summary, _ = run_inline(study, observer=logging)
+    with RunTracking([NAME]) as tracking:
+        summary, _ = run_inline(study, listeners=[tracking])
     assert summary.failed == 2
     assert [failed for _, failed in recording[0].ended] == [True, True]
 
 
 def test_a_tracker_that_fails_costs_no_run_and_is_told_of(
-    study_of, run_inline, observer, recording, monkeypatch
+    study_of, run_inline, recording, monkeypatch
 ):
     def gone(*_, **__):
         raise ConnectionError("the server is gone")
 
     monkeypatch.setattr(Recording, "log_trial_end", gone)
     said: list[str] = []
-    with make_loggers([NAME], observer, said.append) as logging:
-        summary, store = run_inline(study_of(sweep={"seed": 3}), observer=logging)
+    with RunTracking([NAME], say=said.append) as tracking:
+        summary, store = run_inline(study_of(sweep={"seed": 3}), listeners=[tracking])
     assert summary.done == 3
     assert len(said) == 1
     assert "ConnectionError: the server is gone" in said[0]
@@ -131,12 +130,12 @@ def test_a_tracker_that_fails_costs_no_run_and_is_told_of(
 
 
 def store_place(store):
-    from symstudy.launch.tracking.loggers import place_of
+    from symstudy.launch.tracking.listener import place_of
 
     return place_of(folder_of(store))
 
 
-def test_an_interrupt_does_not_wait_for_the_rest(study_of, run_inline, observer, recording):
+def test_an_interrupt_does_not_wait_for_the_rest(study_of, run_inline, recording):
     _, store = run_inline(study_of(sweep={"seed": 5}))
     folder = folder_of(store)
     tracker = Recording()
@@ -144,9 +143,9 @@ def test_an_interrupt_does_not_wait_for_the_rest(study_of, run_inline, observer,
     assert log_runs(folder, NAME, tracker, store_place(store), is_wanted=lambda: next(asked)) == 2
     assert log_runs(folder, NAME, tracker, store_place(store)) == 3
     assert len({name for name, _ in tracker.ended}) == 5
-    logger = RunLogger([NAME], observer)
-    logger.__exit__(KeyboardInterrupt, KeyboardInterrupt(), None)
-    assert logger.is_aborted.is_set()
+    tracking = RunTracking([NAME])
+    tracking.__exit__(KeyboardInterrupt, KeyboardInterrupt(), None)
+    assert tracking.is_aborted.is_set()
 
 
 def scalars_of(path):
@@ -166,10 +165,10 @@ def scalars_of(path):
     return found
 
 
-def test_tensorboard_gets_a_folder_a_run(study_of, run_inline, observer, tmp_path):
+def test_tensorboard_gets_a_folder_a_run(study_of, run_inline, tmp_path):
     study = study_of(sweep={"train.gamma": [0.0, 0.1]})
-    with make_loggers(["tensorboard"], observer) as logging:
-        _, store = run_inline(study, observer=logging)
+    with RunTracking(["tensorboard"]) as tracking:
+        _, store = run_inline(study, listeners=[tracking])
     files = sorted((tmp_path / "small" / "tracking" / "tensorboard").glob("*/events*"))
     assert [file.parent.name.rsplit(",", 1)[0] for file in files] == [
         "gamma=0,seed=0", "gamma=0.1,seed=0",
@@ -307,10 +306,10 @@ def test_what_is_no_tracker_is_refused(name, message, tmp_path, recording):
 
 
 @pytest.mark.parametrize(("name", "package"), [("wandb", "wandb"), ("mlflow", "mlflow")])
-def test_a_missing_package_says_what_to_type(name, package, observer, monkeypatch):
+def test_a_missing_package_says_what_to_type(name, package, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     with pytest.raises(LaunchError, match=f"pip install {package}"):
-        make_loggers([name], observer)
+        RunTracking([name])
 
 
 def test_a_tracker_that_cannot_start_is_an_error_before_training(monkeypatch, tmp_path, recording):
@@ -323,7 +322,7 @@ def test_a_tracker_that_cannot_start_is_an_error_before_training(monkeypatch, tm
 
 
 def test_results_elsewhere_are_tracked_here(study_of, tmp_path, monkeypatch):
-    from symstudy.launch.tracking.loggers import place_of
+    from symstudy.launch.tracking.listener import place_of
 
     monkeypatch.chdir(tmp_path)
     folder = open_study_folder(str(tmp_path / "results"), study_of())

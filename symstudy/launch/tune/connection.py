@@ -1,9 +1,9 @@
-"""Whether the Ray that a launch runs on is still there.
+"""The driver's connection to Ray, watched so that a lost cluster ends a launch with a message.
 
 Ray ends the process of a driver that has lost its raylet within seconds, and of one that has lost
 the control store (GCS) after a minute, with status 1 and no word of what to do; until then every
-call may hang. So Tune runs in a thread that can be left where it hangs, and the driver's own thread
-looks whether Ray is there.
+call may hang. So Tune runs in a thread that can be abandoned, and the driver's main thread checks
+the connection.
 """
 
 import atexit
@@ -18,23 +18,24 @@ from typing import Any, Self
 
 from symstudy.errors import LaunchError
 
-__all__ = ["Lifeline", "leave_without_ray", "run_beside"]
+__all__ = ["RayConnection", "exit_without_ray", "run_while_connected"]
 
-LOOK_S = 0.1
-"""The driver looks so often."""
-STORE_LOOK_S = 1.0
-"""It calls the control store so often."""
+POLL_S = 0.1
+"""How often the driver checks the connection, in seconds."""
+STORE_POLL_S = 1.0
+"""How often it calls the control store, in seconds."""
 PATIENCE_S = 45.0
-"""The control store of a cluster may be restarted: Ray waits a minute for it."""
-LAST_LOOK_S = 5.0
-"""An error of Tune may be the first sign of a lost Ray: it is looked at so much longer."""
+"""How long a cluster's control store may be away while it is restarted; Ray waits a minute."""
+LAST_POLL_S = 5.0
+"""How long the connection is still checked after an error of Tune: it may be the first sign of a
+lost Ray."""
 ABANDON_S = 15.0
-"""Tune may take so long to end when it is told to."""
+"""Longest time that Tune may take to end when it is told to, in seconds."""
 NO_RAYLET = "its raylet on this machine has ended"
 
 
-class Lifeline:
-    """Knows whether the raylet of this machine and the control store are there.
+class RayConnection:
+    """Checks that the raylet of this machine and the cluster's control store (GCS) still run.
 
     The raylet by a connection that stays open and says nothing: it ends with the raylet. The
     control store by calling it now and then.
@@ -44,12 +45,12 @@ class Lifeline:
     """
 
     def __init__(self, raylet: str, store: str, patience_s: float) -> None:
-        """Connect.
+        """Connect to the raylet.
 
         Args:
-            raylet: The socket of the raylet, a path.
-            store: The control store's host:port.
-            patience_s: The control store may be away for so long.
+            raylet: Path of the raylet's socket.
+            store: Address of the control store, host:port.
+            patience_s: How long the control store may be away, in seconds.
         """
         host, _, port = store.rpartition(":")
         self.store = (host.strip("[]"), int(port))
@@ -65,10 +66,10 @@ class Lifeline:
 
     @classmethod
     def of_ray(cls, *, is_own: bool) -> Self:
-        """Return the lifeline of the Ray that this process is connected to.
+        """Return a checker of the cluster that this process is connected to.
 
         Args:
-            is_own: Whether this process has started it, so that nobody starts it again.
+            is_own: Whether this process started the cluster, so that nobody restarts it.
         """
         import ray
 
@@ -79,20 +80,20 @@ class Lifeline:
         return cls(raylet, context.gcs_address, 0.0 if is_own else PATIENCE_S)
 
     def close(self) -> None:
-        """Let go of the raylet."""
+        """Close the socket."""
         self.raylet.close()
 
     def lost(self) -> str:
-        """Return what is not there any more; empty if all is well."""
-        self.reason = self.reason or self.look()
+        """Return which part of Ray has ended, now or at an earlier check; empty if none has."""
+        self.reason = self.reason or self.find_loss()
         return self.reason
 
-    def look(self) -> str:
-        """Return what is not there now."""
+    def find_loss(self) -> str:
+        """Return which part of Ray has ended; empty if none has."""
         if not self.has_raylet():
             return NO_RAYLET
         now = time.monotonic()
-        if now - self.called >= STORE_LOOK_S:
+        if now - self.called >= STORE_POLL_S:
             self.called = now
             if self.has_store():
                 self.seen = now
@@ -101,7 +102,7 @@ class Lifeline:
         return ""
 
     def has_raylet(self) -> bool:
-        """Return whether the raylet holds its end of the connection."""
+        """Return whether the connection to the raylet is open."""
         try:
             return self.raylet.recv(1) != b""
         except BlockingIOError:
@@ -110,13 +111,13 @@ class Lifeline:
             return False
 
     def has_store(self) -> bool:
-        """Return whether the control store takes calls.
+        """Return whether the control store accepts connections.
 
         One of this machine that is slow, or cut off as when a laptop changes its network, counts as
         there: had it ended, the call would be refused.
         """
         try:
-            socket.create_connection(self.store, timeout=STORE_LOOK_S).close()
+            socket.create_connection(self.store, timeout=STORE_POLL_S).close()
         except ConnectionRefusedError:
             return False
         except OSError:
@@ -124,15 +125,15 @@ class Lifeline:
         return True
 
 
-def run_beside(
-    lifeline: Lifeline, work: Callable[[], object], abandon: Callable[[], object]
+def run_while_connected(
+    connection: RayConnection, work: Callable[[], object], abandon: Callable[[], object]
 ) -> None:
-    """Do `work`, which calls Ray, in a thread, for as long as Ray is there.
+    """Run `work`, which calls Ray, in a thread, and return or raise as soon as Ray is lost.
 
     Args:
-        lifeline: Says whether it is.
-        work: What to do.
-        abandon: Called at Ctrl-C: has `work` end soon.
+        connection: Checks whether Ray still runs.
+        work: Function to run.
+        abandon: Called at Ctrl-C; makes `work` end soon.
 
     Raises:
         LaunchError: If Ray is lost; the thread is then left as it is, and this process must call
@@ -152,29 +153,29 @@ def run_beside(
     thread.start()
     try:
         while thread.is_alive():
-            thread.join(LOOK_S)
-            check(lifeline)
+            thread.join(POLL_S)
+            check(connection)
     except KeyboardInterrupt:
         abandon()
         thread.join(ABANDON_S)
         if thread.is_alive():
-            lifeline.reason = "Ray Tune does not end"
+            connection.reason = "Ray Tune does not end"
         raise
     if errors:
-        deadline = time.monotonic() + LAST_LOOK_S
+        deadline = time.monotonic() + LAST_POLL_S
         while time.monotonic() < deadline and isinstance(errors[0], SystemExit | Exception):
-            check(lifeline)
-            time.sleep(LOOK_S)
+            check(connection)
+            time.sleep(POLL_S)
         raise errors[0]
 
 
-def check(lifeline: Lifeline) -> None:
-    """Raise if Ray is lost.
+def check(connection: RayConnection) -> None:
+    """Check that Ray still runs.
 
     Raises:
         LaunchError: If it is.
     """
-    lost = lifeline.lost()
+    lost = connection.lost()
     if lost:
         raise LaunchError(
             f"Ray must run as long as a launch, but {lost}. Nothing is lost: run the same command "
@@ -182,8 +183,8 @@ def check(lifeline: Lifeline) -> None:
         )
 
 
-def leave_without_ray(status: int) -> None:
-    """Have this process end with `status` without calling Ray, which would end it in its own way.
+def exit_without_ray(status: int) -> None:
+    """Make this process exit with `status` without Ray's exit handlers, which may hang.
 
     Processes that Ray has started from here end with this one.
     """

@@ -1,8 +1,8 @@
-"""A trial of Ray Tune: one pack in one worker process, which is used again for the next.
+"""The Ray Tune trainable: one pack per trial, in a worker process that is reused for the next.
 
 The pack trains in a thread of its own. The process's main thread passes progress on to Tune and
-hears signals: at SIGTERM, which is what a node that is about to be taken away sends, the state of
-the pack is saved before the process ends.
+handles signals: at SIGTERM, which a node sends that is about to be taken away, the state of the
+pack is saved before the process ends.
 """
 
 import json
@@ -16,61 +16,63 @@ from typing import Any
 
 from ray import tune
 
-from symstudy.launch.job import Job, PackReport
-from symstudy.launch.worker import work_on
+from symstudy.launch.messages import LaunchConfig, PackReport
+from symstudy.launch.worker import train_assigned_pack
 
 __all__ = ["PackTrial"]
 
 SAVE_S = 20.0
-"""A worker that is told to end takes so long at most to save its pack."""
+"""Longest time that a worker takes to save its pack when it is told to end, in seconds."""
 
 Message = int | PackReport | BaseException
 
 
 class PackTrial(tune.Trainable):
-    """Trains the pack that its configuration names."""
+    """A Tune trainable that trains the pack named in its configuration."""
 
     @classmethod
     def default_resource_request(cls, config: dict[str, Any]) -> tune.PlacementGroupFactory:
-        """Return what a worker reserves; the processes then bear this class's name."""
+        """Return the resources of a worker; Ray then titles the process with this class's name."""
         return tune.PlacementGroupFactory([config["resources"]])
 
-    def setup(self, config: dict[str, Any], job: Job | None = None, report_s: float = 1.0) -> None:
-        """Begin with the first pack of this worker.
+    def setup(
+        self, config: dict[str, Any], launch: LaunchConfig | None = None, report_s: float = 1.0
+    ) -> None:
+        """Start the first pack of this worker.
 
         Args:
-            config: `pack`, `file` and `certified` of an order, and `resources` of the worker.
-            job: Of the launch.
-            report_s: Progress is told at most so often: the driver answers each time.
+            config: `pack`, `file` and `certified` of an assignment, and `resources` of the worker.
+            launch: Settings of the launch.
+            report_s: Least seconds between two progress reports: the driver answers each.
         """
-        assert job is not None, "given by with_parameters"
-        self.job = job
+        assert launch is not None, "given by with_parameters"
+        self.launch = launch
         self.report_s = report_s
         self.preempted = threading.Event()
-        if job.config.device != "cuda" and not has_gpu():
+        if launch.pack.device != "cuda" and not has_gpu():
             # A task without a GPU still sees those of its node.
             os.environ["CUDA_VISIBLE_DEVICES"] = ""
-        self.before = signal.getsignal(signal.SIGTERM)
+        self.previous_handler = signal.getsignal(signal.SIGTERM)
         signal.signal(signal.SIGTERM, self.on_signal)
-        self.begin(config)
+        self.start_pack(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Begin with the next pack."""
-        self.begin(new_config)
+        """Start the next pack in the same worker."""
+        self.start_pack(new_config)
         return True
 
-    def begin(self, config: dict[str, Any]) -> None:
+    def start_pack(self, config: dict[str, Any]) -> None:
         """Start the thread that trains."""
         self.messages: queue.SimpleQueue[Message] = queue.SimpleQueue()
         self.thread = threading.Thread(target=self.train_pack, args=(config,), daemon=True)
         self.thread.start()
 
     def train_pack(self, config: dict[str, Any]) -> None:
-        """Train a pack: the body of the thread."""
+        """Train a pack and queue its progress and report: the body of the thread."""
         messages = self.messages
         try:
-            report = work_on(
-                self.job,
+            report = train_assigned_pack(
+                self.launch,
                 config["pack"],
                 config["file"],
                 certified=config["certified"],
@@ -100,11 +102,11 @@ class PackTrial(tune.Trainable):
         return {"run_steps": run_steps}
 
     def on_signal(self, number: int, frame: FrameType | None) -> None:
-        """Save the pack, then end as the process would have."""
+        """Save the pack at SIGTERM, then end the process as Ray would have."""
         self.preempted.set()
         self.thread.join(SAVE_S)
-        if callable(self.before):
-            self.before(number, frame)
+        if callable(self.previous_handler):
+            self.previous_handler(number, frame)
         else:
             os._exit(1)
 

@@ -1,0 +1,52 @@
+"""Messages between driver and workers: the settings of a launch go out, pack reports come back."""
+
+from dataclasses import dataclass
+
+from symstudy.store.tables.provenance import Provenance
+from symstudy.study.sections import PackConfig
+
+__all__ = ["LaunchConfig", "PackReport"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LaunchConfig:
+    """Settings that every worker of a launch receives; small, picklable, without open files.
+
+    Attributes:
+        study: Name of the study.
+        location: Path or URI of the study's folder.
+        launch: Identifier of the launch.
+        pack: Device, engine, cores and checkpoint interval of a pack.
+        provenance: Commit and package versions of the driver.
+        has_rungs: Whether a search stops runs early at rungs.
+    """
+
+    study: str
+    location: str
+    launch: str
+    pack: PackConfig
+    provenance: Provenance
+    has_rungs: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class PackReport:
+    """Result of training a pack, as counts; its rows are in the store already.
+
+    Attributes:
+        pack_id: Identifier of the pack.
+        runs: Number of its runs.
+        failed: Number of its runs that ended neither as planned nor by early stopping.
+        stopped: Number of its runs that a search stopped early.
+        run_steps: Optimiser steps taken, summed over runs.
+        seconds: Wall time in the worker, from when torch is loaded.
+        paused: Why training was paused, with its state saved and no row written; empty if it ended.
+    """
+
+    pack_id: str
+    runs: int
+    failed: int
+    run_steps: int
+    seconds: float
+    stopped: int = 0
+    paused: str = ""

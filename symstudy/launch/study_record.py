@@ -1,0 +1,105 @@
+"""The study's folder as a launch finds and leaves it: whose it is, and the record `study.json`."""
+
+from collections.abc import Mapping, Sequence
+
+from symstudy.errors import StoreError
+from symstudy.store.files.folder import StudyFolder, open_location
+from symstudy.store.tables.provenance import Provenance
+from symstudy.store.tables.schema import SCHEMA_VERSION
+from symstudy.store.tables.writer import utc_now
+from symstudy.study.cells import Run
+from symstudy.study.study import Study
+
+__all__ = ["check_same_study", "location_of", "open_study_folder", "record_launch"]
+
+
+def open_study_folder(results: str, study: Study) -> StudyFolder:
+    """Return the folder of `study` below the location `results`.
+
+    Raises:
+        StoreError: If the location cannot be opened.
+    """
+    filesystem, path = open_location(results)
+    return StudyFolder(filesystem, f"{path}/{study.name}")
+
+
+def location_of(folder: StudyFolder, results: str) -> str:
+    """Return the path or URI by which a worker opens the folder."""
+    return f"{results.rstrip('/')}/{folder.name}" if "://" in results else folder.path
+
+
+def check_same_study(
+    folder: StudyFolder, study: Study, runs: Sequence[Run], known: set[str]
+) -> None:
+    """Check that a folder that holds runs holds some of this study.
+
+    Args:
+        folder: Folder of the study.
+        study: Study to train.
+        runs: Its runs.
+        known: Identifiers of the runs that are planned in the folder.
+
+    Raises:
+        StoreError: If it holds runs of other studies alone.
+    """
+    wanted = {run.run_id for run in runs}
+    if not known or known & wanted:
+        return
+    frozen = folder.read_study()
+    raise StoreError(
+        f"{folder.path!r} must be empty or hold runs of this study, but it holds the {len(known)} "
+        f"runs of {frozen.get('title')!r} (preset {frozen.get('preset')}), none of which are "
+        f"among the {len(wanted)} of {study.title!r} (preset {study.preset}). Name another place "
+        "with --results, or keep both together with --extend."
+    )
+
+
+def record_launch(
+    folder: StudyFolder,
+    study: Study,
+    provenance: Provenance,
+    rules: Mapping[str, str],
+    *,
+    launch: str,
+    num_new: int,
+) -> None:
+    """Write the study and this launch to `study.json`, keeping earlier rules and launches.
+
+    Args:
+        folder: Folder of the study.
+        study: Study to train.
+        provenance: Commit and package versions of this process.
+        rules: Hash of the decision rule of each claim of the study.
+        launch: Identifier of the launch.
+        num_new: Number of runs that no earlier launch has planned.
+
+    Raises:
+        StoreError: If it cannot be written.
+    """
+    before = folder.read_study()
+    launches = before.get("launches", [])
+    launches.append(
+        {
+            "launch": launch,
+            "at": utc_now().isoformat(timespec="seconds"),
+            "preset": study.preset,
+            "new_runs": num_new,
+            **provenance._asdict(),
+        }
+    )
+    folder.write_study(
+        {
+            "schema_version": SCHEMA_VERSION,
+            "name": study.name,
+            "title": study.title,
+            "description": study.description,
+            "claims": list(study.claims),
+            "swept": list(study.swept),
+            "seeds": len(study.seeds),
+            "preset": study.preset,
+            "source": study.source,
+            # A rule is frozen when its study first runs; a later change shows as a difference.
+            "rules": {**rules, **before.get("rules", {})},
+            "launches": launches,
+        },
+    )

@@ -1,0 +1,46 @@
+"""Counts of what a launch did."""
+
+from dataclasses import dataclass, field
+
+from symstudy.launch.events import Event, LaunchEnded, PackEnded
+from symstudy.launch.messages import PackReport
+
+__all__ = ["Summary"]
+
+
+@dataclass
+class Summary:
+    """Counts of what a launch did; an event listener.
+
+    Attributes:
+        done: Number of runs that ended as planned in this launch.
+        failed: Number of runs that failed in this launch.
+        early: Number of runs that a search stopped early in this launch.
+        run_steps: Optimiser steps taken, summed over runs.
+        reports: Report of each pack that ended.
+        stopped: Why the launch was stopped before its end; empty if it was not.
+    """
+
+    done: int = 0
+    failed: int = 0
+    early: int = 0
+    run_steps: int = 0
+    reports: list[PackReport] = field(default_factory=list)
+    stopped: str = ""
+
+    def __call__(self, event: Event) -> None:
+        """Count an event."""
+        if isinstance(event, PackEnded):
+            self.add(event.report)
+        elif isinstance(event, LaunchEnded):
+            self.stopped = event.stopped
+
+    def add(self, report: PackReport) -> None:
+        """Add the counts of a pack; of a paused one only its steps."""
+        self.run_steps += report.run_steps
+        if report.paused:
+            return
+        self.done += report.runs - report.failed - report.stopped
+        self.failed += report.failed
+        self.early += report.stopped
+        self.reports.append(report)

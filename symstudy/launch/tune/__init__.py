@@ -1,0 +1,1 @@
+"""Ray Tune: the searcher that hands out packs, the trial that trains one, and the connection."""

@@ -1,0 +1,86 @@
+"""A Tune callback that turns what trials report into the events of a launch."""
+
+import json
+from typing import Any
+
+from ray import tune
+
+from symstudy.launch.events import Listener, PackEnded, PackLost, PackProgressed, PackRetried
+from symstudy.launch.messages import PackReport
+from symstudy.launch.source import AbstractPackSource
+
+__all__ = ["TrialEvents"]
+
+
+class TrialEvents(tune.Callback):
+    """Tells a listener and the source of packs what the trials of an experiment report.
+
+    Attributes:
+        errors: Last line of the error of each pack that was given up.
+    """
+
+    def __init__(self, source: AbstractPackSource, tell: Listener) -> None:
+        """Call `tell` with each event, then `source` with packs that ended."""
+        self.source = source
+        self.tell = tell
+        self.errors: list[str] = []
+        self.is_abandoned = False
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return nothing: Tune pickles its callbacks, and listeners cannot be."""
+        return {}
+
+    def abandon(self) -> None:
+        """Make the experiment end at its next step; safe in another thread."""
+        self.is_abandoned = True
+
+    def on_step_begin(self, iteration: int, trials: Any, **_: Any) -> None:
+        """End the experiment if it is abandoned: Tune lets through what is no `Exception`."""
+        del iteration, trials
+        if self.is_abandoned:
+            raise KeyboardInterrupt
+
+    def on_step_end(self, iteration: int, trials: Any, **_: Any) -> None:
+        """Drop terminated trials: Tune keeps what every trial ever reported.
+
+        The list is Tune's own; so 5,000 packs would cost it 250 MB, and each step a look at all.
+        """
+        del iteration
+        ended = [trial for trial in trials if trial.status == "TERMINATED"]
+        for trial in ended:
+            metadata = trial.run_metadata
+            metadata.last_result, metadata.metric_analysis, metadata.metric_n_steps = {}, {}, {}
+            trial.invalidate_json_state()
+        if ended:
+            # One stays: the experiment's table is made of something.
+            trials[:] = [trial for trial in trials if trial.status != "TERMINATED"] or ended[-1:]
+
+    def on_trial_result(
+        self, iteration: int, trials: Any, trial: Any, result: dict[str, Any], **_: Any
+    ) -> None:
+        """Tell the progress or the end of a pack."""
+        del iteration, trials
+        if "report" in result:
+            report = PackReport(**json.loads(result["report"]))
+            self.tell(PackEnded(report=report))
+            self.source.ended(report)
+        elif result.get("run_steps"):
+            self.tell(PackProgressed(pack_id=trial.config["pack"], run_steps=result["run_steps"]))
+
+    def on_trial_recover(self, iteration: int, trials: Any, trial: Any, **_: Any) -> None:
+        """Tell that a worker died and its pack is trained again."""
+        del iteration, trials
+        self.tell(PackRetried(pack_id=trial.config["pack"]))
+
+    def on_trial_error(self, iteration: int, trials: Any, trial: Any, **_: Any) -> None:
+        """Tell that a pack is given up."""
+        del iteration, trials
+        self.errors.append(last_line(trial.get_error()))
+        self.tell(PackLost(pack_id=trial.config["pack"]))
+        self.source.lost(trial.config["pack"])
+
+
+def last_line(error: BaseException | None) -> str:
+    """Return the last line of a worker's error."""
+    lines = str(error).strip().splitlines() if error is not None else []
+    return lines[-1] if lines else type(error).__name__
