@@ -1,5 +1,6 @@
 """From a TOML file, a preset and overrides to one document."""
 
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -45,7 +46,7 @@ def read_document(path: Path) -> Document:
         StudyFileError: If it is not TOML 1.0.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
         raise UserError(
@@ -152,17 +153,10 @@ def apply_overrides(document: Document, overrides: Sequence[str]) -> Document:
     field fixes it.
 
     Raises:
-        UserError: If an override is not of the form key=value.
+        UserError: If an override is not of the form key=value, or sets a key twice.
     """
-    values = {
-        key: dict(value) if isinstance(value, dict) else value
-        for key, value in document.values.items()
-    }
-    search = values.get("search", {})
-    if isinstance(search, dict) and isinstance(search.get("space"), dict):
-        search["space"] = dict(search["space"])
-    lines = dict(document.lines)
-    notes = list(document.notes)
+    draft = Draft(document)
+    given: dict[str, str] = {}
     for override in overrides:
         key, separator, text = override.partition("=")
         key = key.strip()
@@ -170,45 +164,109 @@ def apply_overrides(document: Document, overrides: Sequence[str]) -> Document:
             raise UserError(
                 f"an override must be key=value, as in train.steps=500, but got {override!r}."
             )
-        value = parse_value(text.strip())
-        table, _, rest = key.partition(".")
-        sweep = values.setdefault("sweep", {})
-        if key in ("seed", "seeds"):
-            key, table, rest = "sweep.seed", "sweep", "seed"
-        lines.pop(key, None)
-        search = values.get("search", {})
+        if key in given:
+            raise UserError(
+                f"an override must set each key once, but got {given[key]!r} and {override!r}."
+            )
+        given[key] = override
+        draft.set(key, parse_value(key, text.strip()))
+    return draft.document()
+
+
+class Draft:
+    """A document that overrides are written into."""
+
+    def __init__(self, document: Document) -> None:
+        """Copy what overrides may change."""
+        self.source = document
+        self.values = {
+            key: dict(value) if isinstance(value, dict) else value
+            for key, value in document.values.items()
+        }
+        search = self.values.get("search")
+        if isinstance(search, dict) and isinstance(search.get("space"), dict):
+            search["space"] = dict(search["space"])
+        self.lines = dict(document.lines)
+        self.notes = list(document.notes)
+
+    def document(self) -> Document:
+        """Return the document with all overrides."""
+        return Document(
+            source=self.source.source,
+            values=self.values,
+            lines=self.lines,
+            preset=self.source.preset,
+            notes=tuple(self.notes),
+        )
+
+    @property
+    def sweep(self) -> dict[str, Any]:
+        """The sweep's flat table."""
+        sweep: dict[str, Any] = self.values.setdefault("sweep", {})
+        return sweep
+
+    @property
+    def space(self) -> dict[str, Any]:
+        """The flat table of the space of the search; a new empty one if there is no search."""
+        search = self.values.get("search", {})
         space = search.get("space", {}) if isinstance(search, dict) else {}
+        return space if isinstance(space, dict) else {}
+
+    def set(self, key: str, value: Any) -> None:
+        """Write one override, which no line of the file is to blame for."""
+        if key in ("seed", "seeds"):
+            key = "sweep.seed"
+        table, _, rest = key.partition(".")
+        self.forget_line(key)
         if table == "sweep":
-            sweep[rest.replace('"', "")] = value
+            self.sweep[rest.replace('"', "")] = value
         elif key.startswith("search.space."):
             field = key.removeprefix("search.space.").replace('"', "")
-            values.setdefault("search", {}).setdefault("space", {})[field] = value
-        elif key in space and isinstance(value, dict) and "num" not in value:
-            space[key] = value
-            lines.pop(f"search.space.{key}", None)
+            self.values.setdefault("search", {}).setdefault("space", {})[field] = value
+        elif key in self.space and isinstance(value, dict) and "num" not in value:
+            self.space[key] = value
+            self.forget_line(f"search.space.{key}")
         elif table in TABLES and rest and is_axis(key, value):
-            if space.pop(key, None) is not None:
-                notes.append(f"{key} is swept and no longer searched")
-            sweep[key] = value
-            lines.pop(f"sweep.{key}", None)
+            self.sweep_over(key, value)
         elif rest:
-            if sweep.pop(key, None) is not None:
-                notes.append(f"{key} is fixed at {value!r} and no longer swept")
-            if space.pop(key, None) is not None:
-                notes.append(f"{key} is fixed at {value!r} and no longer searched")
-            target = values.setdefault(table, {})
-            for part in rest.split(".")[:-1]:
-                target = target.setdefault(part, {})
-            target[rest.split(".")[-1]] = value
+            self.fix(key, value)
         else:
-            values[key] = value
-    return Document(
-        source=document.source,
-        values=values,
-        lines=lines,
-        preset=document.preset,
-        notes=tuple(notes),
-    )
+            self.values[key] = value
+
+    def forget_line(self, key: str) -> None:
+        """Take note that a key no longer has the value that its line gives it."""
+        self.lines.pop(key, None)
+
+    def sweep_over(self, key: str, values: Any) -> None:
+        """Make a field an axis of the grid."""
+        if self.space.pop(key, None) is not None:
+            self.notes.append(f"{key} is swept and no longer searched")
+        self.sweep[key] = values
+        self.forget_line(f"sweep.{key}")
+
+    def fix(self, key: str, value: Any) -> None:
+        """Give a field one value.
+
+        Raises:
+            UserError: If it is one of several axes that move together.
+        """
+        zipped = self.sweep.get("zip", [])
+        groups = [group for group in zipped if isinstance(group, list) and key in group]
+        if groups:
+            others = ", ".join(name for name in groups[0] if name != key)
+            raise UserError(
+                f"{key} must be given as a list, since it is swept together with {others} "
+                f"(sweep.zip), but got {value!r}. Fix these too, or type sweep.zip=[]."
+            )
+        if self.sweep.pop(key, None) is not None:
+            self.notes.append(f"{key} is fixed at {value!r} and no longer swept")
+        if self.space.pop(key, None) is not None:
+            self.notes.append(f"{key} is fixed at {value!r} and no longer searched")
+        *heads, last = key.split(".")
+        target = self.values
+        for head in heads:
+            target = target.setdefault(head, {})
+        target[last] = value
 
 
 def is_axis(key: str, value: object) -> bool:
@@ -220,9 +278,43 @@ def is_axis(key: str, value: object) -> bool:
     )
 
 
-def parse_value(text: str) -> Any:
-    """Return `text` read as a TOML value, or as a bare string where it is none."""
+def parse_value(key: str, text: str) -> Any:
+    """Return `text` read as a TOML value, or as a bare word where it is none.
+
+    Raises:
+        UserError: If it is a list or table that TOML cannot read, several values without brackets,
+            or a number that TOML writes otherwise.
+    """
     try:
         return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except tomllib.TOMLDecodeError as error:
+        hint = meant(key, text)
+        if hint:
+            raise UserError(
+                f"{key} must be one word, number, list or table, but got {text!r}. Type {hint}"
+            ) from error
         return text
+
+
+def meant(key: str, text: str) -> str:
+    """Return what to type in place of a value that is neither TOML nor a bare word, or nothing."""
+    if re.fullmatch(r"[+-]?(\.\d+|\d+\.)([eE][+-]?\d+)?", text):
+        return f"{key}={float(text):g}"
+    if text.startswith("["):
+        words = [word.strip() for word in text.strip("[]").split(",") if word.strip()]
+        return f"'{key}=[{', '.join(map(quoted, words))}]'"
+    if text.startswith("{"):
+        return f"'{key}={{log = [1e-4, 1e-1], num = 7}}'"
+    if "," in text:
+        words = [word.strip() for word in text.split(",") if word.strip()]
+        return f"'{key}=[{', '.join(map(quoted, words))}]' to sweep over them"
+    return ""
+
+
+def quoted(word: str) -> str:
+    """Return a word as TOML has it in a list: in quotes, unless it is a number, true or false."""
+    try:
+        tomllib.loads(f"value = {word}")
+    except tomllib.TOMLDecodeError:
+        return f'"{word}"'
+    return word

@@ -15,7 +15,7 @@ from symstudy.study.document import (
     normalised,
     read_document,
 )
-from symstudy.study.search import Search, read_search
+from symstudy.study.search import Around, Search, read_search
 from symstudy.study.sections import PackConfig
 from symstudy.study.sweep import Axis, read_sweep
 
@@ -133,50 +133,27 @@ def make_study(values: Mapping[str, Any], *, preset: str | None = None) -> Study
 def check_study(document: Document) -> Study:
     """Return the study of a whole document, or raise everything that is wrong with it."""
     values, lines = document.values, document.lines
-    mistakes: list[Mistake] = []
-
-    def wrong(key: str, what: str) -> None:
-        mistakes.append(Mistake(line=lines.get(key, 0), key=key, what=what))
-
-    for key in values:
-        if key not in STUDY_KEYS:
-            wrong(key, f"unknown key. {choices(key, STUDY_KEYS)}")
-    if values.get("schema") != SCHEMA:
-        wrong("schema", f"must be {SCHEMA}, but got {values.get('schema')!r}")
-    name = values.get("name")
-    if not (isinstance(name, str) and name and all(c.isalnum() or c in "_-" for c in name)):
-        wrong("name", f"must be letters, digits, _ and - in quotes, but got {name!r}")
-    for key in ("title", "description"):
-        if not isinstance(values.get(key, ""), str):
-            wrong(key, f"must be a string, but got {values[key]!r}")
-    claims = values.get("claims", [])
-    if not (isinstance(claims, list) and all(isinstance(claim, str) for claim in claims)):
-        wrong("claims", f"must be a list of names of claims, but got {claims!r}")
+    mistakes = list(head_mistakes(values, lines))
     tables: dict[str, dict[str, Any]] = {}
     for key in ("model", "data", "train", "probe", "pack", "sweep", "search"):
         table = values.get(key, {})
-        if isinstance(table, dict):
-            tables[key] = table
-        else:
-            wrong(key, f"must be a table [{key}], but got {table!r}")
-            tables[key] = {}
+        tables[key] = table if isinstance(table, dict) else {}
+        if not isinstance(table, dict):
+            what = f"must be a table [{key}], but got {table!r}"
+            mistakes.append(Mistake(line=lines.get(key, 0), key=key, what=what))
     pack, found = check_table(PackConfig, tables.pop("pack"), "pack", lines)
     mistakes.extend(found)
     sweep, found = read_sweep(tables.pop("sweep"), lines)
     mistakes.extend(found)
-    search: Search | None = None
-    grid = Grid([], [])
     search_table = tables.pop("search")
+    search: Search | None = None
+    grid, found = Grid([], []), []
     if "search" in values:
+        is_seeded = "seed" in values.get("sweep", {})
         search, found = read_search(
-            search_table,
-            tables=tables,
-            axes=sweep.axes,
-            seeds=sweep.seeds,
-            is_seeded="seed" in values.get("sweep", {}),
-            lines=lines,
+            search_table, Around(tables, sweep.axes, sweep.seeds, is_seeded=is_seeded), lines
         )
-    else:
+    elif all(mistake.key != "sweep" for mistake in mistakes):
         grid, found = expand_cells(tables, sweep.axes, lines)
     mistakes.extend(found)
     if mistakes or pack is None:
@@ -185,10 +162,10 @@ def check_study(document: Document) -> Study:
     if search is not None:
         swept += [dimension.field for dimension in search.space]
     return Study(
-        name=str(name),
-        title=str(values.get("title", name)),
+        name=str(values["name"]),
+        title=str(values.get("title", values["name"])),
         description=str(values.get("description", "")),
-        claims=tuple(claims),
+        claims=tuple(values.get("claims", [])),
         cells=tuple(grid.cells),
         places=tuple(grid.places),
         seeds=sweep.seeds if search is None else search.seeds,
@@ -200,6 +177,28 @@ def check_study(document: Document) -> Study:
         source=document.source,
         notes=(*document.notes, *missing_weights(grid.cells)),
     )
+
+
+def head_mistakes(values: Mapping[str, Any], lines: Mapping[str, int]) -> Iterator[Mistake]:
+    """Yield what is wrong with the keys above the tables."""
+
+    def wrong(key: str, what: str) -> Mistake:
+        return Mistake(line=lines.get(key, 0), key=key, what=what)
+
+    for key in values:
+        if key not in STUDY_KEYS:
+            yield wrong(key, f"unknown key. {choices(key, STUDY_KEYS)}")
+    if values.get("schema") != SCHEMA:
+        yield wrong("schema", f"must be {SCHEMA}, but got {values.get('schema')!r}")
+    name = values.get("name")
+    if not (isinstance(name, str) and name and all(c.isalnum() or c in "_-" for c in name)):
+        yield wrong("name", f"must be letters, digits, _ and - in quotes, but got {name!r}")
+    for key in ("title", "description"):
+        if not isinstance(values.get(key, ""), str):
+            yield wrong(key, f"must be a string, but got {values[key]!r}")
+    claims = values.get("claims", [])
+    if not (isinstance(claims, list) and all(isinstance(claim, str) for claim in claims)):
+        yield wrong("claims", f"must be a list of names of claims, but got {claims!r}")
 
 
 def missing_weights(cells: Sequence[Cell]) -> Iterator[str]:

@@ -1,13 +1,19 @@
 """The `[sweep]` table: what varies, as axes of a grid."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 from symstudy.errors import Mistake
 
 __all__ = ["Axis", "read_sweep"]
+
+MOST_RUNS = 10_000_000
+"""Runs of a study at most: a plan of a million takes a minute and two gigabytes."""
+MOST_SEEDS = 1_000_000
+LARGEST_SEED = 2**32 - 1
+"""Seeds are words of the random number generator's key, and integers of every store."""
 
 
 @dataclass(frozen=True)
@@ -52,24 +58,48 @@ def read_sweep(table: Mapping[str, Any], lines: Mapping[str, int]) -> tuple[Swee
     values: dict[str, tuple[Any, ...]] = {}
     seeds: tuple[int, ...] = (0,)
     for key, value in table.items():
-        if key == "zip":
-            continue
         try:
             if key == "seed":
                 seeds = read_seeds(value)
-            else:
+            elif key != "zip":
                 values[key] = read_values(value)
         except ValueError as error:
             wrong(key, str(error))
-    groups: list[tuple[str, ...]] = []
-    zipped = table.get("zip", [])
+    groups = list(read_zip(table.get("zip", []), values, wrong))
+    axes = make_axes(values, groups)
+    for axis in axes:
+        texts = [repr(point) for point in axis.points]
+        again = next((text for text in texts if texts.count(text) > 1), None)
+        if again is not None:
+            wrong(axis.fields[0], f"must hold different values, but {again} is there twice")
+    size = math.prod(len(axis.points) for axis in axes) * len(seeds)
+    if size > MOST_RUNS and not mistakes:
+        counts = " x ".join(str(len(axis.points)) for axis in axes)
+        what = f"must ask for at most {MOST_RUNS:,} runs, but {counts} x {len(seeds)} seeds are "
+        mistakes.append(
+            Mistake(
+                line=lines.get("sweep", 0),
+                key="sweep",
+                what=f"{what}{size:,}. Take fewer values, or several studies.",
+            )
+        )
+    return Sweep(tuple(axes), seeds), mistakes
+
+
+def read_zip(
+    zipped: object, values: Mapping[str, Sequence[Any]], wrong: Callable[[str, str], None]
+) -> Iterator[tuple[str, ...]]:
+    """Yield the groups of fields that move together; `wrong` is told what is wrong with them."""
     if not (isinstance(zipped, list) and all(is_names(group) for group in zipped)):
         wrong(
             "zip",
             'must be a list of lists of fields, as in [["train.lr", "train.steps"]], '
             f"but got {zipped!r}",
         )
-        zipped = []
+        return
+    named = [name for group in zipped for name in group]
+    for name in dict.fromkeys(name for name in named if named.count(name) > 1):
+        wrong("zip", f"must name each field once, but {name!r} is there twice")
     for group in zipped:
         missing = [name for name in group if name not in values]
         lengths = {name: len(values[name]) for name in group if name in values}
@@ -79,25 +109,23 @@ def read_sweep(table: Mapping[str, Any], lines: Mapping[str, int]) -> tuple[Swee
             sizes = ", ".join(f"{name} has {size}" for name, size in lengths.items())
             wrong("zip", f"must name axes of one length, but {sizes}")
         else:
-            groups.append(tuple(group))
-    named = [name for group in groups for name in group]
-    for name in {name for name in named if named.count(name) > 1}:
-        wrong("zip", f"must name each field once, but {name!r} is there twice")
-    together = set(named)
+            yield tuple(group)
+
+
+def make_axes(
+    values: Mapping[str, tuple[Any, ...]], groups: Sequence[tuple[str, ...]]
+) -> list[Axis]:
+    """Return an axis for each field, or for each group of fields that move together."""
+    together = {name for group in groups for name in group}
     axes = []
     for name, items in values.items():
         if name not in together:
             axes.append(Axis((name,), tuple((item,) for item in items)))
         for group in groups:
-            if group[0] == name and all(member in values for member in group):
+            if group[0] == name:
                 points = tuple(zip(*(values[member] for member in group), strict=True))
                 axes.append(Axis(group, points))
-    for axis in axes:
-        texts = [repr(point) for point in axis.points]
-        again = next((text for text in texts if texts.count(text) > 1), None)
-        if again is not None:
-            wrong(axis.fields[0], f"must hold different values, but {again} is there twice")
-    return Sweep(tuple(axes), seeds), mistakes
+    return axes
 
 
 def is_names(group: object) -> bool:
@@ -107,16 +135,25 @@ def is_names(group: object) -> bool:
 
 def read_seeds(value: object) -> tuple[int, ...]:
     """Return the seeds of `5` (0 to 4) or of a list."""
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 1:
+    if is_integer(value) and value >= 1:
+        if value > MOST_SEEDS:
+            raise ValueError(f"must be at most {MOST_SEEDS:,} seeds, but got {value:,}")
         return tuple(range(value))
     if isinstance(value, list) and value:
-        seeds = [seed for seed in value if isinstance(seed, int) and not isinstance(seed, bool)]
+        seeds = [seed for seed in value if is_integer(seed)]
         if len(seeds) == len(value) == len(set(seeds)) and min(seeds) >= 0:
+            if max(seeds) > LARGEST_SEED:
+                raise ValueError(f"must be seeds below 2^32, but got {max(seeds)}")
             return tuple(seeds)
     raise ValueError(
         "must be a number of seeds, at least 1, or a list of different integers from 0 on, but "
         f"got {value!r}"
     )
+
+
+def is_integer(value: object) -> TypeGuard[int]:
+    """Return whether a value is an integer, and not true or false."""
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def read_values(value: object) -> tuple[Any, ...]:
