@@ -3,7 +3,7 @@
 The driver of a study keeps `control/lease.json` in its results and counts up in it, as long as it
 lives. A second driver that finds a lease looks whether its process is there, or whether the count
 still moves, and leaves if so; a lease that stands still is taken over. The lease is written on
-condition alone (`symstudy.store.files.conditional`): it is made only where there is none, and renewed
+condition alone (`symstudy.store.files.conditional`): made only where there is none, and renewed
 or taken over only as it was read. No clocks are compared.
 """
 

@@ -217,7 +217,7 @@ def study_file_damaged(ground: Ground, rng: random.Random) -> str:
 
 def checkpoint_damaged(ground: Ground, rng: random.Random) -> str:
     """Damage a checkpoint."""
-    return damage(ground, rng, rng.choice([truncate, flip])(rng), ".checkpoint")
+    return damage(ground, rng, rng.choice([truncate, flip])(rng), ".safetensors")
 
 
 def two_drivers(ground: Ground, rng: random.Random) -> str:

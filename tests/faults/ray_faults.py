@@ -135,7 +135,7 @@ def cancelled(ground: RayGround, driver: Driver, rng: random.Random) -> str:
 
 def checkpoint_damaged(ground: RayGround, driver: Driver, rng: random.Random) -> str:
     """Cut the state of a pack short, or flip bits of it."""
-    files = ground.files(".checkpoint")
+    files = ground.files(".safetensors")
     if not files:
         return ""
     path = rng.choice(files)

@@ -1,7 +1,7 @@
 """One process at a time merges, replaces or repairs files of results.
 
-On a disk that is a lock of the operating system, which falls with its process. In an object store it
-is an object that its holder makes and keeps changing, by conditional writes alone; whoever sees it
+On a disk that is a lock of the operating system, which falls with its process. In an object store
+it is an object that its holder makes and keeps changing, by conditional writes alone; who sees it
 stand still for a minute takes it over. No clocks of two machines are compared.
 """
 

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from symstudy.errors import StoreError
+from symstudy.store.files.checkpoints import mend_checkpoints
 from symstudy.store.files.compaction import GRACE_S, finish, recover_manifest
 from symstudy.store.files.folder import STUDY_COPY, STUDY_FILE, StudyFolder, plan_version
 from symstudy.store.files.lock import locked
@@ -56,6 +57,7 @@ def repair(folder: StudyFolder) -> list[str]:
             *mend_packs(folder),
             *mend_plan(folder),
             *mend_orders(folder),
+            *mend_checkpoints(folder),
         ]
         # What a compaction has left for later.
         finish(folder, read_manifest(folder), before=time.time() - GRACE_S)
