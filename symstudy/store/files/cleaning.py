@@ -44,9 +44,7 @@ def clean(folder: StudyFolder, generation: Generation, *, before: float) -> tupl
             waiting += 1
     for path in due:
         folder.delete(path)
-    for place in {path.rsplit("/", 1)[0] for path in due if path.startswith(f"{GENERATIONS}/")}:
-        folder.delete_if_empty(place)
-        folder.delete_if_empty(*place.split("/")[:2])
+    delete_empty(folder, due)
     return sum(path.endswith(".parquet") for path in due), waiting
 
 
@@ -101,10 +99,17 @@ def clear_leftovers(folder: StudyFolder, generation: Generation) -> Generation:
         generation = write_generation(folder, generation, generation.parts, at=time.time())
     for path in left:
         folder.delete(path)
-        folder.delete_if_empty(path.rsplit("/", 1)[0])
-    for path in left:
-        folder.delete_if_empty(*path.split("/")[:2])
+    delete_empty(folder, left)
     return generation
+
+
+def delete_empty(folder: StudyFolder, paths: Iterable[str]) -> None:
+    """Delete the folders of deleted merged files, as far as nothing is left in them."""
+    places = {path.rsplit("/", 1)[0] for path in paths}
+    above = {place.rsplit("/", 1)[0] for place in places}
+    for place in sorted(places | above, key=len, reverse=True):
+        if place.startswith((f"{GENERATIONS}/", COMPACTED)):
+            folder.delete_if_empty(place)
 
 
 def list_merged(folder: StudyFolder) -> list[str]:
