@@ -59,7 +59,7 @@ def two_drivers(ground: RayGround, driver: Driver, rng: random.Random) -> str:
 
 def rows_flipped(ground: RayGround, driver: Driver, rng: random.Random) -> str:
     """Flip bits in rows of a pack that has ended."""
-    tables = ("runs", "history", "layers", "compacted")
+    tables = ("runs", "history", "layers")
     files = [path for path in ground.files(".parquet") if path.parent.name in tables]
     if not files:
         return ""

@@ -9,6 +9,7 @@ import contextlib
 import itertools
 import json
 import os
+import shlex
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ from symstudy.store.files.sealed import (
     read_whole,
     seal,
 )
+from symstudy.store.files.study_file import is_study
 from symstudy.store.tables.schema import SCHEMA_VERSION
 
 __all__ = ["StudyFolder", "check_version", "find_studies", "open_location", "plan_version"]
@@ -91,7 +93,7 @@ class StudyFolder:
         if link is not None:
             raise StoreError(
                 f"files of a study must be files, but {link!r} is a symbolic link, which is not "
-                f"followed. Put the file itself there (cp -L), or remove it: rm '{link}'"
+                f"followed. Put the file itself there (cp -L), or remove it: rm {shlex.quote(link)}"
             )
 
     def exists(self) -> bool:
@@ -120,7 +122,12 @@ class StudyFolder:
 
     def read_study(self) -> dict[str, Any]:
         """Return what `study.json` says, or its copy where it is damaged; empty without either."""
-        return self.read_sound_json(STUDY_FILE) or self.read_sound_json(STUDY_COPY) or {}
+        return self.read_sound_study(STUDY_FILE) or self.read_sound_study(STUDY_COPY) or {}
+
+    def read_sound_study(self, file: str) -> dict[str, Any] | None:
+        """Return what `study.json` or its copy says; None if it is damaged or of wrong types."""
+        values = self.read_sound_json(file)
+        return values if values is not None and is_study(values) else None
 
     def read_sound_json(self, *parts: str) -> dict[str, Any] | None:
         """Return a JSON object; None if it is not there, no JSON, or not what its checksum says."""

@@ -61,10 +61,10 @@ def repair(folder: StudyFolder) -> list[str]:
 
 def mend_study(folder: StudyFolder) -> list[str]:
     """Make `study.json` whole from its copy, or from the plan."""
-    if folder.read_sound_json(STUDY_FILE) is not None:
+    if folder.read_sound_study(STUDY_FILE) is not None:
         return []
     path = folder.join(STUDY_FILE)
-    values = folder.read_sound_json(STUDY_COPY)
+    values = folder.read_sound_study(STUDY_COPY)
     source = "made again from its copy"
     if values is None:
         values = {
