@@ -115,6 +115,13 @@ def test_a_write_whose_answer_is_lost_has_been_made(s3, remote):
     assert seen == read_seen(remote, *PLACE)
 
 
+def test_a_bucket_that_is_not_there_is_told(s3):
+    with s3_environment(s3):
+        folder = StudyFolder(*open_location("s3://no-such-bucket/study"))
+        with pytest.raises(StoreError, match="Make the bucket"):
+            create_if_absent(folder, b"first", *PLACE)
+
+
 def test_a_file_system_without_conditional_writes_is_refused():
     place = objects.Place(fs._MockFileSystem(), "bucket/key")
     with pytest.raises(StoreError, match="can write on condition"):

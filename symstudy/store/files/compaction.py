@@ -9,7 +9,7 @@ the sake of readers that have it open; a reader that misses a file reads the poi
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, final
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -126,6 +126,7 @@ def count_files(folder: StudyFolder, generation: Generation) -> int:
     return sum(len(list_table(folder, table, generation)[0]) for table in TABLES)
 
 
+@final
 class Merging:
     """The writing of the merged files of a new generation; they do not count yet.
 

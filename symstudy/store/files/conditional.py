@@ -167,10 +167,15 @@ def change_disk(
             if prepared:
                 disk.delete(prepared)
     except OSError as error:
-        raise StoreError(
-            f"the results must be writable, but {target!r} is not: {reason_of(error)}. "
-            f"{folder.remedy}, or name another place with --results."
-        ) from error
+        raise unwritable(folder, target, reason_of(error)) from error
+
+
+def unwritable(folder: StudyFolder, path: str, reason: str) -> StoreError:
+    """Return the error that a file cannot be written."""
+    return StoreError(
+        f"the results must be writable, but {path!r} is not: {reason.rstrip('.')}. "
+        f"{folder.remedy}, or name another place with --results."
+    )
 
 
 def place_of(folder: StudyFolder, parts: tuple[str, ...]) -> Place:
@@ -255,15 +260,15 @@ def write_object(
             content,
             mode="create" if seen is None else mode,  # type: ignore[arg-type]  # both keys are optional
         )
-    except (AlreadyExistsError, PreconditionError, NotFoundError, FileNotFoundError):
+    except (AlreadyExistsError, PreconditionError, NotFoundError, FileNotFoundError) as error:
+        if seen is None and isinstance(error, NotFoundError | FileNotFoundError):
+            # There is no such bucket.
+            raise unwritable(folder, place.path, first_line(error)) from error
         # Either it has changed, or this very write had been made when its answer was lost.
         now = read_object(place)
         return now if content and now is not None and now.content == content else None
     except (BaseError, OSError) as error:
-        raise StoreError(
-            f"the results must be writable, but {place.path!r} is not: {first_line(error)}. "
-            f"{folder.remedy}, or name another place with --results."
-        ) from error
+        raise unwritable(folder, place.path, first_line(error)) from error
     return Seen(content, (done.get("e_tag"), done.get("version")))
 
 

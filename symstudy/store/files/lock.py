@@ -13,6 +13,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import final
 
 from symstudy.errors import StoreError
 from symstudy.store.files import disk
@@ -98,6 +99,7 @@ def token_held(
         )
 
 
+@final
 class Token:
     """The object that says who may change files, and the thread that keeps changing it.
 
