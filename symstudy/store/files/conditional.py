@@ -56,7 +56,7 @@ def read_seen(folder: StudyFolder, *parts: str) -> Seen | None:
     place = place_of(folder, parts)
     if is_disk(place):
         return read_disk(place.path)
-    return read_object(place)
+    return read_object(folder, place)
 
 
 def create_if_absent(folder: StudyFolder, content: bytes, *parts: str) -> Seen | None:
@@ -211,7 +211,7 @@ def read_disk(path: str) -> Seen | None:
     return Seen(content, version_of(content))
 
 
-def read_object(place: Place) -> Seen | None:
+def read_object(folder: StudyFolder, place: Place) -> Seen | None:
     """Return an object; None if there is none.
 
     Raises:
@@ -228,7 +228,9 @@ def read_object(place: Place) -> Seen | None:
         return None
     except (BaseError, OSError) as error:
         raise StoreError(
-            f"the results must be readable, but {place.path!r} is not: {first_line(error)}"
+            f"the results must be readable, but {place.path!r} is not: "
+            f"{first_line(error).rstrip(': ')}. {folder.remedy}, or name another place with "
+            "--results."
         ) from error
     return Seen(content, (found.meta.get("e_tag"), found.meta.get("version")))
 
@@ -265,7 +267,7 @@ def write_object(
             # There is no such bucket.
             raise unwritable(folder, place.path, first_line(error)) from error
         # Either it has changed, or this very write had been made when its answer was lost.
-        now = read_object(place)
+        now = read_object(folder, place)
         return now if content and now is not None and now.content == content else None
     except (BaseError, OSError) as error:
         raise unwritable(folder, place.path, first_line(error)) from error

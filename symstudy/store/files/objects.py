@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Place", "open_objects", "plain_place"]
 
+PREFIXES = ("AWS_", "GOOGLE_", "AZURE_")
 RETRY: Any = {"max_retries": 10, "retry_timeout": datetime.timedelta(seconds=90)}
 
 
@@ -72,11 +73,15 @@ def open_objects(place: Place) -> Objects:
     # What pyarrow was told, as it hands it to another process.
     options = place.filesystem.__reduce__()[1][0]
     told = options if isinstance(options, dict) else {}
-    return Objects(open_bucket(kind, bucket, json.dumps(told, default=str)), key)
+    # obstore takes credentials from the environment when a bucket is opened.
+    keys = tuple(sorted(pair for pair in os.environ.items() if pair[0].startswith(PREFIXES)))
+    return Objects(open_bucket(kind, bucket, json.dumps(told, default=str), keys), key)
 
 
 @functools.lru_cache(maxsize=16)
-def open_bucket(kind: str, bucket: str, options: str) -> "ObjectStore":
+def open_bucket(
+    kind: str, bucket: str, options: str, _environment: tuple[tuple[str, str], ...]
+) -> "ObjectStore":
     """Return a bucket; `options` are those of pyarrow's file system, as JSON."""
     from obstore.store import AzureStore, GCSStore
 
