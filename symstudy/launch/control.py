@@ -12,6 +12,7 @@ from typing import Any, Self
 
 from symstudy.errors import LaunchError, StoreError
 from symstudy.launch.lease import BEAT_S, Lease, release_lease, renew_lease, take_lease
+from symstudy.store.files.conditional import forget_lock
 from symstudy.store.files.folder import StudyFolder
 
 __all__ = ["DriverControl", "read_progress", "request_stop", "stop_reason"]
@@ -115,6 +116,7 @@ class DriverControl:
         """Delete the control files of a launch that was refused before it wrote anything else."""
         for place in (PROGRESS, STOP):
             self.folder.delete(*place)
+        forget_lock(self.folder)
         self.folder.delete_if_empty("control")
         self.folder.delete_if_empty()
 

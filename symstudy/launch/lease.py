@@ -2,9 +2,12 @@
 
 The driver of a study keeps `control/lease.json` in its results and counts up in it, as long as it
 lives. A second driver that finds a lease looks whether its process is there, or whether the count
-still moves, and leaves if so; a lease that stands still is taken over. No clocks are compared.
+still moves, and leaves if so; a lease that stands still is taken over. The lease is written on
+condition alone (`symstudy.store.files.conditional`): made only where there is none, and renewed
+or taken over only as it was read. No clocks are compared.
 """
 
+import json
 import os
 import platform
 import time
@@ -12,6 +15,12 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from symstudy.errors import LaunchError, StoreError
+from symstudy.store.files.conditional import (
+    Seen,
+    delete_if_unchanged,
+    read_seen,
+    write_if_unchanged,
+)
 from symstudy.store.files.folder import StudyFolder
 
 __all__ = [
@@ -27,11 +36,11 @@ __all__ = [
 ]
 
 BEAT_S = 2.0
-"""A driver counts up so often."""
+"""Interval at which a driver renews its lease, in seconds."""
 PATIENCE_S = 12.0
 """A count that has not moved for so long belongs to a driver that is dead."""
-SETTLE_S = 0.3
-"""Two drivers that find no lease both write theirs; then one of them finds the other's."""
+ATTEMPTS = 10
+"""Tries to write the lease while others keep changing it."""
 TAKEN_OVER = "another driver has taken the study over"
 PLACE = ("control", "lease.json")
 
@@ -40,9 +49,9 @@ class Lease(NamedTuple):
     """What the driver of a study says of itself.
 
     Attributes:
-        launch: Its launch.
-        host: Its machine.
-        pid: Its process.
+        launch: Name of its launch.
+        host: Name of its machine.
+        pid: Number of its process.
         since: When it began, UTC, as text.
         beat: A number that grows while it lives.
     """
@@ -62,9 +71,26 @@ class Lease(NamedTuple):
 def read_lease(folder: StudyFolder) -> Lease | None:
     """Return the lease of a study; None if nobody has one, or what there is cannot be read."""
     try:
-        return Lease(**folder.read_json(*PLACE))
-    except (StoreError, TypeError):
+        return parse_lease(folder.read_bytes(*PLACE))
+    except StoreError:
         return None
+
+
+def parse_lease(content: bytes) -> Lease | None:
+    """Return the lease that a file holds; None if it holds none."""
+    try:
+        values = json.loads(content)
+        lease = Lease(**values)
+    except (ValueError, TypeError, RecursionError):
+        return None
+    texts, numbers = (lease.launch, lease.host, lease.since), (lease.pid, lease.beat)
+    # Process 0 and negative ones are groups to the operating system.
+    is_sound = (
+        all(isinstance(text, str) for text in texts)
+        and all(type(number) is int for number in numbers)
+        and 0 < lease.pid < 1 << 31
+    )
+    return lease if is_sound else None
 
 
 def renew_lease(folder: StudyFolder, lease: Lease) -> Lease:
@@ -74,15 +100,18 @@ def renew_lease(folder: StudyFolder, lease: Lease) -> Lease:
         LaunchError: If another driver has taken the study over.
         StoreError: If the results cannot be written.
     """
-    found = read_lease(folder)
-    if found is not None and found.launch != lease.launch:
-        raise LaunchError(
-            f"{folder.path!r} must have one driver, but {found.driver} has taken it over while "
-            "this one did not answer. This one ends; nothing is lost."
-        )
     renewed = lease._replace(beat=lease.beat + 1)
-    folder.write_json(renewed._asdict(), *PLACE)
-    return renewed
+    for _ in range(ATTEMPTS):
+        seen = read_seen(folder, *PLACE)
+        found = parse_lease(seen.content) if seen else None
+        if found is not None and found.launch != lease.launch:
+            raise LaunchError(
+                f"{folder.path!r} must have one driver, but {found.driver} has taken it over while "
+                "this one did not answer. This one ends; nothing is lost."
+            )
+        if write_lease(folder, renewed, seen):
+            return renewed
+    raise LaunchError(f"{folder.path!r} must have one driver, but several change its lease.")
 
 
 def take_lease(
@@ -95,8 +124,8 @@ def take_lease(
     """Become the driver of a study.
 
     Args:
-        folder: Of the study.
-        launch: Our launch.
+        folder: Folder of the study's results.
+        launch: Name of our launch.
         since: The time, as text.
         sleep: Waits so many seconds.
 
@@ -104,24 +133,38 @@ def take_lease(
         LaunchError: If another driver is at work.
         StoreError: If the results cannot be written.
     """
-    found = read_lease(folder)
-    if found is not None and is_alive(folder, found, sleep=sleep):
-        raise LaunchError(
-            f"{folder.path!r} must have one driver at a time, but {found.driver}, is at work. "
-            f"Watch it with `symstudy status {folder.path} --watch`, end it with `symstudy cancel "
-            f"{folder.path}`, or name another place with --results."
-        )
     lease = Lease(launch, platform.node(), os.getpid(), since, 0)
-    folder.write_json(lease._asdict(), *PLACE)
-    sleep(SETTLE_S)
-    return renew_lease(folder, lease)
+    for _ in range(ATTEMPTS):
+        seen = read_seen(folder, *PLACE)
+        found = parse_lease(seen.content) if seen else None
+        if found is not None and is_alive(folder, found, sleep=sleep):
+            raise LaunchError(
+                f"{folder.path!r} must have one driver at a time, but {found.driver}, is at work. "
+                f"Watch it with `symstudy status {folder.path} --watch`, end it with `symstudy "
+                f"cancel {folder.path}`, or name another place with --results."
+            )
+        # Only as it was when its driver was found dead: of two that do so, one succeeds.
+        if write_lease(folder, lease, seen):
+            return lease
+    raise LaunchError(f"{folder.path!r} must have one driver, but several change its lease.")
+
+
+def write_lease(folder: StudyFolder, lease: Lease, seen: Seen | None) -> bool:
+    """Write a lease in place of what was seen; return whether nothing else had come between."""
+    content = (json.dumps(lease._asdict(), indent=2) + "\n").encode()
+    return write_if_unchanged(folder, content, seen, *PLACE) is not None
 
 
 def release_lease(folder: StudyFolder, lease: Lease) -> None:
-    """Give up a lease, if it is still ours."""
-    found = read_lease(folder)
-    if found is not None and found.launch == lease.launch:
-        folder.delete(*PLACE)
+    """Give up a lease, if it is still ours.
+
+    Raises:
+        StoreError: If the results cannot be written.
+    """
+    seen = read_seen(folder, *PLACE)
+    found = parse_lease(seen.content) if seen else None
+    if seen is not None and found is not None and found.launch == lease.launch:
+        delete_if_unchanged(folder, seen, *PLACE)
 
 
 def is_alive(

@@ -96,7 +96,7 @@ def test_a_study_is_watched_and_cancelled_from_another_terminal(program, root, t
         driver.send_signal(signal.SIGKILL)
     assert driver.returncode == 130, errors
     assert "cancelled from another terminal" in errors
-    assert list((tmp_path / "smoke" / "checkpoints").glob("*.checkpoint"))
+    assert list((tmp_path / "smoke" / "checkpoints").glob("*.safetensors"))
     assert json.loads(program("status", tmp_path, "--json").stdout)[0]["running"] is None
 
 

@@ -217,7 +217,7 @@ def study_file_damaged(ground: Ground, rng: random.Random) -> str:
 
 def checkpoint_damaged(ground: Ground, rng: random.Random) -> str:
     """Damage a checkpoint."""
-    return damage(ground, rng, rng.choice([truncate, flip])(rng), ".checkpoint")
+    return damage(ground, rng, rng.choice([truncate, flip])(rng), ".safetensors")
 
 
 def two_drivers(ground: Ground, rng: random.Random) -> str:
@@ -276,10 +276,10 @@ def out_of_memory(ground: Ground, rng: random.Random) -> str:
 
 
 def compaction_killed(ground: Ground, rng: random.Random) -> str:
-    """Kill a compaction at a write or a rename."""
+    """Kill a compaction before a write."""
     half_trained(ground, rng)
     ground.has_happened()
-    at = rng.randint(1, 12)
+    at = rng.randint(1, 7)
 
     def setup() -> None:
         from symstudy.store.files.compaction import compact

@@ -95,7 +95,7 @@ class Ground:
             path
             for path in place.rglob("*")
             if path.is_file()
-            and path.suffix in (suffixes or (".parquet", ".json", ".checkpoint"))
+            and path.suffix in (suffixes or (".parquet", ".json", ".safetensors"))
             and path.parent.name != "control"
         )
 
@@ -172,7 +172,7 @@ class Ground:
             assert rows == self.expected[table], (
                 f"{table} differ from those of an undisturbed study"
             )
-        left = [path.name for path in self.files(".checkpoint")]
+        left = [path.name for path in self.files(".safetensors")]
         assert not left, f"checkpoints of packs that have ended are left: {left}"
 
 

@@ -59,7 +59,7 @@ def two_drivers(ground: RayGround, driver: Driver, rng: random.Random) -> str:
 
 def rows_flipped(ground: RayGround, driver: Driver, rng: random.Random) -> str:
     """Flip bits in rows of a pack that has ended."""
-    tables = ("runs", "history", "layers", "compacted")
+    tables = ("runs", "history", "layers")
     files = [path for path in ground.files(".parquet") if path.parent.name in tables]
     if not files:
         return ""
@@ -135,7 +135,7 @@ def cancelled(ground: RayGround, driver: Driver, rng: random.Random) -> str:
 
 def checkpoint_damaged(ground: RayGround, driver: Driver, rng: random.Random) -> str:
     """Cut the state of a pack short, or flip bits of it."""
-    files = ground.files(".checkpoint")
+    files = ground.files(".safetensors")
     if not files:
         return ""
     path = rng.choice(files)

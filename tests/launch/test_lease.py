@@ -4,10 +4,14 @@ import os
 import platform
 import subprocess
 import sys
+import time
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from symstudy.errors import LaunchError
+from symstudy.launch import lease as leases
 from symstudy.launch.lease import (
     Lease,
     is_alive,
@@ -18,6 +22,7 @@ from symstudy.launch.lease import (
     take_lease,
 )
 from symstudy.store import StudyFolder, open_location
+from symstudy.testing.object_store import s3_environment, s3_proxy, s3_server
 
 
 @pytest.fixture
@@ -84,14 +89,56 @@ def test_a_lease_of_another_machine_that_stands_still_is_taken_over(folder):
     assert take(folder, "second").launch == "second"
 
 
-def test_of_two_that_write_at_once_one_goes_on(folder):
-    def race(_seconds):
-        other = Lease("second", platform.node(), os.getpid(), "now", 0)
-        folder.write_json(other._asdict(), "control", "lease.json")
+@pytest.mark.parametrize("before", [None, Lease("first", "elsewhere", 1, "then", 4)])
+def test_of_two_that_find_the_same_lease_one_goes_on(folder, monkeypatch, before):
+    """Ours is written last, and another's has come between reading and writing."""
+    if before is not None:
+        folder.write_json(before._asdict(), "control", "lease.json")
+    rival = Lease("second", platform.node(), os.getpid(), "now", 0)
 
+    def write_after_the_rival(folder, lease, seen):
+        monkeypatch.undo()
+        assert leases.write_lease(folder, rival, seen)
+        return leases.write_lease(folder, lease, seen)
+
+    def rival_counts(_seconds):
+        nonlocal rival
+        if holder(folder) == "second":
+            rival = renew_lease(folder, rival)
+
+    monkeypatch.setattr(leases, "write_lease", write_after_the_rival)
     with pytest.raises(LaunchError, match="must have one driver"):
-        take(folder, "first", sleep=race)
+        take(folder, "third", sleep=rival_counts)
     assert holder(folder) == "second"
+
+
+def test_with_a_slow_put_one_of_two_drivers_goes_on(tmp_path):
+    """Writing, waiting and reading back lets both go on when one write takes a second."""
+    puts: list[str] = []
+
+    def fault(method, path, forward):
+        if method == "PUT":
+            puts.append(path)
+            time.sleep(1.0 if len(puts) == 1 else 0.0)
+        forward()
+        return False
+
+    def drive(launch):
+        remote = StudyFolder(*open_location("s3://studies/results/small"))
+        try:
+            lease = take_lease(remote, launch, since="now")
+        except LaunchError:
+            return None
+        for _ in range(5):
+            time.sleep(0.5)
+            lease = renew_lease(remote, lease)
+        return launch
+
+    with s3_server() as address, s3_proxy(address, fault) as slow, s3_environment(slow):
+        urllib.request.urlopen(urllib.request.Request(f"{address}/studies", method="PUT")).close()
+        with ThreadPoolExecutor(2) as pool:
+            drivers = list(pool.map(drive, ("first", "second")))
+    assert sorted(launch is None for launch in drivers) == [False, True]
 
 
 def test_a_lost_lease_is_noticed_and_not_given_up_for_the_other(folder):
@@ -104,7 +151,19 @@ def test_a_lost_lease_is_noticed_and_not_given_up_for_the_other(folder):
     assert holder(folder) == "second"
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"launch": "x"}'])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b'{"launch": "x"}',
+        b"[" * 100_000,
+        b'{"launch": "x", "host": "y", "pid": -1, "since": "z", "beat": 0}',
+        b'{"launch": "x", "host": "y", "pid": "1", "since": "z", "beat": 0}',
+        b'{"launch": "x", "host": null, "pid": 1, "since": "z", "beat": 0}',
+    ],
+)
 def test_a_damaged_lease_is_none(folder, content):
     folder.write_bytes(content, "control", "lease.json")
     assert read_lease(folder) is None

@@ -136,7 +136,7 @@ def test_a_worker_that_is_told_to_end_saves_its_pack_first(launcher, study_of, t
             os.kill(pid, signal.SIGTERM)
         # It may take a while to its next chunk; the file goes when the pack has ended.
         while not seen and not recorder.reports:
-            seen.extend(checkpoints.glob("*.checkpoint"))
+            seen.extend(checkpoints.glob("*.safetensors"))
             time.sleep(0.01)
 
     ender = threading.Thread(target=end_worker, daemon=True)
@@ -145,7 +145,7 @@ def test_a_worker_that_is_told_to_end_saves_its_pack_first(launcher, study_of, t
     ender.join(timeout=60)
     assert summary.done == 2
     assert seen
-    assert not list(checkpoints.glob("*.checkpoint"))
+    assert not list(checkpoints.glob("*.safetensors"))
     (folder,) = open_store(tmp_path).folders
     assert verify(folder).is_proven
 
@@ -170,7 +170,7 @@ def test_a_launch_is_cancelled_from_elsewhere_and_goes_on_from_its_state(
     summary = run_study(study, str(tmp_path), launcher, listeners=[recorder])
     canceller.join(timeout=60)
     assert summary.stopped == "cancelled"
-    kept = list((tmp_path / "small" / "checkpoints").glob("*.checkpoint"))
+    kept = list((tmp_path / "small" / "checkpoints").glob("*.safetensors"))
     assert kept
     again = run_study(study, str(tmp_path), launcher, listeners=[recorder])
     assert summary.done + again.done == 2

@@ -1,8 +1,12 @@
 """A planted study."""
 
+import uuid
+
 import pytest
 
+from symstudy.store import StudyFolder, open_location
 from symstudy.study import make_study
+from symstudy.testing.object_store import s3_environment, s3_server
 from symstudy.testing.stores import plant_store
 
 
@@ -35,3 +39,22 @@ def study():
 @pytest.fixture
 def store(tmp_path, study):
     return plant_store(tmp_path, study, measures_of, pack_size=5)
+
+
+@pytest.fixture(scope="session")
+def s3():
+    """Address of an S3 server with a bucket `studies`."""
+    import boto3
+
+    with s3_server() as address:
+        keys = {"aws_access_key_id": "researcher", "aws_secret_access_key": "secret"}
+        client = boto3.client("s3", endpoint_url=address, region_name="us-east-1", **keys)
+        client.create_bucket(Bucket="studies")
+        yield address
+
+
+@pytest.fixture
+def remote(s3):
+    """A folder of its own in the bucket."""
+    with s3_environment(s3):
+        yield StudyFolder(*open_location(f"s3://studies/{uuid.uuid4().hex}/planted"))

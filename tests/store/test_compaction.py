@@ -1,16 +1,22 @@
 import shutil
 import threading
+from pathlib import Path
 
 import pytest
 from pyarrow import fs
 
+from symstudy.errors import StoreError
 from symstudy.store import Store, StudyFolder, read_account, verify
+from symstudy.store.files import compaction, disk
+from symstudy.store.files.cleaning import clear_leftovers
 from symstudy.store.files.compaction import compact
 from symstudy.store.files.folder import open_location
+from symstudy.store.files.generations import to_change, write_generation
 from symstudy.store.files.manifest import list_tables
 from symstudy.store.files.repair import repair
 from symstudy.store.tables.ledger import ended_runs, planned_runs
-from symstudy.testing.stores import plant_pack, plant_store
+from symstudy.store.tables.writer import write_plan
+from symstudy.testing.stores import plant_pack, plant_store, plant_study
 
 QUERIES = (
     "select * exclude (finished_at) from runs order by run_id",
@@ -34,7 +40,13 @@ def rows_of(folder):
 
 
 def files_of(folder, table):
-    return sorted(path.rsplit("/", 1)[-1] for path in folder.list_files(table, ".parquet"))
+    """Return the files that a table consists of."""
+    return list_tables(folder, [table]).paths(table)
+
+
+def files_there(folder):
+    """Return all Parquet files, whether they count or not."""
+    return sorted(Path(folder.path).rglob("*.parquet"))
 
 
 @pytest.fixture
@@ -45,27 +57,27 @@ def folder(tmp_path, study):
 @pytest.fixture
 def kill_at(monkeypatch):
     """Have the process die before the n-th change of a file."""
-    plain = {name: getattr(StudyFolder, name) for name in ("write_bytes", "delete", "move")}
+    plain = {name: getattr(disk, name) for name in ("write_new", "rename", "delete")}
 
     def arm(place):
         changes = 0
 
         def watched(name):
-            def change(self, *arguments):
+            def change(*arguments):
                 nonlocal changes
                 changes += 1
-                if changes == place:
+                if changes >= place:
                     raise Killed
-                return plain[name](self, *arguments)
+                return plain[name](*arguments)
 
             return change
 
         for name in plain:
-            monkeypatch.setattr(StudyFolder, name, watched(name))
+            monkeypatch.setattr(disk, name, watched(name))
 
     def disarm():
         for name, function in plain.items():
-            monkeypatch.setattr(StudyFolder, name, function)
+            monkeypatch.setattr(disk, name, function)
 
     return arm, disarm
 
@@ -85,7 +97,7 @@ def test_replaced_files_stay_until_the_time_of_grace_is_over(folder):
     before = rows_of(folder)
     done = compact(folder, clock=lambda: 1000.0)
     assert (done.deleted, done.waiting, done.files_after) == (0, 9, 4)
-    assert len(files_of(folder, "runs")) == 3
+    assert len(folder.list_files("runs", ".parquet")) == 3
     assert rows_of(folder) == before
     assert compact(folder, clock=lambda: 1599.0).deleted == 0
     assert compact(folder, clock=lambda: 1600.0).deleted == 9
@@ -106,7 +118,7 @@ def test_a_death_at_any_change_loses_and_doubles_nothing(folder, tmp_path, kill_
     arm, disarm = kill_at
     before = rows_of(folder)
     died = 0
-    for place in range(1, 40):
+    for place in range(1, 80):
         copy = tmp_path / "copies" / f"{place}" / "planted"
         shutil.copytree(tmp_path / "results" / "planted", copy)
         victim = StudyFolder(*open_location(str(copy)))
@@ -122,9 +134,10 @@ def test_a_death_at_any_change_loses_and_doubles_nothing(folder, tmp_path, kill_
         assert rows_of(victim) == before, place
         compact(victim, grace_s=0)
         assert rows_of(victim) == before, place
-        assert len(files_of(victim, "runs")) == 1
-    # Three tables are written, then the manifest; nine files are deleted and three moved.
-    assert died == 16
+        # Three tables in one file each, and the plan: nothing else is left.
+        assert len(files_there(victim)) == 4
+    # Three tables, a generation and its copy and the pointer are written; nine files are deleted.
+    assert died >= 2 * 6 + 9
 
 
 def test_a_pack_written_again_by_a_worker_that_did_not_know_counts_once(folder, study):
@@ -201,3 +214,63 @@ def test_readers_see_all_rows_while_files_are_merged_and_packs_arrive(tmp_path, 
     assert problems == []
     assert len(list_tables(folder).files["runs"]) == 1
     assert Store([folder]).sql("select count(*) from runs").rows == [(18,)]
+
+
+def test_a_plan_that_is_written_again_under_its_name_is_read(folder, study):
+    """A file of the plan is known by more than its name: the new one may plan other runs."""
+    write_plan(folder, "planted", "search", study.runs()[:2])
+    compact(folder, grace_s=0)
+    new = study.runs()[0]._replace(run_id="new")
+    write_plan(folder, "planted", "search", [new])
+    assert "new" in planned_runs(folder)
+    assert len(planned_runs(folder)) == 13
+    compact(folder, grace_s=0)
+    assert len(planned_runs(folder)) == 13
+
+
+def test_a_generation_is_never_changed(folder, study):
+    compact(folder)
+    before = {path: path.read_bytes() for path in Path(folder.path, "generations").glob("*/**/*.*")}
+    plant_pack(folder, "planted", "x", [study.runs()[0]._replace(run_id="x")], measures_of)
+    compact(folder)
+    repair(folder)
+    assert before
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_of_two_that_merge_at_once_one_moves_the_pointer(folder):
+    before = rows_of(folder)
+    seen = to_change(folder)
+    compact(folder)
+    with pytest.raises(StoreError, match="another has just done so"):
+        write_generation(folder, seen, [], at=0.0)
+    assert rows_of(folder) == before
+
+
+def test_who_was_thought_dead_cannot_make_deleted_files_count(folder, monkeypatch):
+    """It had written its files when another cleared them up; then it goes on."""
+
+    def late(folder, before, parts, **options):
+        monkeypatch.undo()
+        clear_leftovers(folder, to_change(folder))
+        return write_generation(folder, before, parts, **options)
+
+    before = rows_of(folder)
+    monkeypatch.setattr(compaction, "write_generation", late)
+    with pytest.raises(StoreError, match="another has just done so"):
+        compact(folder, grace_s=0)
+    assert rows_of(folder) == before
+    assert compact(folder, grace_s=0).files_after == 4
+
+
+def test_results_in_s3_are_compacted_and_repaired(remote, study):
+    plant_study(remote, study)
+    write_plan(remote, study.name, "planted", study.runs())
+    for place in range(3):
+        runs = study.runs()[4 * place : 4 * place + 4]
+        plant_pack(remote, "planted", f"pack{place:04d}", runs, measures_of)
+    before = rows_of(remote)
+    assert compact(remote, grace_s=0).files_after == 4
+    assert rows_of(remote) == before
+    assert repair(remote) == []
+    assert verify(remote).is_proven

@@ -1,12 +1,15 @@
 import json
+from pathlib import Path
 
 import pytest
 
 from symstudy.errors import StoreError
 from symstudy.store import Store, find_studies, read_account, verify
-from symstudy.store.files import compaction as compactions
+from symstudy.store.files import compaction
 from symstudy.store.files.compaction import compact
+from symstudy.store.files.generations import read_generation
 from symstudy.store.files.manifest import list_tables
+from symstudy.store.files.parts import sealed
 from symstudy.store.files.repair import repair
 from symstudy.store.tables.ledger import ended_runs, planned_runs
 from symstudy.store.tables.writer import write_packs
@@ -33,8 +36,15 @@ def flip(folder, *parts, at):
     folder.write_bytes(bytes(content), *parts)
 
 
-def name_of(folder, table):
-    return folder.list_files(table, ".parquet")[0].rsplit("/", 1)[-1]
+def merged(folder, table):
+    """Return the place of the one merged file of a table."""
+    (path,) = [path for path in list_tables(folder).paths(table) if "/generations/" in path]
+    return path.removeprefix(folder.join("")).split("/")
+
+
+def generation(folder):
+    """Return the place of the folder of the generation that counts."""
+    return ["generations", read_generation(folder).name]
 
 
 def ids(study):
@@ -115,40 +125,113 @@ def test_damaged_packs_of_a_launch_are_set_aside(folder):
     assert verify(folder).is_proven
 
 
+def rows(folder):
+    query = "select * exclude (finished_at) from runs order by run_id"
+    return Store([folder]).sql(query).rows
+
+
 @pytest.mark.parametrize("grace_s", [0.0, 600.0])
-def test_a_damaged_manifest_is_made_again_from_the_merged_files(folder, grace_s):
-    before = Store([folder]).sql("select * exclude (finished_at) from runs order by run_id").rows
+def test_a_damaged_pointer_is_made_again_from_the_generation(folder, grace_s):
+    before = rows(folder)
     compact(folder, grace_s=grace_s)
-    truncate(folder, "compact.json")
-    with pytest.raises(StoreError, match=r"compact.json.*Run the study again"):
+    truncate(folder, "generations", "current.json")
+    with pytest.raises(StoreError, match=r"current.json.*Run the study again"):
         Store([folder])
-    assert "made again from the merged files" in repair(folder)[0]
-    after = Store([folder]).sql("select * exclude (finished_at) from runs order by run_id").rows
-    assert after == before
+    assert "is made again from 000001-" in repair(folder)[0]
+    assert folder.has_file("generations", "current.json.damaged")
+    assert rows(folder) == before
     assert verify(folder).is_proven
-    assert len(folder.list_files("runs", ".parquet")) == (1 if grace_s == 0 else 3)
+    assert repair(folder) == []
 
 
-def test_a_manifest_lost_half_way_through_the_deletions_is_made_again(folder):
-    compact(folder, grace_s=600)
-    folder.delete("runs", "pack0000.parquet")
-    folder.delete("history", "pack0000.parquet")
-    folder.delete("compact.json")
+def test_a_lost_pointer_is_made_again(folder):
+    before = rows(folder)
     compact(folder, grace_s=0)
+    folder.delete("generations", "current.json")
+    repair(folder)
+    assert rows(folder) == before
+
+
+def test_a_compaction_after_a_lost_pointer_deletes_nothing_that_counted(folder, study):
+    before = rows(folder)
+    compact(folder, grace_s=0)
+    folder.delete("generations", "current.json")
+    compact(folder, grace_s=0)
+    assert rows(folder) == before
+
+
+@pytest.mark.parametrize("file", ["generation.json", "generation.copy.json"])
+def test_the_file_of_a_generation_comes_back_from_its_copy(folder, file):
+    before = rows(folder)
+    compact(folder, grace_s=0)
+    truncate(folder, *generation(folder), file)
+    assert rows(folder) == before
+    assert "made again from its copy" in repair(folder)[0]
+    assert repair(folder) == []
+
+
+def test_without_generation_and_copy_its_runs_are_trained_again(folder, study):
+    compact(folder, grace_s=0)
+    for file in ("generation.json", "generation.copy.json"):
+        truncate(folder, *generation(folder), file)
+    with pytest.raises(StoreError, match=r"generation.json.*Run the study again"):
+        Store([folder])
+    assert "merged files do not count" in repair(folder)[0]
+    assert planned_runs(folder) == ids(study)
+    assert read_account(Store([folder]))[0].missing == 12
+    plant_all(folder, study)
+    compact(folder, grace_s=0)
+    assert verify(folder).is_proven
+
+
+OUTSIDE = ["../../victim.parquet", "/etc/victim.parquet", "runs/../../victim.parquet", "runs", 3]
+
+
+@pytest.mark.parametrize("path", OUTSIDE)
+@pytest.mark.parametrize("key", ["files", "retired", "packs"])
+def test_a_generation_that_names_other_places_is_damaged(folder, tmp_path, path, key):
+    """With the right checksum: what a file says is never taken for granted."""
+    victim = tmp_path / "victim.parquet"
+    victim.write_bytes(b"private")
+    compact(folder, grace_s=0)
+    values = json.loads(folder.read_bytes(*generation(folder), "generation.json"))
+    part = values["parts"][0]
+    if key == "packs":
+        part["packs"] = [path if path != "runs" else None]
+    elif key == "files":
+        part["files"]["runs"] = path
+    else:
+        values["retired"] = {str(path): 0.0}
+    values.pop("checksum")
+    for file in ("generation.json", "generation.copy.json"):
+        folder.write_bytes(sealed(values), *generation(folder), file)
+    with pytest.raises(StoreError, match=r"generation.json.*is damaged"):
+        Store([folder])
+    repair(folder)
+    assert victim.read_bytes() == b"private"
+
+
+@pytest.mark.parametrize("name", ["../../x", "000001-0123456789", None, 3, []])
+def test_a_pointer_that_names_no_generation_is_damaged(folder, name):
+    compact(folder)
+    folder.write_bytes(sealed({"generation": name}), "generations", "current.json")
+    with pytest.raises(StoreError, match="is damaged"):
+        Store([folder])
+    repair(folder)
     assert verify(folder).is_proven
 
 
 def test_replaced_files_that_are_still_there_stand_in_for_damaged_merged_ones(folder):
     compact(folder, grace_s=600)
-    flip(folder, "compacted", "layers", name_of(folder, "compacted/layers"), at=60)
+    flip(folder, *merged(folder, "layers"), at=60)
     repair(folder)
     assert verify(folder).is_proven
 
 
 def test_of_a_merged_file_only_the_damaged_packs_are_lost(folder, monkeypatch):
-    monkeypatch.setattr(compactions, "GROUP_BYTES", 1)
+    monkeypatch.setattr(compaction, "GROUP_BYTES", 1)
     compact(folder, grace_s=0)
-    flip(folder, "history", name_of(folder, "history"), at=60)
+    flip(folder, *merged(folder, "history"), at=60)
     notes = repair(folder)
     assert any("of the 3 packs" in note and "2 are saved" in note for note in notes)
     assert verify(folder).is_consistent
@@ -164,9 +247,9 @@ def packs_missing(folder):
 
 
 def test_a_lost_pack_of_a_merged_file_counts_when_it_is_trained_again(folder, study, monkeypatch):
-    monkeypatch.setattr(compactions, "GROUP_BYTES", 1)
+    monkeypatch.setattr(compaction, "GROUP_BYTES", 1)
     compact(folder, grace_s=0)
-    flip(folder, "runs", name_of(folder, "runs"), at=60)
+    flip(folder, *merged(folder, "runs"), at=60)
     repair(folder)
     plant_pack(folder, "planted", "pack0000", study.runs()[:5], lambda run: {})
     assert verify(folder).is_proven
@@ -177,8 +260,8 @@ def test_a_lost_pack_of_a_merged_file_counts_when_it_is_trained_again(folder, st
 
 def test_a_merged_file_without_a_readable_footer_is_lost_and_trained_again(folder, study):
     compact(folder, grace_s=0)
-    truncate(folder, "layers", name_of(folder, "layers"))
-    with pytest.raises(StoreError, match=r"damaged: .*layers/merged"):
+    truncate(folder, *merged(folder, "layers"))
+    with pytest.raises(StoreError, match=r"damaged: .*layers/0000"):
         Store([folder])
     assert any("0 are saved" in note for note in repair(folder))
     assert read_account(Store([folder]))[0].missing == 12
@@ -197,7 +280,7 @@ def plant_all(folder, study):
 def test_packs_of_a_lost_merged_file_may_be_trained_again_as_the_same_packs(folder, study):
     rows = Store([folder]).sql("select run_id, step from history order by all").rows
     compact(folder, grace_s=0)
-    truncate(folder, "runs", name_of(folder, "runs"))
+    truncate(folder, *merged(folder, "runs"))
     repair(folder)
     plant_all(folder, study)
     assert Store([folder]).sql("select run_id, step from history order by all").rows == rows
@@ -205,23 +288,19 @@ def test_packs_of_a_lost_merged_file_may_be_trained_again_as_the_same_packs(fold
     assert repair(folder) == []
 
 
-def test_a_repair_that_dies_between_the_tables_of_a_merged_file_is_taken_up(folder, study):
+def test_a_merged_file_that_is_a_link_is_refused(folder, tmp_path):
     compact(folder, grace_s=0)
-    truncate(folder, "runs", name_of(folder, "runs"))
-    history = name_of(folder, "history")
-    kept = folder.read_bytes("history", history)
-    repair(folder)
-    folder.write_bytes(kept, "history", history)
-    plant_all(folder, study)
-    assert len(verify(folder).twice) == 12
-    assert any("belongs to a damaged pack" in note for note in repair(folder))
-    assert verify(folder).is_proven
+    place = folder.join(*merged(folder, "runs"))
+    Path(place).rename(tmp_path / "elsewhere.parquet")
+    Path(place).symlink_to(tmp_path / "elsewhere.parquet")
+    with pytest.raises(StoreError, match="is a symbolic link"):
+        Store([folder])
 
 
 def test_a_merged_file_that_was_deleted_is_named_and_then_trained_again(folder):
     compact(folder, grace_s=0)
-    folder.delete("history", name_of(folder, "history"))
-    with pytest.raises(StoreError, match=r"damaged: .*history/merged"):
+    folder.delete(*merged(folder, "history"))
+    with pytest.raises(StoreError, match=r"damaged: .*history/0000"):
         Store([folder])
     assert verify(folder).damaged
     repair(folder)
@@ -233,7 +312,7 @@ def test_a_damaged_merged_plan_is_made_again(folder, study):
 
     write_plan(folder, "planted", "second", [])
     compact(folder, grace_s=0)
-    flip(folder, "plan", name_of(folder, "plan"), at=60)
+    flip(folder, *merged(folder, "plan"), at=60)
     assert any("planned again" in note for note in repair(folder))
     assert planned_runs(folder) == ids(study)
     assert verify(folder).is_proven

@@ -1,81 +1,45 @@
-"""The states of packs in training, as files of the study: `checkpoints/<pack_id>.checkpoint`.
+"""The states of packs in training, as files of the study: `checkpoints/<pack_id>.safetensors`.
 
-A file is a line that names the format, the head with its own checksum, the arrays byte for byte,
-and a checksum over all before it:
-
-    magic | length of head (8 bytes) | head (JSON) | digest of these three | arrays | digest of all
-
-The head names the pack, its runs, the version of symstudy, the size of the file, and the name, type
-and shape of every array. Nothing in a file is ever executed: arrays hold numbers, never objects.
-Digests are BLAKE2b of 16 bytes; one that differs, or a length that does, makes a file damaged.
+A file that is damaged, or says something else than it must, is set aside under a name that ends in
+`.damaged`; its pack is trained from the beginning. Files of the form before, which end in
+`.checkpoint`, are not read, and are deleted with their packs.
 """
 
-import hashlib
-import importlib.metadata
-import json
-import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple, NoReturn
+from typing import NamedTuple
 
-import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 from pyarrow import fs
 
 from symstudy.errors import StoreError
-from symstudy.store.files.folder import StudyFolder
+from symstudy.store.files import states
+from symstudy.store.files.folder import StudyFolder, reason_of
+from symstudy.store.files.states import DamagedStateError, Head, State, parse_state, state_bytes
 
 __all__ = [
     "Checkpoint",
     "delete_checkpoint",
     "list_checkpoints",
+    "mend_checkpoints",
     "read_checkpoint",
     "write_checkpoint",
 ]
 
 FOLDER = "checkpoints"
-SUFFIX = ".checkpoint"
-MAGIC = b"symstudy checkpoint 1\n"
-LENGTH_BYTES = 8
-DIGEST_BYTES = 16
-KINDS = "biuf"
-"""Arrays of truths, integers and floats; no objects, no text."""
-
-State = dict[str, NDArray[Any]]
+SUFFIX = ".safetensors"
+OLD_SUFFIX = ".checkpoint"
 
 
 class Checkpoint(NamedTuple):
     """A pack whose training may be gone on with.
 
     Attributes:
-        pack_id: The pack.
-        run_ids: Its runs, in order.
+        pack_id: Identifier of the pack.
+        run_ids: Identifiers of its runs, in order.
     """
 
     pack_id: str
     run_ids: tuple[str, ...]
-
-
-class Head(NamedTuple):
-    """What a checkpoint says of itself.
-
-    Attributes:
-        checkpoint: The pack and its runs.
-        version: Of the symstudy that wrote it.
-        arrays: Name, type and shape of each array.
-        start: Where the arrays begin.
-        size: Bytes of the whole file.
-    """
-
-    checkpoint: Checkpoint
-    version: str
-    arrays: list[tuple[str, str, list[int]]]
-    start: int
-    size: int
-
-
-class DamagedError(ValueError):
-    """A checkpoint that is not as it was written."""
 
 
 def write_checkpoint(
@@ -84,52 +48,35 @@ def write_checkpoint(
     """Write the state of a pack in place of the one before, whole or not at all.
 
     Args:
-        folder: Of the study.
-        pack_id: The pack.
-        run_ids: Its runs, in order.
+        folder: Folder of the study's results.
+        pack_id: Identifier of the pack.
+        run_ids: Identifiers of its runs, in order.
         state: Arrays of numbers by name.
 
     Raises:
         StoreError: If it cannot be written.
         TypeError: If an array holds something else than numbers.
     """
-    arrays = {name: np.ascontiguousarray(array) for name, array in state.items()}
-    for name, array in arrays.items():
-        if array.dtype.kind not in KINDS:
-            raise TypeError(f"the arrays of a state must hold numbers, but {name!r} {array.dtype}")
-    content = sum(array.nbytes for array in arrays.values())
-    head = {
-        "pack_id": pack_id,
-        "run_ids": list(run_ids),
-        "symstudy": importlib.metadata.version("symstudy"),
-        "content": content,
-        # ascontiguousarray makes numbers of no axes into rows: the shape is that of the state.
-        "arrays": [[name, arrays[name].dtype.str, state[name].shape] for name in arrays],
-    }
-    text = json.dumps(head).encode()
-    opening = MAGIC + len(text).to_bytes(LENGTH_BYTES, "little") + text
-    parts: list[Any] = [opening, digest(opening)]
-    parts.extend(array.reshape(-1).view(np.uint8) for array in arrays.values() if array.size)
-    parts.append(digest(*parts))
-    folder.write_bytes(b"".join(parts), FOLDER, f"{pack_id}{SUFFIX}")
+    folder.write_bytes(state_bytes(pack_id, run_ids, state), FOLDER, f"{pack_id}{SUFFIX}")
 
 
 def read_checkpoint(folder: StudyFolder, pack_id: str) -> State | None:
     """Return the state of a pack that an earlier attempt left, or None.
 
-    None, too, if another version of symstudy wrote it, or if it is damaged; a damaged file is set
-    aside under a name that ends in `.damaged`.
+    None, too, if another version of symstudy wrote it, or if it is damaged and was set aside.
 
     Raises:
         StoreError: If the folder cannot be read.
     """
-    path = path_of(folder, pack_id)
+    path = folder.join(FOLDER, f"{pack_id}{SUFFIX}")
     if folder.filesystem.get_file_info(path).type != fs.FileType.File:
         return None
     content = folder.read_bytes(FOLDER, f"{pack_id}{SUFFIX}")
     try:
-        return parse(content, pack_id)
-    except DamagedError:
+        head = states.read_head(lambda at, count: content[at : at + count], len(content))
+        check_name(head, path)
+        return parse_state(content, head) if head.version == states.symstudy_version() else None
+    except DamagedStateError:
         set_aside(folder, path)
         return None
 
@@ -140,13 +87,14 @@ def delete_checkpoint(folder: StudyFolder, pack_id: str) -> None:
     Raises:
         StoreError: If it cannot be deleted.
     """
-    folder.delete(FOLDER, f"{pack_id}{SUFFIX}")
+    for suffix in (SUFFIX, OLD_SUFFIX):
+        folder.delete(FOLDER, f"{pack_id}{suffix}")
     if not folder.is_local:
         # An object store shows nothing of a put before its end.
         return
     for path in folder.list_files(FOLDER, ".tmp"):
         name = path.rsplit("/", 1)[-1]
-        if name.startswith(f"{pack_id}{SUFFIX}."):
+        if name.startswith((f"{pack_id}{SUFFIX}.", f"{pack_id}{OLD_SUFFIX}.")):
             folder.delete(FOLDER, name)
 
 
@@ -158,104 +106,77 @@ def list_checkpoints(folder: StudyFolder) -> list[Checkpoint]:
     Raises:
         StoreError: If the folder cannot be read.
     """
+    return look_through(folder)[0]
+
+
+def mend_checkpoints(folder: StudyFolder) -> list[str]:
+    """Set damaged files aside, and say which files are not read.
+
+    Returns:
+        What was done, in sentences.
+
+    Raises:
+        StoreError: If the folder cannot be read.
+    """
+    old = folder.list_files(FOLDER, OLD_SUFFIX)
+    notes = [
+        f"{path} {error.args[0].split('but this one ')[-1]} and is set aside; its pack is trained "
+        "from the beginning"
+        for path, error in look_through(folder)[1]
+    ]
+    if old:
+        notes.append(
+            f"{len(old)} checkpoints ({old[0]}, ...) are of an earlier version of symstudy and are "
+            "not read; their packs are trained from the beginning"
+        )
+    return notes
+
+
+def look_through(
+    folder: StudyFolder,
+) -> tuple[list[Checkpoint], list[tuple[str, DamagedStateError]]]:
+    """Return the packs that a state was left of, and the files that were set aside."""
     found = []
+    damaged = []
     for path in folder.list_files(FOLDER, SUFFIX):
         try:
-            found.append(read_head(folder, path).checkpoint)
-        except DamagedError:
+            head = read_head(folder, path)
+        except DamagedStateError as error:
             set_aside(folder, path)
+            damaged.append((path, error))
         except FileNotFoundError:
             # Its pack has ended since the folder was listed.
             continue
         except OSError as error:
             raise StoreError(
-                f"the results must be readable, but {path!r} is not: {error.strerror or error}."
+                f"the results must be readable, but {path!r} is not: {reason_of(error)}."
             ) from error
-    return found
+        else:
+            found.append(Checkpoint(head.pack_id, head.run_ids))
+    return found, damaged
 
 
 def read_head(folder: StudyFolder, path: str) -> Head:
     """Return the head of the file at `path`.
 
     Raises:
-        DamagedError: If the head or the length of the file is not as it was written.
+        DamagedStateError: If it is not as it was written, or is another pack's.
         OSError: If the file cannot be read.
     """
-    prefix = len(MAGIC) + LENGTH_BYTES
     with folder.filesystem.open_input_file(path) as file:
-        size = file.size()
-        opening = file.read_at(min(prefix, size), 0)
-        length = int.from_bytes(opening[len(MAGIC) :], "little")
-        if len(opening) < prefix or prefix + length + 2 * DIGEST_BYTES > size:
-            damaged("is cut short")
-        opening = file.read_at(prefix + length + DIGEST_BYTES, 0)
-    return parse_head(opening, size)
+        head = states.read_head(lambda at, count: file.read_at(count, at), file.size())
+    check_name(head, path)
+    return head
 
 
-def parse_head(content: bytes, size: int) -> Head:
-    """Return the head that `content`, the beginning of a file of `size` bytes, holds.
+def check_name(head: Head, path: str) -> None:
+    """Raise unless a file has the name of the pack that it says it is of.
 
     Raises:
-        DamagedError: If it is not as it was written.
+        DamagedStateError: If it has another.
     """
-    prefix = len(MAGIC) + LENGTH_BYTES
-    length = int.from_bytes(content[len(MAGIC) : prefix], "little")
-    start = prefix + length + DIGEST_BYTES
-    if not content.startswith(MAGIC) or start + DIGEST_BYTES > size:
-        damaged("does not begin as a checkpoint")
-    if content[prefix + length : start] != digest(content[: prefix + length]):
-        damaged("has another head than was written")
-    head = json.loads(content[prefix : prefix + length])
-    if size != start + head["content"] + DIGEST_BYTES:
-        damaged("has another length than was written")
-    checkpoint = Checkpoint(head["pack_id"], tuple(head["run_ids"]))
-    arrays = [(name, kind, shape) for name, kind, shape in head["arrays"]]
-    if any(np.dtype(kind).kind not in KINDS for _, kind, _ in arrays):
-        damaged("holds something else than numbers")
-    return Head(checkpoint, head["symstudy"], arrays, start, size)
-
-
-def parse(content: bytes, pack_id: str) -> State | None:
-    """Return the state in the file `content`, or None if another version wrote it.
-
-    Raises:
-        DamagedError: If it is not as it was written, or is another pack's.
-    """
-    head = parse_head(content, len(content))
-    view = memoryview(content)
-    if view[-DIGEST_BYTES:] != digest(view[:-DIGEST_BYTES]):
-        damaged("has other bytes than were written")
-    if head.checkpoint.pack_id != pack_id:
-        damaged(f"is of the pack {head.checkpoint.pack_id}")
-    if head.version != importlib.metadata.version("symstudy"):
-        return None
-    state: State = {}
-    at = head.start
-    for name, kind, shape in head.arrays:
-        count = math.prod(shape)
-        array = np.frombuffer(content, kind, count, at) if count else np.empty(0, kind)
-        # A copy: it may be written to, and lies where processors like it.
-        state[name] = array.reshape(shape).copy()
-        at += array.nbytes
-    return state
-
-
-def damaged(how: str) -> NoReturn:
-    """Raise that a file is not as it was written."""
-    raise DamagedError(f"a checkpoint must be as it was written, but this one {how}")
-
-
-def digest(*parts: Any) -> bytes:
-    """Return the checksum of `parts` in a row."""
-    whole = hashlib.blake2b(digest_size=DIGEST_BYTES)
-    for part in parts:
-        whole.update(part)
-    return whole.digest()
-
-
-def path_of(folder: StudyFolder, pack_id: str) -> str:
-    """Return where the state of a pack is."""
-    return folder.join(FOLDER, f"{pack_id}{SUFFIX}")
+    if path.rsplit("/", 1)[-1] != f"{head.pack_id}{SUFFIX}":
+        states.damaged(f"says that it is of the pack {head.pack_id!r}")
 
 
 def set_aside(folder: StudyFolder, path: str) -> None:

@@ -1,71 +1,44 @@
 """Few files instead of many, without a row lost or doubled, whoever dies and whoever reads.
 
-The steps and their order (see `symstudy.store.files.manifest` for how readers see them):
-
-1. Files of packs whose rows are final are read, and merged files of every table written to
-   `compacted/`. Nobody reads these yet; left alone by a death they are deleted later.
-2. `compact.json` is replaced: from now on the merged files count and the others do not.
-3. After a time of grace, for readers that have them open, the replaced files are deleted, those of
-   `runs` first, and the merged ones moved into the tables' folders. `compact.json` stays: a worker
-   that was cut off may still write a pack that has been merged.
-
-A merged file says in its own metadata what it replaces, so that even a lost `compact.json` can be
-made again.
+The files of packs whose rows are final are read, and merged ones of every table written as a new
+generation (`symstudy.store.files.generations`), which nobody reads yet. Then the pointer is moved:
+from now on the merged files count and the others do not. What does not count is deleted later, for
+the sake of readers that have it open; a reader that misses a file reads the pointer again.
 """
 
-import json
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, final
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from pyarrow import fs
 
-from symstudy.identity import digest
+from symstudy.store.files.cleaning import clean, clear_leftovers
 from symstudy.store.files.folder import StudyFolder
+from symstudy.store.files.generations import next_name, write_generation
 from symstudy.store.files.lock import locked
-from symstudy.store.files.manifest import (
-    COMPACTED,
-    MERGED_PREFIX,
-    PACK_TABLES,
-    Manifest,
-    Merged,
-    list_table,
-    mark_of,
-    read_manifest,
-    stem_of,
-    write_manifest,
-)
+from symstudy.store.files.manifest import list_own, list_table
+from symstudy.store.files.merging import Groups, in_schema, open_parquet, write_part
+from symstudy.store.files.parts import PACK_TABLES, Generation, Part, plan_file, stem_of
+from symstudy.store.files.recovery import current_generation
 from symstudy.store.files.sealed import is_sound, read_whole
-from symstudy.store.tables.keys import ENDED, KEY_COLUMNS
+from symstudy.store.tables.keys import ENDED
 from symstudy.store.tables.schema import CERTIFICATES, PLAN, RUNS, TABLES
 
-__all__ = [
-    "GRACE_S",
-    "Compaction",
-    "compact",
-    "finish",
-    "in_schema",
-    "open_parquet",
-    "recover_manifest",
-    "write_merged",
-]
+__all__ = ["GRACE_S", "Compaction", "compact"]
 
 GRACE_S = 600.0
-"""Replaced files stay for so long, for readers that have them open."""
+"""Files that do not count any more stay for so long, for readers that have them open."""
 TARGET_BYTES = 32 << 20
 """About the size of the files of all tables that are merged into one."""
 GROUP_BYTES = 2 << 20
 """Packs whose files have this size together are one group of rows in every table: a damaged byte
 costs the packs of its group and no others."""
-EMBEDDED = b"symstudy_merged"
 
 Clock = Callable[[], float]
 Contents = dict[str, bytes]
-Parts = Mapping[str, Callable[[], Iterable[pa.Table]]]
 
 
 class Compaction(NamedTuple):
@@ -73,11 +46,11 @@ class Compaction(NamedTuple):
 
     Attributes:
         study: Name of the study.
-        files_before: Files that its tables consisted of.
-        files_after: Files that they consist of now.
-        merged: Files that were merged.
-        deleted: Replaced files that were deleted.
-        waiting: Replaced files that are still there, until the time of grace is over.
+        files_before: Number of files that its tables consisted of.
+        files_after: Number of files that they consist of now.
+        merged: Number of files that were merged.
+        deleted: Number of files that counted once and were deleted.
+        waiting: Number of such files that are still there, for readers that have them open.
         skipped: Packs that were left as they are, since a file of theirs is damaged or missing.
     """
 
@@ -91,19 +64,21 @@ class Compaction(NamedTuple):
 
 
 class Small(NamedTuple):
-    """The files of a pack, or of packs that were merged before.
+    """The files of a pack, or merged ones that are merged again.
 
     Attributes:
-        stem: Their name.
+        name: Name of the pack, or of the merged file.
         files: The file of each table.
+        part: The merged files; None for those of a pack.
     """
 
-    stem: str
+    name: str
     files: dict[str, fs.FileInfo]
+    part: Part | None
 
     @property
     def size(self) -> int:
-        """Bytes of all files."""
+        """Size of all files, in bytes."""
         return sum(info.size for info in self.files.values())
 
 
@@ -113,180 +88,170 @@ def compact(
     """Merge the small files of a study's tables into few.
 
     Args:
-        folder: Of the study.
-        grace_s: Age in seconds at which replaced files are deleted.
+        folder: Folder of the study's results.
+        grace_s: Age in seconds at which files that do not count any more are deleted.
         clock: Returns the time, in seconds since 1970.
 
     Raises:
-        StoreError: If the results cannot be read or written, or their manifest is damaged.
+        StoreError: If the results cannot be read or written, or what says which files count is
+            damaged.
     """
     with locked(folder):
-        manifest = read_manifest(folder)
-        if not manifest.text:
-            manifest = recover_manifest(folder)
-        clear_leftovers(folder, manifest)
-        before = count_files(folder, manifest)
-        deleted, _ = finish(folder, manifest, before=clock() - grace_s)
-        merged = 0
-        skipped: list[str] = []
-        for batch in batches(small_packs(folder, manifest, skipped)):
-            item, left = merge_packs(folder, manifest, batch, clock)
-            skipped.extend(left)
-            if item is not None:
-                manifest = switch(folder, manifest, item)
-                merged += sum(len(small.files) for small in batch if small.stem in item.replaces)
-        for batch in batches(small_plans(folder, manifest)):
-            item = merge_plans(folder, manifest, batch, clock)
-            if item is not None:
-                manifest = switch(folder, manifest, item)
-                merged += len(batch)
-        more, waiting = finish(folder, manifest, before=clock() - grace_s)
-        after = count_files(folder, manifest)
-    return Compaction(folder.name, before, after, merged, deleted + more, waiting, tuple(skipped))
-
-
-def switch(folder: StudyFolder, manifest: Manifest, item: Merged) -> Manifest:
-    """Make `item` count, in place of what it replaces."""
-    for table in item.rows:
-        folder.sync(f"{COMPACTED}/{table}")
-    rest = [one for one in manifest.merged if one.name not in item.replaces]
-    changed = write_manifest(folder, [*rest, item])
-    folder.sync(".")
-    return changed
-
-
-def finish(folder: StudyFolder, manifest: Manifest, *, before: float) -> tuple[int, int]:
-    """Delete replaced files, and move merged ones into the tables' folders.
-
-    Args:
-        folder: Of the study.
-        manifest: Its manifest.
-        before: Only what was merged by then, in seconds since 1970.
-
-    Returns:
-        Files deleted, and files that wait.
-    """
-    due = [item for item in manifest.merged if item.at <= before]
-    deleted = waiting = 0
-    for table in TABLES:
-        gone = Manifest(tuple(due)).replaced(table)
-        later = manifest.replaced(table) - gone
-        for info in folder.list_infos(table, ".parquet"):
-            mark = mark_of(table, info)
-            if mark in gone:
-                folder.delete(table, info.base_name)
-                deleted += 1
-            elif mark in later:
-                waiting += 1
-    for table in TABLES:
-        names = {item.name for item in due if table in item.rows}
-        for info in folder.list_infos(f"{COMPACTED}/{table}", ".parquet") if names else ():
-            if stem_of(info.path) in names:
-                folder.move(info.path, folder.join(table, info.base_name))
-    return deleted, waiting
-
-
-def clear_leftovers(folder: StudyFolder, manifest: Manifest) -> None:
-    """Delete merged files that never came to count, since whoever wrote them died."""
-    for table in TABLES:
-        named = {item.name for item in manifest.merged if table in item.rows}
-        for info in folder.list_infos(f"{COMPACTED}/{table}", ".parquet"):
-            if stem_of(info.path) not in named:
-                folder.delete(COMPACTED, table, info.base_name)
-
-
-def recover_manifest(folder: StudyFolder) -> Manifest:
-    """Make a lost manifest again, from what the merged files say of themselves.
-
-    Merged files count if they are whole, all of them, and something of what they replace is gone.
-    If nothing is, they are either not in force or no loss: the rows are those of the old files.
-
-    Raises:
-        StoreError: If the results cannot be read or written.
-    """
-    files = {
-        table: {
-            stem_of(info.path): info
-            for place in (table, f"{COMPACTED}/{table}")
-            for info in folder.list_infos(place, ".parquet")
-        }
-        for table in TABLES
-    }
-    found: list[Merged] = []
-    for lead in (RUNS.name, PLAN.name):
-        there = {mark_of(lead, info) for info in files[lead].values()}
-        for stem, info in files[lead].items():
-            item = (
-                read_merged(folder, files, lead, info) if stem.startswith(MERGED_PREFIX) else None
+        generation = clear_leftovers(folder, current_generation(folder))
+        before = count_files(folder, generation)
+        deleted, _ = clean(folder, generation, before=clock() - grace_s)
+        merging = Merging(folder, generation, clock())
+        merging.merge()
+        if merging.written:
+            kept = [part for part in generation.parts if part not in merging.replaced]
+            parts = [*kept, *merging.written]
+            generation = write_generation(
+                folder, generation, parts, at=merging.at, name=merging.name
             )
-            if item is not None and not there.issuperset(item.replaces):
-                found.append(item)
-    inner = {mark for item in found for mark in item.replaces}
-    left = [item for item in found if item.name not in inner]
-    return write_manifest(folder, left) if left else Manifest()
+        more, waiting = clean(folder, generation, before=clock() - grace_s)
+        after = count_files(folder, generation)
+    return Compaction(
+        folder.name,
+        before,
+        after,
+        merging.merged,
+        deleted + more,
+        waiting,
+        tuple(merging.skipped),
+    )
 
 
-def read_merged(
-    folder: StudyFolder, files: dict[str, dict[str, fs.FileInfo]], lead: str, info: fs.FileInfo
-) -> Merged | None:
-    """Return what the merged files of one name say of themselves; None if they are not whole."""
-    name = stem_of(info.path)
-    content = read_whole(folder.filesystem, info.path)
-    if not is_sound(content):
-        return None
-    metadata = pq.ParquetFile(pa.BufferReader(content)).metadata
-    values = json.loads((metadata.metadata or {}).get(EMBEDDED, b"{}"))
-    if not values:
-        return None
-    for table in values["rows"]:
-        other = files[table].get(name)
-        if other is None or not folder.is_sound(other.path):
-            return None
-    rows = {**values["rows"], lead: metadata.num_rows}
-    return Merged(name, values["at"], rows, tuple(values["replaces"]))
-
-
-def count_files(folder: StudyFolder, manifest: Manifest) -> int:
+def count_files(folder: StudyFolder, generation: Generation) -> int:
     """Return the number of files that the tables consist of."""
-    return sum(len(list_table(folder, table, manifest)[0]) for table in TABLES)
+    return sum(len(list_table(folder, table, generation)[0]) for table in TABLES)
 
 
-def small_packs(folder: StudyFolder, manifest: Manifest, skipped: list[str]) -> list[Small]:
-    """Return the packs whose files are small, the oldest first; incomplete ones are `skipped`."""
-    files = {
-        table: {stem_of(info.path): info for info in list_table(folder, table, manifest)[0]}
-        for table in PACK_TABLES
-    }
-    found = []
-    for stem in files[RUNS.name]:
-        own = {table: of_table[stem] for table, of_table in files.items() if stem in of_table}
-        if any(table not in own for table in PACK_TABLES if table != CERTIFICATES.name):
-            skipped.append(stem)
-        elif not is_waiting(folder, own.values()):
-            found.append(Small(stem, own))
-    return oldest_first(found, RUNS.name)
+@final
+class Merging:
+    """The writing of the merged files of a new generation; they do not count yet.
 
+    Attributes:
+        folder: Folder of the study's results.
+        generation: The generation that counts.
+        at: The time, in seconds since 1970.
+        name: Name of the new generation.
+        written: The new parts.
+        replaced: Parts of the generation before that the new ones stand for.
+        merged: Number of files that were merged.
+        skipped: Packs of which a file is damaged or missing.
+    """
 
-def small_plans(folder: StudyFolder, manifest: Manifest) -> list[Small]:
-    """Return the files of the plan that are small, the oldest first."""
-    infos, _ = list_table(folder, PLAN.name, manifest)
-    found = [
-        Small(stem_of(info.path), {PLAN.name: info})
-        for info in infos
-        if not is_waiting(folder, [info])
-    ]
-    return oldest_first(found, PLAN.name)
+    def __init__(self, folder: StudyFolder, generation: Generation, at: float) -> None:
+        """Prepare; `merge` writes."""
+        self.folder = folder
+        self.generation = generation
+        self.at = at
+        self.name = next_name(generation)
+        self.written: list[Part] = []
+        self.replaced: list[Part] = []
+        self.merged = 0
+        self.skipped: list[str] = []
 
+    def merge(self) -> None:
+        """Merge what is small: first packs, then files of the plan."""
+        for batch in batches(self.small_packs()):
+            self.merge_packs(batch)
+        for batch in batches(self.small_plans()):
+            self.merge_plans(batch)
 
-def is_waiting(folder: StudyFolder, infos: Iterable[fs.FileInfo]) -> bool:
-    """Return whether one of some merged files has not moved into its table's folder yet."""
-    return any(info.path.startswith(folder.join(COMPACTED, "")) for info in infos)
+    def small_packs(self) -> list[Small]:
+        """Return the packs and merged packs whose files are small, the oldest first."""
+        own = {
+            table: {
+                stem_of(info.path): info for info in list_own(self.folder, table, self.generation)
+            }
+            for table in PACK_TABLES
+        }
+        found = []
+        for name in own[RUNS.name]:
+            files = {table: of_table[name] for table, of_table in own.items() if name in of_table}
+            if any(table not in files for table in PACK_TABLES if table != CERTIFICATES.name):
+                self.skipped.append(name)
+            else:
+                found.append(Small(name, files, None))
+        return oldest_first([*found, *self.small_parts(RUNS.name)], RUNS.name)
+
+    def small_plans(self) -> list[Small]:
+        """Return the files of the plan that are small, the oldest first."""
+        found = [
+            Small(stem_of(info.path), {PLAN.name: info}, None)
+            for info in list_own(self.folder, PLAN.name, self.generation)
+        ]
+        return oldest_first([*found, *self.small_parts(PLAN.name)], PLAN.name)
+
+    def small_parts(self, table: str) -> list[Small]:
+        """Return the merged files that have `table`; those of which one is gone are skipped."""
+        found = []
+        for part in self.generation.parts:
+            if table not in part.files:
+                continue
+            paths = [self.folder.join(path) for path in part.files.values()]
+            infos = self.folder.filesystem.get_file_info(paths)
+            name = part.files[table]
+            if all(info.type == fs.FileType.File for info in infos):
+                found.append(Small(name, dict(zip(part.files, infos, strict=True)), part))
+            else:
+                self.skipped.append(name)
+        return found
+
+    def merge_packs(self, batch: Sequence[Small]) -> None:
+        """Write the merged files of some packs.
+
+        Packs are left alone whose runs have all failed: they may be trained again as the same pack.
+        """
+        groups: list[list[Small]] = [[]]
+        for small in batch:
+            contents = read_contents(self.folder, small)
+            if not all(is_sound(content) for content in contents.values()):
+                self.skipped.append(small.name)
+            elif small.part is not None or has_ended(contents[RUNS.name]):
+                if sum(one.size for one in groups[-1]) >= GROUP_BYTES:
+                    groups.append([])
+                groups[-1].append(small)
+        smalls = [small for group in groups for small in group]
+        tables = [table for table in PACK_TABLES if any(table in small.files for small in smalls)]
+        sources = {table: partial(pack_groups, self.folder, table, groups) for table in tables}
+        self.write(smalls, sources)
+
+    def merge_plans(self, batch: Sequence[Small]) -> None:
+        """Write the merged file of some files of the plan."""
+        smalls = [small for small in batch if self.folder.is_sound(small.files[PLAN.name].path)]
+        infos = [small.files[PLAN.name] for small in smalls]
+        self.write(smalls, {PLAN.name: partial(plan_groups, self.folder, infos)})
+
+    def write(self, smalls: Sequence[Small], sources: Mapping[str, Groups]) -> None:
+        """Write the merged files of what is small, unless it changes meanwhile."""
+        if len(smalls) < 2:
+            return
+        files, rows = write_part(self.folder, self.name, len(self.written), sources)
+        infos = [info for small in smalls for info in small.files.values()]
+        if not all(is_unchanged(self.folder, info) for info in infos):
+            # A pack was written again in the meantime: another time.
+            return
+        old = [small.part for small in smalls if small.part is not None]
+        packs = {pack for part in old for pack in part.packs}
+        plans = {plan for part in old for plan in part.plans}
+        for small in smalls:
+            if small.part is None and PLAN.name in small.files:
+                plans.add(plan_file(small.files[PLAN.name]))
+            elif small.part is None:
+                packs.add(small.name)
+        self.replaced.extend(old)
+        self.written.append(
+            Part(files, rows, tuple(sorted(packs)), tuple(sorted(plans, key=str)), self.at)
+        )
+        self.merged += len(infos)
 
 
 def oldest_first(found: Sequence[Small], table: str) -> list[Small]:
     """Return what is small, by time."""
     small = [item for item in found if item.size < TARGET_BYTES / 2]
-    return sorted(small, key=lambda item: (item.files[table].mtime_ns or 0, item.stem))
+    return sorted(small, key=lambda item: (item.files[table].mtime_ns or 0, item.name))
 
 
 def batches(found: Sequence[Small]) -> Iterator[list[Small]]:
@@ -301,57 +266,6 @@ def batches(found: Sequence[Small]) -> Iterator[list[Small]]:
             batch, size = [], 0
     if len(batch) > 1:
         yield batch
-
-
-def merge_packs(
-    folder: StudyFolder, manifest: Manifest, batch: Sequence[Small], clock: Clock
-) -> tuple[Merged | None, list[str]]:
-    """Write the merged files of some packs; nobody reads them yet.
-
-    Packs are left alone whose runs have all failed: they may be trained again as the same pack.
-
-    Returns:
-        What was written, if anything, and the packs that are damaged.
-    """
-    groups: list[list[Small]] = [[]]
-    damaged: list[str] = []
-    for small in batch:
-        contents = read_contents(folder, small)
-        if not all(is_sound(content) for content in contents.values()):
-            damaged.append(small.stem)
-        elif has_ended(contents[RUNS.name]):
-            if sum(one.size for one in groups[-1]) >= GROUP_BYTES:
-                groups.append([])
-            groups[-1].append(small)
-    stems = [small.stem for group in groups for small in group]
-    if len(stems) < 2:
-        return None, damaged
-    tables = [table for table in PACK_TABLES if any(table in small.files for small in batch)]
-    parts: Parts = {table: partial(pack_groups, folder, table, groups) for table in tables}
-    item = write_merged(folder, parts, with_nested(manifest, stems), clock())
-    if not all(is_unchanged(folder, info) for s in batch for info in s.files.values()):
-        # A pack was written again in the meantime: another time.
-        return None, damaged
-    return item, damaged
-
-
-def with_nested(manifest: Manifest, marks: Sequence[str]) -> list[str]:
-    """Return what is replaced with those `marks`: what they replaced themselves stays so."""
-    inner = {item.name: item.replaces for item in manifest.merged}
-    return sorted({*marks, *(mark for stem in marks for mark in inner.get(stem, ()))})
-
-
-def merge_plans(
-    folder: StudyFolder, manifest: Manifest, batch: Sequence[Small], clock: Clock
-) -> Merged | None:
-    """Write the merged file of some files of the plan; nobody reads it yet."""
-    infos = [small.files[PLAN.name] for small in batch]
-    if not all(folder.is_sound(info.path) for info in infos):
-        return None
-    replaces = with_nested(manifest, [mark_of(PLAN.name, info) for info in infos])
-    parts: Parts = {PLAN.name: partial(plan_groups, folder, infos)}
-    item = write_merged(folder, parts, replaces, clock())
-    return item if all(is_unchanged(folder, info) for info in infos) else None
 
 
 def pack_groups(
@@ -376,64 +290,6 @@ def plan_groups(folder: StudyFolder, infos: Sequence[fs.FileInfo]) -> Iterator[p
         file = open_parquet(read_whole(folder.filesystem, info.path))
         for group in range(file.num_row_groups):
             yield in_schema(file.read_row_group(group), PLAN.schema)
-
-
-def write_merged(folder: StudyFolder, parts: Parts, replaces: Sequence[str], at: float) -> Merged:
-    """Write merged files to `compacted/`, and read them back.
-
-    Args:
-        folder: Of the study.
-        parts: For each table, what returns the rows of its groups.
-        replaces: Marks of what the files replace.
-        at: The time, in seconds since 1970.
-
-    Raises:
-        StoreError: If they cannot be written.
-        RuntimeError: If what was written is not what was to be.
-    """
-    name = MERGED_PREFIX + digest("|".join(replaces))
-    rows: dict[str, int] = {}
-    # The runs last: their file tells what the others must be.
-    for table in sorted(parts, key=lambda table: table == RUNS.name):
-        about = {"replaces": list(replaces), "rows": rows, "at": at}
-        schema = TABLES[table].schema
-        if table in (RUNS.name, PLAN.name):
-            schema = schema.with_metadata({**schema.metadata, EMBEDDED: json.dumps(about)})
-        counts: list[int] = []
-        place = (COMPACTED, table, f"{name}.parquet")
-        groups = counted(parts[table](), schema, counts)
-        folder.write_groups(schema, groups, *place, statistics=True, keys=KEY_COLUMNS[table])
-        content = folder.read_bytes(*place)
-        found = pq.ParquetFile(pa.BufferReader(content)).metadata.num_rows
-        if not is_sound(content) or found != sum(counts):
-            raise RuntimeError(f"{folder.join(*place)!r} must read as it was written")
-        rows[table] = found
-    return Merged(name, at, rows, tuple(replaces))
-
-
-def counted(groups: Iterable[pa.Table], schema: pa.Schema, counts: list[int]) -> Iterator[pa.Table]:
-    """Yield `groups` in `schema`, taking note of their numbers of rows."""
-    for group in groups:
-        counts.append(group.num_rows)
-        yield group.replace_schema_metadata(schema.metadata)
-
-
-def open_parquet(content: bytes) -> pq.ParquetFile:
-    """Return a Parquet file whose pages are checked as they are read."""
-    return pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True)
-
-
-def in_schema(table: pa.Table, schema: pa.Schema) -> pa.Table:
-    """Return rows in the types of `schema`; columns that a file lacks are null."""
-    if table.schema.equals(schema):
-        return table.replace_schema_metadata(schema.metadata)
-    columns = [
-        table[field.name].cast(field.type)
-        if field.name in table.column_names
-        else pa.nulls(table.num_rows, field.type)
-        for field in schema
-    ]
-    return pa.Table.from_arrays(columns, schema=schema)
 
 
 def read_contents(folder: StudyFolder, small: Small) -> Contents:

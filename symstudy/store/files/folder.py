@@ -9,6 +9,7 @@ import contextlib
 import itertools
 import json
 import os
+import shlex
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from pyarrow import fs
 
 from symstudy.errors import StoreError
 from symstudy.identity import canonical_json, digest
+from symstudy.store.files import disk
+from symstudy.store.files.names import require_inside
 from symstudy.store.files.sealed import (
     BrokenFileError,
     has_frame,
@@ -29,6 +32,7 @@ from symstudy.store.files.sealed import (
     read_whole,
     seal,
 )
+from symstudy.store.files.study_file import is_study
 from symstudy.store.tables.schema import SCHEMA_VERSION
 
 __all__ = ["StudyFolder", "check_version", "find_studies", "open_location", "plan_version"]
@@ -71,8 +75,26 @@ class StudyFolder:
         return "Make the bucket, or look at the credentials (AWS_ACCESS_KEY_ID, ...)"
 
     def join(self, *parts: str) -> str:
-        """Return the path of something in the folder."""
+        """Return the path of something in the folder.
+
+        Raises:
+            StoreError: If it would be outside.
+        """
+        require_inside(self.path, *parts)
         return "/".join((self.path, *parts))
+
+    def refuse_link(self, path: str) -> None:
+        """Raise if a file of the folder, or a folder on the way to it, is a symbolic link.
+
+        Raises:
+            StoreError: If it is one.
+        """
+        link = disk.find_link(self.path, path) if self.is_local else None
+        if link is not None:
+            raise StoreError(
+                f"files of a study must be files, but {link!r} is a symbolic link, which is not "
+                f"followed. Put the file itself there (cp -L), or remove it: rm {shlex.quote(link)}"
+            )
 
     def exists(self) -> bool:
         """Return whether there is a study here: its file, the copy of it, or a plan."""
@@ -100,7 +122,12 @@ class StudyFolder:
 
     def read_study(self) -> dict[str, Any]:
         """Return what `study.json` says, or its copy where it is damaged; empty without either."""
-        return self.read_sound_json(STUDY_FILE) or self.read_sound_json(STUDY_COPY) or {}
+        return self.read_sound_study(STUDY_FILE) or self.read_sound_study(STUDY_COPY) or {}
+
+    def read_sound_study(self, file: str) -> dict[str, Any] | None:
+        """Return what `study.json` or its copy says; None if it is damaged or of wrong types."""
+        values = self.read_sound_json(file)
+        return values if values is not None and is_study(values) else None
 
     def read_sound_json(self, *parts: str) -> dict[str, Any] | None:
         """Return a JSON object; None if it is not there, no JSON, or not what its checksum says."""
@@ -122,21 +149,23 @@ class StudyFolder:
             StoreError: If it cannot be written.
         """
         target = self.join(*parts)
+        parent = target.rsplit("/", 1)[0]
+        self.refuse_link(parent)
         try:
-            self.filesystem.create_dir(target.rsplit("/", 1)[0], recursive=True)
             if not self.is_local:
+                self.filesystem.create_dir(parent, recursive=True)
                 with self.filesystem.open_output_stream(target) as stream:
                     stream.write(content)
                 return
+            disk.make_folder(parent)
             temporary = f"{target}.{uuid.uuid4().hex}.tmp"
             try:
-                with Path(temporary).open("wb") as file:
-                    file.write(content)
-                    file.flush()
-                    os.fsync(file.fileno())
-                Path(temporary).replace(target)
-            finally:
-                Path(temporary).unlink(missing_ok=True)
+                disk.write_new(temporary, content)
+                disk.rename(temporary, target)
+            except BaseException:
+                with contextlib.suppress(OSError):
+                    disk.delete(temporary)
+                raise
         except OSError as error:
             raise StoreError(
                 f"the results must be writable, but {target!r} is not: {reason_of(error)}. "
@@ -220,6 +249,7 @@ class StudyFolder:
             StoreError: If it cannot be read.
         """
         path = self.join(*parts)
+        self.refuse_link(path)
         try:
             with self.filesystem.open_input_stream(path) as stream:
                 content: bytes = stream.read()
@@ -237,7 +267,7 @@ class StudyFolder:
         """
         try:
             return json.loads(self.read_bytes(*parts))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise StoreError(
                 f"{self.join(*parts)!r} must be JSON, but is not: {error}. It was not written by "
                 "symstudy, or was damaged since."
@@ -250,8 +280,11 @@ class StudyFolder:
             StoreError: If it cannot be deleted.
         """
         path = self.join(*parts)
+        self.refuse_link(path.rsplit("/", 1)[0])
         try:
-            if self.filesystem.get_file_info(path).type == fs.FileType.File:
+            if self.is_local:
+                disk.delete(path)
+            elif self.filesystem.get_file_info(path).type == fs.FileType.File:
                 self.filesystem.delete_file(path)
         except FileNotFoundError:
             return
@@ -280,6 +313,7 @@ class StudyFolder:
         Raises:
             StoreError: If the folder cannot be read.
         """
+        self.refuse_link(self.join(folder))
         selector = fs.FileSelector(self.join(folder), allow_not_found=True)
         try:
             infos = self.filesystem.get_file_info(selector)
@@ -295,6 +329,9 @@ class StudyFolder:
             and info.base_name.endswith(suffix)
             and not info.base_name.startswith((".", "_"))
         ]
+        for info in found:
+            if self.is_local and os.path.islink(info.path):  # noqa: PTH114  # for thousands of files
+                self.refuse_link(info.path)
         return sorted(found, key=lambda info: info.path)
 
     def is_whole(self, path: str) -> bool:
@@ -348,31 +385,24 @@ class StudyFolder:
             return False
 
     def move(self, path: str, target: str) -> None:
-        """Rename a file of the folder; its new subfolder is made if need be.
+        """Rename a file of the folder; its new subfolder is made if there is none.
 
         Raises:
             FileNotFoundError: If there is no such file.
             StoreError: If it cannot be renamed.
         """
         try:
-            self.filesystem.create_dir(target.rsplit("/", 1)[0], recursive=True)
-            self.filesystem.move(path, target)
+            if self.is_local:
+                disk.make_folder(target.rsplit("/", 1)[0])
+                disk.rename(path, target)
+            else:
+                self.filesystem.move(path, target)
         except FileNotFoundError:
             raise
         except OSError as error:
             raise StoreError(
                 f"the results must be writable, but {path!r} cannot be renamed: {reason_of(error)}."
             ) from error
-
-    def sync(self, folder: str) -> None:
-        """Have the names in a subfolder on the disk: they then outlast a loss of power."""
-        path = Path(self.join(folder))
-        if self.is_local and path.is_dir():
-            handle = os.open(path, os.O_RDONLY)
-            try:
-                os.fsync(handle)
-            finally:
-                os.close(handle)
 
     def set_aside(self, path: str) -> str:
         """Rename a damaged file so that no reader takes it for a table; return its new path."""

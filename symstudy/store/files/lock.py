@@ -1,34 +1,44 @@
-"""One at a time: whoever merges, replaces or repairs files of results.
+"""One process at a time merges, replaces or repairs files of results.
 
-On a file system with locks the lock is the system's, and falls with its process. In an object store
-it is an object with a token: two that come at the same moment find out by reading it back, and one
-that was left by a dead process counts for an hour.
+On a disk that is a lock of the operating system, which falls with its process. In an object store
+it is an object that its holder makes and keeps changing, by conditional writes alone; who sees it
+stand still for a minute takes it over. No clocks of two machines are compared.
 """
 
-import errno
-import fcntl
-import os
+import contextlib
+import json
+import platform
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
-
-from pyarrow import fs
+from contextlib import contextmanager
+from typing import final
 
 from symstudy.errors import StoreError
-from symstudy.store.files.folder import StudyFolder
+from symstudy.store.files import disk
+from symstudy.store.files.conditional import (
+    Seen,
+    delete_if_unchanged,
+    read_seen,
+    replace_if_unchanged,
+    write_if_unchanged,
+)
+from symstudy.store.files.folder import StudyFolder, reason_of
+from symstudy.store.files.local_lock import locked_file
 
 __all__ = ["locked"]
 
 PLACE = ("control", "files.lock")
-PATIENCE_S = 120.0
-"""So long one waits for the other."""
-STALE_S = 3600.0
-"""A token that is older was left by a dead process."""
-SETTLE_S = 0.5
-"""Two that write their tokens at the same moment have both done so after this time."""
-NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
+TOKEN = ("control", "files.lock.token")
+PATIENCE_S = 180.0
+"""Longest wait for another process."""
+RENEW_S = 10.0
+"""A holder changes its token so often."""
+STALE_S = 60.0
+"""A token that has not changed for so long belongs to a dead process."""
+LOOK_S = 0.5
+"""Time between two looks at a token."""
 
 
 @contextmanager
@@ -41,103 +51,122 @@ def locked(
     """Be the only one that replaces files of a study.
 
     Args:
-        folder: Of the study.
-        patience_s: How long to wait for another.
-        sleep: Waits so many seconds.
+        folder: Folder of the study's results.
+        patience_s: Longest wait for another, in seconds.
+        sleep: Waits so many seconds, for the token of an object store.
 
     Raises:
         StoreError: If another does not end, or the results cannot be written.
     """
-    if folder.is_local:
-        handle = open_lock(folder)
+    if not folder.is_local:
+        with token_held(folder, patience_s, sleep):
+            yield
+        return
+    path = folder.join(*PLACE)
+    folder.refuse_link(path)
+    with contextlib.ExitStack() as stack:
         try:
-            if system_locked(folder, handle, patience_s, sleep):
-                yield
-                return
-        finally:
-            # Closing it gives the lock up.
-            os.close(handle)
-    with token_held(folder, patience_s, sleep):
-        yield
-
-
-def open_lock(folder: StudyFolder) -> int:
-    """Return the lock's file, opened; it is made once and never replaced.
-
-    Raises:
-        StoreError: If it cannot be made.
-    """
-    path = Path(folder.join(*PLACE))
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return os.open(path, os.O_CREAT | os.O_RDWR, 0o666)
-    except OSError as error:
-        raise StoreError(
-            f"the results must be writable, but {str(path)!r} is not: {error.strerror}."
-        ) from error
-
-
-def system_locked(
-    folder: StudyFolder, handle: int, patience_s: float, sleep: Callable[[float], None]
-) -> bool:
-    """Take the system's lock on a file; return False where the file system has none.
-
-    Raises:
-        StoreError: If another process does not give it up.
-    """
-    waited = 0.0
-    while True:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            waited = wait(folder, waited, patience_s, sleep)
+            disk.make_folder(path.rsplit("/", 1)[0])
+            stack.enter_context(locked_file(path, patience_s=patience_s))
+        except TimeoutError as error:
+            raise busy(folder, patience_s) from error
         except OSError as error:
-            if error.errno in NO_LOCKS:
-                return False
-            raise
-        else:
-            return True
+            raise StoreError(
+                f"the results must be writable, but {path!r} is not: {reason_of(error)}."
+            ) from error
+        yield
 
 
 @contextmanager
 def token_held(
     folder: StudyFolder, patience_s: float, sleep: Callable[[float], None]
 ) -> Iterator[None]:
-    """Hold the token of an object store."""
-    place = (PLACE[0], f"{PLACE[1]}.token")
-    token = uuid.uuid4().hex.encode()
-    waited = 0.0
-    while True:
-        info = folder.filesystem.get_file_info(folder.join(*place))
-        is_held = info.type == fs.FileType.File and (
-            info.mtime is None or time.time() - info.mtime.timestamp() < STALE_S
-        )
-        if not is_held:
-            folder.write_bytes(token, *place)
-            sleep(SETTLE_S)
-            with suppress(StoreError):
-                if folder.read_bytes(*place) == token:
-                    break
-        waited = wait(folder, waited, patience_s, sleep)
+    """Hold the token of an object store, and keep changing it.
+
+    Raises:
+        StoreError: If another holds it, or has taken it over.
+    """
+    token = Token(folder)
+    token.take(patience_s, sleep)
     try:
         yield
     finally:
-        folder.delete(*place)
-
-
-def wait(
-    folder: StudyFolder, waited: float, patience_s: float, sleep: Callable[[float], None]
-) -> float:
-    """Wait a moment and return how long that makes.
-
-    Raises:
-        StoreError: If it has been long enough.
-    """
-    if waited >= patience_s:
+        is_lost = not token.give_up()
+    if is_lost:
         raise StoreError(
             f"one process at a time must merge or repair the files of {folder.path!r}, but another "
-            f"has been at it for {waited:.0f} s. Wait for it, or end it; if it ran on another "
-            f"machine and died, delete {folder.join(*PLACE)!r} and its token."
+            "has taken over while this one did not answer. Nothing is lost; run the command again."
         )
-    sleep(0.1)
-    return waited + 0.1
+
+
+@final
+class Token:
+    """The object that says who may change files, and the thread that keeps changing it.
+
+    Attributes:
+        folder: Folder of the study's results.
+        holder: Name of this holder, which no other has.
+        seen: The object as this holder last wrote it; None once another has taken it over.
+    """
+
+    def __init__(self, folder: StudyFolder) -> None:
+        """Prepare; `take` waits for it."""
+        self.folder = folder
+        self.holder = uuid.uuid4().hex
+        self.count = 0
+        self.seen: Seen | None = None
+        self.over = threading.Event()
+        self.thread = threading.Thread(target=self.keep, name="symstudy-lock", daemon=True)
+
+    def content(self) -> bytes:
+        """Return what this holder writes next."""
+        self.count += 1
+        values = {"holder": self.holder, "host": platform.node(), "count": self.count}
+        return json.dumps(values).encode()
+
+    def take(self, patience_s: float, sleep: Callable[[float], None]) -> None:
+        """Become the holder.
+
+        Raises:
+            StoreError: If another is, and does not end.
+        """
+        waited = still = 0.0
+        before: Seen | None = None
+        while True:
+            found = read_seen(self.folder, *TOKEN)
+            still = still + LOOK_S if found == before else 0.0
+            before = found
+            if found is None or not found.content or still >= STALE_S:
+                self.seen = write_if_unchanged(self.folder, self.content(), found, *TOKEN)
+                if self.seen is not None:
+                    break
+            if waited >= patience_s:
+                raise busy(self.folder, waited)
+            sleep(LOOK_S)
+            waited += LOOK_S
+        self.thread.start()
+
+    def keep(self) -> None:
+        """Change the token again and again, until it is given up or lost."""
+        while self.seen is not None and not self.over.wait(RENEW_S):
+            with contextlib.suppress(StoreError):
+                self.seen = replace_if_unchanged(self.folder, self.content(), self.seen, *TOKEN)
+
+    def give_up(self) -> bool:
+        """Stop changing the token and free it; return False if another has taken it over."""
+        self.over.set()
+        self.thread.join()
+        if self.seen is None:
+            return False
+        # Where it cannot be freed, it stands still from now on.
+        with contextlib.suppress(StoreError):
+            return delete_if_unchanged(self.folder, self.seen, *TOKEN)
+        return True
+
+
+def busy(folder: StudyFolder, waited: float) -> StoreError:
+    """Return the error that another process is at work."""
+    return StoreError(
+        f"one process at a time must merge or repair the files of {folder.path!r}, but another has "
+        f"been at it for {waited:.0f} s. Wait for it, or end it."
+    )

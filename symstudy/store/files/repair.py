@@ -12,22 +12,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
-from symstudy.errors import StoreError
-from symstudy.store.files.compaction import GRACE_S, finish, recover_manifest
+from symstudy.store.files.checkpoints import mend_checkpoints
+from symstudy.store.files.cleaning import clean
+from symstudy.store.files.compaction import GRACE_S
 from symstudy.store.files.folder import STUDY_COPY, STUDY_FILE, StudyFolder, plan_version
+from symstudy.store.files.generations import next_name, to_change, write_generation
 from symstudy.store.files.lock import locked
-from symstudy.store.files.manifest import (
-    COMPACTED,
-    MANIFEST,
-    MERGED_PREFIX,
-    PACK_TABLES,
-    list_tables,
-    read_manifest,
-    stem_of,
-    write_manifest,
-)
+from symstudy.store.files.manifest import list_tables
+from symstudy.store.files.parts import PACK_TABLES, Part, stem_of
+from symstudy.store.files.recovery import mend_generation
 from symstudy.store.files.salvage import salvage
 from symstudy.store.files.sealed import find_broken
+from symstudy.store.files.version_4 import MERGED_PREFIX
 from symstudy.store.tables.ledger import read_column
 from symstudy.store.tables.schema import CERTIFICATES, PACKS, PLAN, RUNS
 from symstudy.store.tables.writer import write_plan
@@ -52,22 +48,23 @@ def repair(folder: StudyFolder) -> list[str]:
     with locked(folder):
         notes = [
             *mend_study(folder),
-            *mend_manifest(folder),
+            *mend_generation(folder),
             *mend_packs(folder),
             *mend_plan(folder),
             *mend_orders(folder),
+            *mend_checkpoints(folder),
         ]
         # What a compaction has left for later.
-        finish(folder, read_manifest(folder), before=time.time() - GRACE_S)
+        clean(folder, to_change(folder), before=time.time() - GRACE_S)
     return notes
 
 
 def mend_study(folder: StudyFolder) -> list[str]:
     """Make `study.json` whole from its copy, or from the plan."""
-    if folder.read_sound_json(STUDY_FILE) is not None:
+    if folder.read_sound_study(STUDY_FILE) is not None:
         return []
     path = folder.join(STUDY_FILE)
-    values = folder.read_sound_json(STUDY_COPY)
+    values = folder.read_sound_study(STUDY_COPY)
     source = "made again from its copy"
     if values is None:
         values = {
@@ -90,19 +87,6 @@ def mend_study(folder: StudyFolder) -> list[str]:
     return [f"{path} was {how}; it is {source}"]
 
 
-def mend_manifest(folder: StudyFolder) -> list[str]:
-    """Make `compact.json` whole from the merged files."""
-    try:
-        read_manifest(folder)
-    except StoreError:
-        folder.write_bytes(folder.read_bytes(MANIFEST), f"{MANIFEST}.damaged")
-        if not recover_manifest(folder).merged:
-            folder.delete(MANIFEST)
-        path = folder.join(MANIFEST)
-        return [f"{path} was damaged and is set aside; it is made again from the merged files"]
-    return []
-
-
 def mend_packs(folder: StudyFolder) -> list[str]:
     """Set aside what is damaged of packs, merged or not; a pack goes with any of its tables."""
     notes: list[str] = []
@@ -113,54 +97,74 @@ def mend_packs(folder: StudyFolder) -> list[str]:
         fresh = [path for path in paths if path not in checked]
         broken = find_broken(folder.is_sound, fresh)
         checked.update(set(fresh) - set(broken))
-        stems = {table: {stem_of(path) for path in listing.paths(table)} for table in PACK_TABLES}
-        incomplete = {
-            stem
-            for table in PACK_TABLES
-            if table != CERTIFICATES.name
-            for stem in stems[RUNS.name] - stems[table]
+        merged = {
+            folder.join(path) for part in to_change(folder).parts for path in part.files.values()
         }
-        # Left by a death between the steps of `set_packs_aside`.
-        orphans = {
-            stem
+        names = {stem_of(path) for path in broken if path not in merged}
+        own = {
+            table: {stem_of(path) for path in listing.paths(table) if path not in merged}
             for table in PACK_TABLES
-            for stem in stems[table] - stems[RUNS.name]
-            if stem.startswith(MERGED_PREFIX)
         }
-        names = {stem_of(path) for path in (*broken, *listing.lost)} | incomplete | orphans
-        if not names:
+        names |= incomplete_packs(own)
+        bad = {*broken, *listing.lost} & {*merged}
+        if not names and not bad:
             return notes
-        manifest = read_manifest(folder)
-        saved_names: set[str] = set()
-        for item in manifest.merged:
-            if item.name not in names:
-                continue
-            saved = salvage(folder, item)
-            rest = [one for one in manifest.merged if one.name != item.name]
-            manifest = write_manifest(folder, [*rest, saved] if saved else rest)
-            if saved:
-                saved_names.add(item.name)
-            kept = len(saved.replaces) - 1 if saved else 0
-            notes.append(
-                f"of the {len(item.replaces)} packs that were merged into {item.name}, {kept} are "
-                f"saved; the runs of the others are trained again"
-            )
-        # Only now: before, it was the manifest that said what counts.
-        notes.extend(set_packs_aside(folder, names - saved_names, broken))
+        if bad:
+            notes.extend(replace_parts(folder, bad))
+        # Only now: before, the damaged files counted.
+        notes.extend(set_aside_all(folder, names, broken))
 
 
-def set_packs_aside(folder: StudyFolder, names: set[str], broken: list[str]) -> list[str]:
-    """Rename the runs of some packs, and then whatever else of them is damaged.
+def incomplete_packs(own: dict[str, set[str]]) -> set[str]:
+    """Return the packs that lack a table, or of which a death has left some tables alone.
 
-    Merged files go as a whole: a pack that is trained again may be the same pack, and then rows of
-    it that are left in a merged file would count beside its new ones.
+    Args:
+        own: Names of the files in each table's folder.
     """
+    runs = own[RUNS.name]
+    wanted = [table for table in PACK_TABLES if table != CERTIFICATES.name]
+    incomplete = {name for table in wanted for name in runs - own[table]}
+    # Rows of merged files of version 4 must not count beside those of packs trained again.
+    orphans = {
+        name
+        for table in PACK_TABLES
+        for name in own[table] - runs
+        if name.startswith(MERGED_PREFIX)
+    }
+    return incomplete | orphans
+
+
+def replace_parts(folder: StudyFolder, bad: set[str]) -> list[str]:
+    """Have a generation that names none of the `bad` merged files, with what is saved of them."""
+    generation = to_change(folder)
+    now = time.time()
+    name = next_name(generation)
+    parts: list[Part] = []
+    notes = []
+    for number, part in enumerate(generation.parts):
+        if bad.isdisjoint(folder.join(path) for path in part.files.values()):
+            parts.append(part)
+            continue
+        if PLAN.name in part.files:
+            continue
+        saved = salvage(folder, part, name, number, now)
+        parts.extend([saved] if saved else [])
+        kept = len(saved.packs) if saved else 0
+        notes.append(
+            f"of the {len(part.packs)} packs that were merged into {part.files[RUNS.name]}, {kept} "
+            "are saved; the runs of the others are trained again"
+        )
+    write_generation(folder, generation, parts, at=now, name=name)
+    return notes
+
+
+def set_aside_all(folder: StudyFolder, names: set[str], broken: list[str]) -> list[str]:
+    """Rename the runs of some packs, and then whatever else of them is damaged."""
     notes = []
     going = [
         path
         for table in PACK_TABLES
-        for place in (table, f"{COMPACTED}/{table}")
-        for path in folder.list_files(place, ".parquet")
+        for path in folder.list_files(table, ".parquet")
         if stem_of(path) in names
         and (table == RUNS.name or stem_of(path).startswith(MERGED_PREFIX))
     ]
@@ -175,11 +179,15 @@ def mend_plan(folder: StudyFolder) -> list[str]:
     """Plan again what a damaged plan has planned: it is known from packs and from rows."""
     listing = list_tables(folder, [PLAN.name])
     broken = find_broken(folder.is_sound, listing.paths(PLAN.name))
-    gone = {stem_of(path) for path in (*broken, *listing.lost)}
-    manifest = read_manifest(folder)
-    if any(item.name in gone for item in manifest.merged):
-        write_manifest(folder, [item for item in manifest.merged if item.name not in gone])
-        return [*mend_plan(folder), *(f"{path} is missing" for path in listing.lost)]
+    gone = {*broken, *listing.lost}
+    merged = {folder.join(path) for path in to_change(folder).paths(PLAN.name)}
+    if gone & merged:
+        replace_parts(folder, gone & merged)
+        for path in broken:
+            if path in merged:
+                folder.set_aside(path)
+        notes = [f"{path} was damaged or missing" for path in sorted(gone & merged)]
+        return [*notes, *mend_plan(folder)]
     sound = [path for path in listing.paths(PLAN.name) if path not in broken]
     count = plan_again(folder, sound, is_damaged=bool(broken))
     for path in broken:

@@ -8,24 +8,27 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from symstudy.errors import StoreError
-from symstudy.store.files.compaction import in_schema, open_parquet, write_merged
 from symstudy.store.files.folder import StudyFolder
-from symstudy.store.files.manifest import COMPACTED, MERGED_PREFIX, Merged
+from symstudy.store.files.merging import in_schema, open_parquet, write_part
+from symstudy.store.files.parts import Part
 from symstudy.store.files.sealed import has_frame, read_seal
 from symstudy.store.tables.schema import RUNS, TABLES
 
 __all__ = ["salvage"]
 
 
-def salvage(folder: StudyFolder, item: Merged) -> Merged | None:
-    """Write what is left of merged files to new ones, which count once the manifest names them.
+def salvage(folder: StudyFolder, part: Part, name: str, number: int, at: float) -> Part | None:
+    """Write what is left of merged files as a part of a new generation.
 
     Every table has the same packs in a group of rows of the same number; a group that cannot be
     read in one table is left out of all.
 
     Args:
-        folder: Of the study.
-        item: The merged files, of which one at least is damaged or gone.
+        folder: Folder of the study's results.
+        part: The merged files, of which one at least is damaged or gone.
+        name: Name of the new generation.
+        number: Number of the part within it.
+        at: The time, in seconds since 1970.
 
     Returns:
         What was written; None if nothing can be saved.
@@ -33,13 +36,15 @@ def salvage(folder: StudyFolder, item: Merged) -> Merged | None:
     Raises:
         StoreError: If the new files cannot be written.
     """
-    contents: dict[str, bytes] = {}
-    for table in item.rows:
-        content = read_anywhere(folder, table, item.name)
-        if content is None or not has_footer(content):
+    files: dict[str, pq.ParquetFile] = {}
+    for table, path in part.files.items():
+        try:
+            content = folder.read_bytes(path)
+        except StoreError:
             return None
-        contents[table] = content
-    files = {table: open_parquet(content) for table, content in contents.items()}
+        if not has_footer(content):
+            return None
+        files[table] = open_parquet(content)
     (count, *others) = {file.num_row_groups for file in files.values()}
     if others or RUNS.name not in files:
         return None
@@ -50,21 +55,12 @@ def salvage(folder: StudyFolder, item: Merged) -> Merged | None:
         return None
     rows = pa.concat_tables(files[RUNS.name].read_row_group(g, columns=["pack_id"]) for g in good)
     kept = set(pc.unique(rows["pack_id"]).to_pylist())
-    replaces = [mark for mark in item.replaces if mark in kept or mark.startswith(MERGED_PREFIX)]
-    parts = {
+    sources = {
         table: partial(groups_of, file, TABLES[table].schema, good) for table, file in files.items()
     }
-    return write_merged(folder, parts, sorted({*replaces, item.name}), item.at)
-
-
-def read_anywhere(folder: StudyFolder, table: str, name: str) -> bytes | None:
-    """Return the bytes of a merged file, wherever it is."""
-    for place in ((COMPACTED, table), (table,)):
-        try:
-            return folder.read_bytes(*place, f"{name}.parquet")
-        except StoreError:
-            continue
-    return None
+    paths, counts = write_part(folder, name, number, sources)
+    packs = tuple(pack for pack in part.packs if pack in kept)
+    return Part(paths, counts, packs, (), at)
 
 
 def has_footer(content: bytes) -> bool:

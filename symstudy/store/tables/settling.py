@@ -1,21 +1,23 @@
 """Making "nothing twice" true again after two drivers have trained the same run."""
 
+import time
 from collections.abc import Iterator
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from symstudy.store.files.compaction import in_schema, open_parquet
 from symstudy.store.files.folder import StudyFolder
+from symstudy.store.files.generations import read_generation
 from symstudy.store.files.lock import locked
-from symstudy.store.files.manifest import PACK_TABLES, Listing, list_tables, stem_of
+from symstudy.store.files.manifest import PACK_TABLES, list_own, stem_of
+from symstudy.store.files.merging import change_rows, in_schema, open_parquet
 from symstudy.store.files.sealed import read_whole
 from symstudy.store.tables.keys import ENDED, KEY_COLUMNS
 from symstudy.store.tables.ledger import read_column
 from symstudy.store.tables.schema import RUNS, TABLES
 
-__all__ = ["settle"]
+__all__ = ["drop_rows", "settle"]
 
 
 def settle(folder: StudyFolder) -> list[str]:
@@ -34,11 +36,7 @@ def settle(folder: StudyFolder) -> list[str]:
         losers = find_losers(folder)
         if losers.num_rows == 0:
             return []
-        listing = list_tables(folder, PACK_TABLES)
-        packs = set(losers["pack_id"].to_pylist())
-        for path in listing.paths(RUNS.name):
-            if stem_of(path) in packs or has_pack(folder, path, packs):
-                drop_rows(folder, listing, stem_of(path), losers)
+        drop_rows(folder, losers)
     runs = losers["run_id"].to_pylist()
     return [
         f"{len(set(runs))} runs of {folder.name} had been trained twice; one result of each is kept"
@@ -68,34 +66,48 @@ def find_losers(folder: StudyFolder) -> pa.Table:
     return rows.filter(pa.array(goes)).select(["run_id", "pack_id"])
 
 
-def has_pack(folder: StudyFolder, path: str, packs: set[str]) -> bool:
-    """Return whether a merged file of runs holds one of `packs`."""
-    if not stem_of(path).startswith("merged-"):
-        return False
-    found = pq.read_table(path, columns=["pack_id"], filesystem=folder.filesystem)["pack_id"]
-    return not packs.isdisjoint(pc.unique(found).to_pylist())
+def drop_rows(folder: StudyFolder, losers: pa.Table) -> None:
+    """Write files again without the rows of `losers`: those of packs, and merged ones.
 
+    Of a pack those of runs last; merged files as a new generation.
 
-def drop_rows(folder: StudyFolder, listing: Listing, stem: str, losers: pa.Table) -> None:
-    """Write the files of one name again without the rows of `losers`, those of runs last."""
+    Args:
+        folder: Folder of the study's results, which is locked.
+        losers: Run and pack of the rows that go.
+
+    Raises:
+        StoreError: If the results cannot be read or written.
+    """
+    packs = set(losers["pack_id"].to_pylist())
+    generation = read_generation(folder)
     for table in (*(name for name in PACK_TABLES if name != RUNS.name), RUNS.name):
-        for path in (path for path in listing.paths(table) if stem_of(path) == stem):
-            file = open_parquet(read_whole(folder.filesystem, path))
-            schema = TABLES[table].schema.with_metadata(file.metadata.metadata)
-            parts = path.removeprefix(folder.join("")).split("/")
-            folder.write_groups(
-                schema,
-                kept_groups(file, schema, losers),
-                *parts,
-                statistics=file.num_row_groups > 1,
-                keys=KEY_COLUMNS[table],
-            )
+        for info in list_own(folder, table, generation):
+            if stem_of(info.path) in packs:
+                drop_own_rows(folder, table, info.path, losers)
+    change_rows(folder, packs, lambda rows: without(rows, losers), at=time.time())
+
+
+def drop_own_rows(folder: StudyFolder, table: str, path: str, losers: pa.Table) -> None:
+    """Write the file of a pack again without the rows of `losers`."""
+    file = open_parquet(read_whole(folder.filesystem, path))
+    schema = TABLES[table].schema.with_metadata(file.metadata.metadata)
+    folder.write_groups(
+        schema,
+        kept_groups(file, schema, losers),
+        *path.removeprefix(folder.join("")).split("/"),
+        statistics=file.num_row_groups > 1,
+        keys=KEY_COLUMNS[table],
+    )
 
 
 def kept_groups(file: pq.ParquetFile, schema: pa.Schema, losers: pa.Table) -> Iterator[pa.Table]:
     """Yield the groups of rows of a file without the rows of `losers`."""
-    gone = set(zip(losers["run_id"].to_pylist(), losers["pack_id"].to_pylist(), strict=True))
     for group in range(file.num_row_groups):
-        rows = in_schema(file.read_row_group(group), schema)
-        pairs = zip(rows["run_id"].to_pylist(), rows["pack_id"].to_pylist(), strict=True)
-        yield rows.filter(pa.array([pair not in gone for pair in pairs], pa.bool_()))
+        yield without(in_schema(file.read_row_group(group), schema), losers)
+
+
+def without(rows: pa.Table, losers: pa.Table) -> pa.Table:
+    """Return the rows that are not those of `losers`."""
+    gone = set(zip(losers["run_id"].to_pylist(), losers["pack_id"].to_pylist(), strict=True))
+    pairs = zip(rows["run_id"].to_pylist(), rows["pack_id"].to_pylist(), strict=True)
+    return rows.filter(pa.array([pair not in gone for pair in pairs], pa.bool_()))
