@@ -97,7 +97,8 @@ def base_slice(runs: pd.DataFrame) -> pd.DataFrame:
     """
     if runs.empty:
         return runs
-    quiet = runs[runs["label_noise"] == runs["label_noise"].min()]
+    noise = runs["label_noise"].fillna(0.0)  # null where the data have no labels
+    quiet = runs[noise == noise.min()]
     return quiet[quiet["lr_over_batch"] == quiet["lr_over_batch"].max()]
 
 
