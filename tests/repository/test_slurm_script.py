@@ -54,7 +54,7 @@ SYMSTUDY = """
 PYTHON = """
     if [[ $# == 1 ]]; then echo 21234; exit; fi
     cat >/dev/null
-    until grep -q 'start --block' "$NOTES"; do sleep 0.02; done
+    until grep -q '^ray .* start --block' "$NOTES"; do sleep 0.02; done
 """
 
 
