@@ -65,8 +65,6 @@ def plan(
     `symstudy plan studies/digits.toml --preset paper --device a100 --workers 8`;
     `symstudy plan studies/width_saturation.toml seed=20 --results results --budget 2h`
     """
-    import os
-
     from symstudy.study import load_study
     from symstudy.study.cost import NOMINAL
     from symstudy.study.devices import find_device
@@ -75,12 +73,8 @@ def plan(
     target = find_device(device)
     loaded = load_study(study, preset=preset, overrides=overrides or ())
     runs = loaded.expected_runs()
-    speed = NOMINAL
-    if probe:
-        speed = measured_speed(runs, loaded.pack, device)
-    count = workers
-    if count is None and target.kind == "cpu":
-        count = max(1, (os.cpu_count() or 1) // loaded.pack.cpus)
+    speed = measured_speed(runs, loaded.pack, device) if probe else NOMINAL
+    count = packs_at_a_time(workers, target.kind, loaded.pack.cpus)
     left_out: list[str] = []
     if budget is not None:
         if count is None:
@@ -152,6 +146,15 @@ def plan(
     )
     typer.echo(f"           {summary['estimate']}")
     print_powers(powers, results)
+
+
+def packs_at_a_time(workers: int | None, kind: str, cpus: int) -> int | None:
+    """Return how many packs train together; None for as many as one GPU takes."""
+    import os
+
+    if workers is None and kind == "cpu":
+        return max(1, (os.cpu_count() or 1) // cpus)
+    return workers
 
 
 def measured_speed(runs: Sequence[Any], config: Any, device: str) -> Any:

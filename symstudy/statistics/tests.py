@@ -101,7 +101,7 @@ def fewest_seeds(comparisons: int = 1, alpha: float = ALPHA) -> int:
     return int(np.ceil(np.log2(comparisons / alpha) - 1e-12))
 
 
-def seed_part(
+def seed_part(  # noqa: PLR0913  # one test with all that it may be held against
     name: str,
     values: ArrayLike,
     *,

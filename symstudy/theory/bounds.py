@@ -82,7 +82,7 @@ def separation(gamma_eff: float, K: float, kappa: float) -> float:
     return float((gamma_eff / (2.0 * K)) ** (1.0 / kappa))
 
 
-def neuron_bound(
+def neuron_bound(  # noqa: PLR0913  # the constants of the bound, by the names that the paper gives them
     kind: str,
     gamma: float,
     K: float,

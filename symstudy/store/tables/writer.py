@@ -35,7 +35,7 @@ PACKS_ROWS = 2048
 Columns = Mapping[str, Any]
 
 
-def write_pack(
+def write_pack(  # noqa: PLR0913  # a pack has so many tables
     folder: StudyFolder,
     study: str,
     pack_id: str,
