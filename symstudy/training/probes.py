@@ -10,9 +10,8 @@ import torch
 from numpy.typing import NDArray
 
 from symstudy.layout import AttentionLayer
-from symstudy.measures.attention import AttentionView, attention_measures
-from symstudy.measures.extra import measure_extra
-from symstudy.measures.layers import LayerView, measure_layer
+from symstudy.measures.compute import attention_measures, measure_extra, measure_layer
+from symstudy.measures.views import AttentionView, LayerView
 from symstudy.training.engines.base import AbstractEngine, LoadedPack
 from symstudy.training.engines.entropic import split_terms
 from symstudy.training.engines.lanes import make_penalty

@@ -14,7 +14,8 @@ import torch
 from workload import BATCH, DIM, median_seconds, study_of
 
 from symstudy.measures.extra import EXTRA, NEURON_EXTRA, measure_extra
-from symstudy.measures.layers import LayerView, measure_layer
+from symstudy.measures.compute import measure_layer
+from symstudy.measures.views import LayerView
 from symstudy.models.fcn.network import Fcn
 from symstudy.study import PackConfig
 from symstudy.study.sections import ProbeConfig

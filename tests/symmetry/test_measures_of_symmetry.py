@@ -10,7 +10,7 @@ import torch
 from symstudy.layout import Block, DeclaredSymmetry, Layout
 from symstudy.measures import EXTRA_MEASURES
 from symstudy.measures.extra import ATTENTION_EXTRA, EXTRA, NEURON_EXTRA, measure_extra
-from symstudy.measures.layers import LayerView
+from symstudy.measures.views import LayerView
 from symstudy.models.fcn.network import Fcn
 from symstudy.study import make_study
 from symstudy.symmetry import symmetries_of
