@@ -124,8 +124,9 @@ def one_a_run(item: Measure, value: Any, runs: int) -> Tensor:
             f"a measure must return one number a run, a tensor of shape [{runs}] for this pack, "
             f"but {item.path} returned {shape}. Reduce over every axis but the first."
         )
-    value = value.detach()
-    return value.to(torch.int64) if item.kind == "count" else value.double()
+    kind = torch.int64 if item.kind == "count" else torch.float64
+    column: Tensor = value.detach().to(kind)
+    return column
 
 
 def measure_networks(view: NetworkView, names: Sequence[str]) -> dict[str, Tensor]:
