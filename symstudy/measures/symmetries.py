@@ -74,7 +74,7 @@ def of_method(kind: str, method: str) -> Callable[[LayerSymmetries], Tensor]:
     on="symmetry",
     symmetry="translation",
     kind="number",
-    meaning="the same over the norm of what is translated; from 0 to 1",
+    meaning="translation_distance over the norm of what is translated; from 0 to 1",
     source="arXiv:2502.05300, Eq. 3",
     invariant=(),
 )
@@ -100,7 +100,7 @@ def rescaling_orbit_distance(layer: LayerSymmetries) -> Tensor:
     on="symmetry",
     symmetry="permutation",
     kind="number",
-    meaning="the same over the norm of the neurons; from 0 to 1",
+    meaning="permutation_distance over the norm of the neurons; from 0 to 1",
     source="arXiv:2502.05300, Eq. 3",
 )
 def permutation_distance_normalised(layer: LayerSymmetries) -> Tensor:
