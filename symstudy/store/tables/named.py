@@ -1,7 +1,5 @@
 """Columns of measures that are not built in: a study's files have them where it names them."""
 
-import functools
-
 from symstudy.measures.catalogue import layer_columns, network_columns, run_columns
 from symstudy.measures.declare import Measure
 from symstudy.store.tables.schema import HISTORY, LAYERS, NUMBER, RUNS, TYPES, Column, Table
@@ -9,7 +7,6 @@ from symstudy.store.tables.schema import HISTORY, LAYERS, NUMBER, RUNS, TYPES, C
 __all__ = ["with_named"]
 
 
-@functools.cache
 def with_named(table: Table, names: tuple[str, ...]) -> Table:
     """Return `table` with a typed column for each measure among `names` that is not built in.
 
