@@ -125,7 +125,7 @@ class Recorder:
         end, is_stopped = ends.step_K[part.lanes], ends.is_stopped_K[part.lanes]
         final = {
             name: np.where(dead, np.nan, column)
-            for name, column in {**self.last_history, **self.last_layers}.items()
+            for name, column in {**self.last_history, **self.layer_means()}.items()
             if name not in OF_A_STEP
         }
         outcomes = [
@@ -150,6 +150,10 @@ class Recorder:
             layers=self.with_identifiers(self.layers),
             seconds=seconds,
         )
+
+    def layer_means(self) -> Columns:
+        """Return the last mean over layers of each measure, by its column of `runs`."""
+        return {f"mean_{name}": column for name, column in self.last_layers.items()}
 
     def run_measures(self) -> Columns:
         """Return the named measures of runs, from the history of each."""

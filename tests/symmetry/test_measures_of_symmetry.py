@@ -225,7 +225,7 @@ def test_a_study_records_what_it_names():
     last = (result.layers["step"] == 5) & (result.layers["layer"] == 2)
     # A mean over the layers that have it: only the last hidden layer has the output's translation.
     np.testing.assert_allclose(
-        result.runs["translation_distance"], result.layers["translation_distance"][last]
+        result.runs["mean_translation_distance"], result.layers["translation_distance"][last]
     )
 
 

@@ -246,7 +246,7 @@ def rows_of(store: Store, run_ids: list[str]) -> dict[str, list[dict[str, float]
     """Return a row a probe of each run: its curve, and the mean over layers where it was taken."""
     curve = [column.name for column in CURVE_MEASURES]
     layers = [column.name for column in FINAL_LAYER_MEASURES]
-    means = ", ".join(f"avg({name}) as {name}" for name in layers)
+    means = ", ".join(f"avg({name.removeprefix('mean_')}) as {name}" for name in layers)
     frame = store.df(
         f"""
         with means as (

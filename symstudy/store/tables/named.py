@@ -21,16 +21,13 @@ def with_named(table: Table, names: tuple[str, ...]) -> Table:
     elif table.name == HISTORY.name:
         added = tuple(map(column_of, networks))
     elif table.name == RUNS.name:
-        means = tuple(
-            Column(item.name, NUMBER, f"Mean over layers. {said(item)}") for item in layers
-        )
-        added = (*means, *map(column_of, networks), *map(column_of, runs))
+        added = (*map(mean_of, layers), *map(column_of, networks), *map(column_of, runs))
     return table._replace(columns=(*table.columns, *added))
 
 
 def mean_of(item: Measure) -> Column:
     """Return the column of `runs` that holds the mean of a measure of layers."""
-    return Column(item.name, NUMBER, f"Mean over hidden layers at the end. {said(item)}")
+    return Column(f"mean_{item.name}", NUMBER, f"Mean over hidden layers at the end. {said(item)}")
 
 
 def column_of(item: Measure) -> Column:
