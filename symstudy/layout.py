@@ -121,7 +121,7 @@ class DeclaredSymmetry:
     in `blocks`, and as the inverse transpose of g on those in `partners`.
 
     Attributes:
-        kind: Name in `symstudy.symmetry.registry.SYMMETRIES`, or `package.module:Class`.
+        kind: Name of a symmetry (`symstudy list symmetries`), or `package.module:Class`.
         blocks: Names of the blocks that g acts on.
         axis: The label, of one axis of each block, along which it acts; empty where each block is
             acted on as a whole (scaling).

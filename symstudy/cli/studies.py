@@ -208,24 +208,21 @@ def symmetry_rows() -> list[dict[str, Any]]:
 
 
 def measure_rows() -> list[dict[str, Any]]:
-    """Return the measures of a hidden layer, and whether a study must name them."""
-    from symstudy.measures import ATTENTION_MEASURES, EXTRA_MEASURES, MEASURES
+    """Return the measures, built in and installed, and whether a study must name them."""
+    from symstudy.measures import LAYER_MEASURES, find_measure
+    from symstudy.measures.catalogue import installed_measures
 
-    recorded_measures = (
-        ("neurons", MEASURES),
-        ("attention", ATTENTION_MEASURES),
-        ("if named", EXTRA_MEASURES),
-    )
+    items = [*LAYER_MEASURES, *map(find_measure, installed_measures())]
+    places = {"layer": "neurons", "attention": "attention"}
     return [
         {
             "measure": item.name,
-            "recorded": recorded,
+            "recorded": places.get(item.on, item.on) if item.recorded == "always" else "if named",
             "kind": item.kind,
             "meaning": item.meaning,
             "source": item.source,
         }
-        for recorded, measures in recorded_measures
-        for item in measures
+        for item in items
     ]
 
 

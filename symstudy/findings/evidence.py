@@ -20,6 +20,9 @@ from symstudy.store import Store
 __all__ = ["Counted", "Evidence", "load"]
 
 NOT_DONE = "did not end as planned"
+RUNS = "runs"
+MEAN = "mean_"
+"""Before the name of a measure of layers: its mean over the hidden layers of a run."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +106,8 @@ class Evidence:
     """A declared table of runs: where they come from, which count, which are chosen.
 
     Attributes:
-        source: View or sub-query of SQL that the rows come from; it has a column `seed`.
+        source: View or sub-query of SQL that the rows come from; it has a column `seed`. In `runs` the
+            name of a measure of layers is its mean over the hidden layers of the run.
         columns: Names of columns that the source does not have, each with its SQL.
         scope: SQL conditions on what the claim is about; other rows are not told of.
         exclusions: Conditions on evidence; rows that do not meet one are counted.
@@ -232,6 +236,18 @@ class Evidence:
         return tuple(read)
 
 
+def named_runs(db: Store) -> str:
+    """Return the view `runs` with each mean over hidden layers under the name of its measure too.
+
+    A claim speaks of the rank of a run: the mean of the ranks of its hidden layers, which is
+    `mean_rank` in SQL.
+    """
+    columns = db.columns()[RUNS]
+    names = [name.removeprefix(MEAN) for name in columns if name.startswith(MEAN)]
+    shown = "".join(f", {MEAN}{name} as {name}" for name in names if name not in columns)
+    return f"(select *{shown} from {RUNS})"
+
+
 def load(db: Store, evidence: Evidence, columns: tuple[str, ...]) -> Counted:
     """Read the base of an evidence: the runs that count, before any selection.
 
@@ -247,7 +263,8 @@ def load(db: Store, evidence: Evidence, columns: tuple[str, ...]) -> Counted:
     shown += [f"{flag} as is_evidence_{i}" for i, flag in enumerate(flags)]
     conditions = " and ".join(f"({condition})" for condition in evidence.scope) or "true"
     # Written in the files of claims; the connection is read-only.
-    query = f"select {', '.join(shown)}\nfrom {evidence.source}\nwhere {conditions}\norder by all"
+    source = named_runs(db) if evidence.source == RUNS else evidence.source
+    query = f"select {', '.join(shown)}\nfrom {source}\nwhere {conditions}\norder by all"
     frame = db.df(query)
     excluded: dict[str, int] = {}
     for i, exclusion in enumerate(evidence.exclusions):

@@ -62,13 +62,15 @@ def neuron_clusters(
         thresholds: Threshold of each lane for `gaps`.
         edges: Written `[lanes, n]`: entry i is the edge by which point i joined the tree.
         gaps: Written `[lanes]`: the smallest |a - b| of two points of different clusters at the
-            lane's threshold, the origin's cluster left out; NaN where there are no two clusters.
+            lane's threshold, both with a norm above it; NaN where there are no two such points. A
+            point above the threshold may belong to the origin's cluster, through others between.
     """
     lanes, n, d = points.shape
     nearest = np.empty(n)
     parent = np.empty(n, np.int64)
     reached = np.empty(n, np.bool_)
     label = np.empty(n, np.int64)
+    living = np.empty(n, np.bool_)
     for k in range(lanes):
         square = squared_distances(points[k], signed)
         for i in range(n):
@@ -76,6 +78,7 @@ def neuron_clusters(
             for j in range(d):
                 norm += points[k, i, j] * points[k, i, j]
             nearest[i] = norm
+            living[i] = math.sqrt(norm) > thresholds[k]
             parent[i] = -1
             reached[i] = False
         clusters = 0
@@ -99,8 +102,8 @@ def neuron_clusters(
                     parent[i] = best
         smallest = np.inf
         for i in range(n):
-            if label[i] > 0:
+            if living[i]:
                 for j in range(i):
-                    if label[j] > 0 and label[i] != label[j]:
+                    if living[j] and label[i] != label[j]:
                         smallest = min(smallest, square[i, j])
         gaps[k] = math.sqrt(smallest) if smallest < np.inf else np.nan

@@ -1,4 +1,4 @@
-"""Measures of layers and networks: one number a run and probe.
+"""Measures of layers, networks and runs: one number a run and probe, declared by `@measure`.
 
 Importing this package loads no torch; the names of `HOMES` are loaded when they are first used.
 """
@@ -11,25 +11,59 @@ from symstudy.measures.catalogue import (
     EXTRA_MEASURES,
     LAYER_MEASURES,
     MEASURES,
-    Measure,
+    find_measure,
+    layer_columns,
+    network_columns,
+    run_columns,
 )
+from symstudy.measures.declare import Measure, measure
 
 if TYPE_CHECKING:
-    from symstudy.measures.attention import HeadWeights, attention_measures
+    from symstudy.measures.compute import attention_measures, measure_extra, measure_layer
+    from symstudy.measures.views import (
+        AttentionView,
+        HeadsView,
+        HeadWeights,
+        LayerSymmetries,
+        LayerView,
+        NetworkView,
+        RunView,
+    )
 
 __all__ = [
     "ATTENTION_MEASURES",
     "EXTRA_MEASURES",
     "LAYER_MEASURES",
     "MEASURES",
+    "AttentionView",
     "HeadWeights",
+    "HeadsView",
+    "LayerSymmetries",
+    "LayerView",
     "Measure",
+    "NetworkView",
+    "RunView",
     "attention_measures",
+    "find_measure",
+    "layer_columns",
+    "measure",
+    "measure_extra",
+    "measure_layer",
+    "network_columns",
+    "run_columns",
 ]
 
 HOMES = {
-    "HeadWeights": "attention",
-    "attention_measures": "attention",
+    "AttentionView": "views",
+    "HeadWeights": "views",
+    "HeadsView": "views",
+    "LayerSymmetries": "views",
+    "LayerView": "views",
+    "NetworkView": "views",
+    "RunView": "views",
+    "attention_measures": "compute",
+    "measure_extra": "compute",
+    "measure_layer": "compute",
 }
 
 

@@ -1,315 +1,226 @@
-"""The measures that a study records of each hidden layer, by name; read without torch."""
+"""The measures by name, read from their declarations without torch.
 
-from typing import Literal, NamedTuple
+Built-in measures are the functions with `@measure` in the files of this package, and what every
+symmetry has: `<kind>_distance` and `<kind>_breaking`. Installed packages add measures by the
+entry-point group `symstudy.measures`; a study file may also name a function `package.module:name`
+of the user's own, or `package.module:Class.method` of a symmetry of the user's own, with one of the
+methods of `SYMMETRY_METHODS`.
+"""
 
-from symstudy.symmetry.thresholds import CURVE_THRESHOLDS, PRODUCT_VALUES
+import functools
+import importlib.metadata
+from collections.abc import Iterable
+
+from symstudy.components.declarations import Declaration, builtin_declarations, find_declaration
+from symstudy.components.own_code import load_own
+from symstudy.errors import ModelError, ProjectError, choices, unknown_name
+from symstudy.measures.declare import Kind, Measure
+from symstudy.symmetry.registry import SYMMETRIES, SymmetryEntry, find_symmetry
 
 __all__ = [
     "ATTENTION_MEASURES",
     "EXTRA_MEASURES",
     "LAYER_MEASURES",
     "MEASURES",
+    "SYMMETRY_METHODS",
     "Measure",
+    "find_measure",
+    "installed_measures",
+    "layer_columns",
+    "measures_on",
+    "network_columns",
+    "run_columns",
 ]
 
+KEY = "probe.measures"
+GROUP = "symstudy.measures"
 
-class Measure(NamedTuple):
-    """One number per run, probe and hidden layer.
+SYMMETRY_METHODS: dict[str, Kind] = {
+    "distance": "number",
+    "normalised_distance": "number",
+    "orbit_distance": "number",
+    "breaking": "count",
+}
+"""Methods of a symmetry that are measures, with the kind of each."""
 
-    Attributes:
-        name: Column of the store.
-        kind: `count` (int), `number` (float) or `curve` (a count at each of `CURVE_THRESHOLDS`).
-        meaning: What it is, in one line.
-        source: Where it is defined.
+
+def declared_measure(declared: Declaration) -> Measure:
+    """Return the measure that a function declares."""
+    defaults = {"recorded": "if named"}
+    return Measure(name=declared.name, path=declared.path, **{**defaults, **declared.keywords})
+
+
+def of_symmetry(entry: SymmetryEntry, kind: str, method: str) -> Measure:
+    """Return the measure that is a method of a symmetry's class.
+
+    Args:
+        entry: Row of the symmetry.
+        kind: Kind by which layouts declare it: its name, or the import path of its class.
+        method: One of `SYMMETRY_METHODS`.
     """
+    meanings = {
+        "distance": f"distance from the symmetric states of the layer's {entry.distance}",
+        "breaking": entry.breaking or f"broken generators of the layer's {entry.distance}",
+    }
+    is_count = SYMMETRY_METHODS[method] == "count"
+    return Measure(
+        name=f"{entry.kind}_{method}",
+        kind=SYMMETRY_METHODS[method],
+        meaning=meanings.get(method, f"{method.replace('_', ' ')} of the layer's {entry.distance}"),
+        source="arXiv:2502.05300, Eq. 14 and Table 1" if is_count else "arXiv:2502.05300, Eq. 3",
+        on="symmetry",
+        recorded="if named",
+        symmetry=kind,
+        path=f"{entry.path}.{method}",
+    )
 
-    name: str
-    kind: Literal["count", "number", "curve"]
-    meaning: str
-    source: str
+
+def listed() -> tuple[Measure, ...]:
+    """Return all built-in measures: those of symmetries first, then file by file."""
+    functions = [
+        declared_measure(declared)
+        for declared in builtin_declarations("symstudy.measures", "measure")
+    ]
+    named = {item.name for item in functions}
+    methods = [
+        measure
+        for entry in SYMMETRIES.values()
+        for method in ("distance", "breaking")
+        for measure in [of_symmetry(entry, entry.kind, method)]
+        if measure.name not in named
+    ]
+    return (*methods, *functions)
 
 
-MEASURES: tuple[Measure, ...] = (
-    Measure("neurons", "count", "neurons of the layer: its width", ""),
-    Measure(
-        "max_norm", "number", "norm of the largest neuron (incoming weights, bias, outgoing)", ""
-    ),
-    Measure("squared_norm", "number", "sum of the squared norms of the neurons", ""),
-    Measure(
-        "breaking_sorted",
-        "count",
-        "broken pairs among neurons adjacent in norm: the paper's degree of symmetry breaking",
-        "arXiv:2502.05300, Eq. 14",
-    ),
-    Measure(
-        "distinct_neurons",
-        "count",
-        "single-linkage clusters of neurons without the dead one, at 0.02 of the largest norm",
-        "exact form of arXiv:2502.05300, Eq. 14",
-    ),
-    Measure(
-        "distinct_exact",
-        "count",
-        "clusters of neurons at 1e-6 of the largest norm: one for neurons equal up to round-off",
-        "arXiv:2502.05300, Theorem 3",
-    ),
-    Measure("living_neurons", "count", "neurons with a norm above 0.02 of the largest", ""),
-    Measure(
-        "min_distance",
-        "number",
-        "smallest distance of two living neurons of different clusters",
-        "arXiv:2502.05300, Conjecture 1",
-    ),
-    Measure(
-        "distinct_curve",
-        "curve",
-        f"distinct neurons at the relative thresholds {', '.join(map(str, CURVE_THRESHOLDS))}",
-        "exact form of arXiv:2502.05300, Eq. 14",
-    ),
-    Measure(
-        "distinct_directions",
-        "count",
-        "clusters of balanced directions; for ReLU and linear neurons only",
-        "neurons modulo rescaling, arXiv:2502.05300, Table 1",
-    ),
-    Measure(
-        "weight_rank",
-        "count",
-        "singular values of the incoming weights above 0.01 of the largest",
-        "",
-    ),
-    Measure(
-        "weight_effective_rank",
-        "number",
-        "exp of the entropy of the squared singular values of the incoming weights",
-        "Roy and Vetterli 2007",
-    ),
-    Measure("weight_largest", "number", "largest singular value of the incoming weights", ""),
-    Measure(
-        "weight_smallest",
-        "number",
-        "smallest singular value of the incoming weights above 0.01 of the largest",
-        "",
-    ),
-    Measure(
-        "balance",
-        "number",
-        "squared norm of the outgoing weights less that of the incoming ones and biases: constant "
-        "in gradient flow for linear and ReLU neurons",
-        "Du, Hu and Lee 2018, arXiv:1806.00900, Theorem 2.1",
-    ),
-    Measure(
-        "product_rank",
-        "count",
-        "singular values of outgoing times incoming weights above 0.02 of the largest",
-        "double rotation, arXiv:2502.05300, Eqs. 8-13",
-    ),
-    Measure(
-        "product_rank_exact",
-        "count",
-        "singular values of outgoing times incoming weights above 1e-6 of the largest",
-        "arXiv:2502.05300, Theorem 3",
-    ),
-    Measure(
-        "rank",
-        "count",
-        "singular values of the centred activations on test inputs above 0.01 of the largest",
-        "",
-    ),
-    Measure(
-        "effective_rank",
-        "number",
-        "exp of the entropy of the squared singular values of the centred activations",
-        "Roy and Vetterli 2007",
-    ),
+ALL = listed()
+
+MEASURES: tuple[Measure, ...] = tuple(
+    item for item in ALL if item.on == "layer" and item.recorded == "always"
 )
 """What every study records of a layer of neurons, in the order in which it is computed."""
 
-
-def pair_measures(pair: str, what: str, eqs: str) -> tuple[Measure, ...]:
-    """Return the measures of one pair of matrices of an attention layer's heads."""
-    return (
-        Measure(
-            f"{pair}_breaking",
-            "count",
-            f"sum over heads of the rank of {what}: singular values above 0.02 of the head's "
-            "largest, and above 1e-8",
-            eqs,
-        ),
-        Measure(
-            f"{pair}_effective_rank",
-            "number",
-            f"sum over heads of exp of the entropy of the singular values of {what}",
-            "Roy and Vetterli 2007",
-        ),
-        Measure(
-            f"{pair}_stable_rank",
-            "number",
-            f"sum over heads of the squared singular values of {what} over the largest squared",
-            "Rudelson and Vershynin 2007",
-        ),
-        Measure(f"{pair}_largest", "number", f"largest singular value of {what} of all heads", ""),
-    )
-
-
-ATTENTION_MEASURES: tuple[Measure, ...] = (
-    Measure(
-        "head_directions",
-        "count",
-        "heads of an attention layer times the directions of each: the largest degree of breaking",
-        "",
-    ),
-    *pair_measures(
-        "query_key", "W_Q W_K^T, biases as rows", "double rotation, arXiv:2502.05300, Eqs. 8-13"
-    ),
-    *pair_measures(
-        "value_output", "W_V W_O, biases as rows", "double rotation, arXiv:2502.05300, Eqs. 8-13"
-    ),
+ATTENTION_MEASURES: tuple[Measure, ...] = tuple(
+    item for item in ALL if item.on == "attention" and item.recorded == "always"
 )
 """What every study records of an attention layer, in the order in which it is computed."""
 
-
-def distance_of(kind: str, what: str) -> Measure:
-    """Return the distance of one kind of symmetry."""
-    return Measure(
-        f"{kind}_distance",
-        "number",
-        f"distance from the symmetric states of the layer's {what}",
-        "arXiv:2502.05300, Eq. 3",
-    )
-
-
-def breaking_of(kind: str, meaning: str) -> Measure:
-    """Return the degree of breaking of one kind of symmetry."""
-    return Measure(f"{kind}_breaking", "count", meaning, "arXiv:2502.05300, Eq. 14 and Table 1")
-
-
-EXTRA_MEASURES: tuple[Measure, ...] = (
-    distance_of("translation", "translations; depends on the gauge"),
-    Measure(
-        "translation_distance_normalised",
-        "number",
-        "the same over the norm of what is translated; from 0 to 1",
-        "arXiv:2502.05300, Eq. 3",
-    ),
-    breaking_of(
-        "translation", "columns with a mean above 0.02 of the largest; depends on the gauge"
-    ),
-    distance_of("scaling", "scalings: norm of the normalised blocks; depends on the gauge"),
-    breaking_of("scaling", "normalised blocks that are not zero"),
-    distance_of("rescaling", "rescalings: norm of its neurons; depends on the gauge"),
-    Measure(
-        "rescaling_orbit_distance",
-        "number",
-        "smallest distance on the orbit of rescalings: sqrt(sum 2 |incoming| |outgoing|)",
-        "arXiv:2502.05300, Eq. 3, at the balanced point",
-    ),
-    breaking_of("rescaling", "neurons with |incoming| |outgoing| above 0.02 of the largest"),
-    distance_of("rotation", "rotations: norm of what is rotated"),
-    breaking_of("rotation", "singular values of what is rotated above 0.02 of the largest"),
-    distance_of("permutation", "permutations: all neurons equal"),
-    Measure(
-        "permutation_distance_normalised",
-        "number",
-        "the same over the norm of the neurons; from 0 to 1",
-        "arXiv:2502.05300, Eq. 3",
-    ),
-    breaking_of("permutation", "clusters of neurons, the dead one too, less one: exact"),
-    distance_of("double_rotation", "double rotations: norm of both sides; depends on the gauge"),
-    Measure(
-        "double_rotation_orbit_distance",
-        "number",
-        "smallest distance on the orbit of double rotations: sqrt(2 sum sigma), from the singular "
-        "values sigma of the product",
-        "arXiv:2502.05300, Eqs. 8-13, in the balanced gauge",
-    ),
-    breaking_of(
-        "double_rotation", "singular values of the product above 0.02 of the largest: its rank"
-    ),
-    Measure(
-        "double_rotation_raw_breaking",
-        "count",
-        "eigenvalues of the sum of both Gram matrices above 0.02 of the largest; depends on the "
-        "gauge",
-        "arXiv:2502.05300, Eqs. 10-13",
-    ),
-    Measure(
-        "double_rotation_effective_rank",
-        "number",
-        "exp of the entropy of the singular values of the product",
-        "Roy and Vetterli 2007",
-    ),
-    Measure(
-        "double_rotation_stable_rank",
-        "number",
-        "sum of the squared singular values of the product over the largest squared",
-        "Rudelson and Vershynin 2007",
-    ),
-    distance_of("sign_flip", "sign flips: norm of its neurons"),
-    breaking_of("sign_flip", "neurons with a norm above 0.02 of the largest"),
-    Measure(
-        "weight_stable_rank",
-        "number",
-        "sum of the squared singular values of the incoming weights over the largest squared",
-        "Rudelson and Vershynin 2007",
-    ),
-    Measure(
-        "stable_rank",
-        "number",
-        "sum of the squared singular values of the centred activations over the largest squared",
-        "Rudelson and Vershynin 2007",
-    ),
-    *(
-        Measure(
-            f"{side}_rank",
-            "count",
-            f"singular values of the {side} matrix of all heads of an attention layer above 0.01 "
-            "of the largest",
-            "arXiv:2502.05300, Fig. 3",
-        )
-        for side in ("query", "key", "value", "output")
-    ),
-    *(
-        Measure(
-            f"{pair}_layer_breaking",
-            "count",
-            f"sum over heads of the singular values of {what} above 0.02 of the largest of all "
-            "heads of the layer: heads that have shrunk count for nothing",
-            "arXiv:2502.05300, Eqs. 8-13",
-        )
-        for pair, what in (("query_key", "W_Q W_K^T"), ("value_output", "W_V W_O"))
-    ),
-    Measure(
-        "contributing_neurons",
-        "count",
-        "neurons with |incoming| |outgoing| above 0.02 of the largest, whatever the activation",
-        "arXiv:2502.05300, Fig. 10, counted by contribution",
-    ),
-    Measure(
-        "breaking_sorted_absolute",
-        "count",
-        "broken pairs among neurons adjacent in norm, at the absolute threshold 0.1",
-        "arXiv:2502.05300, Eq. 14 and Fig. 2",
-    ),
-    Measure(
-        "product_rank_absolute",
-        "count",
-        "singular values of outgoing times incoming weights above 0.1",
-        "double rotation, arXiv:2502.05300, Eqs. 8-13",
-    ),
-    *(
-        Measure(
-            f"product_value_{place}",
-            "number",
-            f"singular value {place} of outgoing times incoming weights, from the largest; 0 where "
-            "there are fewer",
-            "double rotation, arXiv:2502.05300, Eqs. 8-13",
-        )
-        for place in range(1, PRODUCT_VALUES + 1)
-    ),
+EXTRA_MEASURES: tuple[Measure, ...] = tuple(
+    item
+    for item in ALL
+    if item.on in ("layer", "attention", "symmetry") and item.recorded == "if named"
 )
 """What a study records too if `[probe] measures` names it; null where a layer has no such
 symmetry."""
 
 LAYER_MEASURES: tuple[Measure, ...] = (*MEASURES, *ATTENTION_MEASURES, *EXTRA_MEASURES)
 """All measures of layers; a layer has null for those of another kind of layer."""
+
+BUILTIN = {item.name: item for item in ALL}
+
+
+@functools.cache
+def installed_measures() -> dict[str, str]:
+    """Return the import path of each installed measure, by name.
+
+    Raises:
+        ProjectError: If two measures have the same name.
+    """
+    paths: dict[str, str] = {}
+    for point in importlib.metadata.entry_points(group=GROUP):
+        taken = paths.get(point.name) or BUILTIN.get(point.name)
+        if taken is not None:
+            first = taken.path if isinstance(taken, Measure) else taken
+            raise ProjectError(
+                f"measures must have different names, but {first} and {point.value} are both "
+                f"called {point.name!r}. Uninstall one of the packages."
+            )
+        paths[point.name] = point.value
+    return paths
+
+
+def find_measure(name: str) -> Measure:
+    """Return the measure that a study file names.
+
+    Args:
+        name: A built-in or installed name, or an import path of the user's own.
+
+    Raises:
+        UnknownNameError: If there is none of that name.
+        ModelError: If the user's own is not there, or is not declared as a measure.
+    """
+    if name in BUILTIN:
+        return BUILTIN[name]
+    installed = installed_measures()
+    if name in installed:
+        return own_measure(installed[name])._replace(name=name)
+    if ":" not in name:
+        raise unknown_name(KEY, name, [*BUILTIN, *installed])
+    return own_measure(name)
+
+
+def own_measure(path: str) -> Measure:
+    """Return the measure at an import path, read from its source where that says enough.
+
+    Raises:
+        ModelError: If there is none, or it is not declared as a measure.
+    """
+    target, _, method = path.partition(":")[2].partition(".")
+    if method:
+        cls = path.removesuffix(f".{method}")
+        if method not in SYMMETRY_METHODS:
+            raise ModelError(
+                f"{KEY} must name a measure of a symmetry, but {path!r} ends in {method!r}. "
+                f"{choices(method, list(SYMMETRY_METHODS))}"
+            )
+        return of_symmetry(find_symmetry(cls), cls, method)._replace(path=path)
+    declared = find_declaration(path, "measure")
+    if declared is not None and {"kind", "meaning"} <= set(declared.keywords):
+        return checked(declared_measure(declared), path)
+    function = load_own(path, KEY)
+    found: Measure | None = getattr(function, "declared_measure", None)
+    if found is None:
+        raise ModelError(
+            f"{KEY} must name a declared measure, but {path!r} is not. Write above {target}: "
+            '@symstudy.measures.measure(on="layer", kind="number", meaning="...").'
+        )
+    return checked(found._replace(path=path), path)
+
+
+def checked(item: Measure, path: str) -> Measure:
+    """Return a measure of the user's own, recorded where it is named.
+
+    Raises:
+        ModelError: If it is of a kind that such a measure cannot have.
+    """
+    if item.kind not in ("count", "number"):
+        raise ModelError(
+            f'{KEY} must name a measure of kind "count" or "number", but {path!r} has '
+            f"kind={item.kind!r}."
+        )
+    if item.on not in ("layer", "attention", "symmetry", "network", "run"):
+        raise ModelError(
+            f'{KEY} must name a measure on "layer", "attention", "symmetry", "network" or "run", '
+            f"but {path!r} has on={item.on!r}."
+        )
+    return item._replace(recorded="if named")
+
+
+def measures_on(names: Iterable[str], *places: str) -> tuple[Measure, ...]:
+    """Return the measures among `names` that are taken of one of `places`, in their order."""
+    return tuple(item for item in map(find_measure, names) if item.on in places)
+
+
+def layer_columns(names: Iterable[str]) -> tuple[Measure, ...]:
+    """Return the measures of layers among `names` that are not built in: more columns."""
+    found = measures_on(names, "layer", "attention", "symmetry")
+    return tuple(item for item in found if item.name not in BUILTIN)
+
+
+def network_columns(names: Iterable[str]) -> tuple[Measure, ...]:
+    """Return the measures of networks among `names`: columns of `history` and `runs`."""
+    return measures_on(names, "network")
+
+
+def run_columns(names: Iterable[str]) -> tuple[Measure, ...]:
+    """Return the measures of runs among `names`: columns of `runs` alone."""
+    return measures_on(names, "run")

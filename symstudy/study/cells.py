@@ -24,6 +24,7 @@ from symstudy.datasets import AbstractDatasetConfig
 from symstudy.errors import Mistake, ModelError, UnknownNameError, choices, nearest
 from symstudy.identity import cell_id, run_id
 from symstudy.models import AbstractModelConfig, OwnModelConfig
+from symstudy.study.measured import wrong_measures
 from symstudy.study.sections import ProbeConfig
 from symstudy.study.sweep import Axis
 from symstudy.study.train import Train, resolve_train
@@ -148,6 +149,7 @@ def expand_cells(
         if at == len(grid.cells):
             grid.cells.append(cell)
         grid.places.append(at)
+    mistakes = mistakes or list(wrong_measures(grid.cells, swept_lines))
     return (Grid([], []), mistakes) if mistakes else (grid, [])
 
 
@@ -313,12 +315,23 @@ def read_component(
     return (None if wrong else identified), [found.where(lines, *item) for item in wrong]
 
 
+def read_probe(
+    table: Mapping[str, Any], lines: Mapping[str, int]
+) -> tuple[ProbeConfig | None, list[Mistake]]:
+    """Return the probe table, with the sources of the user's own measures."""
+    found, mistakes = check_table(ProbeConfig, table, "probe", lines)
+    if found is None:
+        return None, mistakes
+    identified, wrong = found.identified()
+    return (None if wrong else identified), [found.where(lines, *item) for item in wrong]
+
+
 Reader = Callable[[Mapping[str, Any], Mapping[str, int]], tuple[Any, list[Mistake]]]
 READERS: dict[str, Reader] = {
     "model": lambda table, lines: read_component("models", table, lines),
     "data": lambda table, lines: read_component("datasets", table, lines),
     "train": lambda table, lines: check_table(Train, table, "train", lines),
-    "probe": lambda table, lines: check_table(ProbeConfig, table, "probe", lines),
+    "probe": read_probe,
 }
 """What reads each table that may be swept, in the order of a study file."""
 

@@ -1,29 +1,44 @@
 """The tables of a study file that are not about model, data or training: probes and packs."""
 
-from typing import Annotated, ClassVar, Literal
+from dataclasses import replace
+from typing import Annotated, ClassVar, Literal, Self
 
 from annotated_types import Ge, Gt, Le
 from pydantic import AfterValidator
 
-from symstudy.components import Component, component
-from symstudy.errors import choices
-from symstudy.measures.catalogue import EXTRA_MEASURES, LAYER_MEASURES
+from symstudy.components import Component, Role, component, source_of
+from symstudy.errors import ModelError, UnknownNameError, choices
+from symstudy.measures.catalogue import (
+    EXTRA_MEASURES,
+    LAYER_MEASURES,
+    find_measure,
+    installed_measures,
+)
 
 __all__ = ["PackConfig", "ProbeConfig"]
 
+KNOWN = frozenset(item.name for item in LAYER_MEASURES)
+
 
 def check_measures(names: tuple[str, ...]) -> tuple[str, ...]:
-    """Return `names` if each is an extra measure, and none is there twice.
+    """Return `names` if each may be a measure that a study names, and none is there twice.
+
+    Names of the user's own, `package.module:name`, are looked up when the table is identified.
 
     Raises:
         ValueError: If not; pydantic passes it on.
     """
-    known = [measure.name for measure in EXTRA_MEASURES]
+    always = {item.name for item in LAYER_MEASURES if item.recorded == "always"}
+    known = [item.name for item in EXTRA_MEASURES]
     for place, name in enumerate(names):
-        if name not in known and name in [measure.name for measure in LAYER_MEASURES]:
+        if name in always:
             raise ValueError(f"must leave out {name!r}, which every study records")
-        if name not in known:
-            raise ValueError(f"must name extra measures, but got {name!r}. {choices(name, known)}")
+        if ":" not in name and name not in known and name not in installed_measures():
+            extra = [*known, *installed_measures()]
+            raise ValueError(
+                f"must name extra measures, or package.module:name of one of your own, but got "
+                f"{name!r}. {choices(name, extra)}"
+            )
         if name in names[:place]:
             raise ValueError(f"must name each measure once, but got {name!r} twice")
     return names
@@ -42,7 +57,29 @@ class ProbeConfig(Component):
     samples: Annotated[int, Ge(2)] = 256
     """Test inputs on which the ranks of representations are measured."""
     measures: Annotated[tuple[str, ...], AfterValidator(check_measures)] = ()
-    """Extra measures of each hidden layer, beside those that every study records."""
+    """Measures beside those that every study records: extra ones, or package.module:name of one of
+    your own, of layers, networks or runs."""
+    measure_sources: Annotated[tuple[str, ...], Role.RESOLVED] = ()
+    """SHA-256 of the source of each measure of your own, or its package's version; found by
+    itself."""
+
+    def identified(self) -> tuple[Self, list[tuple[str, str]]]:
+        """Return the table with the sources of the user's own measures.
+
+        Returns:
+            Itself where there are none; for each that cannot be recorded its key and why not.
+        """
+        own = [name for name in self.measures if name not in KNOWN]
+        mistakes = []
+        for name in own:
+            try:
+                find_measure(name)
+            except (ModelError, UnknownNameError) as error:
+                mistakes.append(("measures", str(error).removeprefix("probe.measures ")))
+        if not own or mistakes:
+            return self, mistakes
+        paths = [installed_measures().get(name, name) for name in own]
+        return replace(self, measure_sources=tuple(map(source_of, paths))), []
 
 
 @component

@@ -3,6 +3,20 @@
 Importing this package loads no torch; its modules that compute do.
 """
 
-from symstudy.symmetry.registry import SYMMETRIES, SymmetryEntry, build_symmetry, symmetries_of
+from symstudy.symmetry.declare import symmetry
+from symstudy.symmetry.registry import (
+    SYMMETRIES,
+    SymmetryEntry,
+    build_symmetry,
+    find_symmetry,
+    symmetries_of,
+)
 
-__all__ = ["SYMMETRIES", "SymmetryEntry", "build_symmetry", "symmetries_of"]
+__all__ = [
+    "SYMMETRIES",
+    "SymmetryEntry",
+    "build_symmetry",
+    "find_symmetry",
+    "symmetries_of",
+    "symmetry",
+]

@@ -15,7 +15,7 @@ from torch import Tensor
 from symstudy.errors import ModelError
 from symstudy.layout import DeclaredSymmetry, Layout
 from symstudy.symmetry.sides import read_side, side_index, write_side
-from symstudy.symmetry.thresholds import EPSILON_RELATIVE
+from symstudy.symmetry.thresholds import EPSILON_ABSOLUTE, EPSILON_RELATIVE
 
 __all__ = [
     "AbstractFactors",
@@ -78,7 +78,7 @@ class AbstractSymmetry(ABC):
     """
 
     kind: ClassVar[str]
-    """Name in `symstudy.symmetry.registry.SYMMETRIES`."""
+    """Name of the kind; set by `@symmetry`."""
     has_fixed_points: ClassVar[bool] = True
     """Whether g P = P."""
     gauge_dependent: ClassVar[frozenset[str]] = frozenset()
@@ -173,6 +173,9 @@ class AbstractSymmetry(ABC):
         Args:
             theta_KP: Parameters.
             epsilon: Threshold relative to the largest member, as each symmetry says.
+
+        Returns:
+            0 for a run in which `is_alive` is false, whatever `epsilon`.
         """
 
     @abstractmethod
@@ -222,6 +225,15 @@ class AbstractSymmetry(ABC):
     ) -> tuple[Float[Tensor, "runs positions first"], Float[Tensor, "runs positions second"]]:
         """Return the numbers of each position on the first and on the second side of the axis."""
         return read_side(theta_KP, self.first_ND), read_side(theta_KP, self.second_NE)
+
+    def is_alive(self, theta_KP: Float[Tensor, "runs parameters"]) -> Bool[Tensor, " runs"]:
+        """Return whether any position has a norm above 1e-8, over both its sides.
+
+        Of a run that has none nothing is left to be broken: shares of nothing mean nothing.
+        """
+        norms_KN = torch.cat(self.read(theta_KP), dim=2).norm(dim=2)
+        is_alive_K: Tensor = norms_KN.amax(dim=1) > EPSILON_ABSOLUTE
+        return is_alive_K
 
     def write(
         self,

@@ -10,6 +10,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from symstudy.symmetry.base import AbstractVanishing, Element
+from symstudy.symmetry.declare import symmetry
 from symstudy.symmetry.ranks import singular_values
 from symstudy.symmetry.rotation import random_rotations
 from symstudy.symmetry.thresholds import EPSILON_RELATIVE
@@ -38,6 +39,15 @@ def product_values(
     return torch.nn.functional.pad(values_KR, (0, first_KND.shape[1] - values_KR.shape[1]))
 
 
+@symmetry(
+    kind="double_rotation",
+    action="(U, V) -> (A U, A^-T V), A invertible",
+    applies_to="linear networks, query and key, value and output",
+    symmetric_state="n^T U = n^T V = 0: common low rank",
+    conserved="U U^T - V V^T",
+    distance="double rotations: norm of both sides; depends on the gauge",
+    breaking="singular values of the product above 0.02 of the largest: its rank",
+)
 class DoubleRotation(AbstractVanishing):
     """The group GL(N): (U, V) becomes (A U, A^-T V), which leaves the product V^T U as it is.
 
@@ -65,7 +75,6 @@ class DoubleRotation(AbstractVanishing):
         arXiv:2502.05300, Table 1 and Eqs. 8-13; the gauge-invariant version is derived here.
     """
 
-    kind: ClassVar[str] = "double_rotation"
     sides: ClassVar[frozenset[int]] = frozenset({2})
     gauge_dependent: ClassVar[frozenset[str]] = frozenset({"distance"})
 
@@ -119,14 +128,14 @@ class DoubleRotation(AbstractVanishing):
     ) -> Int64[Tensor, " runs"]:
         """Return the rank of the product: how many sigma_i exceed `epsilon` of the largest."""
         values_KN = self.values(theta_KP)
-        return (values_KN > epsilon * values_KN[:, :1]).sum(dim=1)
+        return (values_KN > epsilon * values_KN[:, :1]).sum(dim=1) * self.is_alive(theta_KP)
 
     def raw_breaking(
         self, theta_KP: Float[Tensor, "runs parameters"], epsilon: float = EPSILON_RELATIVE
     ) -> Int64[Tensor, " runs"]:
         """Return how many lambda_i exceed `epsilon` of the largest; depends on the gauge."""
         values_KN = self.raw_values(theta_KP)
-        return (values_KN > epsilon * values_KN[:, :1]).sum(dim=1)
+        return (values_KN > epsilon * values_KN[:, :1]).sum(dim=1) * self.is_alive(theta_KP)
 
     def conserved(
         self, theta_KP: Float[Tensor, "runs parameters"]

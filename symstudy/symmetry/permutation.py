@@ -3,19 +3,27 @@
 Shapes: K runs, N neurons, D numbers of a neuron, P parameters.
 """
 
-from typing import ClassVar
-
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
 from symstudy.symmetry.base import AbstractSymmetry, Element, Members
+from symstudy.symmetry.declare import symmetry
 from symstudy.symmetry.neurons import breaking_sorted, cluster_neurons
 from symstudy.symmetry.thresholds import EPSILON_RELATIVE
 
 __all__ = ["Permutation"]
 
 
+@symmetry(
+    kind="permutation",
+    action="(w_i, w_j) -> (w_j, w_i)",
+    applies_to="dense layers, heads, ensembles",
+    symmetric_state="w_i = w_j: identical neurons",
+    conserved="nothing",
+    distance="permutations: all neurons equal",
+    breaking="clusters of neurons, the dead one too, less one: exact",
+)
 class Permutation(AbstractSymmetry):
     """The symmetric group S_N: neuron i becomes what neuron pi(i) was.
 
@@ -31,8 +39,6 @@ class Permutation(AbstractSymmetry):
     References:
         Hecht-Nielsen 1990; arXiv:2502.05300, Table 1 and Eq. 14.
     """
-
-    kind: ClassVar[str] = "permutation"
 
     @property
     def members(self) -> int:
@@ -124,7 +130,7 @@ class Permutation(AbstractSymmetry):
         # The tree spans the origin too: its cluster counts only if there is a neuron in it.
         has_dead_K = (norms_KN.amin(dim=1) <= threshold_K).cpu()
         count_K: Tensor = living.count_above(threshold_K.cpu()) + has_dead_K.long() - 1
-        return count_K
+        return count_K * self.is_alive(theta_KP).cpu()
 
     def breaking_sorted(
         self, theta_KP: Float[Tensor, "runs parameters"], epsilon: float = EPSILON_RELATIVE
@@ -132,7 +138,8 @@ class Permutation(AbstractSymmetry):
         """Return how many neurons adjacent in norm are broken: the paper's O(N) procedure."""
         neurons_KND = self.neurons(theta_KP)
         threshold_K = epsilon * neurons_KND.norm(dim=2).amax(dim=1)
-        return breaking_sorted(neurons_KND, threshold_K, signed=self.is_signed)
+        count_K = breaking_sorted(neurons_KND, threshold_K, signed=self.is_signed)
+        return count_K * self.is_alive(theta_KP)
 
     def conserved(self, theta_KP: Float[Tensor, "runs parameters"]) -> None:
         """Return None: a finite group conserves nothing."""

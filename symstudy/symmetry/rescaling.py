@@ -10,11 +10,21 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from symstudy.symmetry.base import AbstractFactors, Element
+from symstudy.symmetry.declare import symmetry
 from symstudy.symmetry.thresholds import EPSILON_RELATIVE
 
 __all__ = ["Rescaling"]
 
 
+@symmetry(
+    kind="rescaling",
+    action="(u, w) -> (c u, w / c), c > 0",
+    applies_to="ReLU and linear neurons",
+    symmetric_state="u = w = 0",
+    conserved="|u|^2 - |w|^2",
+    distance="rescalings: norm of its neurons; depends on the gauge",
+    breaking="neurons with |incoming| |outgoing| above 0.02 of the largest",
+)
 class Rescaling(AbstractFactors):
     """The group of positive numbers for each neuron: (u_i, w_i) becomes (c_i u_i, w_i / c_i).
 
@@ -32,7 +42,6 @@ class Rescaling(AbstractFactors):
         1. The balanced representative is derived here.
     """
 
-    kind: ClassVar[str] = "rescaling"
     sides: ClassVar[frozenset[int]] = frozenset({2})
     gauge_dependent: ClassVar[frozenset[str]] = frozenset({"distance"})
 
@@ -77,7 +86,8 @@ class Rescaling(AbstractFactors):
     ) -> Int64[Tensor, " runs"]:
         """Return how many neurons have |u_i| |w_i| above `epsilon` of the largest."""
         strengths_KN = self.strengths(theta_KP)
-        return (strengths_KN > epsilon * strengths_KN.amax(dim=1, keepdim=True)).sum(dim=1)
+        is_broken_KN: Tensor = strengths_KN > epsilon * strengths_KN.amax(dim=1, keepdim=True)
+        return is_broken_KN.sum(dim=1) * self.is_alive(theta_KP)
 
     def conserved(
         self, theta_KP: Float[Tensor, "runs parameters"]

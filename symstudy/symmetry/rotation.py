@@ -3,13 +3,12 @@
 Shapes: K runs, N directions, P parameters.
 """
 
-from typing import ClassVar
-
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
 from symstudy.symmetry.base import AbstractVanishing, Element
+from symstudy.symmetry.declare import symmetry
 from symstudy.symmetry.ranks import singular_values
 from symstudy.symmetry.thresholds import EPSILON_RELATIVE
 
@@ -31,6 +30,15 @@ def random_rotations(
     return rotations_KNN
 
 
+@symmetry(
+    kind="rotation",
+    action="W -> R W, R orthogonal",
+    applies_to="self-supervised projectors, radial activations",
+    symmetric_state="n^T W = 0: low rank",
+    conserved="no function",
+    distance="rotations: norm of what is rotated",
+    breaking="singular values of what is rotated above 0.02 of the largest",
+)
 class Rotation(AbstractVanishing):
     """The orthogonal group O(N): W becomes R W; with two sides, R on both.
 
@@ -47,8 +55,6 @@ class Rotation(AbstractVanishing):
     References:
         arXiv:2502.05300, Table 1; arXiv:2309.16932.
     """
-
-    kind: ClassVar[str] = "rotation"
 
     def sample(self, runs: int, generator: torch.Generator) -> Element:
         """Return Haar-distributed orthogonal matrices."""
@@ -94,7 +100,7 @@ class Rotation(AbstractVanishing):
     ) -> Int64[Tensor, " runs"]:
         """Return how many principal directions are broken."""
         values_KN = self.values(theta_KP)
-        return (values_KN > epsilon * values_KN[:, :1]).sum(dim=1)
+        return (values_KN > epsilon * values_KN[:, :1]).sum(dim=1) * self.is_alive(theta_KP)
 
     def conserved(self, theta_KP: Float[Tensor, "runs parameters"]) -> None:
         """Return None: the constraint dW W^T = W dW^T on the flow integrates to no function."""

@@ -10,11 +10,21 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from symstudy.symmetry.base import AbstractFactors, Element
+from symstudy.symmetry.declare import symmetry
 from symstudy.symmetry.thresholds import EPSILON_ABSOLUTE, EPSILON_RELATIVE
 
 __all__ = ["Scaling"]
 
 
+@symmetry(
+    kind="scaling",
+    action="w -> c w, c > 0",
+    applies_to="weights before a normalisation",
+    symmetric_state="none (w = 0 is singular)",
+    conserved="|w|^2",
+    distance="scalings: norm of the normalised blocks; depends on the gauge",
+    breaking="normalised blocks that are not zero",
+)
 class Scaling(AbstractFactors):
     """The group of positive numbers for each normalised block: w_i becomes c_i w_i.
 
@@ -32,7 +42,6 @@ class Scaling(AbstractFactors):
         van Laarhoven 2017 (arXiv:1706.05350); arXiv:2502.05300, Table 1.
     """
 
-    kind: ClassVar[str] = "scaling"
     sides: ClassVar[frozenset[int]] = frozenset({1})
     needs_axis: ClassVar[bool] = False
     gauge_dependent: ClassVar[frozenset[str]] = frozenset({"distance"})

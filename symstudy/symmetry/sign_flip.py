@@ -3,18 +3,26 @@
 Shapes: K runs, N neurons, P parameters.
 """
 
-from typing import ClassVar
-
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
 from symstudy.symmetry.base import AbstractFactors, Element
+from symstudy.symmetry.declare import symmetry
 from symstudy.symmetry.thresholds import EPSILON_RELATIVE
 
 __all__ = ["SignFlip"]
 
 
+@symmetry(
+    kind="sign_flip",
+    action="(u, w) -> (-u, -w)",
+    applies_to="neurons of an odd activation",
+    symmetric_state="u = w = 0",
+    conserved="nothing",
+    distance="sign flips: norm of its neurons",
+    breaking="neurons with a norm above 0.02 of the largest",
+)
 class SignFlip(AbstractFactors):
     """The group Z_2^N: (u_i, w_i) becomes (s_i u_i, s_i w_i), s_i = 1 or -1.
 
@@ -25,8 +33,6 @@ class SignFlip(AbstractFactors):
     References:
         Chen, Lu and Hecht-Nielsen 1993; arXiv:2502.05300, Table 1.
     """
-
-    kind: ClassVar[str] = "sign_flip"
 
     def sample(self, runs: int, generator: torch.Generator) -> Element:
         """Return random signs."""
@@ -51,7 +57,7 @@ class SignFlip(AbstractFactors):
         """Return how many neurons have a norm above `epsilon` of the largest."""
         norms_KN = torch.cat(self.read(theta_KP), dim=2).norm(dim=2)
         is_alive_KN: Tensor = norms_KN > epsilon * norms_KN.amax(dim=1, keepdim=True)
-        return is_alive_KN.sum(dim=1)
+        return is_alive_KN.sum(dim=1) * self.is_alive(theta_KP)
 
     def conserved(self, theta_KP: Float[Tensor, "runs parameters"]) -> None:
         """Return None: a finite group conserves nothing."""

@@ -10,11 +10,21 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from symstudy.symmetry.base import AbstractSymmetry, Element, Members
+from symstudy.symmetry.declare import symmetry
 from symstudy.symmetry.thresholds import EPSILON_RELATIVE
 
 __all__ = ["Translation"]
 
 
+@symmetry(
+    kind="translation",
+    action="W -> W + z c^T",
+    applies_to="softmax logits, inputs in a subspace",
+    symmetric_state="none",
+    conserved="z^T W",
+    distance="translations; depends on the gauge",
+    breaking="columns with a mean above 0.02 of the largest; depends on the gauge",
+)
 class Translation(AbstractSymmetry):
     """The group of vectors: W becomes W + z c^T, with a fixed z along the axis.
 
@@ -33,7 +43,6 @@ class Translation(AbstractSymmetry):
         Kunin et al. 2021 (arXiv:2012.04728) for the conserved quantity; arXiv:2502.05300, Table 1.
     """
 
-    kind: ClassVar[str] = "translation"
     has_fixed_points: ClassVar[bool] = False
     sides: ClassVar[frozenset[int]] = frozenset({1})
     gauge_dependent: ClassVar[frozenset[str]] = frozenset(
@@ -104,7 +113,7 @@ class Translation(AbstractSymmetry):
         scale_K = self.read(theta_KP)[0].norm(dim=1).amax(dim=1, keepdim=True)
         off_KD = self.conserved(theta_KP).abs() / self.direction(theta_KP).norm()
         is_off_KD: Tensor = off_KD > epsilon * scale_K
-        return is_off_KD.sum(dim=1)
+        return is_off_KD.sum(dim=1) * self.is_alive(theta_KP)
 
     def conserved(
         self, theta_KP: Float[Tensor, "runs parameters"]

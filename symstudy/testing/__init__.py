@@ -6,4 +6,6 @@
 * `claims`: what every claim must pass.
 * `launchers`: what every launcher must pass.
 * `symmetries`: what every symmetry must pass, and what a model declares.
+* `measures`, `datasets`, `models`, `losses`, `optimizers`: what every component of the kind must
+  pass; classes to subclass with a fixture.
 """

@@ -36,10 +36,11 @@ def plant_store(
     Args:
         location: Folder that the study's folder is made in.
         study: What was planned; every run of it is written.
-        measures_of: From a run to columns of `runs`; `outcome` is `done` if not given, and layer
-            measures stand for one hidden layer. The same numbers are written to `layers`, at the
-            last step. Under `history` and `layers` it may give rows of earlier probes: columns of
-            these tables by name, `step` and `layer` among them.
+        measures_of: From a run to columns of `runs`; `outcome` is `done` if not given. A measure of
+            layers has its own name, such as `rank`, and stands for one hidden layer: its number is
+            written to `layers`, at the last step, and to `runs` as the mean, `mean_rank`.
+            Under `history` and `layers` it may give rows of earlier probes: columns of these tables
+            by name, `step` and `layer` among them.
         pack_size: Runs of a pack.
     """
     filesystem, path = open_location(str(location))
@@ -95,6 +96,8 @@ def plant_pack(
                 for value in plain
             ]
     columns.pop("distinct_curve", None)
+    means = {item.name: f"mean_{item.name}" for item in LAYER_MEASURES}
+    columns = {means.get(name, name): values for name, values in columns.items()}
     history: dict[str, Any] = {"run_id": run_ids, "step": steps}
     for name in ("test_loss", "train_loss", "theta_norm", "decay_budget"):
         if name in columns:

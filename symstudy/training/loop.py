@@ -38,7 +38,12 @@ from symstudy.training.engines.torch import EagerEngine
 from symstudy.training.engines.untrained import UntrainedEngine
 from symstudy.training.halting import Ends, Halting
 from symstudy.training.pace import Pace
-from symstudy.training.probes import measure_curve, measure_detail, measure_layers
+from symstudy.training.probes import (
+    measure_curve,
+    measure_detail,
+    measure_layers,
+    measure_named,
+)
 from symstudy.training.recorder import Columns, PackResult, Recorder, gather
 from symstudy.training.schedule import learning_rates, probe_steps
 
@@ -299,17 +304,34 @@ def record_probe(
     curve = measure_curve(engine, pack)
     detail = measure_detail(engine, pack, curve["train_loss"]) if is_detailed else {}
     rate = learning_rates(trains, max(0, min(step, pack.train.steps - 1)), 1)[:, 0]
-    columns = {**curve, **detail, "learning_rate": rate, "decay_budget": recorder.budgets[:, place]}
+    sound = sound_runs(part, alive, curve, detail) if is_detailed else alive[:0]
+    named = measure_named(engine, pack, sound) if is_detailed else {}
+    columns = {
+        **curve,
+        **detail,
+        **named,
+        "learning_rate": rate,
+        "decay_budget": recorder.budgets[:, place],
+    }
     recorder.add_history(step, alive, columns)
     if is_detailed:
-        # A run may have overflown in the step before, and only its next loss would tell: it has no
-        # layers to measure, and its mates shall have theirs.
-        is_finite = np.isfinite(detail["theta_norm"])
-        if not pack.data.is_absent:
-            is_finite &= np.isfinite(curve["test_loss"])
-        sound = alive[is_finite[alive]]
         recorder.begin_layers(alive)
         layers = measure_layers(engine, pack, sound, pack.runs[0].cell.probe.samples)
         for layer, measures in enumerate(layers, start=1):
             recorder.add_layer(step, sound, layer, measures)
     return {name: np.where(is_alive, column, np.nan) for name, column in columns.items()}
+
+
+def sound_runs(
+    part: Part, alive: NDArray[np.int64], curve: Columns, detail: Columns
+) -> NDArray[np.int64]:
+    """Return the runs of `alive` whose parameters can be measured.
+
+    A run may have overflown in the step before, and only its next loss would tell: it has no layers
+    to measure, and its mates shall have theirs.
+    """
+    is_finite = np.isfinite(detail["theta_norm"])
+    if not part.pack.data.is_absent:
+        is_finite &= np.isfinite(curve["test_loss"])
+    sound: NDArray[np.int64] = alive[is_finite[alive]]
+    return sound

@@ -3,6 +3,7 @@
 Shapes: K runs.
 """
 
+import functools
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -10,14 +11,20 @@ import torch
 from numpy.typing import NDArray
 
 from symstudy.layout import AttentionLayer
-from symstudy.measures.attention import AttentionView, attention_measures
-from symstudy.measures.extra import measure_extra
-from symstudy.measures.layers import LayerView, measure_layer
+from symstudy.measures.catalogue import network_columns
+from symstudy.measures.compute import (
+    measure_extra,
+    measure_heads,
+    measure_layer,
+    measure_networks,
+)
+from symstudy.measures.views import AttentionView, LayerView, NetworkView
 from symstudy.training.engines.base import AbstractEngine, LoadedPack
 from symstudy.training.engines.entropic import split_terms
 from symstudy.training.engines.lanes import make_penalty
+from symstudy.training.losses import data_loss
 
-__all__ = ["Column", "measure_curve", "measure_detail", "measure_layers"]
+__all__ = ["Column", "measure_curve", "measure_detail", "measure_layers", "measure_named"]
 
 Column = NDArray[np.float64] | NDArray[np.int64]
 
@@ -117,6 +124,36 @@ def measure_layers(
     return measured(pack, weights, hidden)
 
 
+def measure_named(
+    engine: AbstractEngine, pack: LoadedPack, lanes: NDArray[np.int64]
+) -> dict[str, NDArray[np.float64]]:
+    """Return the measures of whole networks that the study names, for the runs `lanes`.
+
+    Returns:
+        By name, an entry for every run of the pack: NaN for those that are not in `lanes`, and for
+        all where there are no data.
+    """
+    probe = pack.runs[0].cell.probe
+    columns = {
+        item.name: np.full(len(pack.runs), np.nan) for item in network_columns(probe.measures)
+    }
+    if not columns or len(lanes) == 0 or pack.data.is_absent:
+        return columns
+    chosen = torch.from_numpy(lanes)
+    theta = engine.theta_KP
+    theta = theta[chosen.to(theta.device)]
+    split = pack.data.test
+    inputs, targets = (
+        torch.from_numpy(rows[lane[lanes], : probe.samples]).to(theta.device)
+        for rows, lane in ((split.x, split.lane_x), (split.y, split.lane_y))
+    )
+    loss = functools.partial(data_loss, pack.train.loss)
+    found = measure_networks(NetworkView(pack.model, theta, inputs, targets, loss), probe.measures)
+    for name, value in found.items():
+        columns[name][lanes] = value.cpu().numpy()
+    return columns
+
+
 def measured(
     pack: LoadedPack, weights: torch.Tensor, hidden: Mapping[str, torch.Tensor]
 ) -> Sequence[dict[str, Column]]:
@@ -133,7 +170,7 @@ def measured(
         view: LayerView | AttentionView
         if isinstance(layer, AttentionLayer):
             view = AttentionView(layout, layer, weights)
-            measures = attention_measures(view.weights)
+            measures = measure_heads(view.heads)
         else:
             view = LayerView(layout, layer, weights, hidden[layer.name])
             measures = measure_layer(view)

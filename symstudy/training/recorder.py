@@ -12,7 +12,9 @@ import torch
 from jaxtyping import Float
 from numpy.typing import NDArray
 
-from symstudy.measures.catalogue import LAYER_MEASURES
+from symstudy.measures.catalogue import LAYER_MEASURES, layer_columns, run_columns
+from symstudy.measures.compute import measure_runs
+from symstudy.measures.views import RunView
 from symstudy.outcomes import Outcome
 from symstudy.study.cells import Run
 from symstudy.training.checkpoints import State, nested, take, under
@@ -53,6 +55,9 @@ class Recorder:
     def __init__(self, runs: Sequence[Run], steps: NDArray[np.int64]) -> None:
         """Begin with nothing but what is known before: the probes are at `steps`."""
         self.run_ids = np.array([run.run_id for run in runs])
+        self.seeds = [run.seed for run in runs]
+        self.named = runs[0].cell.probe.measures
+        self.measures = (*LAYER_MEASURES, *layer_columns(self.named))
         self.budgets: Float[np.ndarray, "runs probes"] = decay_budget(
             [run.cell.train for run in runs], steps
         )
@@ -89,7 +94,7 @@ class Recorder:
         }
         rows.update(columns)
         self.layers.append(rows)
-        for measure in LAYER_MEASURES:
+        for measure in self.measures:
             if measure.kind == "curve" or measure.name not in columns:
                 continue
             if measure.name not in self.last_layers:
@@ -120,7 +125,7 @@ class Recorder:
         end, is_stopped = ends.step_K[part.lanes], ends.is_stopped_K[part.lanes]
         final = {
             name: np.where(dead, np.nan, column)
-            for name, column in {**self.last_history, **self.last_layers}.items()
+            for name, column in {**self.last_history, **self.layer_means()}.items()
             if name not in OF_A_STEP
         }
         outcomes = [
@@ -138,14 +143,33 @@ class Recorder:
                 "engine": [name] * runs,
                 "device": [device_name(engine)] * runs,
                 **final,
+                **self.run_measures(),
                 **engine.final_measures(),
             },
-            history=self.named(self.history),
-            layers=self.named(self.layers),
+            history=self.with_identifiers(self.history),
+            layers=self.with_identifiers(self.layers),
             seconds=seconds,
         )
 
-    def named(self, parts: Sequence[Columns]) -> Columns:
+    def layer_means(self) -> Columns:
+        """Return the last mean over layers of each measure, by its column of `runs`."""
+        return {f"mean_{name}": column for name, column in self.last_layers.items()}
+
+    def run_measures(self) -> Columns:
+        """Return the named measures of runs, from the history of each."""
+        if not run_columns(self.named) or not self.history:
+            return {}
+        rows = join(self.history)
+        lanes, steps = rows.pop("lane"), rows.pop("step")
+        views = []
+        for lane, seed in enumerate(self.seeds):
+            mine = lanes == lane
+            columns = {name: column[mine] for name, column in rows.items()}
+            views.append(RunView(seed, steps[mine], columns))
+        found = measure_runs(views, self.named)
+        return {name: np.array(values) for name, values in found.items()}
+
+    def with_identifiers(self, parts: Sequence[Columns]) -> Columns:
         """Return the rows of `parts` below each other, with the identifier of each one's run."""
         columns = join(parts)
         lane = columns.pop("lane", None)

@@ -13,8 +13,9 @@ import numpy as np
 import torch
 from workload import BATCH, DIM, median_seconds, study_of
 
-from symstudy.measures.extra import EXTRA, NEURON_EXTRA, measure_extra
-from symstudy.measures.layers import LayerView, measure_layer
+from symstudy.measures import EXTRA_MEASURES
+from symstudy.measures.compute import measure_extra, measure_layer
+from symstudy.measures.views import LayerView
 from symstudy.models.fcn.network import Fcn
 from symstudy.study import PackConfig
 from symstudy.study.sections import ProbeConfig
@@ -52,7 +53,7 @@ def print_layers() -> None:
 
             always = microseconds(lambda view=view: measure_layer(view()))  # type: ignore[misc]  # lambdas have no annotations
             print(f"{activation}, width {width}: always recorded {always:.0f} us")
-            for name in (*EXTRA, *NEURON_EXTRA):
+            for name in (item.name for item in EXTRA_MEASURES if item.on != "attention"):
                 (value,) = measure_extra(view(), [name]).values()
                 if not (torch.isnan(value.double()) | (value == -1)).all():
                     taken = microseconds(

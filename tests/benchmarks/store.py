@@ -131,7 +131,7 @@ def write_results(
                 "outcome": ["done"] * count,
                 "steps_done": [1000] * count,
                 "test_loss": rng.normal(size=count),
-                "distinct_neurons": rng.normal(size=count),
+                "mean_distinct_neurons": rng.normal(size=count),
             },
             history=history,
             layers={},

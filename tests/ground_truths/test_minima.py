@@ -116,7 +116,7 @@ def test_g4_relu_networks_keep_one_direction_a_value_above_gamma(gamma, width):
     if above > width:
         _, objective = nuclear(values, gamma, width)
     assert runs["objective"][0] == pytest.approx(objective, abs=1e-6)
-    assert runs["distinct_directions"][0] == min(above, width)
+    assert runs["mean_distinct_directions"][0] == min(above, width)
 
 
 @pytest.mark.parametrize("activation", ["tanh", "silu"])
@@ -136,7 +136,7 @@ def test_g23_the_minimum_does_not_depend_on_the_width_past_twice_the_distinct_ne
         model = {"kind": "fcn", "width": width, "bias": False}
         runs = train_pack(study_of(model, data, gamma=0.01).runs(), CPU).runs
         objectives.append(runs["objective"])
-        counts.append(runs["distinct_neurons"])
+        counts.append(runs["mean_distinct_neurons"])
     assert np.max(counts) <= 10
     ratio = np.max(objectives, axis=0) / np.min(objectives, axis=0)
     assert ratio.max() < 1.01

@@ -75,7 +75,7 @@ def test_each_run_is_shown_once_with_its_curve(study_of, run_inline, recording):
     ).rows
     shown = [(row[STEP], row["test_loss"]) for row in tracker.results[str(trial)]]
     assert shown == expected
-    assert "distinct_neurons" in tracker.results[str(trial)][-1]
+    assert "mean_distinct_neurons" in tracker.results[str(trial)][-1]
     assert all(None not in row.values() for row in tracker.results[str(trial)])
 
 

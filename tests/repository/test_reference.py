@@ -69,8 +69,9 @@ def measures() -> str:
         for measures in (MEASURES, ATTENTION_MEASURES, EXTRA_MEASURES)
     )
     where = (
-        "`layers` has one row a run, probe and layer; `runs` has the mean over the layers at the "
-        "last step, over those that have the measure. A layer of neurons has these:\n"
+        "`layers` has one row a run, probe and layer; `runs` has the mean over the layers "
+        "that have the measure, at the last step, as `mean_<measure>`: `rank` and `mean_rank`. A "
+        "layer of neurons has these:\n"
     )
     heads = (
         "## Measures of an attention layer\n\nRecorded of attention layers, which have none of the "

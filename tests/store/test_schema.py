@@ -36,7 +36,8 @@ def test_every_measure_is_a_column():
     runs = {column.name for column in RUNS.columns}
     for measure in MEASURES:
         assert measure.name in layers
-        assert (measure.name in runs) == (measure.kind != "curve")
+        assert (f"mean_{measure.name}" in runs) == (measure.kind != "curve")
+        assert measure.name not in runs
 
 
 def test_columns_have_a_sentence_and_one_type():

@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from symstudy.measures.layers import LayerView, measure_layer
+from symstudy.measures.compute import measure_layer
+from symstudy.measures.views import LayerView
 from symstudy.models.fcn.network import Fcn
 from symstudy.symmetry.ranks import smallest_above
 

@@ -1,15 +1,18 @@
 """What a layout declares, and what becomes of it."""
 
+import importlib.metadata
+
 import pytest
 import torch
 from torch import nn
 
-from symstudy.errors import ModelError, UnknownNameError
+from symstudy.errors import ModelError, ProjectError, UnknownNameError
 from symstudy.layout import Block, DeclaredSymmetry, Layout, NeuronGroup
 from symstudy.models import OwnModelConfig
 from symstudy.models.fcn.network import Fcn
 from symstudy.models.own.network import build_own
 from symstudy.symmetry import SYMMETRIES, build_symmetry, symmetries_of
+from symstudy.symmetry.registry import known_symmetries
 from symstudy.testing.symmetries import SymmetrySuite, cases_of
 
 W = Block(name="w", shape=(3, 4), offset=0, axes=("h", "input"), role="weight", fan_in=4)
@@ -152,3 +155,35 @@ def test_a_kind_may_be_a_class_of_ones_own():
     theta = torch.arange(18.0, dtype=torch.float64)[None]
     flipped = symmetry.act(torch.tensor([[1.0, -1.0, 1.0]]), theta)
     assert (flipped != theta).sum().item() == 4 + 2
+
+
+def test_an_installed_symmetry_is_built_by_its_name(monkeypatch):
+    point = importlib.metadata.EntryPoint(
+        "turn", "symstudy.symmetry.rotation:Rotation", "symstudy.symmetries"
+    )
+    monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: [point])
+    known_symmetries.cache_clear()
+    try:
+        declared = DeclaredSymmetry(kind="turn", blocks=("w",), axis="h")
+        built = build_symmetry(Layout(blocks=(W, V), groups=(GROUP,)), declared)
+        assert type(built).__name__ == "Rotation"
+        assert SYMMETRIES["turn"].symmetric_state == "n^T W = 0: low rank"
+    finally:
+        known_symmetries.cache_clear()
+
+
+def test_two_symmetries_of_one_name_are_refused(monkeypatch):
+    point = importlib.metadata.EntryPoint("rotation", "mine:Rotation", "symstudy.symmetries")
+    monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: [point])
+    known_symmetries.cache_clear()
+    try:
+        with pytest.raises(ProjectError, match="both called 'rotation'"):
+            list(SYMMETRIES)
+    finally:
+        known_symmetries.cache_clear()
+
+
+def test_every_row_of_table_1_is_whole():
+    for kind, entry in SYMMETRIES.items():
+        assert all(entry), kind
+        assert entry.kind == kind

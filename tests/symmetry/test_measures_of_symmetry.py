@@ -7,17 +7,18 @@ import numpy as np
 import pytest
 import torch
 
+from symstudy.errors import StudyFileError
 from symstudy.layout import Block, DeclaredSymmetry, Layout
 from symstudy.measures import EXTRA_MEASURES
-from symstudy.measures.extra import ATTENTION_EXTRA, EXTRA, NEURON_EXTRA, measure_extra
-from symstudy.measures.layers import LayerView
+from symstudy.measures.compute import measure_extra
+from symstudy.measures.views import LayerView
 from symstudy.models.fcn.network import Fcn
 from symstudy.study import make_study
 from symstudy.symmetry import symmetries_of
 from symstudy.symmetry.rotation import Rotation
 from symstudy.training import train_pack
 
-NAMES = [measure.name for measure in EXTRA_MEASURES if measure.name not in ATTENTION_EXTRA]
+NAMES = [measure.name for measure in EXTRA_MEASURES if measure.on != "attention"]
 
 
 def symmetry_of(model, kind):
@@ -118,11 +119,6 @@ def test_two_directions_of_a_rotation_are_broken_in_any_basis():
     assert turn.values(theta)[0, 4].item() == 0.0
 
 
-def test_every_extra_measure_has_what_computes_it():
-    names = {measure.name for measure in EXTRA_MEASURES}
-    assert {*EXTRA, *NEURON_EXTRA, *ATTENTION_EXTRA} == names
-
-
 def test_measures_that_do_not_apply_are_missing():
     model = Fcn([3, 4, 4, 2], "relu")
     measures = measure_extra(view_of(model, random_parameters(model)), NAMES)
@@ -206,7 +202,8 @@ def test_several_symmetries_of_a_layer_are_one_block_diagonal_one():
         torch.testing.assert_close(both[name], math.sqrt(2) * once[name])
 
 
-def study_with(measures, **model):
+def study_with(measures, sweep=(), **model):
+    axes = {"model.activation": list(sweep)} if sweep else {}
     return make_study(
         {
             "schema": 1,
@@ -214,24 +211,35 @@ def study_with(measures, **model):
             "model": {"kind": "fcn", "width": 6, **model},
             "data": {"kind": "teacher_student", "samples": 20, "test_samples": 20},
             "train": {"lr": 0.01, "steps": 5},
-            "sweep": {"seed": 3},
+            "sweep": {"seed": 3, **axes},
             "probe": {"num": 2, "detail": 2, "samples": 8, "measures": measures},
         }
     )
 
 
 def test_a_study_records_what_it_names():
-    study = study_with(NAMES, depth=3, activation="tanh")
+    names = [name for name in NAMES if name.startswith(("permutation", "translation", "sign"))]
+    study = study_with(names, depth=3, activation="tanh")
     result = train_pack(study.runs(), study.pack)
-    assert np.isnan(result.layers["rescaling_distance"]).all()
-    assert (result.layers["double_rotation_breaking"] == -1).all()
     assert (result.layers["permutation_distance"] > 0).all()
     last = (result.layers["step"] == 5) & (result.layers["layer"] == 2)
     # A mean over the layers that have it: only the last hidden layer has the output's translation.
     np.testing.assert_allclose(
-        result.runs["translation_distance"], result.layers["translation_distance"][last]
+        result.runs["mean_translation_distance"], result.layers["translation_distance"][last]
     )
-    assert np.isnan(result.runs["double_rotation_breaking"]).all()
+
+
+def test_what_some_models_of_a_study_have_is_null_for_the_others():
+    study = study_with(["rescaling_distance"], activation="tanh", sweep=["tanh", "relu"])
+    for cell in study.cells:
+        runs = [run for run in study.runs() if run.cell == cell]
+        column = train_pack(runs, study.pack).layers["rescaling_distance"]
+        assert np.isnan(column).all() == (cell.model.activation == "tanh")
+
+
+def test_a_symmetry_that_no_model_of_a_study_has_is_refused():
+    with pytest.raises(StudyFileError, match="'rescaling_distance' reads 'rescaling'"):
+        study_with(["rescaling_distance"], activation="tanh")
 
 
 def test_a_study_records_nothing_more():
@@ -240,11 +248,12 @@ def test_a_study_records_nothing_more():
 
 
 def test_a_run_has_the_same_measures_alone():
-    study = study_with(NAMES, activation="linear")
+    names = [name for name in NAMES if not name.startswith(("scaling", "rotation"))]
+    study = study_with(names, activation="linear")
     runs = study.runs()
     together, alone = (train_pack(some, study.pack).layers for some in (runs, runs[1:2]))
     mine = together["run_id"] == runs[1].run_id
-    for name in NAMES:
+    for name in names:
         np.testing.assert_allclose(together[name][mine], alone[name], rtol=1e-9, err_msg=name)
 
 

@@ -1,6 +1,7 @@
 import torch
 
-from symstudy.measures.layers import LayerView, measure_layer
+from symstudy.measures.compute import measure_layer
+from symstudy.measures.views import LayerView
 from symstudy.models.fcn.network import Fcn
 from symstudy.symmetry.neurons import (
     balanced_directions,

@@ -290,7 +290,7 @@ def test_neurons_are_measured_on_the_products(study_of, form):
     parts = {block.name: block for block in engine.pack.model.network_layout.blocks}
     of_neurons = [n for n in parts if n != "layers.1.bias"]
     exact = sum(weights[0, parts[n].offset : parts[n].stop].square().sum() for n in of_neurons)
-    assert found.runs["squared_norm"][0] == pytest.approx(exact.item())
+    assert found.runs["mean_squared_norm"][0] == pytest.approx(exact.item())
     assert found.runs["num_parameters"][0] == engine.theta_KP.shape[1] > weights.shape[1]
     assert found.runs["engine"][0] == "torch-cpu"
 

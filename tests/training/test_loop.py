@@ -45,9 +45,9 @@ def test_a_run_that_overflows_in_its_last_step_takes_no_mate_with_it(study_of, e
     result = train_pack(study.runs(), config)
     assert result.layers["run_id"].tolist().count(study.runs()[0].run_id) == 2 * 3
     assert result.layers["run_id"].tolist().count(study.runs()[1].run_id) == 1 * 3
-    assert np.isfinite(result.runs["rank"]).tolist() == [True, False]
+    assert np.isfinite(result.runs["mean_rank"]).tolist() == [True, False]
     alone = train_pack(study.runs()[1:], config)
-    assert "rank" not in alone.runs
+    assert "mean_rank" not in alone.runs
 
 
 def test_history_has_a_row_for_each_run_and_probe(study_of):
@@ -71,7 +71,7 @@ def test_final_measures_are_means_over_layers(study_of):
     study = study_of(model={"depth": 3})
     result = train_pack(study.runs(), study.pack)
     last = result.layers["step"] == 20
-    assert result.runs["effective_rank"][0] == pytest.approx(
+    assert result.runs["mean_effective_rank"][0] == pytest.approx(
         result.layers["effective_rank"][last].mean()
     )
 
@@ -109,7 +109,7 @@ def test_a_network_without_hidden_layers_has_no_layers(study_of):
     study = study_of(model={"depth": 1})
     result = train_pack(study.runs(), study.pack)
     assert result.layers == {}
-    assert "distinct_neurons" not in result.runs
+    assert "mean_distinct_neurons" not in result.runs
 
 
 def test_progress_counts_the_steps_of_living_runs(study_of):

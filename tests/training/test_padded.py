@@ -122,7 +122,8 @@ def test_a_padded_run_of_float32_learns_the_same_up_to_the_last_bits(activation)
 )
 @pytest.mark.parametrize("activation", ["tanh", "relu", "polynomial"])
 def test_every_measure_of_a_padded_run_is_that_of_the_run_alone(activation, train):
-    extra = ["permutation_distance", "rescaling_orbit_distance", "weight_stable_rank"]
+    extra = ["permutation_distance", "weight_stable_rank"]
+    extra += ["rescaling_orbit_distance"] if activation == "relu" else []
     runs = runs_of(
         model={"activation": activation},
         train={**train, "dtype": "float64"},

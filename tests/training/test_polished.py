@@ -56,7 +56,7 @@ def test_a_run_in_a_pack_equals_the_run_alone(runs_of):
     runs = runs_of(5000)
     packed = train_pack(runs, CPU).runs
     alone = train_pack(runs[3:4], CPU).runs
-    for name in ("objective", "grad_norm", "merge_gain", "iterations", "min_distance"):
+    for name in ("objective", "grad_norm", "merge_gain", "iterations", "mean_min_distance"):
         assert packed[name][3] == alone[name][0]
 
 
@@ -123,7 +123,7 @@ def test_a_paused_descent_goes_on_to_the_same_bits(runs_of):
             continue
         break
     assert checkpointer.actions > 8
-    for name in ("objective", "grad_norm", "merge_gain", "iterations", "min_distance"):
+    for name in ("objective", "grad_norm", "merge_gain", "iterations", "mean_min_distance"):
         np.testing.assert_array_equal(result.runs[name], whole.runs[name])
 
 

@@ -46,7 +46,12 @@ def test_a_pack_measures_what_its_runs_measure_alone(model, data, dtype):
     tolerance = 1e-3 if dtype == "float32" else 1e-10
     for place in (0, 3):
         alone = train_pack([runs[place]], CPU).runs
-        for name in ("test_loss", "theta_norm", "query_key_effective_rank", "value_output_largest"):
+        for name in (
+            "test_loss",
+            "theta_norm",
+            "mean_query_key_effective_rank",
+            "mean_value_output_largest",
+        ):
             np.testing.assert_allclose(together[name][place], alone[name][0], rtol=tolerance)
 
 
@@ -132,8 +137,8 @@ def test_layers_of_both_kinds_are_stored_with_nulls_for_what_they_are_not(tmp_pa
     assert len(rows["distinct_curve"][1]) == 7
     # The mean of a run is over the layers that have the measure.
     mean = rows.loc[is_attention, "query_key_breaking"].mean()
-    assert run["query_key_breaking"] == pytest.approx(mean)
-    assert run["neurons"] == 7
+    assert run["mean_query_key_breaking"] == pytest.approx(mean)
+    assert run["mean_neurons"] == 7
 
 
 def test_the_entropic_term_reaches_through_attention():

@@ -41,7 +41,7 @@ def test_a_file_has_a_row_for_each_attention_layer(tmp_path):
     # Heads of rank r in independent frames: r of each.
     assert result.layers["query_rank"].tolist()[1:] == [20, 8]
     assert result.layers["output_rank"].tolist()[1:] == [12, 28]
-    assert result.runs["query_key_breaking"].tolist() == [20.0]
+    assert result.runs["mean_query_key_breaking"].tolist() == [20.0]
 
 
 def test_there_is_one_probe_without_losses(tmp_path):
@@ -59,9 +59,9 @@ def test_seeds_of_random_weights_share_a_pack_and_differ(tmp_path):
     study = files(tmp_path, **{"model.weights": ["random"], "seed": 3})
     together = train_pack(study.runs(), study.pack)
     alone = train_pack(study.runs()[1:2], study.pack)
-    values = together.runs["query_key_effective_rank"]
+    values = together.runs["mean_query_key_effective_rank"]
     assert len(set(values.tolist())) == 3
-    assert values[1] == alone.runs["query_key_effective_rank"][0]
+    assert values[1] == alone.runs["mean_query_key_effective_rank"][0]
 
 
 def test_the_speed_of_measuring_can_be_probed(tmp_path):
@@ -93,7 +93,7 @@ def test_any_network_can_be_measured_at_its_initialisation(study_of, engine):
     assert result.history["step"].tolist() == [0]
     first = begun["test_loss"][begun["step"] == 0]
     assert result.runs["test_loss"].tolist() == first.tolist()
-    assert np.isfinite(result.runs["distinct_neurons"]).all()
+    assert np.isfinite(result.runs["mean_distinct_neurons"]).all()
 
 
 @pytest.mark.slow

@@ -63,6 +63,7 @@ def own_names(study: Study) -> set[str]:
         for _, field, value in items_of(component)
         if field.name == "kind" or field.choice is not None
     }
+    names |= {name for cell in study.cells for name in cell.probe.measures}
     return {name for name in names if ":" in name}
 
 

@@ -217,7 +217,7 @@ def rows_of(store: Store, run_ids: list[str]) -> dict[str, list[dict[str, float]
     """Return a row per probe of each run: its curve, and means over layers where taken."""
     curve = [column.name for column in CURVE_MEASURES]
     layers = [column.name for column in FINAL_LAYER_MEASURES]
-    means = ", ".join(f"avg({name}) as {name}" for name in layers)
+    means = ", ".join(f"avg({name.removeprefix('mean_')}) as {name}" for name in layers)
     frame = store.df(
         f"""
         with means as (

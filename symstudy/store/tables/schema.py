@@ -27,7 +27,7 @@ __all__ = [
     "Table",
 ]
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 """Raised with every change of a column; a file of another version is refused."""
 
 TEXT = pa.string()
@@ -123,7 +123,7 @@ LAYER_COLUMNS: tuple[Column, ...] = tuple(
     for measure in LAYER_MEASURES
 )
 FINAL_LAYER_MEASURES: tuple[Column, ...] = tuple(
-    Column(column.name, NUMBER, f"Mean over hidden layers at the end. {column.meaning}")
+    Column(f"mean_{column.name}", NUMBER, f"Mean over hidden layers at the end. {column.meaning}")
     for column in LAYER_COLUMNS
     if column.type != CURVE
 )

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from symstudy.store.files.folder import STATISTICS_ROWS, StudyFolder
+from symstudy.store.tables.named import with_named
 from symstudy.store.tables.provenance import Provenance
 from symstudy.store.tables.schema import (
     CERTIFICATES,
@@ -66,13 +67,15 @@ def write_pack(  # noqa: PLR0913  # a pack has so many tables
         StoreError: If the folder cannot be written to.
     """
     name = f"{pack_id}.parquet"
+    named = runs[0].cell.probe.measures if runs else ()
     parts = [(HISTORY, history), (LAYERS, layers)]
     if certificates:
         parts.append((CERTIFICATES, certificates))
     for table, columns in parts:
         count = len(columns["run_id"]) if columns else 0
         rows = {**columns, "pack_id": [pack_id] * count}
-        folder.write_table(arrow_table(table, rows, count), table.name, name)
+        whole = with_named(table, named)
+        folder.write_table(arrow_table(whole, rows, count), table.name, name)
     rows = {
         **identity_columns(study, runs),
         **run_columns,
@@ -84,7 +87,8 @@ def write_pack(  # noqa: PLR0913  # a pack has so many tables
             if field != "python_version"
         },
     }
-    folder.write_table(arrow_table(RUNS, rows, len(runs)), RUNS.name, name, keys=RUN_KEYS)
+    whole = with_named(RUNS, named)
+    folder.write_table(arrow_table(whole, rows, len(runs)), RUNS.name, name, keys=RUN_KEYS)
 
 
 def write_plan(

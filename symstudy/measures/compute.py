@@ -1,0 +1,176 @@
+"""Computing the measures of a pack: what is always recorded, and what a study names.
+
+Shapes: K runs.
+"""
+
+import functools
+import importlib
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from symstudy.components.own_code import load_own
+from symstudy.errors import ModelError
+from symstudy.measures.catalogue import (
+    ATTENTION_MEASURES,
+    BUILTIN,
+    MEASURES,
+    find_measure,
+)
+from symstudy.measures.declare import Measure
+from symstudy.measures.symmetries import METHODS, of_method
+from symstudy.measures.views import (
+    AttentionView,
+    HeadsView,
+    HeadWeights,
+    LayerSymmetries,
+    LayerView,
+    NetworkView,
+    RunView,
+)
+
+__all__ = [
+    "attention_measures",
+    "measure_extra",
+    "measure_layer",
+    "measure_networks",
+    "measure_runs",
+]
+
+
+@functools.cache
+def found(names: tuple[str, ...]) -> tuple[Measure, ...]:
+    """Return the named measures, found once in a process: its modules stay as they are."""
+    return tuple(map(find_measure, names))
+
+
+@functools.cache
+def function_of(item: Measure) -> Callable[[Any], Tensor]:
+    """Return what computes a measure, importing its module."""
+    module, _, name = item.path.partition(":")
+    method = name.rpartition(".")[2]
+    if item.on == "symmetry" and method in METHODS:
+        return of_method(item.symmetry, method)
+    if item.name in BUILTIN:
+        built: Callable[[Any], Tensor] = getattr(importlib.import_module(module), name)
+        return built
+    own: Callable[[Any], Tensor] = load_own(item.path, "probe.measures")
+    return own
+
+
+def measure_layer(view: LayerView) -> dict[str, Tensor]:
+    """Return every measure of `symstudy.measures.MEASURES` for the layer of `view`.
+
+    Returns:
+        By name, one number a run; `distinct_curve` has a column a threshold. `distinct_directions`
+        is -1 where the activation is not homogeneous.
+    """
+    return {item.name: function_of(item)(view) for item in MEASURES}
+
+
+def attention_measures(weights: HeadWeights) -> dict[str, Tensor]:
+    """Return every measure of `symstudy.measures.ATTENTION_MEASURES` for one layer.
+
+    Args:
+        weights: Finite weights of one layer, of any precision; the measures are of float64.
+
+    Returns:
+        By name, one number a run.
+    """
+    return measure_heads(HeadsView(weights))
+
+
+def measure_heads(view: HeadsView) -> dict[str, Tensor]:
+    """Return every measure of `symstudy.measures.ATTENTION_MEASURES` for the heads of `view`."""
+    return {item.name: function_of(item)(view) for item in ATTENTION_MEASURES}
+
+
+def measure_extra(view: LayerView | AttentionView, names: Sequence[str]) -> dict[str, Tensor]:
+    """Return the named measures of the layer of `view`, one number a run.
+
+    Args:
+        view: The layer of a pack.
+        names: Of measures of layers; those of networks and runs are passed over.
+
+    Returns:
+        By name; NaN, or -1 for a count, where the layer has no such symmetry. What is measured of
+        neurons is left out for an attention layer, and the other way round.
+
+    Raises:
+        ModelError: If a measure of the user's own does not return one number a run.
+    """
+    symmetries = LayerSymmetries(view)
+    views: dict[str, Any] = {"symmetry": symmetries}
+    if isinstance(view, LayerView):
+        views["layer"] = view
+    else:
+        views["attention"] = view.heads
+    return {
+        item.name: one_a_run(item, function_of(item)(views[item.on]), len(view.theta_KP))
+        for item in found(tuple(names))
+        if item.on in views
+    }
+
+
+def one_a_run(item: Measure, value: Any, runs: int) -> Tensor:
+    """Return the value of a measure as the column of its kind.
+
+    Raises:
+        ModelError: If it is not one number a run.
+    """
+    if item.name in BUILTIN:
+        built: Tensor = value
+        return built
+    if not isinstance(value, Tensor) or tuple(value.shape) != (runs,):
+        shape = list(value.shape) if isinstance(value, Tensor) else type(value).__name__
+        raise ModelError(
+            f"a measure must return one number a run, a tensor of shape [{runs}] for this pack, "
+            f"but {item.path} returned {shape}. Reduce over every axis but the first."
+        )
+    kind = torch.int64 if item.kind == "count" else torch.float64
+    column: Tensor = value.detach().to(kind)
+    return column
+
+
+def measure_networks(view: NetworkView, names: Sequence[str]) -> dict[str, Tensor]:
+    """Return the named measures of networks, one number a run; a count as a float.
+
+    Raises:
+        ModelError: If one does not return one number a run.
+    """
+    runs = len(view.theta_KP)
+    return {
+        item.name: one_a_run(item, function_of(item)(view), runs).double()
+        for item in found(tuple(names))
+        if item.on == "network"
+    }
+
+
+def measure_runs(views: Sequence[RunView], names: Sequence[str]) -> dict[str, list[float]]:
+    """Return the named measures of runs, one number for each of `views`.
+
+    Raises:
+        ModelError: If one does not return a number.
+    """
+    return {
+        item.name: [one_number(item, function_of(item)(view)) for view in views]
+        for item in found(tuple(names))
+        if item.on == "run"
+    }
+
+
+def one_number(item: Measure, value: Any) -> float:
+    """Return the value of a measure of a run.
+
+    Raises:
+        ModelError: If it is not a number.
+    """
+    try:
+        return float(value)
+    except (TypeError, ValueError) as error:
+        raise ModelError(
+            f"a measure on a run must return a number, but {item.path} returned "
+            f"{type(value).__name__}."
+        ) from error

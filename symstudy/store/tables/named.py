@@ -1,0 +1,41 @@
+"""Columns of measures that are not built in: a study's files have them where it names them."""
+
+from symstudy.measures.catalogue import layer_columns, network_columns, run_columns
+from symstudy.measures.declare import Measure
+from symstudy.store.tables.schema import HISTORY, LAYERS, NUMBER, RUNS, TYPES, Column, Table
+
+__all__ = ["with_named"]
+
+
+def with_named(table: Table, names: tuple[str, ...]) -> Table:
+    """Return `table` with a typed column for each measure among `names` that is not built in.
+
+    Args:
+        table: One of the tables that a worker writes.
+        names: What `[probe] measures` of the runs says.
+    """
+    layers, networks, runs = layer_columns(names), network_columns(names), run_columns(names)
+    added: tuple[Column, ...] = ()
+    if table.name == LAYERS.name:
+        added = tuple(map(column_of, layers))
+    elif table.name == HISTORY.name:
+        added = tuple(map(column_of, networks))
+    elif table.name == RUNS.name:
+        added = (*map(mean_of, layers), *map(column_of, networks), *map(column_of, runs))
+    return table._replace(columns=(*table.columns, *added))
+
+
+def mean_of(item: Measure) -> Column:
+    """Return the column of `runs` that holds the mean of a measure of layers."""
+    return Column(f"mean_{item.name}", NUMBER, f"Mean over hidden layers at the end. {said(item)}")
+
+
+def column_of(item: Measure) -> Column:
+    """Return the column of a measure."""
+    return Column(item.name, TYPES[item.kind], said(item))
+
+
+def said(item: Measure) -> str:
+    """Return what a measure is, as a sentence."""
+    source = f" ({item.source})" if item.source else ""
+    return f"{item.meaning[:1].upper()}{item.meaning[1:].rstrip('.')}{source}."

@@ -1,0 +1,125 @@
+"""Checks of `[probe] measures`: names, columns, and symmetries that some model must have."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from symstudy.errors import Mistake, SymstudyError
+from symstudy.measures.catalogue import LAYER_MEASURES, find_measure
+from symstudy.measures.declare import Measure
+from symstudy.models import build_model
+
+if TYPE_CHECKING:
+    from symstudy.study.cells import Cell
+
+__all__ = ["TABLE_COLUMNS", "wrong_measures"]
+
+TABLE_COLUMNS = frozenset(
+    {
+        "alone", "config", "decay_budget", "device", "engine", "finished_at", "git_dirty",
+        "git_sha", "grad_norm", "grad_ratio", "host", "iterations", "layer", "learning_rate",
+        "measure", "merge_gain", "merges", "num_parameters", "numpy_version", "objective",
+        "outcome", "pack_id", "pack_size", "packed", "planned_at", "reason", "run_id", "cell_id",
+        "seconds", "seed", "step", "steps_done", "study", "symstudy_version", "test_accuracy",
+        "test_loss", "theta_norm", "threshold", "torch_version", "train_accuracy", "train_loss",
+        "trial",
+    }
+)  # fmt: skip
+"""Columns of the results that are neither hyperparameters nor measures of layers."""
+
+
+def wrong_measures(cells: Sequence["Cell"], lines: Mapping[str, int]) -> Iterator[Mistake]:
+    """Yield what is wrong with the measures that the cells of a study name."""
+    if not any(cell.probe.measures for cell in cells):
+        return
+    firsts = {(cell.probe.measures, cell.model.kind, cell.data.kind): cell for cell in cells}
+    yield from dict.fromkeys(
+        mistake for cell in firsts.values() for mistake in clashing_columns(cell, lines)
+    )
+    yield from missing_symmetries(cells, lines)
+
+
+def taken_columns(cell: "Cell") -> dict[str, str]:
+    """Return what each column of a study's results is, by name, without measures of one's own."""
+    from symstudy.study.columns import builtin_hyperparameters, hyperparameters_of
+
+    taken = dict.fromkeys(TABLE_COLUMNS, "a column of every study")
+    for item in LAYER_MEASURES:
+        taken[item.name] = taken[f"mean_{item.name}"] = "a measure that comes with symstudy"
+    for column in (*builtin_hyperparameters(), *hyperparameters_of(cell)):
+        taken[column.name] = f"the hyperparameter {column.table}.{column.key}".rstrip(".")
+    return taken
+
+
+def clashing_columns(cell: "Cell", lines: Mapping[str, int]) -> Iterator[Mistake]:
+    """Yield a mistake for each measure of the user's own whose column is another's already."""
+    names = [name for name in cell.probe.measures if ":" in name]
+    if not names:
+        return
+    taken = taken_columns(cell)
+    for name in names:
+        item = find_measure(name)
+        for column in (item.name, f"mean_{item.name}"):
+            if column in taken:
+                what = (
+                    f"must name measures that are no other column, but {name!r} would be "
+                    f"{column!r}, {taken[column]}. Rename the function"
+                )
+                yield cell.probe.where(lines, "measures", what)
+                break
+            taken[column] = f"as {name!r} is"
+
+
+def missing_symmetries(cells: Sequence["Cell"], lines: Mapping[str, int]) -> Iterator[Mistake]:
+    """Yield a mistake for each named measure of symmetries that no model of the study has.
+
+    The networks are built, without parameters, if a study names such a measure. Where a network
+    cannot be built here, since a file of weights is not there yet, nothing is refused.
+    """
+    wanted = dict.fromkeys(
+        item
+        for names in dict.fromkeys(cell.probe.measures for cell in cells)
+        for item in map(find_measure, names)
+        if item.symmetry
+    )
+    if not wanted:
+        return
+    declared: set[str] = set()
+    built = set()
+    for cell in cells:
+        key = (repr(cell.model), cell.data.shape)
+        if key in built:
+            continue
+        built.add(key)
+        kinds = declared_kinds(cell)
+        if kinds is None:
+            return
+        declared |= kinds
+        if all(item.symmetry in declared for item in wanted):
+            return
+    for item in wanted:
+        if item.symmetry not in declared:
+            yield cells[0].probe.where(lines, "measures", refusal(item, sorted(declared)))
+
+
+def declared_kinds(cell: "Cell") -> set[str] | None:
+    """Return the kinds of symmetries that a cell's network declares for its hidden layers.
+
+    None where the network cannot be built here.
+    """
+    if cell.model.missing:
+        return None
+    try:
+        layout = build_model(cell.model, cell.data.shape).network_layout
+    except (SymstudyError, OSError):
+        return None
+    return {symmetry.kind for symmetry in layout.symmetries if symmetry.layer is not None}
+
+
+def refusal(item: Measure, declared: Sequence[str]) -> str:
+    """Return why a measure of a symmetry cannot be recorded."""
+    has = ", ".join(declared) or "none"
+    return (
+        f"must name measures of symmetries that the model declares for a hidden layer, but "
+        f"{item.name!r} reads {item.symmetry!r}, and the model declares {has}. Leave it out, or "
+        "declare the symmetry in symstudy_layout() with layer=... (docs/symmetries.md)"
+    )

@@ -1,0 +1,67 @@
+"""Every built-in model passes the shipped suite; a wrong one does not."""
+
+import pytest
+import torch
+
+from symstudy.components import DataShape, find_component, load_all
+from symstudy.models.base import AbstractModel, Forward
+from symstudy.models.fcn.network import Fcn
+from symstudy.testing.models import ModelSuite
+
+TABLES = [
+    {"kind": "fcn", "width": 6, "depth": 3},
+    {"kind": "fcn", "width": 6, "activation": "relu", "reparametrise": "hadamard"},
+    {"kind": "deep_linear", "width": 5, "depth": 3},
+    {"kind": "transformer", "width": 6, "head_dim": 3, "heads": 2, "tokens": 3, "mlp_width": 4},
+]
+
+
+class TestBuiltIn(ModelSuite):
+    """What is trained from an initial state."""
+
+    @pytest.fixture(params=TABLES, ids=lambda table: table["kind"])
+    def config(self, request):
+        cls = find_component("models", request.param["kind"])
+        return cls(**request.param)
+
+
+def test_every_kind_that_is_trained_is_tested():
+    # A pretrained model is read from a file, has no data, and is tested with it.
+    assert {table["kind"] for table in TABLES} == set(load_all("models")) - {"pretrained"}
+
+
+class Mixed(Fcn):
+    """Wrong: a run's outputs depend on its mates."""
+
+    def forward(self, theta_KP, x_KBI):
+        found = super().forward(theta_KP, x_KBI)
+        return Forward(found.output_KBO - found.output_KBO.mean(dim=0), found.hidden)
+
+
+class Cut(Fcn):
+    """Wrong: no gradient reaches the parameters."""
+
+    def forward(self, theta_KP, x_KBI):
+        return super().forward(theta_KP.detach() + 0.0 * theta_KP.sum(), x_KBI)
+
+
+@pytest.mark.parametrize(
+    ("cls", "test"),
+    [
+        (Mixed, "test_a_run_alone_is_the_run_in_a_pack"),
+        (Mixed, "test_gradients_flow_to_a_runs_own_parameters_alone"),
+        (Cut, "test_gradients_flow_to_a_runs_own_parameters_alone"),
+    ],
+)
+def test_a_wrong_model_fails(cls, test):
+    model: AbstractModel = cls([ModelSuite.data.inputs, 5, ModelSuite.data.outputs], "tanh")
+    with pytest.raises(AssertionError):
+        getattr(ModelSuite(), test)(model)
+
+
+def test_the_suite_builds_on_other_data_too():
+    class Small(ModelSuite):
+        data = DataShape(2, 1, 5, 5, is_classification=False)
+
+    assert Small().inputs().shape[2] == 2
+    assert torch.isfinite(Small().inputs()).all()
