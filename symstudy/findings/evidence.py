@@ -9,12 +9,14 @@ query reads these columns alone. Every step returns a new Evidence:
 """
 
 import inspect
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
 import pandas as pd
 
+from symstudy.measures.catalogue import LAYER_MEASURES
 from symstudy.store import Store
 
 __all__ = ["Counted", "Evidence", "load"]
@@ -106,8 +108,8 @@ class Evidence:
     """A declared table of runs: where they come from, which count, which are chosen.
 
     Attributes:
-        source: View or sub-query of SQL that the rows come from; it has a column `seed`. In `runs` the
-            name of a measure of layers is its mean over the hidden layers of the run.
+        source: View or sub-query of SQL that the rows come from; it has a column `seed`. In `runs`
+            the name of a measure of layers is its mean over the hidden layers of the run.
         columns: Names of columns that the source does not have, each with its SQL.
         scope: SQL conditions on what the claim is about; other rows are not told of.
         exclusions: Conditions on evidence; rows that do not meet one are counted.
@@ -236,16 +238,18 @@ class Evidence:
         return tuple(read)
 
 
-def named_runs(db: Store) -> str:
-    """Return the view `runs` with each mean over hidden layers under the name of its measure too.
+def named_runs(text: str) -> str:
+    """Return the view `runs`, with the measures of layers that `text` names under these names too.
 
     A claim speaks of the rank of a run: the mean of the ranks of its hidden layers, which is
     `mean_rank` in SQL.
     """
-    columns = db.columns()[RUNS]
-    names = [name.removeprefix(MEAN) for name in columns if name.startswith(MEAN)]
-    shown = "".join(f", {MEAN}{name} as {name}" for name in names if name not in columns)
-    return f"(select *{shown} from {RUNS})"
+    words = set(re.findall(r"\w+", text))
+    names = [measure.name for measure in LAYER_MEASURES if measure.name in words]
+    if not names:
+        return RUNS
+    shown = ", ".join(f"{MEAN}{name} as {name}" for name in names)
+    return f"(select *, {shown} from {RUNS})"  # noqa: S608  # names of measures
 
 
 def load(db: Store, evidence: Evidence, columns: tuple[str, ...]) -> Counted:
@@ -263,7 +267,9 @@ def load(db: Store, evidence: Evidence, columns: tuple[str, ...]) -> Counted:
     shown += [f"{flag} as is_evidence_{i}" for i, flag in enumerate(flags)]
     conditions = " and ".join(f"({condition})" for condition in evidence.scope) or "true"
     # Written in the files of claims; the connection is read-only.
-    source = named_runs(db) if evidence.source == RUNS else evidence.source
+    source = evidence.source
+    if source == RUNS:
+        source = named_runs(" ".join([*shown, conditions]))
     query = f"select {', '.join(shown)}\nfrom {source}\nwhere {conditions}\norder by all"
     frame = db.df(query)
     excluded: dict[str, int] = {}
