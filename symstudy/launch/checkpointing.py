@@ -11,7 +11,7 @@ from symstudy.launch.lease import TAKEN_OVER, read_lease
 from symstudy.store.files.checkpoints import delete_checkpoint, read_checkpoint, write_checkpoint
 from symstudy.store.files.folder import StudyFolder
 from symstudy.study.cells import Run
-from symstudy.training.checkpoints import State, Wish
+from symstudy.training.checkpoints import NextAction, State
 
 __all__ = ["PREEMPTED", "PackKeeper", "Unkept", "is_ours"]
 
@@ -59,7 +59,7 @@ class PackKeeper:
         """Return the state of an earlier attempt at these runs, if there is one."""
         return read_checkpoint(self.folder, self.pack_id)
 
-    def wish(self) -> Wish:
+    def next_action(self) -> NextAction:
         """Return whether to go on, to save, or to save and stop."""
         now = time.monotonic()
         if self.is_preempted():
@@ -68,9 +68,9 @@ class PackKeeper:
             self.looked = now
             self.reason = self.look()
         if self.reason:
-            return Wish.STOP
+            return NextAction.STOP
         wait = max(self.job.config.checkpoint, self.cost * COST_SHARE)
-        return Wish.SAVE if now - self.saved >= wait else Wish.GO_ON
+        return NextAction.SAVE if now - self.saved >= wait else NextAction.GO_ON
 
     def look(self) -> str:
         """Return why the launch is to stop; empty if it is not."""
@@ -107,9 +107,9 @@ class Unkept:
         """Return nothing."""
         return None
 
-    def wish(self) -> Wish:
+    def next_action(self) -> NextAction:
         """Return whether to stop."""
-        return Wish.STOP if self.keeper.wish() is Wish.STOP else Wish.GO_ON
+        return NextAction.STOP if self.keeper.next_action() is NextAction.STOP else NextAction.GO_ON
 
     def save(self, state: State) -> None:
         """Keep nothing."""

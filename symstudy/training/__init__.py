@@ -3,17 +3,17 @@
 Importing this package loads torch.
 """
 
-from symstudy.training.checkpoints import Keeper, Paused, State, Wish
+from symstudy.training.checkpoints import Checkpointer, NextAction, Paused, State
 from symstudy.training.halting import Halting
 from symstudy.training.loop import PackResult, Progress, train_pack
 
 __all__ = [
+    "Checkpointer",
     "Halting",
-    "Keeper",
+    "NextAction",
     "PackResult",
     "Paused",
     "Progress",
     "State",
-    "Wish",
     "train_pack",
 ]

@@ -1,4 +1,4 @@
-"""The state of a pack in training, and what keeps it: the contract between a loop and its keeper.
+"""The state of a pack in training, and the contract between the training loop and a checkpointer.
 
 A state holds everything that the numbers of a pack still depend on, and nothing else: parameters,
 moments, how each run stands, what has been recorded. Random numbers need no state, since each is a
@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
-    "Keeper",
+    "Checkpointer",
+    "NextAction",
     "Paused",
     "State",
     "UnfitStateError",
-    "Wish",
     "nested",
     "restore_array",
     "take",
@@ -29,26 +29,26 @@ State = dict[str, NDArray[Any]]
 """Arrays of numbers by dotted names; never of objects."""
 
 
-class Wish(Enum):
-    """What a keeper wants of a pack in training."""
+class NextAction(Enum):
+    """What the training loop does after a chunk of steps."""
 
     GO_ON = "Train on."
-    SAVE = "Give me the state, and train on."
-    STOP = "Give me the state, and stop."
+    SAVE = "Save the state, then train on."
+    STOP = "Save the state, then stop."
 
 
 @runtime_checkable
-class Keeper(Protocol):
-    """Keeps the state of one pack outside its process."""
+class Checkpointer(Protocol):
+    """Saves and loads the training state of one pack, and says when to save or stop."""
 
     def load(self) -> State | None:
         """Return the state of an earlier attempt at exactly these runs, or None."""
 
-    def wish(self) -> Wish:
-        """Return what is wanted now; asked between chunks of training, of a second at most."""
+    def next_action(self) -> NextAction:
+        """Return what to do now; called between chunks of training of a second at most."""
 
     def save(self, state: State) -> None:
-        """Keep `state`; its arrays are the pack's own and change once this has returned."""
+        """Write `state` to storage; its arrays change again once this has returned."""
 
 
 class Paused(Exception):  # noqa: N818  # not an error: training stopped because it was told to

@@ -17,11 +17,11 @@ from symstudy.study.cells import Run
 from symstudy.study.padding import can_pad, padded_shape
 from symstudy.study.sections import PackConfig
 from symstudy.training.checkpoints import (
-    Keeper,
+    Checkpointer,
+    NextAction,
     Paused,
     State,
     UnfitStateError,
-    Wish,
     nested,
     take,
     under,
@@ -101,13 +101,13 @@ def train_pack(
     runs: Sequence[Run],
     config: PackConfig,
     progress: Progress | None = None,
-    keeper: Keeper | None = None,
+    checkpointer: Checkpointer | None = None,
     halting: Halting | None = None,
 ) -> PackResult:
     """Train runs together and measure them at their probes.
 
-    Training that was paused, or whose process died, goes on from the state that `keeper` holds and
-    ends with the same bits; a state of other runs, of another engine or version is passed over.
+    Training that was paused, or whose process died, goes on from the state that `checkpointer`
+    loads and ends with the same bits; a state of other runs, engine or version is passed over.
 
     Args:
         runs: The runs, of one shape, or of widths that can be padded to one; their numbers do not
@@ -115,17 +115,17 @@ def train_pack(
         config: Device and cores.
         progress: Called about twice a second and at each probe; once with the steps of earlier
             attempts.
-        keeper: Keeps the state now and then, and may stop the training.
+        checkpointer: Saves the state now and then, and may stop the training.
         halting: Stops runs that are not worth going on with.
 
     Raises:
-        Paused: If `keeper` wished to stop; its state was saved.
+        Paused: If `checkpointer` asked to stop; its state was saved.
         ModelError: If a user's own model cannot be built or packed.
         MemoryError: Or torch's own error, if the pack does not fit.
     """
     start = time.perf_counter()
     training = Training(runs, config, halting)
-    state = keeper.load() if keeper else None
+    state = checkpointer.load() if checkpointer else None
     if state is not None and not training.goes_on_from(state):
         training = Training(runs, config, halting)
     earlier, told = training.seconds, 0
@@ -138,11 +138,15 @@ def train_pack(
         if progress:
             told, before = training.run_steps(), told
             progress(training.num_alive(), told - before)
-        wish = keeper.wish() if keeper and not training.is_over() else Wish.GO_ON
-        if keeper and wish is not Wish.GO_ON:
-            keeper.save(training.state())
-            if wish is Wish.STOP:
-                raise Paused(f"stopped at step {training.at}, as was wished")
+        action = (
+            checkpointer.next_action()
+            if checkpointer and not training.is_over()
+            else NextAction.GO_ON
+        )
+        if checkpointer and action is not NextAction.GO_ON:
+            checkpointer.save(training.state())
+            if action is NextAction.STOP:
+                raise Paused(f"stopped at step {training.at}, as was asked")
     return training.result()
 
 

@@ -12,8 +12,8 @@ from symstudy.store.files.checkpoints import read_checkpoint, write_checkpoint
 from symstudy.store.files.folder import StudyFolder, open_location
 from symstudy.study import PackConfig, make_study
 from symstudy.testing.strategies import packs_of_runs
-from symstudy.training import Paused, Wish, train_pack
-from symstudy.training.checkpoints import Keeper, UnfitStateError
+from symstudy.training import NextAction, Paused, train_pack
+from symstudy.training.checkpoints import Checkpointer, UnfitStateError
 from symstudy.training.engines.padded import PaddedEngine
 from symstudy.training.loop import make_engine, make_pack
 from symstudy.training.pace import CHUNK_S, GROWTH, Pace
@@ -86,14 +86,14 @@ CASES: dict[str, tuple[PackConfig, dict[str, Any]]] = {
 class Memory:
     """Keeps a state as a worker would, and pauses at every so many chunks."""
 
-    def __init__(self, wishes, state=None):
-        self.wishes, self.kept, self.saved = iter(wishes), state, 0
+    def __init__(self, actions, state=None):
+        self.actions, self.kept, self.saved = iter(actions), state, 0
 
     def load(self):
         return self.kept
 
-    def wish(self):
-        return next(self.wishes, Wish.GO_ON)
+    def next_action(self):
+        return next(self.actions, NextAction.GO_ON)
 
     def save(self, state):
         self.saved += 1
@@ -120,9 +120,9 @@ def train_with_pauses(runs, config, chunks):
     """Train `runs`, paused again and again after so many chunks; return the pauses too."""
     state, pauses = None, 0
     while True:
-        memory = Memory([Wish.GO_ON] * (chunks - 1) + [Wish.STOP], state)
+        memory = Memory([NextAction.GO_ON] * (chunks - 1) + [NextAction.STOP], state)
         try:
-            return train_pack(runs, config, keeper=memory), pauses
+            return train_pack(runs, config, checkpointer=memory), pauses
         except Paused:
             assert memory.saved == 1
             state, pauses = memory.kept, pauses + 1
@@ -214,8 +214,8 @@ def test_a_padded_pack_may_be_cut_anywhere():
 
 def test_a_state_that_is_asked_for_changes_nothing(single_steps):
     runs = runs_of()
-    memory = Memory([Wish.SAVE] * 100)
-    assert_same(train_pack(runs, CPU, keeper=memory), train_pack(runs, CPU))
+    memory = Memory([NextAction.SAVE] * 100)
+    assert_same(train_pack(runs, CPU, checkpointer=memory), train_pack(runs, CPU))
     assert memory.saved >= 14
 
 
@@ -224,9 +224,9 @@ def test_a_state_may_go_through_a_file(single_steps, tmp_path, case):
     config, tables = CASES[case]
     runs = runs_of(**tables)
     folder = StudyFolder(*open_location(str(tmp_path)))
-    memory = Memory([Wish.GO_ON] * 7 + [Wish.STOP])
+    memory = Memory([NextAction.GO_ON] * 7 + [NextAction.STOP])
     with pytest.raises(Paused):
-        train_pack(runs, config, keeper=memory)
+        train_pack(runs, config, checkpointer=memory)
     write_checkpoint(folder, "p", [run.run_id for run in runs], memory.kept)
     read = read_checkpoint(folder, "p")
     told: list[int] = []
@@ -248,9 +248,9 @@ def test_a_state_may_go_through_a_file(single_steps, tmp_path, case):
     ids=["engine", "width", "rate", "type", "runs", "optimiser"],
 )
 def test_a_state_of_another_pack_is_passed_over(single_steps, tables, config):
-    memory = Memory([Wish.GO_ON] * 6 + [Wish.STOP])
+    memory = Memory([NextAction.GO_ON] * 6 + [NextAction.STOP])
     with pytest.raises(Paused):
-        train_pack(runs_of(), CPU, keeper=memory)
+        train_pack(runs_of(), CPU, checkpointer=memory)
     runs = runs_of(**tables)
     told = []
     result = train_pack(
@@ -274,10 +274,10 @@ def test_a_state_of_another_pack_is_passed_over(single_steps, tables, config):
 )
 def test_a_state_that_does_not_fit_is_passed_over(single_steps, change):
     runs = runs_of()
-    memory = Memory([Wish.GO_ON] * 6 + [Wish.STOP])
+    memory = Memory([NextAction.GO_ON] * 6 + [NextAction.STOP])
     with pytest.raises(Paused):
-        train_pack(runs, CPU, keeper=memory)
-    result = train_pack(runs, CPU, keeper=Memory([], change(memory.kept)))
+        train_pack(runs, CPU, checkpointer=memory)
+    result = train_pack(runs, CPU, checkpointer=Memory([], change(memory.kept)))
     assert_same(result, train_pack(runs, CPU))
 
 
@@ -292,7 +292,7 @@ def test_a_minimiser_refuses_the_state_of_another_descent():
 def test_progress_tells_first_what_was_done_before(single_steps):
     runs = runs_of(train={"optimizer": "sgd"}, sweep={"train.lr": [0.01, 50.0]})
     before, after = [], []
-    memory = Memory([Wish.GO_ON] * 12 + [Wish.STOP])
+    memory = Memory([NextAction.GO_ON] * 12 + [NextAction.STOP])
     with pytest.raises(Paused):
         train_pack(runs, CPU, lambda *numbers: before.append(numbers), memory)
     result = train_pack(runs, CPU, lambda *numbers: after.append(numbers), Memory([], memory.kept))
@@ -302,30 +302,30 @@ def test_progress_tells_first_what_was_done_before(single_steps):
 
 
 def test_seconds_of_earlier_attempts_count(single_steps):
-    memory = Memory([Wish.GO_ON] * 6 + [Wish.STOP])
+    memory = Memory([NextAction.GO_ON] * 6 + [NextAction.STOP])
     with pytest.raises(Paused):
-        train_pack(runs_of(), CPU, keeper=memory)
+        train_pack(runs_of(), CPU, checkpointer=memory)
     memory.kept["seconds"] += 1000.0
-    assert train_pack(runs_of(), CPU, keeper=Memory([], memory.kept)).seconds > 1000.0
+    assert train_pack(runs_of(), CPU, checkpointer=Memory([], memory.kept)).seconds > 1000.0
 
 
 def test_a_pack_that_is_over_is_not_asked_about(single_steps):
     asked: list[int] = []
 
     class Curious(Memory):
-        def wish(self):
+        def next_action(self):
             asked.append(len(asked))
-            return super().wish()
+            return super().next_action()
 
-    result = train_pack(runs_of(), CPU, keeper=Curious([]))
+    result = train_pack(runs_of(), CPU, checkpointer=Curious([]))
     assert set(result.runs["outcome"]) == {"done"}
     # After each of 14 steps and of 5 probes but the last.
     assert len(asked) == 14 + 5 - 1
 
 
-def test_a_keeper_is_what_has_its_methods():
-    assert isinstance(Memory([]), Keeper)
-    assert not isinstance({}, Keeper)
+def test_a_checkpointer_is_what_has_its_methods():
+    assert isinstance(Memory([]), Checkpointer)
+    assert not isinstance({}, Checkpointer)
 
 
 def test_chunks_grow_to_the_time_that_they_are_to_last():

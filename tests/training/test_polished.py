@@ -8,7 +8,7 @@ import pytest
 from symstudy.errors import StudyFileError
 from symstudy.study import PackConfig
 from symstudy.training import train_pack
-from symstudy.training.checkpoints import Paused, Wish
+from symstudy.training.checkpoints import NextAction, Paused
 
 CPU = PackConfig(device="cpu")
 TRAIN = {
@@ -95,18 +95,18 @@ def test_a_diverged_run_is_left_where_it_is(study_of):
 
 
 class Interrupting:
-    """Stops the training at every wish, and keeps the state."""
+    """Stops the training at every chance, and keeps the state."""
 
     def __init__(self):
         self.kept = None
-        self.wishes = 0
+        self.actions = 0
 
     def load(self):
         return self.kept
 
-    def wish(self):
-        self.wishes += 1
-        return Wish.STOP
+    def next_action(self):
+        self.actions += 1
+        return NextAction.STOP
 
     def save(self, state):
         self.kept = {name: array.copy() for name, array in state.items()}
@@ -115,14 +115,14 @@ class Interrupting:
 def test_a_paused_descent_goes_on_to_the_same_bits(runs_of):
     runs = runs_of(5000)
     whole = train_pack(runs, CPU)
-    keeper = Interrupting()
+    checkpointer = Interrupting()
     for _ in range(10_000):
         try:
-            result = train_pack(runs, CPU, keeper=keeper)
+            result = train_pack(runs, CPU, checkpointer=checkpointer)
         except Paused:
             continue
         break
-    assert keeper.wishes > 8
+    assert checkpointer.actions > 8
     for name in ("objective", "grad_norm", "merge_gain", "iterations", "min_distance"):
         np.testing.assert_array_equal(result.runs[name], whole.runs[name])
 
