@@ -32,7 +32,7 @@ FOLDER = ("search", "rungs")
 
 
 class Rungs:
-    """Which runs of a pack stop at its rungs; a `symstudy.training.halting.Halting`."""
+    """Which runs of a pack stop at its rungs; a `symstudy.training.early_stopping.StopRule`."""
 
     def __init__(
         self,

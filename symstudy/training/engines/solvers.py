@@ -1,9 +1,10 @@
-"""What brings lanes down the full objective: the compiled L-BFGS, or SciPy's on torch's gradient.
+"""Solvers that minimise the full objective of lanes: the compiled L-BFGS, or SciPy's L-BFGS-B.
 
 Shapes: L lanes, P parameters.
 """
 
-from typing import Protocol, runtime_checkable
+from abc import ABC, abstractmethod
+from typing import final
 
 import numpy as np
 import torch
@@ -20,66 +21,100 @@ from symstudy.kernels.minimise import (
     minimise_lanes,
 )
 from symstudy.kernels.network import CHUNK, Network, Scratch, make_scratch
-from symstudy.training.checkpoints import State, restore_array, take
+from symstudy.training.checkpoints import State, read_array, restore_array
 from symstudy.training.engines.base import LoadedPack
 from symstudy.training.losses import data_loss
 
-__all__ = ["Descender", "KernelDescender", "ScipyDescender"]
+__all__ = ["AbstractSolver", "CompiledSolver", "ScipySolver", "make_solver"]
 
 MEMORY = 20
 """Steps that L-BFGS remembers."""
 
 
-@runtime_checkable
-class Descender(Protocol):
-    """What brings lanes down the objective.
+class AbstractSolver(ABC):
+    """Minimises the objective of each of L lanes, step by step.
 
-    `state` and `restore` are as in `AbstractEngine`.
+    Contract: a lane's numbers depend on its own start and objective alone. `state` and `restore`
+    are as in `AbstractEngine`.
     """
 
     @property
+    @abstractmethod
     def is_divisible(self) -> bool:
-        """Whether `descend(m + n)` leaves the bits of `descend(m)` and `descend(n)`."""
+        """Whether `minimise(m + n)` leaves the bits of `minimise(m)` and `minimise(n)`."""
 
     @property
+    @abstractmethod
     def theta(self) -> NDArray[np.float64]:
-        """Parameters of the lanes `[L, P]`."""
+        """Parameters of the lanes `[L, P]`; a view, not to be written to."""
 
     @property
+    @abstractmethod
     def value(self) -> NDArray[np.float64]:
         """Objective of each lane."""
 
     @property
+    @abstractmethod
     def iterations(self) -> NDArray[np.int64]:
         """Steps that each lane has taken."""
 
     @property
+    @abstractmethod
     def is_moving(self) -> NDArray[np.bool_]:
         """Whether each lane has neither converged nor stalled."""
 
-    def descend(self, iterations: int, lanes: NDArray[np.int64] | None = None) -> None:
+    @abstractmethod
+    def minimise(self, iterations: int, lanes: NDArray[np.int64] | None = None) -> None:
         """Take up to `iterations` steps of each of `lanes`, or of all, that still moves."""
 
+    @abstractmethod
     def restart(self, lane: int, theta: NDArray[np.float64]) -> None:
-        """Put a lane to `theta`, with no memory of the way there."""
+        """Put a lane to `theta`, with no memory of its steps so far."""
 
+    @abstractmethod
     def freeze(self, lanes: NDArray[np.int64]) -> None:
         """Move `lanes` no more."""
 
+    @abstractmethod
     def state(self) -> State:
         """Return what `restore` needs."""
 
+    @abstractmethod
     def restore(self, state: State) -> None:
         """Take over a `state`."""
 
 
-def moving_lanes(descender: Descender, lanes: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
+def make_solver(
+    pack: LoadedPack,
+    network: Network | None,
+    theta: NDArray[np.float64],
+    restarts: int,
+) -> AbstractSolver:
+    """Return the solver of the runs of `pack`, each from `restarts` starts.
+
+    Args:
+        pack: The runs.
+        network: Their layers and loss as the kernels know them; None for SciPy's L-BFGS-B on
+            torch's gradient.
+        theta: Where each lane starts `[L, P]`; run after run, its restarts in order.
+        restarts: Number of lanes of a run.
+    """
+    gamma = np.repeat(pack.lane_values("gamma"), restarts)
+    if network is None:
+        return ScipySolver(pack, theta, gamma, restarts)
+    return CompiledSolver(pack, network, theta, gamma, restarts)
+
+
+def moving_lanes(
+    solver: AbstractSolver, lanes: NDArray[np.int64] | None = None
+) -> NDArray[np.int64]:
     """Return which of `lanes`, or of all, still move."""
-    moving = np.flatnonzero(descender.is_moving)
-    return moving if lanes is None else lanes[descender.is_moving[lanes]]
+    moving = np.flatnonzero(solver.is_moving)
+    return moving if lanes is None else lanes[solver.is_moving[lanes]]
 
 
-class KernelDescender:
+@final
+class CompiledSolver(AbstractSolver):
     """L-BFGS in the compiled kernels: lane after lane, in one thread."""
 
     def __init__(
@@ -108,7 +143,7 @@ class KernelDescender:
         )
         self.scratch: Scratch = make_scratch(network, CHUNK, np.dtype(np.float64))
         self.trial: Trial = make_trial(theta.shape[1], MEMORY)
-        self.descend(0)
+        self.minimise(0)
 
     @property
     def is_divisible(self) -> bool:
@@ -136,7 +171,7 @@ class KernelDescender:
         moving: NDArray[np.bool_] = self.descent.status == RUNNING
         return moving
 
-    def descend(self, iterations: int, lanes: NDArray[np.int64] | None = None) -> None:
+    def minimise(self, iterations: int, lanes: NDArray[np.int64] | None = None) -> None:
         """Take up to `iterations` steps of each of `lanes`, or of all, that still moves."""
         minimise_lanes(
             self.network,
@@ -176,7 +211,7 @@ class KernelDescender:
         moving, kept = self.remembered()
         for name in ("moves", "bends", "curvature"):
             memory: NDArray[np.float64] = getattr(self.descent, name)
-            memory[moving, :kept] = take(state, name, memory[moving, :kept])
+            memory[moving, :kept] = read_array(state, name, memory[moving, :kept])
 
     def points(self) -> State:
         """Return the arrays with an entry a lane that `state` holds whole."""
@@ -189,10 +224,11 @@ class KernelDescender:
         return moving, min(MEMORY, int(self.descent.stored[moving].max(initial=0)))
 
 
-class ScipyDescender:
+@final
+class ScipySolver(AbstractSolver):
     """SciPy's L-BFGS-B, a lane at a time, on torch's gradient: for models the kernels do not know.
 
-    Its memory starts anew with each call of `descend`, so a call cannot be divided.
+    Its memory starts anew with each call of `minimise`, so a call cannot be divided.
     """
 
     def __init__(
@@ -249,7 +285,7 @@ class ScipyDescender:
         moving: NDArray[np.bool_] = self.status == RUNNING
         return moving
 
-    def descend(self, iterations: int, lanes: NDArray[np.int64] | None = None) -> None:
+    def minimise(self, iterations: int, lanes: NDArray[np.int64] | None = None) -> None:
         """Take up to `iterations` steps of each of `lanes`, or of all, that still moves."""
         from scipy.optimize import minimize
 
