@@ -2,7 +2,15 @@
 
 from typing import TYPE_CHECKING, Annotated, Any
 
-from symstudy.components import ALWAYS, Component, Role, component, load_own, source_of
+from symstudy.components import (
+    ALWAYS,
+    Component,
+    Role,
+    adapt_class,
+    component,
+    load_own,
+    source_of,
+)
 from symstudy.errors import ModelError
 from symstudy.losses.config import AbstractLoss
 
@@ -50,8 +58,8 @@ def adapt_own(name: str) -> type[Component]:
         ModelError: If it is neither.
     """
     found = load_own(name, "train.loss")
-    if isinstance(found, type) and issubclass(found, AbstractLoss):
-        return found
+    if isinstance(found, type):
+        return adapt_class(found, name, "train.loss", AbstractLoss, "loss_source")
     if not callable(found):
         raise ModelError(
             f"train.loss must be a function (outputs, targets) or a loss component, but {name!r} "

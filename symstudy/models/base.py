@@ -96,6 +96,11 @@ class AbstractModel(ABC):
     def dense(self) -> DenseStack | None:
         """The model as a stack of dense layers, or None where it is more than that."""
 
+    @property
+    def is_stochastic(self) -> bool:
+        """Whether `training_forward` draws random numbers, as dropout does."""
+        return False
+
     @abstractmethod
     def initialise(
         self, seeds: Sequence[int], scales_K: Float[Tensor, " runs"]

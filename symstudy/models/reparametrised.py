@@ -63,6 +63,11 @@ class Reparametrised(AbstractModel):
         """None: the compiled kernels know no products of weights."""
         return None
 
+    @property
+    def is_stochastic(self) -> bool:
+        """Whether `base` draws random numbers in training."""
+        return self.base.is_stochastic
+
     def network_parameters(
         self, theta_KP: Float[Tensor, "runs parameters"]
     ) -> Float[Tensor, "runs effective"]:

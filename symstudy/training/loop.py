@@ -31,6 +31,7 @@ from symstudy.training.data import PackData
 from symstudy.training.early_stopping import EarlyEnds, StopRule
 from symstudy.training.engines.base import LoadedPack, ShapeGroup
 from symstudy.training.engines.choice import make_engine
+from symstudy.training.pack_checks import check_pack, check_sources
 from symstudy.training.probes import measure_curve, measure_detail, measure_layers
 from symstudy.training.recorder import Columns, PackResult, Recorder, gather
 from symstudy.training.schedule import learning_rates, probe_steps
@@ -45,7 +46,8 @@ def make_pack(runs: Sequence[Run], config: PackConfig) -> LoadedPack:
     """Return the runs with their network and their data.
 
     Raises:
-        ModelError: If a user's own model cannot be built or packed.
+        ModelError: If code of the user's own cannot be trained in a pack.
+        LaunchError: If it has changed since the study was planned.
     """
     cells = {run.cell.cell_id: run.cell for run in runs}.values()
     cell = max(cells, key=lambda cell: getattr(cell.model, cell.model.pads or "pads_no_width", 0))
@@ -53,9 +55,12 @@ def make_pack(runs: Sequence[Run], config: PackConfig) -> LoadedPack:
         assert all(map(can_pad, cells)), "the runs of a pack have one shape or can be padded to one"
         shapes = {padded_shape(other) for other in cells}
         assert len(shapes) == 1, "the runs of a padded pack differ in the width alone"
+    check_sources(cell)
     model = build_model(cell.model, cell.data.shape)
     data = PackData(runs, np.dtype(cell.train.dtype))
-    return LoadedPack(runs=runs, model=model, data=data, config=config)
+    pack = LoadedPack(runs=runs, model=model, data=data, config=config)
+    check_pack(pack)
+    return pack
 
 
 def train_pack(
