@@ -13,10 +13,8 @@ from symstudy.errors import ModelError
 
 __all__ = ["adapt_class", "load_own_class"]
 
-C = TypeVar("C", bound=Component)
 
-
-def load_own_class(name: str, key: str, base: type[C], source_field: str) -> type[C]:
+def load_own_class(name: str, key: str, base: type[Any], source_field: str) -> type[Any]:
     """Return the user's own component called `name`, with its name and source among its fields.
 
     Args:
@@ -31,7 +29,7 @@ def load_own_class(name: str, key: str, base: type[C], source_field: str) -> typ
     return adapt_class(load_own(name, key), name, key, base, source_field)
 
 
-def adapt_class(found: Any, name: str, key: str, base: type[C], source_field: str) -> type[C]:
+def adapt_class(found: Any, name: str, key: str, base: type[Any], source_field: str) -> type[Any]:
     """Return the object `found` behind `name` as a component; see `load_own_class`.
 
     Raises:
@@ -49,7 +47,7 @@ def adapt_class(found: Any, name: str, key: str, base: type[C], source_field: st
             "symstudy.components import component) above the class."
         )
     if inspect.isabstract(found):
-        missing = ", ".join(sorted(found.__abstractmethods__))
+        missing = ", ".join(sorted(getattr(found, "__abstractmethods__", ())))
         raise ModelError(
             f"{key} must name a class that defines all of its contract, but {name!r} lacks "
             f"{missing}. See the docstrings of {base.__module__}.{base.__name__}."
@@ -62,7 +60,7 @@ def adapt_class(found: Any, name: str, key: str, base: type[C], source_field: st
         "kind": name,
         source_field: source_of(name),
     }
-    made: type[C] = component(type(found.__name__, (found,), body))
+    made: type[Any] = component(type(found.__name__, (found,), body))
     return made
 
 

@@ -12,4 +12,7 @@ def adapt_own(name: str) -> type[AbstractDatasetConfig]:
     Raises:
         ModelError: If it cannot be imported, or is no data set.
     """
-    return load_own_class(name, "data.kind", AbstractDatasetConfig, "data_source")
+    found: type[AbstractDatasetConfig] = load_own_class(
+        name, "data.kind", AbstractDatasetConfig, "data_source"
+    )
+    return found

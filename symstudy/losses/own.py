@@ -59,7 +59,8 @@ def adapt_own(name: str) -> type[Component]:
     """
     found = load_own(name, "train.loss")
     if isinstance(found, type):
-        return adapt_class(found, name, "train.loss", AbstractLoss, "loss_source")
+        made: type[Component] = adapt_class(found, name, "train.loss", AbstractLoss, "loss_source")
+        return made
     if not callable(found):
         raise ModelError(
             f"train.loss must be a function (outputs, targets) or a loss component, but {name!r} "

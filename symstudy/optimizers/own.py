@@ -12,4 +12,7 @@ def adapt_own(name: str) -> type[AbstractStepOptimizer]:
     Raises:
         ModelError: If it cannot be imported, or is no optimiser.
     """
-    return load_own_class(name, "train.optimizer", AbstractStepOptimizer, "optimizer_source")
+    found: type[AbstractStepOptimizer] = load_own_class(
+        name, "train.optimizer", AbstractStepOptimizer, "optimizer_source"
+    )
+    return found

@@ -12,4 +12,7 @@ def adapt_own(name: str) -> type[AbstractSchedule]:
     Raises:
         ModelError: If it cannot be imported, or is no schedule.
     """
-    return load_own_class(name, "train.schedule", AbstractSchedule, "schedule_source")
+    found: type[AbstractSchedule] = load_own_class(
+        name, "train.schedule", AbstractSchedule, "schedule_source"
+    )
+    return found

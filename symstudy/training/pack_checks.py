@@ -69,8 +69,8 @@ def check_draws(pack: LoadedPack) -> None:
         )
     if train.entropic > 0:
         raise ModelError(
-            f"a model must draw no random numbers where train.entropic is above 0, but {kind} does. "
-            "Type train.entropic=0, or leave dropout out."
+            "a model must draw no random numbers where train.entropic is above 0, but "
+            f"{kind} does. Type train.entropic=0, or leave dropout out."
         )
 
 

@@ -153,8 +153,8 @@ def check_starts(name: str, module: nn.Module, again: nn.Module, other: nn.Modul
     changed = set(differing(everything_of(module), everything_of(other)))
     if not changed & set(trained) and not getattr(module, SAME_START, False):
         raise ModelError(
-            f"{name} must start differently for different seeds, but seeds 0 and 1 start with equal "
-            "parameters: its __init__ seeds a generator itself, or draws nothing. Leave out "
+            f"{name} must start differently for different seeds, but seeds 0 and 1 start with "
+            "equal parameters: its __init__ seeds a generator itself, or draws nothing. Leave out "
             f"manual_seed; where that is meant, write `{SAME_START} = True` in the class."
         )
     shared = sorted(changed - set(trained))
@@ -176,7 +176,7 @@ def draws_of(name: str, module: nn.Module, inputs: int, outputs: int, mode: str)
     """
     x = torch.randn(SAMPLES, inputs, generator=torch.Generator().manual_seed(0))
     before = {key: each.clone() for key, each in module.named_buffers()}
-    others = (np.random.get_state()[1:3], random.getstate())  # noqa: NPY002  # the global one is meant
+    others = foreign_states()
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(0)
         start = torch.random.get_rng_state()
@@ -195,14 +195,19 @@ def draws_of(name: str, module: nn.Module, inputs: int, outputs: int, mode: str)
             f"changes the buffers {', '.join(changed)}: measures of a run would depend on when "
             "they are taken. Replace batch statistics by LayerNorm or GroupNorm."
         )
-    after = (np.random.get_state()[1:3], random.getstate())  # noqa: NPY002  # see above
-    if not all(map(np.array_equal, others[0], after[0])) or others[1] != after[1]:
+    if foreign_states() != others:
         raise ModelError(
             f"forward of {name} must draw from torch's generator, but draws from numpy or random, "
             "which a run's seed does not decide. Use torch.rand and its like."
         )
     check_shape(name, result, outputs)
     return draws
+
+
+def foreign_states() -> tuple[str, object]:
+    """Return the states of the global generators of numpy and random."""
+    state: Any = np.random.get_state(legacy=False)  # noqa: NPY002  # the global one is meant
+    return f"{state['state']['key'].tobytes().hex()} {state['state']['pos']}", random.getstate()
 
 
 def check_shape(name: str, result: Any, outputs: int) -> None:
@@ -215,8 +220,8 @@ def check_shape(name: str, result: Any, outputs: int) -> None:
     shape = list(output.shape) if isinstance(output, Tensor) else type(output).__name__
     if shape != [SAMPLES, outputs]:
         raise ModelError(
-            f"forward of {name} must return outputs [samples, outputs] = [{SAMPLES}, {outputs}] for "
-            f"data with {outputs} targets, but returned {shape}. Give its last layer {outputs} "
+            f"forward of {name} must return outputs [samples, outputs] = [{SAMPLES}, {outputs}] "
+            f"for data with {outputs} targets, but returned {shape}. Give its last layer {outputs} "
             "outputs: a constructor with the parameter output_dim is told the number."
         )
 

@@ -256,7 +256,9 @@ def build_own(config: OwnModelConfig, input_dim: int, output_dim: int) -> OwnMod
             "model.kind must name a torch.nn.Module as package.module:Class, but got "
             f"{config.kind!r}, which is a {type(factory).__name__}."
         )
-    arguments = {**sizes_wanted(factory, input_dim, output_dim), **config.arguments}
+    arguments = dict(config.arguments)
+    for key, value in sizes_wanted(factory, input_dim, output_dim).items():
+        arguments.setdefault(key, value)
     return OwnModel(factory, arguments, input_dim, output_dim)
 
 
