@@ -184,7 +184,7 @@ def test_a_stopped_run_of_the_kernels_costs_nothing():
     engine = training.engine
     assert isinstance(engine, CompiledEngine)
     before = engine.theta_KP.clone()
-    assert [lanes.tolist() for lanes in engine.alive()] == [[1, 4]]
+    assert np.flatnonzero(engine.is_alive_K).tolist() == [1, 4]
     assert engine.data.seeds == [1, 4]
     assert len(engine.data.block(steps[2], 2).rows) == 2
     while not training.is_over():
