@@ -4,5 +4,6 @@
 * `strategies`: hypothesis strategies for studies and packs.
 * `searches`: the same for studies that search.
 * `claims`: what every claim must pass.
+* `engines`: what every engine must pass.
 * `symmetries`: what every symmetry must pass, and what a model declares.
 """

@@ -215,6 +215,7 @@ def test_own_components_go_on_from_a_checkpoint_to_the_same_bits(project, monkey
     pausing = Pausing(7)
     with pytest.raises(Paused):
         train_pack(runs, TORCH, checkpointer=pausing)
+    assert pausing.state is not None
     assert 0 < pausing.state["clock"][0] < 12
     assert_same(train_pack(runs, TORCH, checkpointer=pausing).runs, train_pack(runs, TORCH).runs)
 
