@@ -197,6 +197,7 @@ class PackData:
         if self.sampling == "replacement":
             rows = stream.integer_blocks(count, first, steps, self.batch)
         else:
+            assert self.sampling == "shuffle", f"no such sampling: {self.sampling}"
             rows = stream.shuffled(first * self.batch, steps * self.batch, count)
         return rows.reshape(steps, self.batch).astype(np.int32)
 
