@@ -8,6 +8,7 @@ import collections
 import contextlib
 import functools
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import torch
@@ -42,8 +43,8 @@ class Account:
         self.reset()
 
     def reset(self):
-        self.kernels = collections.Counter()
-        self.waits = collections.Counter()
+        self.kernels: collections.Counter[str] = collections.Counter()
+        self.waits: collections.Counter[str] = collections.Counter()
 
     @contextlib.contextmanager
     def counting(self) -> Iterator[None]:
@@ -58,7 +59,7 @@ ACCOUNT = Account()
 class PretendTensor(torch.Tensor):
     """A tensor that says it is on the device; `inner` has its numbers."""
 
-    inner: torch.Tensor
+    inner: Any
 
     @staticmethod
     def __new__(cls, inner):
@@ -79,8 +80,8 @@ class PretendTensor(torch.Tensor):
     __array__ = numpy
 
     @classmethod
-    def __torch_dispatch__(cls, function, types, args=(), kwargs=None):
-        return call(function, args, kwargs or {})
+    def __torch_dispatch__(cls, func, types, args=(), kwargs=None):  # type: ignore[override]  # as torch documents it
+        return call(func, args, kwargs or {})
 
 
 class OnDevice(TorchDispatchMode):
