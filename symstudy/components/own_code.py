@@ -9,6 +9,7 @@ changed makes other runs.
 import ast
 import contextlib
 import contextvars
+import functools
 import hashlib
 import importlib
 import importlib.machinery
@@ -104,9 +105,10 @@ def load_own(name: str, key: str) -> Any:
         if folder not in sys.path:
             sys.path.append(folder)
     top = path.partition(".")[0]
+    if top not in sys.modules or top not in LOADED:
+        LOADED[top] = source_of(name)
     try:
         module = importlib.import_module(path)
-        LOADED.setdefault(top, source_of(name))
     except Exception as error:
         raise ModelError(
             f"{key} must name an importable module, but got {name!r}: "
@@ -160,6 +162,7 @@ def source_of(name: str) -> str:
     return source_hash(found.path)
 
 
+@functools.cache
 def installed_version(name: str) -> str:
     """Return `distribution==version` of an installed module; its name alone for Python's own."""
     for distribution in importlib.metadata.packages_distributions().get(name, [])[:1]:

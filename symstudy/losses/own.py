@@ -1,5 +1,6 @@
 """A loss of the user's own: a function `(outputs, targets) -> one loss a sample`."""
 
+import functools
 from typing import TYPE_CHECKING, Annotated, Any
 
 from symstudy.components import (
@@ -39,7 +40,7 @@ class OwnLoss(AbstractLoss):
         Raises:
             ModelError: If it is not one number a sample.
         """
-        function: Any = load_own(self.kind, "train.loss")
+        function = load_function(self.kind, self.loss_source)
         loss: Tensor = function(output_KBO, target_KBO)
         wanted = tuple(output_KBO.shape[:2])
         if tuple(getattr(loss, "shape", ())) != wanted:
@@ -49,6 +50,13 @@ class OwnLoss(AbstractLoss):
                 f"{list(getattr(loss, 'shape', ()))}. Sum over the last axis alone."
             )
         return loss
+
+
+@functools.cache
+def load_function(name: str, source: str) -> Any:
+    """Return the function called `name` in the module of the given source, looked up once."""
+    del source
+    return load_own(name, "train.loss")
 
 
 def adapt_own(name: str) -> type[Component]:

@@ -161,7 +161,7 @@ class Training:
         return int(np.where(diverged_K >= 0, diverged_K, steps_K).sum())
 
     def work(self) -> None:
-        """Train for a chunk, or settle a part of what is due at the next probe, or measure it."""
+        """Train for a chunk, or run part of what is deferred to the next probe, or measure it."""
         start = time.perf_counter()
         step = self.probes[self.place]
         if self.at < step:

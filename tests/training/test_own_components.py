@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from symstudy.components import registry
+from symstudy.components import own_code, registry
 from symstudy.errors import LaunchError, StudyFileError
 from symstudy.launch import InlineLauncher, open_study_folder, run_study
 from symstudy.store import Store
@@ -296,3 +296,26 @@ def test_an_own_optimiser_has_no_compiled_engine(project):
     config = dataclasses.replace(TORCH, engine="compiled")
     with pytest.raises(LaunchError, match=r"'compiled' must have a loss that the kernels know"):
         train_pack(study.runs(), config)
+
+
+def test_a_module_that_was_imported_before_it_changed_is_refused(project):
+    # The study is read anew, so its runs are those of the new source; the code is still the old.
+    folder, name = project
+    study_in(project)
+    path = folder / f"{name}.py"
+    path.write_text(path.read_text().replace("width=5", "width=6"))
+    study = study_in(project)
+    with pytest.raises(LaunchError, match=r"imported .* before it was changed.*Start Python again"):
+        run(project, study)
+
+
+def test_an_own_loss_is_not_looked_up_at_every_step(project, monkeypatch):
+    path = project[0] / "own.toml"
+    path.write_text(path.read_text().replace("power      = 3.0\n", "").replace(":Power", ":huber"))
+    looked: list[str] = []
+    original = own_code.load_own
+    monkeypatch.setattr(
+        "symstudy.losses.own.load_own", lambda *names: looked.append(names[0]) or original(*names)
+    )
+    train_pack(study_in(project).runs(), TORCH)
+    assert len([name for name in looked if name.endswith(":huber")]) <= 2
