@@ -11,7 +11,7 @@ from torch import Tensor
 from symstudy.kernels.lanes import Batches, train_lanes
 from symstudy.kernels.network import Network, Scratch
 from symstudy.training.checkpoints import State, restore_array
-from symstudy.training.data import Block, Split
+from symstudy.training.data import Split, StepBlock
 from symstudy.training.engines.base import AbstractEngine, LoadedPack, Losses
 from symstudy.training.engines.evaluators import CompiledEvaluator
 from symstudy.training.engines.lane_threads import LaneThreads
@@ -91,7 +91,7 @@ class CompiledEngine(AbstractEngine):
             restore_array(state, name, array)
         self.drop_dead()
 
-    def train_block(self, block: Block, first: int, steps: int) -> None:
+    def train_block(self, block: StepBlock, first: int, steps: int) -> None:
         """Take the `steps` steps of `block`."""
         trains = [run.cell.train for run in self.pack.runs]
         rates = learning_rates(trains, first, steps).astype(self.pack.dtype)

@@ -14,10 +14,10 @@ from symstudy.kernels.lanes import Samples
 from symstudy.kernels.minimise import (
     RUNNING,
     STALLED,
-    Descent,
-    Trial,
-    make_descent,
-    make_trial,
+    LbfgsLanes,
+    Workspace,
+    make_lbfgs_lanes,
+    make_workspace,
     minimise_lanes,
 )
 from symstudy.kernels.network import CHUNK, Network, Scratch, make_scratch
@@ -125,11 +125,11 @@ class CompiledSolver(AbstractSolver):
         gamma: NDArray[np.float64],
         restarts: int,
     ) -> None:
-        """See `make_descent`."""
+        """Start at `theta[L, P]`; see `make_lbfgs_lanes`."""
         assert pack.model.dense is not None, "the kernels know dense networks only"
         coefficient = np.full(len(theta), pack.model.dense.coefficient)
         self.network = network
-        self.descent: Descent = make_descent(
+        self.lanes: LbfgsLanes = make_lbfgs_lanes(
             theta, gamma, coefficient, pack.train.tolerance, MEMORY
         )
         split = pack.data.train
@@ -142,7 +142,7 @@ class CompiledSolver(AbstractSolver):
             noise=np.zeros((1, 1)),
         )
         self.scratch: Scratch = make_scratch(network, CHUNK, np.dtype(np.float64))
-        self.trial: Trial = make_trial(theta.shape[1], MEMORY)
+        self.workspace: Workspace = make_workspace(theta.shape[1], MEMORY)
         self.minimise(0)
 
     @property
@@ -153,55 +153,55 @@ class CompiledSolver(AbstractSolver):
     @property
     def theta(self) -> NDArray[np.float64]:
         """Parameters of the lanes."""
-        return self.descent.theta
+        return self.lanes.theta
 
     @property
     def value(self) -> NDArray[np.float64]:
         """Objectives of the lanes."""
-        return self.descent.value
+        return self.lanes.value
 
     @property
     def iterations(self) -> NDArray[np.int64]:
         """Steps taken by the lanes."""
-        return self.descent.iterations
+        return self.lanes.iterations
 
     @property
     def is_moving(self) -> NDArray[np.bool_]:
         """Whether each lane has neither converged nor stalled."""
-        moving: NDArray[np.bool_] = self.descent.status == RUNNING
+        moving: NDArray[np.bool_] = self.lanes.status == RUNNING
         return moving
 
     def minimise(self, iterations: int, lanes: NDArray[np.int64] | None = None) -> None:
         """Take up to `iterations` steps of each of `lanes`, or of all, that still moves."""
         minimise_lanes(
             self.network,
-            self.descent,
+            self.lanes,
             self.samples,
             moving_lanes(self, lanes),
             np.int64(iterations),
-            self.trial,
+            self.workspace,
             self.scratch,
         )
 
     def restart(self, lane: int, theta: NDArray[np.float64]) -> None:
-        """Put a lane to `theta`, with no memory of the way there."""
-        self.descent.theta[lane] = theta
-        self.descent.stored[lane] = 0
-        self.descent.evaluations[lane] = 0
-        self.descent.status[lane] = RUNNING
+        """Put a lane to `theta`, with no memory of its steps so far."""
+        self.lanes.theta[lane] = theta
+        self.lanes.stored[lane] = 0
+        self.lanes.evaluations[lane] = 0
+        self.lanes.status[lane] = RUNNING
 
     def freeze(self, lanes: NDArray[np.int64]) -> None:
         """Move `lanes` no more."""
-        self.descent.status[lanes] = STALLED
+        self.lanes.status[lanes] = STALLED
 
     def state(self) -> State:
         """Return the lanes as they stand; the memory of those only that move, as far as filled."""
         moving, kept = self.remembered()
         return {
             **self.points(),
-            "moves": self.descent.moves[moving, :kept],
-            "bends": self.descent.bends[moving, :kept],
-            "curvature": self.descent.curvature[moving, :kept],
+            "moves": self.lanes.moves[moving, :kept],
+            "bends": self.lanes.bends[moving, :kept],
+            "curvature": self.lanes.curvature[moving, :kept],
         }
 
     def restore(self, state: State) -> None:
@@ -210,18 +210,18 @@ class CompiledSolver(AbstractSolver):
             restore_array(state, name, array)
         moving, kept = self.remembered()
         for name in ("moves", "bends", "curvature"):
-            memory: NDArray[np.float64] = getattr(self.descent, name)
+            memory: NDArray[np.float64] = getattr(self.lanes, name)
             memory[moving, :kept] = read_array(state, name, memory[moving, :kept])
 
     def points(self) -> State:
         """Return the arrays with an entry a lane that `state` holds whole."""
         names = ("theta", "gradient", "value", "stored", "status", "iterations", "evaluations")
-        return {name: getattr(self.descent, name) for name in names}
+        return {name: getattr(self.lanes, name) for name in names}
 
     def remembered(self) -> tuple[NDArray[np.int64], int]:
         """Return the lanes whose memory is still needed, and how much of the ring is in use."""
         moving = moving_lanes(self)
-        return moving, min(MEMORY, int(self.descent.stored[moving].max(initial=0)))
+        return moving, min(MEMORY, int(self.lanes.stored[moving].max(initial=0)))
 
 
 @final

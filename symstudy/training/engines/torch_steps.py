@@ -16,7 +16,7 @@ from symstudy.kernels.lanes import LOSS_LIMIT, Lanes, update_lanes
 from symstudy.kernels.network import ADDED, FLIPPED, NO_NOISE
 from symstudy.models.base import TrainingStep
 from symstudy.optimizers import StepNumbers
-from symstudy.training.data import Block
+from symstudy.training.data import StepBlock
 from symstudy.training.engines.base import LoadedPack
 from symstudy.training.engines.entropic import entropic_terms
 from symstudy.training.engines.evaluators import TorchEvaluator
@@ -59,7 +59,7 @@ def train_lanes(lanes: TorchLanes, first: int, steps: int, entropic_chunk: int) 
 
 
 def train_block(
-    lanes: TorchLanes, block: Block, first: int, steps: int, entropic_chunk: int
+    lanes: TorchLanes, block: StepBlock, first: int, steps: int, entropic_chunk: int
 ) -> None:
     """Take the `steps` steps of `block`, those of the runs that are still alive."""
     pack, device = lanes.pack, lanes.device
@@ -103,7 +103,7 @@ def entropic_gradient(
 class BlockOnDevice:
     """The data of a block of steps, on the device that trains."""
 
-    def __init__(self, block: Block, sigma: NDArray[np.floating], device: torch.device) -> None:
+    def __init__(self, block: StepBlock, sigma: NDArray[np.floating], device: torch.device) -> None:
         """Send `block` and the runs' noise levels `sigma` to `device`."""
         self.kind = block.noise_kind
         self.x, self.y, self.rows, self.noise = (
