@@ -31,7 +31,7 @@ def follow(root, tmp_path, monkeypatch):
         for name, body in BLOCK.findall(text):
             (tmp_path / name).write_text(body)
             written.append(name)
-        assert f"symstudy run {study_file} " in text
+        assert f"symstudy run {study_file}\n" in text
         study = load_study(tmp_path / study_file)
         results = str(tmp_path / "results")
         summary = run_study(study, results, InlineLauncher(device="cpu"))
