@@ -12,7 +12,8 @@ from symstudy.components.component import (
     first_line,
     items_of,
 )
-from symstudy.components.own_code import load_own, looking_in, source_of
+from symstudy.components.own_code import changed_source, load_own, looking_in, source_of
+from symstudy.components.own_component import adapt_class, load_own_class
 from symstudy.components.reference import Key, keys_of, keys_of_group
 from symstudy.components.registry import GROUPS, Entry, entries_of, find_component, load_all
 from symstudy.components.roles import ALWAYS, Choice, KnownBy, Role, Word
@@ -33,6 +34,8 @@ __all__ = [
     "Role",
     "Texts",
     "Word",
+    "adapt_class",
+    "changed_source",
     "check_table",
     "component",
     "entries_of",
@@ -45,6 +48,7 @@ __all__ = [
     "keys_of_group",
     "load_all",
     "load_own",
+    "load_own_class",
     "looking_in",
     "source_of",
     "texts_of",

@@ -9,6 +9,7 @@ changed makes other runs.
 import ast
 import contextlib
 import contextvars
+import functools
 import hashlib
 import importlib
 import importlib.machinery
@@ -24,6 +25,9 @@ from symstudy.errors import ModelError
 __all__ = ["OwnModule", "find_module", "load_own", "looking_in", "siblings", "source_of"]
 
 PLACES: contextvars.ContextVar[tuple[Path, ...]] = contextvars.ContextVar("places", default=())
+
+LOADED: dict[str, str] = {}
+"""What identified the source of each top-level module when `load_own` first imported it."""
 
 
 class OwnModule(NamedTuple):
@@ -98,6 +102,9 @@ def load_own(name: str, key: str) -> Any:
         folder = str(found.path.parent)
         if folder not in sys.path:
             sys.path.append(folder)
+    top = path.partition(".")[0]
+    if top not in sys.modules or top not in LOADED:
+        LOADED[top] = source_of(name)
     try:
         module = importlib.import_module(path)
     except Exception as error:
@@ -111,6 +118,30 @@ def load_own(name: str, key: str) -> Any:
             f"{key} must name something that its module has, but {path!r} has no {attribute!r}."
         )
     return getattr(module, attribute)
+
+
+def changed_source(name: str, planned: str) -> str:
+    """Return how the source behind `package.module:Name` differs from what was planned.
+
+    Args:
+        name: Import path and name.
+        planned: What `source_of` returned when the study was planned.
+
+    Returns:
+        A clause with the line to type; empty if nothing differs.
+    """
+    top = name.partition(":")[0].partition(".")[0]
+    if source_of(name) != planned:
+        return (
+            f"but the source of {name!r} has changed since. Put it back as it was, or type "
+            "`symstudy run STUDY --extend`: the changed code makes runs of their own"
+        )
+    if LOADED.get(top, planned) != planned:
+        return (
+            f"but this process imported {name!r} before it was changed. Start Python again, then "
+            "run the same study"
+        )
+    return ""
 
 
 def source_of(name: str) -> str:
@@ -129,6 +160,7 @@ def source_of(name: str) -> str:
     return source_hash(found.path)
 
 
+@functools.cache
 def installed_version(name: str) -> str:
     """Return `distribution==version` of an installed module; its name alone for Python's own."""
     for distribution in importlib.metadata.packages_distributions().get(name, [])[:1]:

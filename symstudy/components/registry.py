@@ -14,7 +14,6 @@ from importlib import resources
 from typing import Any, NamedTuple
 
 from symstudy.components.component import Component
-from symstudy.components.own_code import load_own
 from symstudy.errors import ProjectError, unknown_name
 
 __all__ = ["GROUPS", "Entry", "entries_of", "find_component", "known_names", "load_all"]
@@ -129,16 +128,12 @@ def find_component(group: str, name: str) -> type[Component]:
 def adapted(group: str, name: str) -> type[Component]:
     """Return the user's own object as a component of a group.
 
-    A group's package may have a module `own` with a function `adapt(name, load)` that makes a
-    component of a class or function of the user's; without one the object must be a component.
+    A group's package has a function `adapt_own(name)` that makes a component of a class or
+    function of the user's, and refuses what is none.
     """
-    package = importlib.import_module(f"symstudy.{group}")
-    adapt: Any = getattr(package, "adapt_own", None)
-    if adapt is not None:
-        made: type[Component] = adapt(name)
-        return made
-    found: type[Component] = load_own(name, GROUPS[group])
-    return found
+    package: Any = importlib.import_module(f"symstudy.{group}")
+    made: type[Component] = package.adapt_own(name)
+    return made
 
 
 def load_all(group: str) -> dict[str, type[Component]]:

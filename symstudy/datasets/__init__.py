@@ -5,5 +5,6 @@ Importing this package loads no data; `build_task` does.
 
 from symstudy.datasets.base import Task
 from symstudy.datasets.config import AbstractDatasetConfig, build_task
+from symstudy.datasets.own import adapt_own
 
-__all__ = ["AbstractDatasetConfig", "Task", "build_task"]
+__all__ = ["AbstractDatasetConfig", "Task", "adapt_own", "build_task"]

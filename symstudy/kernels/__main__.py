@@ -88,9 +88,9 @@ def compile_training(kind: np.dtype[np.floating]) -> None:
         gradient = np.empty((1, columns), kind)
         lanes.survey_lanes(net, state.theta, one, samples, zero, scratch, number, number, gradient)
     if kind == np.float64:
-        descent = minimise.make_descent(state.theta, one, one, 1e-9, 2)
-        trial = minimise.make_trial(13, 2)
-        minimise.minimise_lanes(net, descent, samples, zero, np.int64(1), trial, scratch)
+        descent = minimise.make_lbfgs_lanes(state.theta, one, one, 1e-9, 2)
+        workspace = minimise.make_workspace(13, 2)
+        minimise.minimise_lanes(net, descent, samples, zero, np.int64(1), workspace, scratch)
 
 
 if __name__ == "__main__":

@@ -199,6 +199,8 @@ def activate(z: Floats, slope: Floats, code: Index, coefficient: Real) -> None:
             x = z[i]
             z[i] = x + coefficient * x * x
             slope[i] = one + (coefficient + coefficient) * x
-    else:
+    elif code == LINEAR:
         for i in range(z.size):
             slope[i] = one
+    else:
+        raise ValueError("the kernels must know the activation's code")

@@ -96,7 +96,7 @@ class Samples(NamedTuple):
         lane_x: Group of `x` of each lane `[K]`.
         lane_y: Group of `y` of each lane `[K]`.
         rows: 0 .. n - 1, int32.
-        noise: `[1, 1]`; stands for the label noise that there is none of.
+        noise: `[1, 1]`; an unused placeholder for label noise.
     """
 
     x: Floats

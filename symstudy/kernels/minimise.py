@@ -21,7 +21,7 @@ from symstudy.kernels.lanes import Samples
 from symstudy.kernels.network import Network, Scratch, lane_pass
 
 RUNNING, CONVERGED, STALLED = range(3)
-"""What has become of a lane: still going, at its tolerance, or without a step that descends."""
+"""Status of a lane: still going, at its tolerance, or without a step that descends."""
 
 SUFFICIENT = 0.1
 CURVATURE = 0.9
@@ -32,7 +32,7 @@ SLACK = 1e-12
 """Increase of the objective, relative to it, that is taken for rounding."""
 
 
-class Descent(NamedTuple):
+class LbfgsLanes(NamedTuple):
     """State of the lanes; K lanes, P parameters, M steps remembered.
 
     Attributes:
@@ -66,7 +66,7 @@ class Descent(NamedTuple):
     tolerance: Floats
 
 
-class Trial(NamedTuple):
+class Workspace(NamedTuple):
     """Scratch of one thread.
 
     Attributes:
@@ -94,7 +94,7 @@ def dot(a: Floats, b: Floats) -> Real:
 @compiled
 def objective(
     network: Network,
-    descent: Descent,
+    descent: LbfgsLanes,
     samples: Samples,
     k: Index,
     theta: Floats,
@@ -123,9 +123,9 @@ def objective(
 
 
 @compiled
-def aim(descent: Descent, k: Index, trial: Trial) -> Real:
+def aim(descent: LbfgsLanes, k: Index, workspace: Workspace) -> Real:
     """Fill the direction of descent of lane `k`; return the slope of the objective along it."""
-    direction = trial.direction
+    direction = workspace.direction
     gradient = descent.gradient[k]
     for i in range(direction.size):
         direction[i] = -gradient[i]
@@ -135,7 +135,7 @@ def aim(descent: Descent, k: Index, trial: Trial) -> Real:
     for back in range(kept):
         slot = (stored - 1 - back) % size
         share = descent.curvature[k, slot] * dot(descent.moves[k, slot], direction)
-        trial.shares[slot] = share
+        workspace.shares[slot] = share
         bend = descent.bends[k, slot]
         for i in range(direction.size):
             direction[i] -= share * bend[i]
@@ -148,7 +148,7 @@ def aim(descent: Descent, k: Index, trial: Trial) -> Real:
     for ahead in range(kept):
         slot = (stored - kept + ahead) % size
         move = descent.moves[k, slot]
-        share = trial.shares[slot] - descent.curvature[k, slot] * dot(
+        share = workspace.shares[slot] - descent.curvature[k, slot] * dot(
             descent.bends[k, slot], direction
         )
         for i in range(direction.size):
@@ -159,19 +159,19 @@ def aim(descent: Descent, k: Index, trial: Trial) -> Real:
 @compiled
 def try_step(
     network: Network,
-    descent: Descent,
+    descent: LbfgsLanes,
     samples: Samples,
     k: Index,
     length: Real,
-    trial: Trial,
+    workspace: Workspace,
     scratch: Scratch,
 ) -> tuple[Real, Real]:
     """Go `length` along the direction; return the objective and its slope there."""
     theta = descent.theta[k]
     for i in range(theta.size):
-        trial.theta[i] = theta[i] + length * trial.direction[i]
-    value = objective(network, descent, samples, k, trial.theta, trial.gradient, scratch)
-    return value, dot(trial.gradient, trial.direction)
+        workspace.theta[i] = theta[i] + length * workspace.direction[i]
+    value = objective(network, descent, samples, k, workspace.theta, workspace.gradient, scratch)
+    return value, dot(workspace.gradient, workspace.direction)
 
 
 @compiled
@@ -189,19 +189,19 @@ def is_acceptable(
 @compiled
 def search(
     network: Network,
-    descent: Descent,
+    descent: LbfgsLanes,
     samples: Samples,
     k: Index,
     start: Real,
     slope0: Real,
-    trial: Trial,
+    workspace: Workspace,
     scratch: Scratch,
 ) -> tuple[Real, Real]:
     """Search along the direction of lane `k` from length `start` on.
 
     Returns:
         Length and objective of a point that fulfils the Wolfe conditions, with that point in
-        `trial`; a length of 0 if there is none.
+        `workspace`; a length of 0 if there is none.
     """
     value0 = descent.value[k]
     slack = SLACK * abs(value0)
@@ -212,7 +212,7 @@ def search(
     is_above = False
     width = 0.0
     for _ in range(TRIALS):
-        value, slope = try_step(network, descent, samples, k, at, trial, scratch)
+        value, slope = try_step(network, descent, samples, k, at, workspace, scratch)
         if math.isfinite(value) and is_acceptable(at, value, slope, value0, slope0, slack):
             return at, value
         if not math.isfinite(value) or value > value0 + slack:
@@ -241,16 +241,16 @@ def search(
 
 
 @compiled
-def remember(descent: Descent, k: Index, trial: Trial) -> None:
-    """Take the point in `trial` for that of lane `k`, and store the step if it bends upwards."""
+def remember(descent: LbfgsLanes, k: Index, workspace: Workspace) -> None:
+    """Move lane `k` to the point in `workspace`, and store the step if it bends upwards."""
     size = descent.moves.shape[1]
     slot = descent.stored[k] % size
     move, bend = descent.moves[k, slot], descent.bends[k, slot]
     for i in range(move.size):
-        move[i] = trial.theta[i] - descent.theta[k, i]
-        bend[i] = trial.gradient[i] - descent.gradient[k, i]
-        descent.theta[k, i] = trial.theta[i]
-        descent.gradient[k, i] = trial.gradient[i]
+        move[i] = workspace.theta[i] - descent.theta[k, i]
+        bend[i] = workspace.gradient[i] - descent.gradient[k, i]
+        descent.theta[k, i] = workspace.theta[i]
+        descent.gradient[k, i] = workspace.gradient[i]
     rise = dot(move, bend)
     if rise > 1e-14 * math.sqrt(dot(move, move) * dot(bend, bend)):
         descent.curvature[k, slot] = 1.0 / rise
@@ -260,11 +260,11 @@ def remember(descent: Descent, k: Index, trial: Trial) -> None:
 @compiled
 def minimise_lanes(
     network: Network,
-    descent: Descent,
+    descent: LbfgsLanes,
     samples: Samples,
     chosen: Integers,
     iterations: Index,
-    trial: Trial,
+    workspace: Workspace,
     scratch: Scratch,
 ) -> None:
     """Take up to `iterations` steps of each of the lanes `chosen` that are `RUNNING`."""
@@ -281,12 +281,12 @@ def minimise_lanes(
                 descent.status[k] = CONVERGED
             if descent.status[k] != RUNNING:
                 break
-            slope = aim(descent, k, trial)
+            slope = aim(descent, k, workspace)
             if not slope < 0.0:
                 descent.stored[k] = 0
-                slope = aim(descent, k, trial)
+                slope = aim(descent, k, workspace)
             start = 1.0 if descent.stored[k] > 0 else min(1.0, 1.0 / norm)
-            length, value = search(network, descent, samples, k, start, slope, trial, scratch)
+            length, value = search(network, descent, samples, k, start, slope, workspace, scratch)
             if length == 0.0:
                 if descent.stored[k] == 0:
                     descent.status[k] = STALLED
@@ -294,17 +294,17 @@ def minimise_lanes(
                 # The memory may mislead: once more along the gradient itself.
                 descent.stored[k] = 0
                 continue
-            remember(descent, k, trial)
+            remember(descent, k, workspace)
             descent.value[k] = value
             descent.iterations[k] += 1
 
 
-def make_descent(
+def make_lbfgs_lanes(
     theta: Floats, gamma: Floats, coefficient: Floats, tolerance: float, memory: int
-) -> Descent:
+) -> LbfgsLanes:
     """Return lanes that start at `theta[K, P]` with an empty memory of `memory` steps."""
     lanes, size = theta.shape
-    return Descent(
+    return LbfgsLanes(
         theta=theta,
         gradient=np.zeros_like(theta),
         value=np.full(lanes, np.inf),
@@ -321,6 +321,6 @@ def make_descent(
     )
 
 
-def make_trial(size: int, memory: int) -> Trial:
+def make_workspace(size: int, memory: int) -> Workspace:
     """Return scratch for parameters of `size` and a memory of `memory` steps."""
-    return Trial(np.empty(size), np.empty(size), np.empty(size), np.empty(memory))
+    return Workspace(np.empty(size), np.empty(size), np.empty(size), np.empty(memory))

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from symstudy.kernels.codes import SQUARED
+from symstudy.kernels.codes import CROSS_ENTROPY, SQUARED
 from symstudy.kernels.functions import activate, exp
 from symstudy.kernels.jit import LINE_BYTES, Floats, Index, Integers, Real, compiled, compiled_sum
 from symstudy.kernels.tiles import matmul, padded, transpose
@@ -194,6 +194,8 @@ def load_targets(
         scratch: Its `delta` is written, outputs by samples.
         bp: Padded length of a row of `delta`.
     """
+    if kind != NO_NOISE and kind != ADDED and kind != FLIPPED:
+        raise ValueError("the kernels must know the label noise's code")
     outputs = y.shape[1]
     wide = padded(outputs, y.itemsize)
     for b in range(rows.size):
@@ -284,6 +286,8 @@ def loss_and_delta(
     if network.loss == SQUARED:
         factor = kind(2.0 * network.loss_scale / batch)
         return squared_errors(out, delta, factor) * network.loss_scale / batch
+    if network.loss != CROSS_ENTROPY:
+        raise ValueError("the kernels must know the loss's code")
     loss = soft_errors(out, delta, count, kind(1.0 / batch), scratch, bp) / batch
     for o in range(outputs):
         fill(delta[o * bp + count : (o + 1) * bp], kind(0.0))

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import gc
 import platform
 import time
 from collections.abc import Callable, Sequence
@@ -134,10 +135,11 @@ class PackTrainer:
         Raises:
             Paused: If the training is to stop; the state is saved.
             StoreError: If the rows cannot be written.
+            LaunchError: If the device has a fault that only a new process mends, or code of the
+                user's own has changed since the study was planned.
         """
-        import torch
-
         from symstudy.launch.checkpointing import CheckpointWriter
+        from symstudy.launch.device_faults import find_device_fault, is_out_of_memory
         from symstudy.launch.search.rungs import read_rungs
         from symstudy.training import train_pack
         from symstudy.training.checkpoints import Paused
@@ -150,20 +152,24 @@ class PackTrainer:
         except Paused:
             self.reason = writer.reason
             raise
-        except StoreError:
+        except (StoreError, LaunchError):
             raise
-        except (MemoryError, torch.OutOfMemoryError) as error:
+        except Exception as error:  # whatever a user's model raises is a reason, not a crash
+            if fault := find_device_fault(error):
+                raise LaunchError(
+                    f"a pack must be trained without a fault of the device, but got {fault!r}. "
+                    "Its worker is replaced and the pack trained again; run the same command again "
+                    "if the launch has ended, with CUDA_LAUNCH_BLOCKING=1 to see where it fails."
+                ) from error
+            if not is_out_of_memory(error):
+                reason = f"{type(error).__name__}: {error}"[:LONGEST_REASON]
+                self.fail(pack_id, runs, Outcome.ERROR, reason, error)
+                return
             self.taken = before
-            if torch.cuda.is_available():
-                torch.cuda.empty_cache()
             if len(runs) == 1:
                 reason = f"{Outcome.OUT_OF_MEMORY.value} ({type(error).__name__})"
                 self.fail(pack_id, runs, Outcome.OUT_OF_MEMORY, reason, error)
                 return
-        except Exception as error:  # noqa: BLE001  # whatever a user's model raises is a reason, not a crash
-            reason = f"{type(error).__name__}: {error}"[:LONGEST_REASON]
-            self.fail(pack_id, runs, Outcome.ERROR, reason, error)
-            return
         else:
             self.write(pack_id, runs, result, writer, certified=certified)
             return
@@ -172,12 +178,17 @@ class PackTrainer:
         writer.delete()
 
     def train_halves(self, runs: Sequence[Run], *, certified: bool) -> None:
-        """Train each half of `runs` as a pack of its own.
+        """Free what a pack that did not fit has left, and train each half as a pack of its own.
 
         Raises:
             Paused: If the training is to stop; the state is saved.
             StoreError: If the rows cannot be written.
         """
+        import torch
+
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
         for half in (runs[: len(runs) // 2], runs[len(runs) // 2 :]):
             self.train(identify_pack(run.run_id for run in half), half, certified=certified)
 

@@ -1,8 +1,17 @@
 """A loss of the user's own: a function `(outputs, targets) -> one loss a sample`."""
 
+import functools
 from typing import TYPE_CHECKING, Annotated, Any
 
-from symstudy.components import ALWAYS, Component, Role, component, load_own, source_of
+from symstudy.components import (
+    ALWAYS,
+    Component,
+    Role,
+    adapt_class,
+    component,
+    load_own,
+    source_of,
+)
 from symstudy.errors import ModelError
 from symstudy.losses.config import AbstractLoss
 
@@ -31,7 +40,7 @@ class OwnLoss(AbstractLoss):
         Raises:
             ModelError: If it is not one number a sample.
         """
-        function: Any = load_own(self.kind, "train.loss")
+        function = load_function(self.kind, self.loss_source)
         loss: Tensor = function(output_KBO, target_KBO)
         wanted = tuple(output_KBO.shape[:2])
         if tuple(getattr(loss, "shape", ())) != wanted:
@@ -43,6 +52,13 @@ class OwnLoss(AbstractLoss):
         return loss
 
 
+@functools.cache
+def load_function(name: str, source: str) -> Any:
+    """Return the function called `name` in the module of the given source, looked up once."""
+    del source
+    return load_own(name, "train.loss")
+
+
 def adapt_own(name: str) -> type[Component]:
     """Return a function or a component of the user's own as a loss.
 
@@ -50,8 +66,9 @@ def adapt_own(name: str) -> type[Component]:
         ModelError: If it is neither.
     """
     found = load_own(name, "train.loss")
-    if isinstance(found, type) and issubclass(found, AbstractLoss):
-        return found
+    if isinstance(found, type):
+        made: type[Component] = adapt_class(found, name, "train.loss", AbstractLoss, "loss_source")
+        return made
     if not callable(found):
         raise ModelError(
             f"train.loss must be a function (outputs, targets) or a loss component, but {name!r} "

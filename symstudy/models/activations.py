@@ -7,6 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from symstudy.errors import unknown_name
 from symstudy.kernels import functions
 
 __all__ = ["ACTIVATIONS", "Activation", "activation_of"]
@@ -58,7 +59,13 @@ ACTIVATIONS: dict[str, Activation] = {
 
 
 def activation_of(name: str, coefficient: float) -> Activation:
-    """Return the activation called `name`; `coefficient` is that of the polynomial's z^2."""
+    """Return the activation called `name`; `coefficient` is that of the polynomial's z^2.
+
+    Raises:
+        UnknownNameError: If there is none of that name.
+    """
     if name == "polynomial":
         return Activation(lambda z: z + coefficient * z * z, functions.POLYNOMIAL)
+    if name not in ACTIVATIONS:
+        raise unknown_name("model.activation", name, [*ACTIVATIONS, "polynomial"])
     return ACTIVATIONS[name]

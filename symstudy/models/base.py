@@ -13,11 +13,18 @@ from symstudy.layout import Layout
 from symstudy.models.initial_states import copy_neurons, share_rank
 from symstudy.streams import Stream
 
-__all__ = ["AbstractModel", "DenseStack", "Forward", "normal_parameters", "split_parameters"]
+__all__ = [
+    "AbstractModel",
+    "DenseStack",
+    "Forward",
+    "TrainingStep",
+    "normal_parameters",
+    "split_parameters",
+]
 
 
 class Forward(NamedTuple):
-    """What a pack of networks makes of its inputs.
+    """Result of a forward pass of a pack of networks.
 
     Attributes:
         output_KBO: Outputs.
@@ -27,6 +34,18 @@ class Forward(NamedTuple):
 
     output_KBO: Float[Tensor, "runs batch outputs"]
     hidden: dict[str, Float[Tensor, "runs batch neurons"]]
+
+
+class TrainingStep(NamedTuple):
+    """Where in which runs' training a forward pass is: what dropout is drawn from.
+
+    Attributes:
+        seeds: Seed of each run.
+        step: Optimiser steps taken so far.
+    """
+
+    seeds: tuple[int, ...]
+    step: int
 
 
 class DenseStack(NamedTuple):
@@ -77,6 +96,11 @@ class AbstractModel(ABC):
     def dense(self) -> DenseStack | None:
         """The model as a stack of dense layers, or None where it is more than that."""
 
+    @property
+    def is_stochastic(self) -> bool:
+        """Whether `training_forward` draws random numbers, as dropout does."""
+        return False
+
     @abstractmethod
     def initialise(
         self, seeds: Sequence[int], scales_K: Float[Tensor, " runs"]
@@ -90,7 +114,21 @@ class AbstractModel(ABC):
     def forward(
         self, theta_KP: Float[Tensor, "runs parameters"], x_KBI: Float[Tensor, "runs batch ..."]
     ) -> Forward:
-        """Return the outputs and the hidden activations for the inputs `x_KBI`."""
+        """Return the outputs and the hidden activations for the inputs, as in evaluation."""
+
+    def training_forward(
+        self,
+        theta_KP: Float[Tensor, "runs parameters"],
+        x_KBI: Float[Tensor, "runs batch ..."],
+        step: TrainingStep,
+    ) -> Forward:
+        """Return what the loss of a training step is taken of: `forward`, unless draws are made.
+
+        A model with dropout or noise of its own draws them for each run from its seed and the step
+        alone.
+        """
+        del step
+        return self.forward(theta_KP, x_KBI)
 
 
 def normal_parameters(

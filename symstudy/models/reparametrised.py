@@ -21,7 +21,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from symstudy.layout import Block, DeclaredSymmetry, Layout, NeuronGroup, neuron_symmetries
-from symstudy.models.base import AbstractModel, DenseStack, Forward, split_parameters
+from symstudy.models.base import (
+    AbstractModel,
+    DenseStack,
+    Forward,
+    TrainingStep,
+    split_parameters,
+)
 from symstudy.streams import Stream
 
 __all__ = ["Factorisation", "Reparametrised"]
@@ -57,6 +63,11 @@ class Reparametrised(AbstractModel):
         """None: the compiled kernels know no products of weights."""
         return None
 
+    @property
+    def is_stochastic(self) -> bool:
+        """Whether `base` draws random numbers in training."""
+        return self.base.is_stochastic
+
     def network_parameters(
         self, theta_KP: Float[Tensor, "runs parameters"]
     ) -> Float[Tensor, "runs effective"]:
@@ -77,6 +88,7 @@ class Reparametrised(AbstractModel):
             if self.form == "factorised":
                 pieces.append(torch.bmm(u, v.flatten(2)).flatten(1))
             else:
+                assert self.form in {"hadamard", "gate"}, f"no such form of weights: {self.form}"
                 pieces.append(u.flatten(1) * v.flatten(1))
         return torch.cat(pieces, dim=1)
 
@@ -104,6 +116,7 @@ class Reparametrised(AbstractModel):
             elif self.form == "hadamard":
                 pieces += [u_KQ * root_K1, v_KQ * root_K1]
             else:
+                assert self.form == "factorised", f"no such form of weights: {self.form}"
                 # An entry of U V is a sum over the rank, whose variance the factors share.
                 shared = inner_size(block) ** -0.25
                 pieces += [shared * u_KQ * root_K1, shared * v_KQ * root_K1]
@@ -112,8 +125,17 @@ class Reparametrised(AbstractModel):
     def forward(
         self, theta_KP: Float[Tensor, "runs parameters"], x_KBI: Float[Tensor, "runs batch ..."]
     ) -> Forward:
-        """Return what `base` makes of the inputs with the effective weights."""
+        """Return the forward pass of `base` with the effective weights."""
         return self.base.forward(self.products(theta_KP), x_KBI)
+
+    def training_forward(
+        self,
+        theta_KP: Float[Tensor, "runs parameters"],
+        x_KBI: Float[Tensor, "runs batch ..."],
+        step: TrainingStep,
+    ) -> Forward:
+        """Return the forward pass of `base` in training with the effective weights."""
+        return self.base.training_forward(self.products(theta_KP), x_KBI, step)
 
 
 def is_factored(block: Block) -> bool:
@@ -152,6 +174,7 @@ def declare_factors(layout: Layout, form: Factorisation) -> Layout:
             add(u, block.shape, block.axes, "weight", block.fan_in)
             add(v, (1,), (f"{block.name}.gate",), "weight", 1)
         else:
+            assert form == "factorised", f"no such form of weights: {form}"
             rank, inner = inner_size(block), f"{block.name}.rank"
             add(u, (block.shape[0], rank), (block.axes[0], inner), "weight", rank)
             add(v, (rank, *block.shape[1:]), (inner, *block.axes[1:]), "weight", block.fan_in)

@@ -9,5 +9,12 @@ from symstudy.optimizers.config import (
     KernelNumbers,
     StepNumbers,
 )
+from symstudy.optimizers.own import adapt_own
 
-__all__ = ["AbstractOptimizer", "AbstractStepOptimizer", "KernelNumbers", "StepNumbers"]
+__all__ = [
+    "AbstractOptimizer",
+    "AbstractStepOptimizer",
+    "KernelNumbers",
+    "StepNumbers",
+    "adapt_own",
+]

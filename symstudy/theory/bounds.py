@@ -156,6 +156,7 @@ def neuron_bound(  # noqa: PLR0913  # the constants of the bound, by the names t
     if kind == "finite_dimension":
         tail = power(32.0 * 2.0 ** (2.0 / d) * budget / r**2, d / (d + 2.0))
         return max(power(2.0, d + 1.0), tail)
+    assert kind in {"alpha", "alpha_unscaled"}, f"no such bound: {kind}"
     radius = math.sqrt(C / gamma) if kind == "alpha" else math.sqrt(C)
     return max(power(2.0, float(d)), power(4.0 * radius / r, 2.0 * d / (2.0 + alpha * d)))
 

@@ -4,16 +4,16 @@ Importing this package loads torch.
 """
 
 from symstudy.training.checkpoints import Checkpointer, NextAction, Paused, State
-from symstudy.training.halting import Halting
+from symstudy.training.early_stopping import StopRule
 from symstudy.training.loop import PackResult, Progress, train_pack
 
 __all__ = [
     "Checkpointer",
-    "Halting",
     "NextAction",
     "PackResult",
     "Paused",
     "Progress",
     "State",
+    "StopRule",
     "train_pack",
 ]

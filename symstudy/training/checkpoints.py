@@ -19,10 +19,10 @@ __all__ = [
     "Paused",
     "State",
     "UnfitStateError",
-    "nested",
+    "add_prefix",
+    "read_array",
     "restore_array",
-    "take",
-    "under",
+    "select_prefix",
 ]
 
 State = dict[str, NDArray[Any]]
@@ -59,7 +59,7 @@ class UnfitStateError(ValueError):
     """A state that is not one of the pack that it is given to."""
 
 
-def take(state: State, name: str, like: NDArray[Any] | None = None) -> NDArray[Any]:
+def read_array(state: State, name: str, like: NDArray[Any] | None = None) -> NDArray[Any]:
     """Return the array called `name`.
 
     Args:
@@ -87,15 +87,15 @@ def restore_array(state: State, name: str, target: NDArray[Any]) -> None:
     Raises:
         UnfitStateError: If it is not there, or of another type or shape.
     """
-    np.copyto(target, take(state, name, target))
+    np.copyto(target, read_array(state, name, target))
 
 
-def nested(prefix: str, state: Mapping[str, NDArray[Any]]) -> State:
+def add_prefix(prefix: str, state: Mapping[str, NDArray[Any]]) -> State:
     """Return `state` with `prefix` and a dot before each name."""
     return {f"{prefix}.{name}": array for name, array in state.items()}
 
 
-def under(prefix: str, state: State) -> State:
+def select_prefix(prefix: str, state: State) -> State:
     """Return the part of `state` whose names begin with `prefix` and a dot, without these."""
     start = f"{prefix}."
     return {

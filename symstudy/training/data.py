@@ -20,7 +20,7 @@ from symstudy.kernels.network import ADDED, FLIPPED, NO_NOISE
 from symstudy.streams import Stream
 from symstudy.study.cells import Run
 
-__all__ = ["Block", "PackData", "Split"]
+__all__ = ["PackData", "Split", "StepBlock"]
 
 T = TypeVar("T")
 BLOCK_BYTES = 32 << 20
@@ -42,7 +42,7 @@ class Split(NamedTuple):
     lane_y: Int64[np.ndarray, " runs"]
 
 
-class Block(NamedTuple):
+class StepBlock(NamedTuple):
     """What the steps of a block read.
 
     Attributes:
@@ -162,7 +162,7 @@ class PackData:
             per_step += len(self.tasks) * self.batch * columns * 8
         return max(1, min(steps, BLOCK_BYTES // per_step))
 
-    def block(self, first: int, steps: int) -> Block:
+    def block(self, first: int, steps: int) -> StepBlock:
         """Return what the steps `first` .. `first` + `steps` - 1 read."""
         zeros = np.zeros(len(self.runs), np.int64)
         split = self.train
@@ -188,7 +188,7 @@ class PackData:
             kind = FLIPPED if self.tasks[0].is_classification else ADDED
             noise = self.cast([self.noise_draws(seed, first, steps) for seed in self.seeds])
             lane_noise = self.lane_seed
-        return Block(split, rows, noise, kind, lane_rows, lane_noise)
+        return StepBlock(split, rows, noise, kind, lane_rows, lane_noise)
 
     def batch_rows(self, seed: int, first: int, steps: int) -> NDArray[np.int32]:
         """Return the rows of the batches of the runs with `seed`."""
@@ -197,6 +197,7 @@ class PackData:
         if self.sampling == "replacement":
             rows = stream.integer_blocks(count, first, steps, self.batch)
         else:
+            assert self.sampling == "shuffle", f"no such sampling: {self.sampling}"
             rows = stream.shuffled(first * self.batch, steps * self.batch, count)
         return rows.reshape(steps, self.batch).astype(np.int32)
 

@@ -22,22 +22,16 @@ from symstudy.training.checkpoints import (
     Paused,
     State,
     UnfitStateError,
-    nested,
-    take,
-    under,
+    add_prefix,
+    read_array,
+    select_prefix,
 )
+from symstudy.training.chunk_length import ChunkLength
 from symstudy.training.data import PackData
-from symstudy.training.engines.base import AbstractEngine, LoadedPack, Part, pick_device
-from symstudy.training.engines.compiled import CompiledEngine
-from symstudy.training.engines.lanes import kernel_code
-from symstudy.training.engines.minimiser import MinimiserEngine
-from symstudy.training.engines.networks import kernel_network
-from symstudy.training.engines.padded import PaddedEngine
-from symstudy.training.engines.polished import PolishedEngine
-from symstudy.training.engines.torch import EagerEngine
-from symstudy.training.engines.untrained import UntrainedEngine
-from symstudy.training.halting import Ends, Halting
-from symstudy.training.pace import Pace
+from symstudy.training.early_stopping import EarlyEnds, StopRule
+from symstudy.training.engines.base import LoadedPack, ShapeGroup
+from symstudy.training.engines.choice import make_engine
+from symstudy.training.pack_checks import check_pack, check_sources
 from symstudy.training.probes import (
     measure_curve,
     measure_detail,
@@ -57,7 +51,8 @@ def make_pack(runs: Sequence[Run], config: PackConfig) -> LoadedPack:
     """Return the runs with their network and their data.
 
     Raises:
-        ModelError: If a user's own model cannot be built or packed.
+        ModelError: If code of the user's own cannot be trained in a pack.
+        LaunchError: If it has changed since the study was planned.
     """
     cells = {run.cell.cell_id: run.cell for run in runs}.values()
     cell = max(cells, key=lambda cell: getattr(cell.model, cell.model.pads or "pads_no_width", 0))
@@ -65,41 +60,12 @@ def make_pack(runs: Sequence[Run], config: PackConfig) -> LoadedPack:
         assert all(map(can_pad, cells)), "the runs of a pack have one shape or can be padded to one"
         shapes = {padded_shape(other) for other in cells}
         assert len(shapes) == 1, "the runs of a padded pack differ in the width alone"
+    check_sources(cell)
     model = build_model(cell.model, cell.data.shape)
     data = PackData(runs, np.dtype(cell.train.dtype))
-    return LoadedPack(runs=runs, model=model, data=data, config=config)
-
-
-def make_engine(pack: LoadedPack) -> AbstractEngine:
-    """Return the engine that `pack.engine` names; by default the compiled one if it can serve."""
-    if pack.data.is_absent:
-        return UntrainedEngine(pack)
-    can_compile = kernel_network(pack) is not None and kernel_code(pack) is not None
-    can_compile = can_compile and pick_device(pack.config).type == "cpu"
-    if pack.config.engine == "compiled" and pack.train.entropic > 0:
-        raise ValueError(
-            "`pack.engine` = 'compiled' must have train.entropic = 0, but got "
-            f"{pack.train.entropic!r}, which takes second derivatives. Use 'auto'."
-        )
-    can_compile = can_compile and not pack.train.entropic
-    if len({run.cell.shape for run in pack.runs}) > 1:
-        if pack.config.engine == "compiled":
-            raise ValueError(
-                "`pack.engine` = 'compiled' must have runs of one width, but got several in one "
-                "pack. Use 'auto'."
-            )
-        return PaddedEngine(pack)
-    if pack.config.engine == "compiled" and not can_compile:
-        raise ValueError(
-            "`pack.engine` = 'compiled' must have a dense network on the CPU, but got "
-            f"{pack.runs[0].cell.model.kind} on {pick_device(pack.config).type}. Use 'auto'."
-        )
-    is_compiled = pack.config.engine != "torch" and can_compile
-    engine = CompiledEngine(pack) if is_compiled else EagerEngine(pack)
-    network = kernel_network(pack) if is_compiled else None
-    if pack.train.minimises:
-        return MinimiserEngine(pack, engine, network)
-    return PolishedEngine(pack, engine, network) if pack.train.polish else engine
+    pack = LoadedPack(runs=runs, model=model, data=data, config=config)
+    check_pack(pack)
+    return pack
 
 
 def train_pack(
@@ -107,7 +73,7 @@ def train_pack(
     config: PackConfig,
     progress: Progress | None = None,
     checkpointer: Checkpointer | None = None,
-    halting: Halting | None = None,
+    stop_rule: StopRule | None = None,
 ) -> PackResult:
     """Train runs together and measure them at their probes.
 
@@ -121,7 +87,7 @@ def train_pack(
         progress: Called about twice a second and at each probe; once with the steps of earlier
             attempts.
         checkpointer: Saves the state now and then, and may stop the training.
-        halting: Stops runs that are not worth going on with.
+        stop_rule: Stops runs that are not worth going on with.
 
     Raises:
         Paused: If `checkpointer` asked to stop; its state was saved.
@@ -129,10 +95,10 @@ def train_pack(
         MemoryError: Or torch's own error, if the pack does not fit.
     """
     start = time.perf_counter()
-    training = Training(runs, config, halting)
+    training = Training(runs, config, stop_rule)
     state = checkpointer.load() if checkpointer else None
-    if state is not None and not training.goes_on_from(state):
-        training = Training(runs, config, halting)
+    if state is not None and not training.resumes_from(state):
+        training = Training(runs, config, stop_rule)
     earlier, told = training.seconds, 0
     if progress and training.at:
         told = training.run_steps()
@@ -167,23 +133,23 @@ class Training:
     """
 
     def __init__(
-        self, runs: Sequence[Run], config: PackConfig, halting: Halting | None = None
+        self, runs: Sequence[Run], config: PackConfig, stop_rule: StopRule | None = None
     ) -> None:
         """Begin at the initialisation."""
         self.pack = make_pack(runs, config)
         self.engine = make_engine(self.pack)
-        self.halting = halting
+        self.stop_rule = stop_rule
         probe = runs[0].cell.probe
         steps, self.is_detailed = probe_steps(self.pack.train.steps, probe.num, probe.detail)
         self.probes: list[int] = steps.tolist()
-        self.parts = self.engine.parts(self.pack)
-        self.recorders = [Recorder(part.pack.runs, steps) for part in self.parts]
-        self.ends = Ends(self.pack.lane_values("converged"))
+        self.groups = self.engine.shape_groups(self.pack)
+        self.recorders = [Recorder(group.pack.runs, steps) for group in self.groups]
+        self.ends = EarlyEnds(self.pack.lane_values("converged"))
         self.at = 0
         self.place = 0
         self.seconds = 0.0
-        self.pace = Pace()
-        self.settling_pace = Pace()
+        self.chunk_length = ChunkLength()
+        self.deferred_length = ChunkLength()
 
     def is_over(self) -> bool:
         """Return whether there is nothing left to train or to measure."""
@@ -200,19 +166,19 @@ class Training:
         return int(np.where(diverged_K >= 0, diverged_K, steps_K).sum())
 
     def work(self) -> None:
-        """Train for a chunk, or settle a part of what is due at the next probe, or measure it."""
+        """Train for a chunk, or run part of what is deferred to the next probe, or measure it."""
         start = time.perf_counter()
         step = self.probes[self.place]
         if self.at < step:
-            count = min(self.pace.steps, step - self.at)
+            count = min(self.chunk_length.steps, step - self.at)
             self.engine.advance(self.at, count)
             self.at += count
             self.engine.is_alive_K.any()  # Waits for a GPU.
-            self.pace.took(count, time.perf_counter() - start)
+            self.chunk_length.record(count, time.perf_counter() - start)
             return
-        pieces = self.settling_pace.steps
-        if self.engine.settle(step, pieces):
-            self.settling_pace.took(pieces, time.perf_counter() - start)
+        pieces = self.deferred_length.steps
+        if self.engine.run_deferred(step, pieces):
+            self.deferred_length.record(pieces, time.perf_counter() - start)
             return
         self.measure(step, is_detailed=bool(self.is_detailed[self.place]))
         self.place += 1
@@ -220,14 +186,14 @@ class Training:
     def measure(self, step: int, *, is_detailed: bool) -> None:
         """Measure the runs at a probe; some may end there."""
         measures: dict[str, NDArray[np.float64]] = {}
-        for part, recorder in zip(self.parts, self.recorders, strict=True):
-            columns = record_probe(recorder, part, step, self.place, is_detailed=is_detailed)
+        for group, recorder in zip(self.groups, self.recorders, strict=True):
+            columns = record_probe(recorder, group, step, self.place, is_detailed=is_detailed)
             for name, column in columns.items():
                 measures.setdefault(name, np.full(len(self.pack.runs), np.nan))
-                measures[name][part.lanes] = column
+                measures[name][group.lanes] = column
         alive = np.flatnonzero(self.engine.is_alive_K)
         if is_detailed and self.place < len(self.probes) - 1 and len(alive):
-            new = self.ends.judge(step, measures, alive, self.halting)
+            new = self.ends.update(step, measures, alive, self.stop_rule)
             self.engine.freeze(np.concatenate(new))
         self.engine.drop_dead()
 
@@ -235,14 +201,14 @@ class Training:
         """Return all that was measured."""
         results = [
             recorder.result(
-                part,
+                group,
                 self.engine.name,
-                self.seconds * len(part.lanes) / len(self.pack.runs),
+                self.seconds * len(group.lanes) / len(self.pack.runs),
                 self.ends,
             )
-            for part, recorder in zip(self.parts, self.recorders, strict=True)
+            for group, recorder in zip(self.groups, self.recorders, strict=True)
         ]
-        return results[0] if len(results) == 1 else gather(results, self.parts)
+        return results[0] if len(results) == 1 else gather(results, self.groups)
 
     def state(self) -> State:
         """Return everything that the rest of the training and the result depend on."""
@@ -250,14 +216,14 @@ class Training:
             "about": np.frombuffer(self.about(), np.uint8),
             "clock": np.array([self.at, self.place], np.int64),
             "seconds": np.array([self.seconds]),
-            **nested("ends", self.ends.state()),
-            **nested("engine", self.engine.state()),
+            **add_prefix("ends", self.ends.state()),
+            **add_prefix("engine", self.engine.state()),
         }
         for i, recorder in enumerate(self.recorders):
-            state.update(nested(f"part{i}", recorder.state()))
+            state.update(add_prefix(f"group{i}", recorder.state()))
         return state
 
-    def goes_on_from(self, state: State) -> bool:
+    def resumes_from(self, state: State) -> bool:
         """Take over a `state`; where it is not one of this training, return False.
 
         This training is then of no more use.
@@ -266,12 +232,12 @@ class Training:
         if "about" not in state or state["about"].tobytes() != about:
             return False
         try:
-            self.at, self.place = map(int, take(state, "clock", np.empty(2, np.int64)))
-            self.seconds = float(take(state, "seconds", np.empty(1))[0])
-            self.ends.restore(under("ends", state))
-            self.engine.restore(under("engine", state))
+            self.at, self.place = map(int, read_array(state, "clock", np.empty(2, np.int64)))
+            self.seconds = float(read_array(state, "seconds", np.empty(1))[0])
+            self.ends.restore(select_prefix("ends", state))
+            self.engine.restore(select_prefix("engine", state))
             for i, recorder in enumerate(self.recorders):
-                recorder.restore(under(f"part{i}", state))
+                recorder.restore(select_prefix(f"group{i}", state))
         except UnfitStateError:
             return False
         return True
@@ -288,24 +254,24 @@ class Training:
 
 
 def record_probe(
-    recorder: Recorder, part: Part, step: int, place: int, *, is_detailed: bool
+    recorder: Recorder, group: ShapeGroup, step: int, place: int, *, is_detailed: bool
 ) -> Columns:
-    """Measure the runs of `part` at `step`, which is probe `place`.
+    """Measure the runs of `group` at `step`, which is probe `place`.
 
     Returns:
-        The columns of the history, an entry a run of the part; NaN for those not alive.
+        The columns of the history, an entry a run of the group; NaN for those not alive.
     """
-    engine, pack = part.engine, part.pack
+    trained, pack = group.trained, group.pack
     trains = [run.cell.train for run in pack.runs]
-    is_alive = engine.is_alive_K
+    is_alive = trained.is_alive_K
     alive = np.flatnonzero(is_alive)
     if not len(alive):
         return {}
-    curve = measure_curve(engine, pack)
-    detail = measure_detail(engine, pack, curve["train_loss"]) if is_detailed else {}
+    curve = measure_curve(trained, pack)
+    detail = measure_detail(trained, pack, curve["train_loss"]) if is_detailed else {}
     rate = learning_rates(trains, max(0, min(step, pack.train.steps - 1)), 1)[:, 0]
-    sound = sound_runs(part, alive, curve, detail) if is_detailed else alive[:0]
-    named = measure_named(engine, pack, sound) if is_detailed else {}
+    sound = sound_runs(group, alive, curve, detail) if is_detailed else alive[:0]
+    named = measure_named(trained, pack, sound) if is_detailed else {}
     columns = {
         **curve,
         **detail,
@@ -316,14 +282,14 @@ def record_probe(
     recorder.add_history(step, alive, columns)
     if is_detailed:
         recorder.begin_layers(alive)
-        layers = measure_layers(engine, pack, sound, pack.runs[0].cell.probe.samples)
+        layers = measure_layers(trained, pack, sound, pack.runs[0].cell.probe.samples)
         for layer, measures in enumerate(layers, start=1):
             recorder.add_layer(step, sound, layer, measures)
     return {name: np.where(is_alive, column, np.nan) for name, column in columns.items()}
 
 
 def sound_runs(
-    part: Part, alive: NDArray[np.int64], curve: Columns, detail: Columns
+    group: ShapeGroup, alive: NDArray[np.int64], curve: Columns, detail: Columns
 ) -> NDArray[np.int64]:
     """Return the runs of `alive` whose parameters can be measured.
 
@@ -331,7 +297,7 @@ def sound_runs(
     to measure, and its mates shall have theirs.
     """
     is_finite = np.isfinite(detail["theta_norm"])
-    if not part.pack.data.is_absent:
+    if not group.pack.data.is_absent:
         is_finite &= np.isfinite(curve["test_loss"])
     sound: NDArray[np.int64] = alive[is_finite[alive]]
     return sound

@@ -19,7 +19,7 @@ from symstudy.measures.compute import (
     measure_networks,
 )
 from symstudy.measures.views import AttentionView, LayerView, NetworkView
-from symstudy.training.engines.base import AbstractEngine, LoadedPack
+from symstudy.training.engines.base import AbstractTrained, LoadedPack
 from symstudy.training.engines.entropic import split_terms
 from symstudy.training.engines.lanes import make_penalty
 from symstudy.training.losses import data_loss
@@ -29,7 +29,7 @@ __all__ = ["Column", "measure_curve", "measure_detail", "measure_layers", "measu
 Column = NDArray[np.float64] | NDArray[np.int64]
 
 
-def measure_curve(engine: AbstractEngine, pack: LoadedPack) -> dict[str, NDArray[np.float64]]:
+def measure_curve(trained: AbstractTrained, pack: LoadedPack) -> dict[str, NDArray[np.float64]]:
     """Return losses and accuracies of each run, on fixed training data and on test data.
 
     `train_loss` is NaN where every batch is drawn anew: the test loss is its expectation, up to the
@@ -37,8 +37,8 @@ def measure_curve(engine: AbstractEngine, pack: LoadedPack) -> dict[str, NDArray
     """
     missing = np.full(len(pack.runs), np.nan)
     classes = pack.data.tasks[0].is_classification
-    test = engine.evaluate(pack.data.test)
-    train = None if pack.data.is_fresh else engine.evaluate(pack.data.train)
+    test = trained.evaluate(pack.data.test)
+    train = None if pack.data.is_fresh else trained.evaluate(pack.data.train)
     return {
         "train_loss": train.loss_K if train else missing,
         "test_loss": test.loss_K,
@@ -48,7 +48,7 @@ def measure_curve(engine: AbstractEngine, pack: LoadedPack) -> dict[str, NDArray
 
 
 def measure_detail(
-    engine: AbstractEngine, pack: LoadedPack, train_loss: NDArray[np.float64]
+    trained: AbstractTrained, pack: LoadedPack, train_loss: NDArray[np.float64]
 ) -> dict[str, NDArray[np.float64]]:
     """Return the objective, the norms of the parameters and the gradient of the full objective.
 
@@ -59,29 +59,29 @@ def measure_detail(
     """
     if pack.data.is_absent:
         # Of a large file there are no copies to make for what is not there.
-        norm = torch.linalg.vector_norm(engine.theta_KP, dim=1, dtype=torch.float64)
+        norm = torch.linalg.vector_norm(trained.theta_KP, dim=1, dtype=torch.float64)
         return {"theta_norm": norm.cpu().numpy()}
     gamma = pack.lane_values("gamma")
     penalty = make_penalty(pack)
-    theta = penalty.offset(engine.theta_KP.double().cpu().numpy())
+    theta = penalty.offset(trained.theta_KP.double().cpu().numpy())
     # Row sums of NumPy do not depend on how many rows there are; torch's may, in the last bit.
     squares = np.square(theta).sum(axis=1)
     pulled = penalty.gradient(theta)
     objective = train_loss + gamma * (theta * pulled).sum(axis=1)
     entropic = None
     if pack.train.entropic > 0 and not pack.data.is_fresh:
-        entropic = split_terms(pack, engine.theta_KP, pack.data.train)
+        entropic = split_terms(pack, trained.theta_KP, pack.data.train)
         objective += pack.lane_values("entropic") * entropic.trace_K.double().cpu().numpy()
     if pack.data.is_fresh:
         norm = np.full(len(gamma), np.nan)
     else:
-        gradient = engine.gradient(pack.data.train).double().cpu().numpy()
+        gradient = trained.gradient(pack.data.train).double().cpu().numpy()
         full = gradient + 2.0 * gamma[:, None] * pulled
         if entropic:
             share = entropic.gradient_KP.double().cpu().numpy()
             full += pack.lane_values("entropic")[:, None] * share
         norm = np.sqrt(np.square(full).sum(axis=1))
-    dead = engine.diverged_K >= 0
+    dead = trained.diverged_K >= 0
     columns = {
         "objective": objective,
         "theta_norm": np.sqrt(squares),
@@ -92,14 +92,14 @@ def measure_detail(
 
 
 def measure_layers(
-    engine: AbstractEngine, pack: LoadedPack, lanes: NDArray[np.int64], samples: int
+    trained: AbstractTrained, pack: LoadedPack, lanes: NDArray[np.int64], samples: int
 ) -> Sequence[dict[str, Column]]:
     """Return the measures of each hidden layer, for the runs `lanes`, none of which has diverged.
 
     These are what every study records, and what `[probe] measures` names.
 
     Args:
-        engine: Holds the parameters.
+        trained: Holds the parameters.
         pack: The runs.
         lanes: Which of them.
         samples: Test inputs on which representations are measured, at most.
@@ -111,7 +111,7 @@ def measure_layers(
     layout = pack.model.network_layout
     if not layout.hidden_layers or len(lanes) == 0:
         return []
-    theta = engine.theta_KP
+    theta = trained.theta_KP
     if len(lanes) < len(theta):
         theta = theta[torch.from_numpy(lanes).to(theta.device)]
     if pack.data.is_absent:
@@ -125,7 +125,7 @@ def measure_layers(
 
 
 def measure_named(
-    engine: AbstractEngine, pack: LoadedPack, lanes: NDArray[np.int64]
+    trained: AbstractTrained, pack: LoadedPack, lanes: NDArray[np.int64]
 ) -> dict[str, NDArray[np.float64]]:
     """Return the measures of whole networks that the study names, for the runs `lanes`.
 
@@ -140,7 +140,7 @@ def measure_named(
     if not columns or len(lanes) == 0 or pack.data.is_absent:
         return columns
     chosen = torch.from_numpy(lanes)
-    theta = engine.theta_KP
+    theta = trained.theta_KP
     theta = theta[chosen.to(theta.device)]
     split = pack.data.test
     inputs, targets = (

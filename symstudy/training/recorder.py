@@ -17,9 +17,9 @@ from symstudy.measures.compute import measure_runs
 from symstudy.measures.views import RunView
 from symstudy.outcomes import Outcome
 from symstudy.study.cells import Run
-from symstudy.training.checkpoints import State, nested, take, under
-from symstudy.training.engines.base import AbstractEngine, Part
-from symstudy.training.halting import Ends
+from symstudy.training.checkpoints import State, add_prefix, read_array, select_prefix
+from symstudy.training.early_stopping import EarlyEnds
+from symstudy.training.engines.base import AbstractTrained, ShapeGroup
 from symstudy.training.schedule import decay_budget
 
 __all__ = ["Columns", "PackResult", "Recorder", "gather"]
@@ -47,7 +47,7 @@ class PackResult:
 
 
 class Recorder:
-    """Gathers what is measured of the runs of a part, row by row, and the last of it by run.
+    """Gathers what is measured of the runs of one shape, row by row, and the last of it by run.
 
     The last of a run is what was measured while it was alive. Rows name a run by its place.
     """
@@ -68,7 +68,7 @@ class Recorder:
         self.last_counts: dict[str, NDArray[np.float64]] = {}
 
     def add_history(self, step: int, alive: NDArray[np.int64], columns: Columns) -> None:
-        """Add a row for each run of `alive`; `columns` have an entry for every run of the part."""
+        """Add a row for each run of `alive`; `columns` have an entry for every run."""
         rows: Columns = {"lane": alive, "step": np.full(len(alive), step)}
         rows.update({name: column[alive] for name, column in columns.items()})
         self.history.append(rows)
@@ -109,20 +109,20 @@ class Recorder:
             before = np.where(np.isnan(kept[lanes]), 0.0, kept[lanes])
             kept[lanes] = before + (values - before) / counts[lanes]
 
-    def result(self, part: Part, name: str, seconds: float, ends: Ends) -> PackResult:
+    def result(self, group: ShapeGroup, name: str, seconds: float, ends: EarlyEnds) -> PackResult:
         """Return everything as columns.
 
         Args:
-            part: The runs.
-            name: Of the engine that trained.
+            group: The runs.
+            name: Name of the engine that trained.
             seconds: Wall time of these runs.
-            ends: Which runs of the pack have ended early.
+            ends: Runs of the pack that have ended early.
         """
-        pack, engine = part.pack, part.engine
+        pack, trained = group.pack, group.trained
         runs = len(self.run_ids)
-        diverged = engine.diverged_K
+        diverged = trained.diverged_K
         dead = diverged >= 0
-        end, is_stopped = ends.step_K[part.lanes], ends.is_stopped_K[part.lanes]
+        end, is_stopped = ends.step_K[group.lanes], ends.is_stopped_K[group.lanes]
         final = {
             name: np.where(dead, np.nan, column)
             for name, column in {**self.last_history, **self.layer_means()}.items()
@@ -141,10 +141,10 @@ class Recorder:
                 "num_parameters": np.full(runs, pack.model.layout.size),
                 "seconds": np.full(runs, seconds / runs),
                 "engine": [name] * runs,
-                "device": [device_name(engine)] * runs,
+                "device": [device_name(trained)] * runs,
                 **final,
                 **self.run_measures(),
-                **engine.final_measures(),
+                **trained.final_measures(),
             },
             history=self.with_identifiers(self.history),
             layers=self.with_identifiers(self.layers),
@@ -178,11 +178,11 @@ class Recorder:
     def state(self) -> State:
         """Return what `restore` needs."""
         return {
-            **nested("history", join(self.history)),
-            **nested("layers", join(self.layers)),
-            **nested("last_history", self.last_history),
-            **nested("last_layers", self.last_layers),
-            **nested("last_counts", self.last_counts),
+            **add_prefix("history", join(self.history)),
+            **add_prefix("layers", join(self.layers)),
+            **add_prefix("last_history", self.last_history),
+            **add_prefix("last_layers", self.last_layers),
+            **add_prefix("last_counts", self.last_counts),
         }
 
     def restore(self, state: State) -> None:
@@ -192,13 +192,15 @@ class Recorder:
             UnfitStateError: If a column has another number of runs.
         """
         self.history, self.layers = (
-            [rows] if (rows := owned(under(name, state))) else [] for name in ("history", "layers")
+            [rows] if (rows := owned(select_prefix(name, state))) else []
+            for name in ("history", "layers")
         )
         like = np.empty(len(self.run_ids))
         self.last_history, self.last_layers, self.last_counts = (
-            owned({key: take(columns, key, like) for key in columns})
+            owned({key: read_array(columns, key, like) for key in columns})
             for columns in (
-                under(name, state) for name in ("last_history", "last_layers", "last_counts")
+                select_prefix(name, state)
+                for name in ("last_history", "last_layers", "last_counts")
             )
         )
 
@@ -208,9 +210,9 @@ def owned(state: State) -> State:
     return {name: array.copy() for name, array in state.items()}
 
 
-def gather(results: Sequence[PackResult], parts: Sequence[Part]) -> PackResult:
-    """Return the results of the parts of a pack as those of the pack, runs in its order."""
-    order = np.argsort(np.concatenate([part.lanes for part in parts]))
+def gather(results: Sequence[PackResult], groups: Sequence[ShapeGroup]) -> PackResult:
+    """Return the results of the shapes of a pack as those of the pack, runs in its order."""
+    order = np.argsort(np.concatenate([group.lanes for group in groups]))
     runs = join([result.runs for result in results])
     return PackResult(
         runs={name: column[order] for name, column in runs.items()},
@@ -236,7 +238,7 @@ def join(parts: Iterable[Columns]) -> Columns:
     return columns
 
 
-def device_name(engine: AbstractEngine) -> str:
+def device_name(trained: AbstractTrained) -> str:
     """Return what the pack was trained on."""
-    device = engine.theta_KP.device
+    device = trained.theta_KP.device
     return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"

@@ -93,9 +93,9 @@ def main() -> None:
             assert isinstance(engine, MinimiserEngine)
             starts = engine.theta_KP.numpy().copy()
             start = time.perf_counter()
-            engine.descender.descend(20_000)
+            engine.minimisation.solver.minimise(20_000)
             ours.append((time.perf_counter() - start) / SEEDS)
-            values = engine.descender.value
+            values = engine.minimisation.solver.value
             start = time.perf_counter()
             found = by_scipy(starts, torch_gradient(pack))
             theirs.append((time.perf_counter() - start) / SEEDS)

@@ -54,7 +54,11 @@ class Stateful(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.norm = nn.BatchNorm1d(3)
+        self.norm = nn.BatchNorm1d(4)
+        self.last = nn.Linear(4, 2)
+
+    def forward(self, x):
+        return self.last(self.norm(x))
 
 
 @pytest.fixture(autouse=True)
@@ -101,7 +105,8 @@ def test_undeclared_neurons_are_none():
     ("kind", "message"),
     [
         ("own_models:Stateful", "no state outside its parameters"),
-        ("own_models:Missing", "must name a torch.nn.Module"),
+        ("own_models:Missing", "must name something that its module has"),
+        ("own_models:build", "must name a torch.nn.Module"),
         ("no_such_module:Net", "must name an importable module"),
     ],
 )

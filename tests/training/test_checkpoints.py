@@ -14,9 +14,9 @@ from symstudy.study import PackConfig, make_study
 from symstudy.testing.strategies import packs_of_runs
 from symstudy.training import NextAction, Paused, train_pack
 from symstudy.training.checkpoints import Checkpointer, UnfitStateError
+from symstudy.training.chunk_length import CHUNK_S, GROWTH, ChunkLength
 from symstudy.training.engines.padded import PaddedEngine
 from symstudy.training.loop import make_engine, make_pack
-from symstudy.training.pace import CHUNK_S, GROWTH, Pace
 
 CPU = PackConfig(device="cpu")
 TORCH = PackConfig(device="cpu", engine="torch")
@@ -142,7 +142,7 @@ def assert_same(left, right):
 @pytest.fixture
 def single_steps(monkeypatch):
     """Make every chunk a single step, so that there is a place to pause after each."""
-    monkeypatch.setattr("symstudy.training.pace.CHUNK_S", 0.0)
+    monkeypatch.setattr("symstudy.training.chunk_length.CHUNK_S", 0.0)
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -150,7 +150,7 @@ def test_a_paused_pack_ends_with_the_bits_of_one_that_was_not(case, monkeypatch)
     config, tables = CASES[case]
     runs = runs_of(**tables)
     whole = train_pack(runs, config)
-    monkeypatch.setattr("symstudy.training.pace.CHUNK_S", 0.0)
+    monkeypatch.setattr("symstudy.training.chunk_length.CHUNK_S", 0.0)
     for chunks, at_least in ((1, 12), (5, 2)):
         paused, pauses = train_with_pauses(runs, config, chunks)
         assert pauses >= at_least
@@ -196,7 +196,7 @@ def test_a_descent_may_be_cut_anywhere(config):
     for first, steps in ((0, 1), (1, 4), (5, 7)):
         cut.advance(first, steps)
     for engine, pieces in ((whole, 1000), (cut, 1)):
-        while engine.settle(12, pieces):
+        while engine.run_deferred(12, pieces):
             pass
     for name, array in whole.state().items():
         np.testing.assert_array_equal(cut.state()[name], array, err_msg=name)
@@ -268,7 +268,7 @@ def test_a_state_of_another_pack_is_passed_over(single_steps, tables, config):
         lambda state: {**state, "engine.theta": state["engine.theta"][:, 1:]},
         lambda state: {**state, "engine.first": state["engine.first"].astype(np.float64)},
         lambda state: {key: value for key, value in state.items() if key != "ends.step"},
-        lambda state: {**state, "part0.last_history.test_loss": np.zeros(5)},
+        lambda state: {**state, "group0.last_history.test_loss": np.zeros(5)},
     ],
     ids=["empty", "about", "shape", "type", "missing", "columns"],
 )
@@ -329,14 +329,14 @@ def test_a_checkpointer_is_what_has_its_methods():
 
 
 def test_chunks_grow_to_the_time_that_they_are_to_last():
-    pace = Pace()
+    pace = ChunkLength()
     lengths = []
     for _ in range(12):
         lengths.append(pace.steps)
-        pace.took(pace.steps, 0.001 * pace.steps)
+        pace.record(pace.steps, 0.001 * pace.steps)
     assert lengths[:3] == [1, GROWTH, GROWTH**2]
     assert lengths[-1] == round(CHUNK_S / 0.001)
-    pace.took(pace.steps, 1000.0 * CHUNK_S)
+    pace.record(pace.steps, 1000.0 * CHUNK_S)
     assert pace.steps == 1
-    pace.took(1, 0.0)
+    pace.record(1, 0.0)
     assert pace.steps == GROWTH

@@ -8,9 +8,10 @@ import pytest
 from symstudy.errors import StudyFileError
 from symstudy.outcomes import Outcome
 from symstudy.study import PackConfig, make_study
-from symstudy.training import Halting, train_pack
+from symstudy.training import StopRule, train_pack
 from symstudy.training.engines.compiled import CompiledEngine
-from symstudy.training.engines.torch import EagerEngine
+from symstudy.training.engines.padded import PaddedEngine
+from symstudy.training.engines.torch import TorchEngine
 from symstudy.training.loop import Training
 
 CPU = PackConfig(device="cpu")
@@ -106,7 +107,7 @@ def test_a_stopped_run_keeps_the_measures_of_its_stop(config):
     steps = steps_of(runs)
     plain = train_pack(runs, config)
     plan = Plan({steps[2]: [1], steps[4]: [0, 3]})
-    result = train_pack(runs, config, halting=plan)
+    result = train_pack(runs, config, stop_rule=plan)
     assert result.runs["outcome"] == ["stopped", "stopped", "done", "stopped", "done"]
     assert result.runs["reason"][1] == Outcome.STOPPED.value
     for place, step in ((1, steps[2]), (0, steps[4]), (3, steps[4])):
@@ -125,8 +126,8 @@ def test_a_halting_is_asked_at_each_detailed_probe_but_the_last_about_those_aliv
     plain = train_pack(runs, CPU)
     detailed = np.unique(plain.layers["step"]).tolist()
     plan = Plan({detailed[2]: [2]})
-    assert isinstance(plan, Halting)
-    train_pack(runs, CPU, halting=plan)
+    assert isinstance(plan, StopRule)
+    train_pack(runs, CPU, stop_rule=plan)
     assert [step for step, _, _ in plan.asked] == detailed[:-1]
     assert [alive.tolist() for _, _, alive in plan.asked] == [[0, 1, 2], [0, 1, 2], [0, 2]]
     _, measures, _ = plan.asked[2]
@@ -141,7 +142,7 @@ def test_a_halting_of_a_padded_pack_is_asked_about_places_in_the_pack():
     runs = runs_of(sweep={"model.width": [3, 6], "seed": 2})[::-1]
     steps = steps_of(runs)
     plain, plan = train_pack(runs, TORCH), Plan({steps[3]: [2]})
-    result = train_pack(runs, TORCH, halting=plan)
+    result = train_pack(runs, TORCH, stop_rule=plan)
     assert result.runs["outcome"].tolist() == ["done", "done", "stopped", "done"]
     assert_ended_at(result, plain, runs, 2, steps[3])
     row = rows_of(plain.history, runs[2])
@@ -154,7 +155,7 @@ def test_a_pack_whose_runs_have_all_ended_is_over():
     steps = steps_of(runs)
     told = []
     plan = Plan({steps[1]: [0, 1], steps[2]: [2, 3, 4]})
-    result = train_pack(runs, CPU, lambda *numbers: told.append(numbers), halting=plan)
+    result = train_pack(runs, CPU, lambda *numbers: told.append(numbers), stop_rule=plan)
     assert set(result.runs["outcome"]) == {"stopped"}
     assert result.history["step"].max() == steps[2]
     assert sum(count for _, count in told) == 2 * steps[1] + 3 * steps[2]
@@ -167,7 +168,7 @@ def test_a_stopped_run_of_a_minimiser_descends_no_more():
         runs = runs_of(train=train, sweep={"seed": 3})
         steps = steps_of(runs)
         plain = train_pack(runs, config)
-        result = train_pack(runs, config, halting=Plan({steps[3]: [1]}))
+        result = train_pack(runs, config, stop_rule=Plan({steps[3]: [1]}))
         assert result.runs["outcome"] == ["done", "stopped", "done"]
         assert_ended_at(result, plain, runs, 1, steps[3])
         assert result.runs["iterations"][1] <= steps[3]
@@ -184,7 +185,7 @@ def test_a_stopped_run_of_the_kernels_costs_nothing():
     engine = training.engine
     assert isinstance(engine, CompiledEngine)
     before = engine.theta_KP.clone()
-    assert [lanes.tolist() for lanes in engine.alive()] == [[1, 4]]
+    assert np.flatnonzero(engine.is_alive_K).tolist() == [1, 4]
     assert engine.data.seeds == [1, 4]
     assert len(engine.data.block(steps[2], 2).rows) == 2
     while not training.is_over():
@@ -209,7 +210,7 @@ def test_torch_leaves_dead_runs_out_of_the_batch_once_they_are_half_of_it(tables
     runs = runs_of(**{"sweep": {"seed": 8}, **tables})
     steps = steps_of(runs)
     training = Training(runs, TORCH, Plan({steps[1]: [0], steps[2]: [3, 4, 6]}))
-    assert isinstance(training.engine, EagerEngine)
+    assert isinstance(training.engine, TorchEngine | PaddedEngine)
     sizes = []
     while not training.is_over():
         if training.at == steps[training.place]:
@@ -225,7 +226,7 @@ def test_torch_leaves_dead_runs_out_of_the_batch_once_they_are_half_of_it(tables
 def test_runs_that_diverge_leave_the_batch_too():
     runs = runs_of(sweep={"train.lr": [0.05, 80.0, 90.0], "seed": 1}, train={"lr": None})
     training = Training(runs, TORCH)
-    assert isinstance(training.engine, EagerEngine)
+    assert isinstance(training.engine, TorchEngine | PaddedEngine)
     while not training.is_over():
         training.work()
     assert training.engine.active.tolist() == [0]
@@ -238,7 +239,7 @@ def test_a_halting_that_names_a_run_that_has_ended_is_refused():
             return np.array([7])
 
     with pytest.raises(ValueError, match=r"must name runs that are alive, but got \[7\]"):
-        train_pack(runs_of(), CPU, halting=Confused())
+        train_pack(runs_of(), CPU, stop_rule=Confused())
 
 
 def test_converged_has_no_part_in_shapes_nor_in_old_identifiers():

@@ -3,6 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from symstudy.errors import LaunchError
 from symstudy.study import PackConfig
 from symstudy.training import train_pack
 
@@ -122,7 +123,7 @@ def test_progress_counts_the_steps_of_living_runs(study_of):
 
 def test_a_compiled_engine_that_cannot_serve_is_refused(study_of):
     study = study_of(model={"kind": "torch.nn:Linear", "in_features": 8, "out_features": 4})
-    with pytest.raises(ValueError, match=r"must have a dense network on the CPU.*torch\.nn:Linear"):
+    with pytest.raises(LaunchError, match=r"a model of dense layers.*torch\.nn:Linear"):
         train_pack(study.runs(), dataclasses.replace(study.pack, engine="compiled"))
 
 

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from symstudy.components import DataShape
+from symstudy.errors import LaunchError
 from symstudy.models import build_model
 from symstudy.models.fcn.config import FcnConfig
 from symstudy.study import PackConfig, make_study
@@ -19,7 +20,7 @@ from symstudy.study.padding import can_pad
 from symstudy.testing.strategies import ACTIVATIONS, small_studies
 from symstudy.training import train_pack
 from symstudy.training.engines.padded import PaddedEngine, embedded_places
-from symstudy.training.engines.torch import EagerEngine
+from symstudy.training.engines.torch import TorchEngine
 from symstudy.training.loop import make_engine, make_pack
 
 TORCH = PackConfig(device="cpu", engine="torch")
@@ -186,7 +187,7 @@ def test_runs_for_which_padding_is_not_exact_share_no_pack():
 
 def test_the_compiled_engine_takes_one_width():
     config = dataclasses.replace(TORCH, engine="compiled")
-    with pytest.raises(ValueError, match="one width"):
+    with pytest.raises(LaunchError, match="one width"):
         make_engine(make_pack(runs_of(), config))
 
 
@@ -194,8 +195,8 @@ def test_weights_of_zero_do_not_stay_zero_under_syre():
     # Why such runs are never padded: the penalty pulls every weight to theta_0.
     runs = runs_of((4,), train={"optimizer": "sgd", "syre": 0.5}, sweep={"train.gamma": [0.1]})
     pack = make_pack(runs, TORCH)
-    engine = EagerEngine(pack)
-    engine.theta.zero_()
+    engine = TorchEngine(pack)
+    engine.lanes.theta.zero_()
     engine.advance(0, 1)
     weights = [block for block in pack.model.layout.blocks if block.name == "layers.0.weight"]
     assert all((engine.theta_KP[:, b.offset : b.stop] != 0.0).all() for b in weights)

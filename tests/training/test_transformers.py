@@ -76,7 +76,7 @@ def test_a_small_network_alone_is_never_a_batch_of_one(engine, monkeypatch):
 
 
 def test_a_large_network_alone_goes_through_once(monkeypatch):
-    monkeypatch.setattr("symstudy.training.engines.torch.TWICE_PARAMETERS", 10)
+    monkeypatch.setattr("symstudy.training.engines.evaluators.TWICE_PARAMETERS", 10)
     (run,) = study_of(sweep={"seed": 1}).runs()
     sizes = []
     forward = Transformer.forward

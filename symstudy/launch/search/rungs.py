@@ -32,7 +32,7 @@ FOLDER = ("search", "rungs")
 
 
 class Rungs:
-    """Decides which runs of a pack stop at its rungs; a `symstudy.training.halting.Halting`."""
+    """Decides which runs of a pack stop at its rungs; a `StopRule` of training."""
 
     def __init__(
         self,

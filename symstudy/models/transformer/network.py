@@ -99,6 +99,8 @@ class Transformer(AbstractModel):
         h_KTD = self.normalised(h_KTD)
         if config.pool == "mean":
             h_KTD = h_KTD.view(runs, batch, tokens, -1).mean(dim=2)
+        else:
+            assert config.pool == "last", f"no such pooling of tokens: {config.pool}"
         return Forward(affine(weights, "readout", h_KTD), hidden)
 
     def attend(
@@ -134,6 +136,7 @@ class Transformer(AbstractModel):
         """Return each token less its mean, over its standard deviation; as it is without a norm."""
         if self.config.norm == "none":
             return h_KTD
+        assert self.config.norm == "layernorm", f"no such norm: {self.config.norm}"
         return torch.nn.functional.layer_norm(h_KTD, h_KTD.shape[-1:], eps=NORM_EPSILON)
 
     def split(self, theta_KP: Float[Tensor, "runs parameters"]) -> dict[str, Tensor]:

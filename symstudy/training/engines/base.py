@@ -1,4 +1,4 @@
-"""The contract of what trains a pack, and the choice among those there are."""
+"""The contracts of engines: what trains a pack, and what probes read of it."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float, Int64
 from numpy.typing import NDArray
 from torch import Tensor
 
+from symstudy.errors import LaunchError
 from symstudy.models.base import AbstractModel
 from symstudy.study.cells import Run
 from symstudy.study.sections import PackConfig
@@ -17,7 +18,14 @@ from symstudy.study.train import Train
 from symstudy.training.checkpoints import State
 from symstudy.training.data import PackData, Split
 
-__all__ = ["AbstractEngine", "LoadedPack", "Losses", "Part", "pick_device"]
+__all__ = [
+    "AbstractEngine",
+    "AbstractTrained",
+    "LoadedPack",
+    "Losses",
+    "ShapeGroup",
+    "pick_device",
+]
 
 
 class LoadedPack(NamedTuple):
@@ -50,18 +58,18 @@ class LoadedPack(NamedTuple):
         return np.array([getattr(run.cell.train, field) for run in self.runs], np.float64)
 
 
-class Part(NamedTuple):
-    """The runs of a pack that have one shape, and what measures them.
+class ShapeGroup(NamedTuple):
+    """The runs of a pack that have one shape, as probes measure them.
 
     Attributes:
-        lanes: Which runs of the pack.
-        pack: They alone, with their own network.
-        engine: Holds their parameters as they are now, without padding.
+        lanes: Lanes of these runs in the pack.
+        pack: These runs alone, with their own network.
+        trained: Their parameters and status as they are now, without padding.
     """
 
     lanes: Int64[np.ndarray, " chosen"]
     pack: LoadedPack
-    engine: "AbstractEngine"
+    trained: "AbstractTrained"
 
 
 class Losses(NamedTuple):
@@ -76,19 +84,16 @@ class Losses(NamedTuple):
     loss_K: Float[np.ndarray, " runs"]
     accuracy_K: Float[np.ndarray, " runs"]
 
+    def without(self, is_dead_K: Bool[np.ndarray, " runs"]) -> "Losses":
+        """Return the losses with NaN for the runs `is_dead_K`."""
+        return Losses(*(np.where(is_dead_K, np.nan, column) for column in self))
 
-class AbstractEngine(ABC):
-    """Trains the runs of a pack, step by step, in one process.
 
-    Contract: a run's numbers depend on that run alone, not on its mates, their number or their
-    order; on the CPU bit for bit, where the kernels allow it. Nor do they depend on how training is
-    cut: `advance(a, m + n)` leaves the bits of `advance(a, m)` and `advance(a + m, n)`. A run that
-    diverges stops at that step and keeps its step in `diverged_K`; one that is frozen stops where
-    it is. Neither costs anything from the next `drop_dead` on, but for its memory. An engine is
-    used by one thread; it may use several of its own.
+class AbstractTrained(ABC):
+    """Parameters and status of runs in training, as probes read them.
 
-    State: `state` holds all that is not a function of the pack. An engine made for the same pack
-    that is given it by `restore` goes on as the first would have, to the bit.
+    Contract: reading changes nothing. What is returned may be a view of memory that training
+    overwrites, and is not to be written to.
     """
 
     @property
@@ -105,6 +110,41 @@ class AbstractEngine(ABC):
     @abstractmethod
     def is_frozen_K(self) -> Bool[np.ndarray, " runs"]:
         """Whether each run was frozen."""
+
+    @abstractmethod
+    def evaluate(self, split: Split) -> Losses:
+        """Return the data loss on `split`; NaN for a run that is not alive."""
+
+    @abstractmethod
+    def gradient(self, split: Split) -> Float[Tensor, "runs parameters"]:
+        """Return the gradient of the data loss on `split`, without the penalty."""
+
+    @property
+    def is_alive_K(self) -> Bool[np.ndarray, " runs"]:
+        """Whether each run is still training: neither diverged nor frozen."""
+        is_alive_K: NDArray[np.bool_] = (self.diverged_K < 0) & ~self.is_frozen_K
+        return is_alive_K
+
+    def final_measures(self) -> dict[str, NDArray[np.float64] | NDArray[np.int64]]:
+        """Return what only this engine measures of each run at the end, by column of `runs`."""
+        return {}
+
+
+class AbstractEngine(AbstractTrained):
+    """Trains the runs of a pack, step by step, in one process.
+
+    Contract: a run's numbers depend on that run alone, not on its mates, their number or their
+    order; on the CPU bit for bit, where the kernels allow it. Nor do they depend on how training is
+    cut: `advance(a, m + n)` leaves the bits of `advance(a, m)` and `advance(a + m, n)`. A run that
+    diverges stops at that step and keeps its step in `diverged_K`; one that is frozen stops where
+    it is. Neither costs anything from the next `drop_dead` on, but for its memory. An engine is
+    used by one thread; it may use several of its own. `symstudy.testing.engines` tests all this.
+
+    State: `state` holds all that is not a function of the pack. An engine made for the same pack
+    that is given it by `restore` goes on as the first would have, to the bit.
+
+    Engines are final: to change what one does, hold it as an inner engine and pass calls on.
+    """
 
     @property
     @abstractmethod
@@ -131,22 +171,8 @@ class AbstractEngine(ABC):
             UnfitStateError: If it is of another kind or pack; the engine is then of no more use.
         """
 
-    @abstractmethod
-    def evaluate(self, split: Split) -> Losses:
-        """Return the data loss on `split`; NaN for a run that is not alive."""
-
-    @abstractmethod
-    def gradient(self, split: Split) -> Float[Tensor, "runs parameters"]:
-        """Return the gradient of the data loss on `split`, without the penalty."""
-
-    @property
-    def is_alive_K(self) -> Bool[np.ndarray, " runs"]:
-        """Whether each run is still training: neither diverged nor frozen."""
-        is_alive_K: NDArray[np.bool_] = (self.diverged_K < 0) & ~self.is_frozen_K
-        return is_alive_K
-
-    def settle(self, step: int, steps: int) -> bool:  # noqa: ARG002  # most engines have nothing to
-        """Do some of what is left to do at a probe, before its measures; return whether any was.
+    def run_deferred(self, step: int, steps: int) -> bool:  # noqa: ARG002  # most defer nothing
+        """Run part of the work that is due before the measures of a probe; return whether any was.
 
         Called until it returns False. The bits do not depend on `steps`.
 
@@ -156,20 +182,29 @@ class AbstractEngine(ABC):
         """
         return False
 
-    def drop_dead(self) -> None:  # noqa: B027  # what an engine need not do
+    def drop_dead(self) -> None:  # what an engine need not do
         """Spend nothing more on runs that are not alive; called after each probe."""
 
-    def parts(self, pack: LoadedPack) -> list[Part]:
+    def shape_groups(self, pack: LoadedPack) -> list[ShapeGroup]:
         """Return the runs of `pack`, which the engine was made for, shape by shape."""
-        return [Part(np.arange(len(pack.runs)), pack, self)]
-
-    def final_measures(self) -> dict[str, NDArray[np.float64] | NDArray[np.int64]]:
-        """Return what only this engine measures of each run at the end, by column of `runs`."""
-        return {}
+        return [ShapeGroup(np.arange(len(pack.runs)), pack, self)]
 
 
 def pick_device(config: PackConfig) -> torch.device:
-    """Return the device that `config` asks for; `auto` takes a GPU where this process sees one."""
+    """Return the device that `config` asks for.
+
+    `auto` is a GPU where this process sees one, unless the compiled engine is asked for, which
+    knows the CPU alone.
+
+    Raises:
+        LaunchError: If it is none of the known devices.
+    """
     if config.device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return torch.device(config.device)
+        may_be_gpu = config.engine != "compiled" and torch.cuda.is_available()
+        return torch.device("cuda" if may_be_gpu else "cpu")
+    if config.device in {"cpu", "cuda"}:
+        return torch.device(config.device)
+    raise LaunchError(
+        f"`pack.device` must be auto, cpu or cuda, but got {config.device!r}. "
+        "Type pack.device=auto."
+    )

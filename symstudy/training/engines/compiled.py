@@ -1,7 +1,6 @@
 """The engine of dense networks on the CPU: the compiled kernels, lane after lane."""
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from typing import final
 
 import numpy as np
 import torch
@@ -9,43 +8,36 @@ from jaxtyping import Bool, Float, Int64
 from numpy.typing import NDArray
 from torch import Tensor
 
-from symstudy.kernels.lanes import Batches, Samples, survey_lanes, train_lanes
-from symstudy.kernels.network import CHUNK, Scratch, make_scratch
+from symstudy.kernels.lanes import Batches, train_lanes
+from symstudy.kernels.network import Network, Scratch
 from symstudy.training.checkpoints import State, restore_array
-from symstudy.training.data import Block, Split
+from symstudy.training.data import Split, StepBlock
 from symstudy.training.engines.base import AbstractEngine, LoadedPack, Losses
-from symstudy.training.engines.lanes import init_scales, make_lanes
-from symstudy.training.engines.networks import kernel_network
+from symstudy.training.engines.evaluators import CompiledEvaluator
+from symstudy.training.engines.lane_threads import LaneThreads
+from symstudy.training.engines.lanes import initial_parameters, make_lanes
 from symstudy.training.schedule import learning_rates
 
 __all__ = ["CompiledEngine"]
 
-LaneWork = Callable[[NDArray[np.int64], Scratch], None]
 
-
+@final
 class CompiledEngine(AbstractEngine):
     """Trains a pack of dense networks by `symstudy.kernels.lanes`, spread over `pack.cpus`."""
 
-    def __init__(self, pack: LoadedPack) -> None:
-        """Initialise the runs of `pack`, whose model is a stack of dense layers."""
+    def __init__(self, pack: LoadedPack, network: Network) -> None:
+        """Initialise the runs of `pack`, whose layers and loss the kernels know as `network`."""
         self.pack = pack
         self.data = pack.data
+        self.network = network
         # Measures are torch's, of matrices too small for its threads: they would only wait.
         torch.set_num_threads(pack.config.cpus)
-        scales = torch.from_numpy(init_scales(pack).astype(pack.dtype))
-        theta = pack.model.initialise([run.seed for run in pack.runs], scales)
         # Contiguous and ours: the kernels write to it.
-        self.theta = np.ascontiguousarray(theta.numpy())
+        self.theta = np.ascontiguousarray(initial_parameters(pack).numpy())
         self.lanes = make_lanes(pack, self.theta)
         self.is_frozen = np.zeros(len(pack.runs), np.bool_)
-        network = kernel_network(pack)
-        assert network is not None, "the compiled engine trains dense networks"
-        self.network = network
-        # Scratch is for one chunk of samples, whatever the batch or the split.
-        self.scratch = [
-            make_scratch(self.network, CHUNK, pack.dtype) for _ in range(pack.config.cpus)
-        ]
-        self.pool = ThreadPoolExecutor(pack.config.cpus)
+        self.threads = LaneThreads(network, pack.dtype, pack.config.cpus)
+        self.evaluator = CompiledEvaluator(pack, network, self.threads)
 
     @property
     def theta_KP(self) -> Float[Tensor, "runs parameters"]:
@@ -65,13 +57,7 @@ class CompiledEngine(AbstractEngine):
     @property
     def name(self) -> str:
         """Compiled kernels on the CPU."""
-        return "compiled"
-
-    def alive(self) -> list[NDArray[np.int64]]:
-        """Return the lanes that are alive, dealt to the threads."""
-        lanes = np.flatnonzero(self.is_alive_K)
-        count = len(self.scratch)
-        return [np.ascontiguousarray(lanes[i::count]) for i in range(count)]
+        return self.evaluator.name
 
     def advance(self, first: int, steps: int) -> None:
         """Train every run that is alive through `steps` steps from step `first` on."""
@@ -105,7 +91,7 @@ class CompiledEngine(AbstractEngine):
             restore_array(state, name, array)
         self.drop_dead()
 
-    def train_block(self, block: Block, first: int, steps: int) -> None:
+    def train_block(self, block: StepBlock, first: int, steps: int) -> None:
         """Take the `steps` steps of `block`."""
         trains = [run.cell.train for run in self.pack.runs]
         rates = learning_rates(trains, first, steps).astype(self.pack.dtype)
@@ -122,58 +108,16 @@ class CompiledEngine(AbstractEngine):
             lane_noise=block.lane_noise,
         )
 
-        def train(chosen: NDArray[np.int64], scratch: Scratch) -> None:
+        def work(chosen: NDArray[np.int64], scratch: Scratch) -> None:
             gradient = np.empty_like(self.theta[0])
             train_lanes(self.network, lanes, batches, chosen, scratch, gradient)
 
-        self.spread(train)
+        self.threads.run(np.flatnonzero(self.is_alive_K), work)
 
     def evaluate(self, split: Split) -> Losses:
         """Return the data loss on `split`; NaN for a run that is not alive."""
-        return self.survey(split, np.empty((len(self.theta), 0), self.theta.dtype))
+        return self.evaluator.evaluate(self.theta_KP, split, np.flatnonzero(self.is_alive_K))
 
     def gradient(self, split: Split) -> Float[Tensor, "runs parameters"]:
         """Return the gradient of the data loss on `split`, without the penalty."""
-        gradient = np.full_like(self.theta, np.nan)
-        self.survey(split, gradient)
-        return torch.from_numpy(gradient)
-
-    def survey(self, split: Split, gradient: NDArray[np.floating]) -> Losses:
-        """Return losses and accuracies, or losses alone and fill `gradient` if it has columns."""
-        losses = Losses(np.full(len(self.theta), np.nan), np.full(len(self.theta), np.nan))
-        samples = Samples(
-            x=split.x,
-            y=split.y,
-            lane_x=split.lane_x,
-            lane_y=split.lane_y,
-            rows=np.arange(split.x.shape[1], dtype=np.int32),
-            noise=np.zeros((1, 1), split.x.dtype),
-        )
-
-        def survey(chosen: NDArray[np.int64], scratch: Scratch) -> None:
-            survey_lanes(
-                self.network,
-                self.theta,
-                self.lanes.coefficient,
-                samples,
-                chosen,
-                scratch,
-                losses.loss_K,
-                losses.accuracy_K,
-                gradient,
-            )
-
-        self.spread(survey)
-        return losses
-
-    def spread(self, work: LaneWork) -> None:
-        """Call `work(lanes, scratch)` once a thread; the kernels release Python's lock."""
-        shares = self.alive()
-        if len(shares) == 1:
-            work(shares[0], self.scratch[0])
-            return
-        for future in [
-            self.pool.submit(work, chosen, scratch)
-            for chosen, scratch in zip(shares, self.scratch, strict=True)
-        ]:
-            future.result()
+        return self.evaluator.gradient(self.theta_KP, split, np.flatnonzero(self.is_alive_K))

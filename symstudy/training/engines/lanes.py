@@ -10,8 +10,10 @@ knows of theta_0, as the point that it pulls to.
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from jaxtyping import Float, Int64
 from numpy.typing import NDArray
+from torch import Tensor
 
 from symstudy.kernels.codes import SGD
 from symstudy.kernels.lanes import Lanes
@@ -23,6 +25,7 @@ from symstudy.training.engines.base import LoadedPack
 __all__ = [
     "Penalty",
     "init_scales",
+    "initial_parameters",
     "kernel_code",
     "make_lanes",
     "make_penalty",
@@ -47,14 +50,25 @@ def num_moments(pack: LoadedPack) -> int:
 
 
 def kernel_code(pack: LoadedPack) -> int | None:
-    """Return the code of the compiled kernels' step; None where they have none for the pack."""
+    """Return the code of the compiled kernels' step; None where they have none for the pack.
+
+    Where the optimiser takes no steps, the code of SGD stands for a step that is never taken.
+    """
+    if pack.train.optimizer.trains_by != "steps":
+        return SGD
     lanes = stepped(pack)
-    return type(lanes[0]).kernel_code(lanes) if lanes else SGD
+    return type(lanes[0]).kernel_code(lanes)
 
 
 def init_scales(pack: LoadedPack) -> NDArray[np.float64]:
     """Return the scale of each run's initialisation; 1 for a model without the key."""
     return np.array([run.cell.model.scale for run in pack.runs], np.float64)
+
+
+def initial_parameters(pack: LoadedPack) -> Float[Tensor, "runs parameters"]:
+    """Return the initial parameters of each run, in the pack's precision, on the CPU."""
+    scales_K = torch.from_numpy(init_scales(pack).astype(pack.dtype))
+    return pack.model.initialise([run.seed for run in pack.runs], scales_K)
 
 
 class Penalty(NamedTuple):

@@ -1,9 +1,10 @@
-"""What brings lanes down the full objective: the compiled L-BFGS, or SciPy's on torch's gradient.
+"""Solvers that minimise the full objective of lanes: the compiled L-BFGS, or SciPy's L-BFGS-B.
 
 Shapes: L lanes, P parameters.
 """
 
-from typing import Protocol, runtime_checkable
+from abc import ABC, abstractmethod
+from typing import final
 
 import numpy as np
 import torch
@@ -13,73 +14,107 @@ from symstudy.kernels.lanes import Samples
 from symstudy.kernels.minimise import (
     RUNNING,
     STALLED,
-    Descent,
-    Trial,
-    make_descent,
-    make_trial,
+    LbfgsLanes,
+    Workspace,
+    make_lbfgs_lanes,
+    make_workspace,
     minimise_lanes,
 )
 from symstudy.kernels.network import CHUNK, Network, Scratch, make_scratch
-from symstudy.training.checkpoints import State, restore_array, take
+from symstudy.training.checkpoints import State, read_array, restore_array
 from symstudy.training.engines.base import LoadedPack
 from symstudy.training.losses import data_loss
 
-__all__ = ["Descender", "KernelDescender", "ScipyDescender"]
+__all__ = ["AbstractSolver", "CompiledSolver", "ScipySolver", "make_solver"]
 
 MEMORY = 20
 """Steps that L-BFGS remembers."""
 
 
-@runtime_checkable
-class Descender(Protocol):
-    """What brings lanes down the objective.
+class AbstractSolver(ABC):
+    """Minimises the objective of each of L lanes, step by step.
 
-    `state` and `restore` are as in `AbstractEngine`.
+    Contract: a lane's numbers depend on its own start and objective alone. `state` and `restore`
+    are as in `AbstractEngine`.
     """
 
     @property
+    @abstractmethod
     def is_divisible(self) -> bool:
-        """Whether `descend(m + n)` leaves the bits of `descend(m)` and `descend(n)`."""
+        """Whether `minimise(m + n)` leaves the bits of `minimise(m)` and `minimise(n)`."""
 
     @property
+    @abstractmethod
     def theta(self) -> NDArray[np.float64]:
-        """Parameters of the lanes `[L, P]`."""
+        """Parameters of the lanes `[L, P]`; a view, not to be written to."""
 
     @property
+    @abstractmethod
     def value(self) -> NDArray[np.float64]:
         """Objective of each lane."""
 
     @property
+    @abstractmethod
     def iterations(self) -> NDArray[np.int64]:
         """Steps that each lane has taken."""
 
     @property
+    @abstractmethod
     def is_moving(self) -> NDArray[np.bool_]:
         """Whether each lane has neither converged nor stalled."""
 
-    def descend(self, iterations: int, lanes: NDArray[np.int64] | None = None) -> None:
+    @abstractmethod
+    def minimise(self, iterations: int, lanes: NDArray[np.int64] | None = None) -> None:
         """Take up to `iterations` steps of each of `lanes`, or of all, that still moves."""
 
+    @abstractmethod
     def restart(self, lane: int, theta: NDArray[np.float64]) -> None:
-        """Put a lane to `theta`, with no memory of the way there."""
+        """Put a lane to `theta`, with no memory of its steps so far."""
 
+    @abstractmethod
     def freeze(self, lanes: NDArray[np.int64]) -> None:
         """Move `lanes` no more."""
 
+    @abstractmethod
     def state(self) -> State:
         """Return what `restore` needs."""
 
+    @abstractmethod
     def restore(self, state: State) -> None:
         """Take over a `state`."""
 
 
-def moving_lanes(descender: Descender, lanes: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
+def make_solver(
+    pack: LoadedPack,
+    network: Network | None,
+    theta: NDArray[np.float64],
+    restarts: int,
+) -> AbstractSolver:
+    """Return the solver of the runs of `pack`, each from `restarts` starts.
+
+    Args:
+        pack: The runs.
+        network: Their layers and loss as the kernels know them; None for SciPy's L-BFGS-B on
+            torch's gradient.
+        theta: Where each lane starts `[L, P]`; run after run, its restarts in order.
+        restarts: Number of lanes of a run.
+    """
+    gamma = np.repeat(pack.lane_values("gamma"), restarts)
+    if network is None:
+        return ScipySolver(pack, theta, gamma, restarts)
+    return CompiledSolver(pack, network, theta, gamma, restarts)
+
+
+def moving_lanes(
+    solver: AbstractSolver, lanes: NDArray[np.int64] | None = None
+) -> NDArray[np.int64]:
     """Return which of `lanes`, or of all, still move."""
-    moving = np.flatnonzero(descender.is_moving)
-    return moving if lanes is None else lanes[descender.is_moving[lanes]]
+    moving = np.flatnonzero(solver.is_moving)
+    return moving if lanes is None else lanes[solver.is_moving[lanes]]
 
 
-class KernelDescender:
+@final
+class CompiledSolver(AbstractSolver):
     """L-BFGS in the compiled kernels: lane after lane, in one thread."""
 
     def __init__(
@@ -90,11 +125,11 @@ class KernelDescender:
         gamma: NDArray[np.float64],
         restarts: int,
     ) -> None:
-        """See `make_descent`."""
+        """Start at `theta[L, P]`; see `make_lbfgs_lanes`."""
         assert pack.model.dense is not None, "the kernels know dense networks only"
         coefficient = np.full(len(theta), pack.model.dense.coefficient)
         self.network = network
-        self.descent: Descent = make_descent(
+        self.lanes: LbfgsLanes = make_lbfgs_lanes(
             theta, gamma, coefficient, pack.train.tolerance, MEMORY
         )
         split = pack.data.train
@@ -107,8 +142,8 @@ class KernelDescender:
             noise=np.zeros((1, 1)),
         )
         self.scratch: Scratch = make_scratch(network, CHUNK, np.dtype(np.float64))
-        self.trial: Trial = make_trial(theta.shape[1], MEMORY)
-        self.descend(0)
+        self.workspace: Workspace = make_workspace(theta.shape[1], MEMORY)
+        self.minimise(0)
 
     @property
     def is_divisible(self) -> bool:
@@ -118,55 +153,55 @@ class KernelDescender:
     @property
     def theta(self) -> NDArray[np.float64]:
         """Parameters of the lanes."""
-        return self.descent.theta
+        return self.lanes.theta
 
     @property
     def value(self) -> NDArray[np.float64]:
         """Objectives of the lanes."""
-        return self.descent.value
+        return self.lanes.value
 
     @property
     def iterations(self) -> NDArray[np.int64]:
         """Steps taken by the lanes."""
-        return self.descent.iterations
+        return self.lanes.iterations
 
     @property
     def is_moving(self) -> NDArray[np.bool_]:
         """Whether each lane has neither converged nor stalled."""
-        moving: NDArray[np.bool_] = self.descent.status == RUNNING
+        moving: NDArray[np.bool_] = self.lanes.status == RUNNING
         return moving
 
-    def descend(self, iterations: int, lanes: NDArray[np.int64] | None = None) -> None:
+    def minimise(self, iterations: int, lanes: NDArray[np.int64] | None = None) -> None:
         """Take up to `iterations` steps of each of `lanes`, or of all, that still moves."""
         minimise_lanes(
             self.network,
-            self.descent,
+            self.lanes,
             self.samples,
             moving_lanes(self, lanes),
             np.int64(iterations),
-            self.trial,
+            self.workspace,
             self.scratch,
         )
 
     def restart(self, lane: int, theta: NDArray[np.float64]) -> None:
-        """Put a lane to `theta`, with no memory of the way there."""
-        self.descent.theta[lane] = theta
-        self.descent.stored[lane] = 0
-        self.descent.evaluations[lane] = 0
-        self.descent.status[lane] = RUNNING
+        """Put a lane to `theta`, with no memory of its steps so far."""
+        self.lanes.theta[lane] = theta
+        self.lanes.stored[lane] = 0
+        self.lanes.evaluations[lane] = 0
+        self.lanes.status[lane] = RUNNING
 
     def freeze(self, lanes: NDArray[np.int64]) -> None:
         """Move `lanes` no more."""
-        self.descent.status[lanes] = STALLED
+        self.lanes.status[lanes] = STALLED
 
     def state(self) -> State:
         """Return the lanes as they stand; the memory of those only that move, as far as filled."""
         moving, kept = self.remembered()
         return {
             **self.points(),
-            "moves": self.descent.moves[moving, :kept],
-            "bends": self.descent.bends[moving, :kept],
-            "curvature": self.descent.curvature[moving, :kept],
+            "moves": self.lanes.moves[moving, :kept],
+            "bends": self.lanes.bends[moving, :kept],
+            "curvature": self.lanes.curvature[moving, :kept],
         }
 
     def restore(self, state: State) -> None:
@@ -175,24 +210,25 @@ class KernelDescender:
             restore_array(state, name, array)
         moving, kept = self.remembered()
         for name in ("moves", "bends", "curvature"):
-            memory: NDArray[np.float64] = getattr(self.descent, name)
-            memory[moving, :kept] = take(state, name, memory[moving, :kept])
+            memory: NDArray[np.float64] = getattr(self.lanes, name)
+            memory[moving, :kept] = read_array(state, name, memory[moving, :kept])
 
     def points(self) -> State:
         """Return the arrays with an entry a lane that `state` holds whole."""
         names = ("theta", "gradient", "value", "stored", "status", "iterations", "evaluations")
-        return {name: getattr(self.descent, name) for name in names}
+        return {name: getattr(self.lanes, name) for name in names}
 
     def remembered(self) -> tuple[NDArray[np.int64], int]:
         """Return the lanes whose memory is still needed, and how much of the ring is in use."""
         moving = moving_lanes(self)
-        return moving, min(MEMORY, int(self.descent.stored[moving].max(initial=0)))
+        return moving, min(MEMORY, int(self.lanes.stored[moving].max(initial=0)))
 
 
-class ScipyDescender:
+@final
+class ScipySolver(AbstractSolver):
     """SciPy's L-BFGS-B, a lane at a time, on torch's gradient: for models the kernels do not know.
 
-    Its memory starts anew with each call of `descend`, so a call cannot be divided.
+    Its memory starts anew with each call of `minimise`, so a call cannot be divided.
     """
 
     def __init__(
@@ -249,7 +285,7 @@ class ScipyDescender:
         moving: NDArray[np.bool_] = self.status == RUNNING
         return moving
 
-    def descend(self, iterations: int, lanes: NDArray[np.int64] | None = None) -> None:
+    def minimise(self, iterations: int, lanes: NDArray[np.int64] | None = None) -> None:
         """Take up to `iterations` steps of each of `lanes`, or of all, that still moves."""
         from scipy.optimize import minimize
 

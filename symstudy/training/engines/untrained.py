@@ -11,7 +11,7 @@ from torch import Tensor
 from symstudy.training.checkpoints import State, restore_array
 from symstudy.training.data import Split
 from symstudy.training.engines.base import AbstractEngine, LoadedPack, Losses
-from symstudy.training.engines.lanes import init_scales
+from symstudy.training.engines.lanes import initial_parameters
 
 __all__ = ["UntrainedEngine"]
 
@@ -25,8 +25,7 @@ class UntrainedEngine(AbstractEngine):
     def __init__(self, pack: LoadedPack) -> None:
         """Initialise the runs of `pack`."""
         torch.set_num_threads(pack.config.cpus)
-        scales = torch.from_numpy(init_scales(pack).astype(pack.dtype))
-        self.theta = pack.model.initialise([run.seed for run in pack.runs], scales)
+        self.theta = initial_parameters(pack)
         self.is_frozen = np.zeros(len(pack.runs), np.bool_)
 
     @property
@@ -37,7 +36,7 @@ class UntrainedEngine(AbstractEngine):
     @property
     def diverged_K(self) -> Int64[np.ndarray, " runs"]:
         """Nothing diverges."""
-        return np.full(len(self.is_frozen), -1)
+        return np.full(len(self.is_frozen), -1, np.int64)
 
     @property
     def is_frozen_K(self) -> Bool[np.ndarray, " runs"]:

@@ -3,7 +3,7 @@ import pytest
 
 from symstudy.launch.search.rungs import Rungs, cut_off, rung_steps
 from symstudy.study.search import HaltConfig
-from symstudy.training.halting import Halting
+from symstudy.training.early_stopping import StopRule
 
 HALT = HaltConfig(measure="test_loss", reduction=3, rungs=2)
 STEPS = [0, 1, 5, 12, 40, 100]
@@ -56,7 +56,7 @@ def test_one_run_alone_goes_on():
 
 
 def test_the_training_loop_knows_it():
-    assert isinstance(rungs([0]), Halting)
+    assert isinstance(rungs([0]), StopRule)
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 10, 300])

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from symstudy.training.checkpoints import State, restore_array
 
-__all__ = ["Ends", "Halting", "NewEnds"]
+__all__ = ["EarlyEnds", "NewlyEnded", "StopRule"]
 
 
 @runtime_checkable
-class Halting(Protocol):
+class StopRule(Protocol):
     """Decides which runs of a pack are not worth going on with."""
 
     def lanes(
@@ -34,7 +34,7 @@ class Halting(Protocol):
         """
 
 
-class NewEnds(NamedTuple):
+class NewlyEnded(NamedTuple):
     """The runs that end at a probe.
 
     Attributes:
@@ -46,7 +46,7 @@ class NewEnds(NamedTuple):
     stopped: Int64[np.ndarray, " stopped"]
 
 
-class Ends:
+class EarlyEnds:
     """Which runs of a pack have ended before their last step, and at which.
 
     Args of the constructor: `train.converged` of each run, 0 for never.
@@ -62,38 +62,38 @@ class Ends:
         self.step_K: Int64[np.ndarray, " runs"] = np.full(len(converged_K), -1, np.int64)
         self.is_stopped_K: Bool[np.ndarray, " runs"] = np.zeros(len(converged_K), np.bool_)
 
-    def judge(
+    def update(
         self,
         step: int,
         measures: Mapping[str, NDArray[Any]],
         alive: Int64[np.ndarray, " alive"],
-        halting: Halting | None,
-    ) -> NewEnds:
+        stop_rule: StopRule | None,
+    ) -> NewlyEnded:
         """Return which of the runs `alive` end at `step`, and note it.
 
         Args:
             step: Steps taken, at a detailed probe.
             measures: Columns of the history there, an entry a run of the pack.
             alive: The runs still training.
-            halting: What gives runs up, if anything does.
+            stop_rule: What gives runs up, if anything does.
 
         Raises:
-            ValueError: If `halting` names a run that is not alive.
+            ValueError: If `stop_rule` names a run that is not alive.
         """
         threshold_K = self.converged_K
         is_converged_K = (threshold_K > 0) & (measures["grad_ratio"] <= threshold_K)
         converged, rest = alive[is_converged_K[alive]], alive[~is_converged_K[alive]]
         stopped = rest[:0]
-        if halting is not None and len(rest):
-            stopped = np.unique(np.asarray(halting.lanes(step, dict(measures), rest), np.int64))
+        if stop_rule is not None and len(rest):
+            stopped = np.unique(np.asarray(stop_rule.lanes(step, dict(measures), rest), np.int64))
             strangers = np.setdiff1d(stopped, rest)
             if len(strangers):
                 raise ValueError(
-                    f"a Halting must name runs that are alive, but got {strangers.tolist()}"
+                    f"a StopRule must name runs that are alive, but got {strangers.tolist()}"
                 )
         self.step_K[converged] = self.step_K[stopped] = step
         self.is_stopped_K[stopped] = True
-        return NewEnds(converged, stopped)
+        return NewlyEnded(converged, stopped)
 
     def state(self) -> State:
         """Return what `restore` needs."""

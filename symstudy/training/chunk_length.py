@@ -1,6 +1,6 @@
 """How many steps fit into a chunk of training: about half a second's worth, by measured time."""
 
-__all__ = ["Pace"]
+__all__ = ["ChunkLength"]
 
 CHUNK_S = 0.5
 """A chunk is to last so long; slower steps than measured may double it."""
@@ -10,7 +10,7 @@ LARGEST = 1 << 30
 """Steps of a chunk that costs nothing, as one of runs that have all ended."""
 
 
-class Pace:
+class ChunkLength:
     """Chooses the length of the next chunk from how long the last one took.
 
     When chunks end depends on the machine and its load; so no number of a run may depend on it.
@@ -23,7 +23,7 @@ class Pace:
         """Begin with a single step."""
         self.steps = 1
 
-    def took(self, steps: int, seconds: float) -> None:
+    def record(self, steps: int, seconds: float) -> None:
         """Note that a chunk of `steps` steps took `seconds`."""
         fitting = steps * CHUNK_S / max(seconds, 1e-9)
         self.steps = max(1, int(min(fitting, GROWTH * self.steps, LARGEST)))

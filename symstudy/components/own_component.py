@@ -1,0 +1,72 @@
+"""A component of the user's own: a class that a study file names as `package.module:Name`.
+
+Its name and the hash of its source become fields of it, so that both count in a run's identity.
+"""
+
+import inspect
+from typing import Annotated, Any
+
+from symstudy.components.component import component
+from symstudy.components.own_code import load_own, source_of
+from symstudy.components.roles import ALWAYS, Role
+from symstudy.errors import ModelError
+
+__all__ = ["adapt_class", "load_own_class"]
+
+
+def load_own_class(name: str, key: str, base: type[Any], source_field: str) -> type[Any]:
+    """Return the user's own component called `name`, with its name and source among its fields.
+
+    Args:
+        name: Import path and name of the class, separated by a colon.
+        key: Key of the study file that names it, for messages.
+        base: Contract that it has to fulfil.
+        source_field: Name of the field for the hash of its source.
+
+    Raises:
+        ModelError: If it cannot be imported, or does not fulfil the contract.
+    """
+    return adapt_class(load_own(name, key), name, key, base, source_field)
+
+
+def adapt_class(found: Any, name: str, key: str, base: type[Any], source_field: str) -> type[Any]:
+    """Return the object `found` behind `name` as a component; see `load_own_class`.
+
+    Raises:
+        ModelError: If it does not fulfil the contract.
+    """
+    if not (isinstance(found, type) and issubclass(found, base)):
+        raise ModelError(
+            f"{key} must name a class that inherits {base.__module__}.{base.__name__}, but "
+            f"{name!r} is {described(found)}. Write `class {name.rpartition(':')[2]}"
+            f"({base.__name__}):`."
+        )
+    if "__dataclass_fields__" not in vars(found):
+        raise ModelError(
+            f"{key} must name a component, but {name!r} is none. Write `@component` (from "
+            "symstudy.components import component) above the class."
+        )
+    if inspect.isabstract(found):
+        missing = ", ".join(sorted(getattr(found, "__abstractmethods__", ())))
+        raise ModelError(
+            f"{key} must name a class that defines all of its contract, but {name!r} lacks "
+            f"{missing}. See the docstrings of {base.__module__}.{base.__name__}."
+        )
+    body = {
+        "__annotations__": {"kind": str, source_field: Annotated[str, ALWAYS, Role.RESOLVED]},
+        "__doc__": found.__doc__ or f"{name}, of the user's own.",
+        "__module__": found.__module__,
+        "__qualname__": found.__qualname__,
+        "kind": name,
+        source_field: source_of(name),
+    }
+    made: type[Any] = component(type(found.__name__, (found,), body))
+    return made
+
+
+def described(found: Any) -> str:
+    """Return what an object is, for a message."""
+    if isinstance(found, type):
+        bases = ", ".join(base.__name__ for base in found.__bases__)
+        return f"a class of {bases}"
+    return f"a {type(found).__name__}"

@@ -1,0 +1,96 @@
+"""The choice of the engine of a pack, by asking its components what they need and know."""
+
+from symstudy.errors import LaunchError
+from symstudy.kernels.network import Network
+from symstudy.training.engines.base import AbstractEngine, LoadedPack, pick_device
+from symstudy.training.engines.compiled import CompiledEngine
+from symstudy.training.engines.evaluators import (
+    AbstractEvaluator,
+    CompiledEvaluator,
+    TorchEvaluator,
+)
+from symstudy.training.engines.lane_threads import LaneThreads
+from symstudy.training.engines.lanes import kernel_code
+from symstudy.training.engines.minimiser import MinimiserEngine
+from symstudy.training.engines.networks import kernel_network
+from symstudy.training.engines.padded import PaddedEngine
+from symstudy.training.engines.polished import PolishedEngine
+from symstudy.training.engines.torch import TorchEngine
+from symstudy.training.engines.untrained import UntrainedEngine
+
+__all__ = ["make_engine"]
+
+
+def make_engine(pack: LoadedPack) -> AbstractEngine:
+    """Return the engine of `pack`.
+
+    Without data nothing trains. An optimiser that minimises gets the minimiser, whatever the
+    device; one that takes steps the compiled engine where the kernels know model, loss and
+    optimiser and the device is the CPU, and torch elsewhere. `train.polish` wraps what trains.
+
+    Raises:
+        LaunchError: If `pack.engine` or `pack.device` asks for what cannot be.
+    """
+    if pack.data.is_absent:
+        return UntrainedEngine(pack)
+    refusal = why_not_compiled(pack)
+    if pack.config.engine == "compiled" and refusal:
+        raise LaunchError(f"`pack.engine` = 'compiled' {refusal}. Type pack.engine=auto.")
+    network = None if pack.config.engine == "torch" else kernel_network(pack)
+    trains_by = pack.train.optimizer.trains_by
+    if trains_by == "minimiser":
+        return MinimiserEngine(pack, make_evaluator(pack, network), network)
+    if trains_by not in {"steps", "nothing"}:
+        raise LaunchError(
+            "an optimiser must train by steps, minimiser or nothing, but "
+            f"{pack.train.optimizer.kind!r} says {trains_by!r}. Mend `trains_by` of its class."
+        )
+    if has_several_shapes(pack):
+        return PaddedEngine(pack)
+    engine = make_stepping_engine(pack, None if refusal else network)
+    if pack.train.polish > 0:
+        # What evaluates is what evaluated during training; the solver needs no device.
+        used = network if isinstance(engine, CompiledEngine) else None
+        return PolishedEngine(pack, engine, make_evaluator(pack, used), network)
+    return engine
+
+
+def why_not_compiled(pack: LoadedPack) -> str:
+    """Return what the compiled engine must have that `pack` has not; empty if it can train it."""
+    model, train = pack.runs[0].cell.model, pack.train
+    device = pick_device(pack.config).type
+    found = {
+        f"must train on the CPU, but got {device!r}": (
+            device != "cpu" and train.optimizer.trains_by != "minimiser"
+        ),
+        "must have train.entropic = 0, whose gradient takes second derivatives, but got "
+        f"{train.entropic!r}": train.entropic > 0,
+        "must have runs of one width, but got several in one pack": has_several_shapes(pack),
+        "must have a model of dense layers with plain weights, but got model.kind = "
+        f"{model.kind!r} with model.reparametrise = {model.reparametrise!r}": (
+            pack.model.dense is None
+        ),
+        f"must have a loss that the kernels know, but got train.loss = {train.loss.kind!r}": (
+            train.loss.kernel_code is None
+        ),
+        "must have an optimiser that the kernels know, but got train.optimizer = "
+        f"{train.optimizer.kind!r}": kernel_code(pack) is None,
+    }
+    return next((text for text, is_missing in found.items() if is_missing), "")
+
+
+def has_several_shapes(pack: LoadedPack) -> bool:
+    """Return whether the runs of `pack` have to be padded to one shape."""
+    return len({run.cell.shape for run in pack.runs}) > 1
+
+
+def make_stepping_engine(pack: LoadedPack, network: Network | None) -> AbstractEngine:
+    """Return the engine of the optimiser's steps: compiled for a `network`, else torch."""
+    return TorchEngine(pack) if network is None else CompiledEngine(pack, network)
+
+
+def make_evaluator(pack: LoadedPack, network: Network | None) -> AbstractEvaluator:
+    """Return the evaluator of `pack`: compiled for a `network`, else torch."""
+    if network is None:
+        return TorchEvaluator(pack, pick_device(pack.config))
+    return CompiledEvaluator(pack, network, LaneThreads(network, pack.dtype, pack.config.cpus))

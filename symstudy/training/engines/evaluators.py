@@ -1,0 +1,242 @@
+"""Evaluators: data loss and gradient of given parameters, by the compiled kernels or by torch.
+
+An evaluator holds no parameters. Engines give it theirs, so that what trains a run and what
+measures it may be different things.
+
+Shapes: K runs, P parameters, B samples, O outputs.
+"""
+
+from abc import ABC, abstractmethod
+from typing import NamedTuple, final
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int64
+from numpy.typing import NDArray
+from torch import Tensor
+
+from symstudy.kernels.lanes import Samples, survey_lanes
+from symstudy.kernels.network import Network, Scratch
+from symstudy.models.base import TrainingStep
+from symstudy.training.data import Split
+from symstudy.training.engines.base import LoadedPack, Losses
+from symstudy.training.engines.lane_threads import LaneThreads
+from symstudy.training.losses import accuracy, data_loss
+
+__all__ = ["AbstractEvaluator", "CompiledEvaluator", "TorchEvaluator"]
+
+EVALUATED = 1 << 22
+"""Numbers of input that are sent through a pack at a time when a split is evaluated."""
+TWICE_PARAMETERS = 200_000
+"""Above this a run alone is not sent through twice: there are few runs in such a pack anyway, and
+alone it would take twice the time."""
+
+
+class AbstractEvaluator(ABC):
+    """Data loss and gradient of given parameters of the runs of a pack.
+
+    Contract: methods are pure; a run's numbers depend on its own parameters and data alone.
+    """
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """What computes, and on which device."""
+
+    @abstractmethod
+    def evaluate(
+        self,
+        theta_KP: Float[Tensor, "runs parameters"],
+        split: Split,
+        lanes: Int64[np.ndarray, " chosen"],
+    ) -> Losses:
+        """Return the data loss of the runs `lanes` on `split`; NaN for the others."""
+
+    @abstractmethod
+    def gradient(
+        self,
+        theta_KP: Float[Tensor, "runs parameters"],
+        split: Split,
+        lanes: Int64[np.ndarray, " chosen"],
+    ) -> Float[Tensor, "runs parameters"]:
+        """Return the gradient of the data loss of the runs `lanes`; NaN for the others."""
+
+
+@final
+class CompiledEvaluator(AbstractEvaluator):
+    """Evaluates dense networks by the compiled kernels, on the CPU."""
+
+    def __init__(self, pack: LoadedPack, network: Network, threads: LaneThreads) -> None:
+        """Prepare to evaluate the runs of `pack`.
+
+        Args:
+            pack: The runs.
+            network: Their layers and loss as the kernels know them.
+            threads: Threads that share the lanes.
+        """
+        assert pack.model.dense is not None, "the kernels know dense networks only"
+        self.network = network
+        self.threads = threads
+        self.coefficient_K = np.full(len(pack.runs), pack.model.dense.coefficient, pack.dtype)
+
+    @property
+    def name(self) -> str:
+        """Compiled kernels on the CPU."""
+        return "compiled"
+
+    def evaluate(
+        self,
+        theta_KP: Float[Tensor, "runs parameters"],
+        split: Split,
+        lanes: Int64[np.ndarray, " chosen"],
+    ) -> Losses:
+        """Return the data loss of the runs `lanes` on `split`; NaN for the others."""
+        theta = theta_KP.numpy()
+        return self.survey(theta, split, lanes, np.empty((len(theta), 0), theta.dtype))
+
+    def gradient(
+        self,
+        theta_KP: Float[Tensor, "runs parameters"],
+        split: Split,
+        lanes: Int64[np.ndarray, " chosen"],
+    ) -> Float[Tensor, "runs parameters"]:
+        """Return the gradient of the data loss of the runs `lanes`; NaN for the others."""
+        gradient = np.full_like(theta_KP.numpy(), np.nan)
+        self.survey(theta_KP.numpy(), split, lanes, gradient)
+        return torch.from_numpy(gradient)
+
+    def survey(
+        self,
+        theta: NDArray[np.floating],
+        split: Split,
+        lanes: NDArray[np.int64],
+        gradient: NDArray[np.floating],
+    ) -> Losses:
+        """Return losses and accuracies, or losses alone and fill `gradient` if it has columns."""
+        losses = Losses(np.full(len(theta), np.nan), np.full(len(theta), np.nan))
+        samples = Samples(
+            x=split.x,
+            y=split.y,
+            lane_x=split.lane_x,
+            lane_y=split.lane_y,
+            rows=np.arange(split.x.shape[1], dtype=np.int32),
+            noise=np.zeros((1, 1), split.x.dtype),
+        )
+
+        def work(chosen: NDArray[np.int64], scratch: Scratch) -> None:
+            survey_lanes(
+                self.network,
+                theta,
+                self.coefficient_K,
+                samples,
+                chosen,
+                scratch,
+                losses.loss_K,
+                losses.accuracy_K,
+                gradient,
+            )
+
+        self.threads.run(lanes, work)
+        return losses
+
+
+class SamplesOnDevice(NamedTuple):
+    """Inputs and targets of some runs, on the device."""
+
+    x_KBI: Float[Tensor, "runs batch ..."]
+    y_KBO: Float[Tensor, "runs batch outputs"]
+
+
+@final
+class TorchEvaluator(AbstractEvaluator):
+    """Evaluates any model by torch operations with a leading run axis, on any device."""
+
+    def __init__(self, pack: LoadedPack, device: torch.device) -> None:
+        """Prepare to evaluate the runs of `pack` on `device`."""
+        self.pack = pack
+        self.device = device
+
+    @property
+    def name(self) -> str:
+        """Torch, and the device."""
+        return f"torch-{self.device.type}"
+
+    def evaluate(
+        self,
+        theta_KP: Float[Tensor, "runs parameters"],
+        split: Split,
+        lanes: Int64[np.ndarray, " chosen"],
+    ) -> Losses:
+        """Return the data loss of the runs `lanes` on `split`; NaN for the others."""
+        losses = Losses(np.full(len(theta_KP), np.nan), np.full(len(theta_KP), np.nan))
+        with torch.no_grad():
+            for some in shares(theta_KP, split, lanes):
+                theta, samples = self.gathered(theta_KP, split, some)
+                output = self.outputs(theta, samples.x_KBI)
+                loss = data_loss(self.pack.train.loss, output, samples.y_KBO)
+                losses.loss_K[some] = loss.double().cpu()
+                losses.accuracy_K[some] = accuracy(output, samples.y_KBO).cpu()
+        return losses
+
+    def gradient(
+        self,
+        theta_KP: Float[Tensor, "runs parameters"],
+        split: Split,
+        lanes: Int64[np.ndarray, " chosen"],
+    ) -> Float[Tensor, "runs parameters"]:
+        """Return the gradient of the data loss of the runs `lanes`; NaN for the others."""
+        result = torch.full_like(theta_KP, torch.nan)
+        for some in shares(theta_KP, split, lanes):
+            theta, samples = self.gathered(theta_KP, split, some)
+            theta.requires_grad_(True)
+            output = self.outputs(theta, samples.x_KBI)
+            loss_K = data_loss(self.pack.train.loss, output, samples.y_KBO)
+            (gradient,) = torch.autograd.grad(loss_K.sum(), theta)
+            result[torch.from_numpy(some).to(result.device)] = gradient.to(result.device)
+        return result
+
+    def outputs(
+        self,
+        theta_KP: Float[Tensor, "runs parameters"],
+        x_KBI: Float[Tensor, "runs batch ..."],
+        step: TrainingStep | None = None,
+    ) -> Float[Tensor, "runs batch outputs"]:
+        """Return the networks' outputs for `x_KBI`; a small network alone goes through twice.
+
+        On the CPU a library takes a batch of one matrix by another path than one of several, and
+        these have all the same bits, in every network that we have tried. So a run alone has those
+        of the run in a pack.
+
+        Args:
+            theta_KP: Parameters.
+            x_KBI: Inputs.
+            step: Seeds of the runs and the step, where the model is to act as in training; as in
+                evaluation if None.
+        """
+        is_small = theta_KP.shape[1] <= TWICE_PARAMETERS
+        if len(theta_KP) > 1 or not is_small or self.device.type != "cpu":
+            return self.forward(theta_KP, x_KBI, step)
+        twice = None if step is None else step._replace(seeds=step.seeds * 2)
+        return self.forward(torch.cat([theta_KP] * 2), torch.cat([x_KBI] * 2), twice)[:1]
+
+    def forward(self, theta_KP: Tensor, x_KBI: Tensor, step: TrainingStep | None) -> Tensor:
+        """Return the outputs as in training at `step`, or as in evaluation if it is None."""
+        if step is None:
+            return self.pack.model.forward(theta_KP, x_KBI).output_KBO
+        return self.pack.model.training_forward(theta_KP, x_KBI, step).output_KBO
+
+    def gathered(
+        self, theta_KP: Tensor, split: Split, lanes: NDArray[np.int64]
+    ) -> tuple[Tensor, SamplesOnDevice]:
+        """Return copies of the parameters of the runs `lanes`, and their samples."""
+        theta = theta_KP.detach()[torch.from_numpy(lanes).to(theta_KP.device)].to(self.device)
+        x = torch.from_numpy(split.x[split.lane_x[lanes]]).to(self.device)
+        y = torch.from_numpy(split.y[split.lane_y[lanes]]).to(self.device)
+        return theta, SamplesOnDevice(x, y)
+
+
+def shares(theta_KP: Tensor, split: Split, lanes: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    """Return `lanes` in groups small enough to send a whole split through."""
+    per_lane = max(1, split.x.shape[1] * max(split.x.shape[2], theta_KP.shape[1] // 8))
+    size = max(1, EVALUATED // per_lane)
+    return [lanes[i : i + size] for i in range(0, len(lanes), size)]

@@ -1,0 +1,100 @@
+"""Parameters, moments and status of the runs of a pack, as torch tensors on one device.
+
+Shapes: K runs, P parameters.
+"""
+
+from typing import final
+
+import numpy as np
+import torch
+from jaxtyping import Int64
+from torch import Tensor
+
+from symstudy.kernels.lanes import Lanes
+from symstudy.training.checkpoints import State, read_array
+from symstudy.training.engines.base import LoadedPack
+from symstudy.training.engines.lanes import kernel_code
+
+__all__ = ["TorchLanes"]
+
+
+@final
+class TorchLanes:
+    """What training changes of the runs of a pack.
+
+    Attributes:
+        pack: The runs.
+        lanes: Their hyperparameters; on the CPU the tensors below share its memory, so that the
+            compiled kernels step what torch differentiates.
+        theta: Parameters `[K, P]`.
+        moments: Vectors like the parameters that the optimiser keeps beside them.
+        diverged: Step at which each run diverged, or -1.
+        is_frozen: Whether each run was frozen.
+        by_kernels: Whether the compiled kernels take the optimiser's steps, or torch.
+    """
+
+    def __init__(self, pack: LoadedPack, lanes: Lanes, device: torch.device, moments: int) -> None:
+        """Put the runs of `pack`, as `lanes` has them, on `device`, with moments of zero."""
+        self.pack = pack
+        self.lanes = lanes
+        self.device = device
+        self.theta = torch.from_numpy(lanes.theta).to(device)
+        self.by_kernels = device.type == "cpu" and kernel_code(pack) is not None
+        self.moments = [torch.zeros_like(self.theta) for _ in range(moments)]
+        if self.by_kernels:
+            self.moments = kernel_moments(lanes)
+        self.diverged = torch.from_numpy(lanes.diverged).to(device)
+        self.is_frozen = torch.zeros_like(self.diverged, dtype=torch.bool)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return all tensors by name."""
+        tensors = {"theta": self.theta, "diverged": self.diverged, "is_frozen": self.is_frozen}
+        return tensors | {f"moment{i}": moment for i, moment in enumerate(self.moments)}
+
+    def copy_of(self, chosen: Int64[np.ndarray, " chosen"]) -> "TorchLanes":
+        """Return a copy of the runs `chosen`, for which alone data are drawn."""
+        is_alive_K = ((self.diverged < 0) & ~self.is_frozen).cpu().numpy()
+        runs = [self.pack.runs[lane] for lane in chosen.tolist()]
+        data = self.pack.data.without(~is_alive_K).part(chosen)
+        part = TorchLanes(
+            self.pack._replace(runs=runs, data=data),
+            selected_lanes(self.lanes, chosen),
+            self.device,
+            len(self.moments),
+        )
+        index = torch.from_numpy(chosen).to(self.device)
+        for own, whole in zip(part.tensors().values(), self.tensors().values(), strict=True):
+            own.copy_(whole[index])
+        return part
+
+    def put(self, chosen: Int64[np.ndarray, " chosen"], part: "TorchLanes") -> None:
+        """Overwrite the runs `chosen` by those of `part`, in place."""
+        index = torch.from_numpy(chosen).to(self.device)
+        for whole, own in zip(self.tensors().values(), part.tensors().values(), strict=True):
+            whole[index] = own
+
+    def state(self) -> State:
+        """Return what `restore` needs."""
+        return {name: tensor.cpu().numpy() for name, tensor in self.tensors().items()}
+
+    def restore(self, state: State) -> None:
+        """Take over a `state`, in place.
+
+        Raises:
+            UnfitStateError: If it is of other runs.
+        """
+        for name, tensor in self.tensors().items():
+            like = np.empty(tuple(tensor.shape), tensor.new_empty(0).cpu().numpy().dtype)
+            tensor.copy_(torch.from_numpy(read_array(state, name, like).copy()))
+
+
+def kernel_moments(lanes: Lanes) -> list[Tensor]:
+    """Return the moments that the compiled kernels keep, as tensors on the same memory."""
+    return [torch.from_numpy(each) for each in (lanes.first, lanes.second) if each.shape[1]]
+
+
+def selected_lanes(lanes: Lanes, chosen: Int64[np.ndarray, " chosen"]) -> Lanes:
+    """Return copies of the rows `chosen` of all arrays of `lanes`."""
+    fields = lanes._asdict()
+    rows = {name: field[chosen] for name, field in fields.items() if isinstance(field, np.ndarray)}
+    return lanes._replace(**rows)

@@ -1,0 +1,58 @@
+"""The pages on code of one's own, followed literally: files are written, studies run."""
+
+import re
+import sys
+
+import pytest
+
+from symstudy.components import registry
+from symstudy.launch import InlineLauncher, open_study_folder, run_study
+from symstudy.store import Store
+from symstudy.study import load_study
+
+PAGES = {
+    "loss.md": ("huber.toml", 2),
+    "optimizer.md": ("lion.toml", 4),
+    "dataset.md": ("spiral.toml", 4),
+    "model.md": ("wide.toml", 4),
+}
+BLOCK = re.compile(r"```(?:python|toml)\n# (\S+\.(?:py|toml))\n(.*?)```", re.DOTALL)
+
+
+@pytest.fixture
+def follow(root, tmp_path, monkeypatch):
+    """Write the files that a page shows; return results of the study that it runs."""
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    written: list[str] = []
+
+    def run(page):
+        text = (root / "docs" / "how-to" / page).read_text()
+        study_file, _ = PAGES[page]
+        for name, body in BLOCK.findall(text):
+            (tmp_path / name).write_text(body)
+            written.append(name)
+        assert f"symstudy run {study_file}\n" in text
+        study = load_study(tmp_path / study_file)
+        results = str(tmp_path / "results")
+        summary = run_study(study, results, InlineLauncher(device="cpu"))
+        return summary, Store([open_study_folder(results, study)])
+
+    yield run
+    for name in written:
+        sys.modules.pop(name.removesuffix(".py"), None)
+    registry.find_component.cache_clear()
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_study_of_a_page_trains_all_its_runs(follow, page):
+    summary, store = follow(page)
+    assert (summary.done, summary.failed) == (PAGES[page][1], 0)
+    assert store.sql("select count(distinct test_loss) from runs").rows == [(PAGES[page][1],)]
+
+
+def test_the_layout_of_the_page_on_models_gives_measures_of_neurons(follow):
+    _, store = follow("model.md")
+    found = store.sql("select layer, distinct_neurons from layers order by all").rows
+    assert {layer for layer, _ in found} == {1}
+    assert {count for _, count in found} <= set(range(9))
+    assert store.sql("select distinct num_parameters from runs").rows != [(0,)]
