@@ -1,5 +1,8 @@
 """The read-only SQL connection to one or more studies.
 
+A query may use a limited share of memory and time, so that a mistake in one does not stop the
+machine for everybody on it.
+
 Files are handed to DuckDB as Arrow datasets, so its own access to files and network can be switched
 off altogether: a query can neither read nor write anything but the tables it is given. Each
 connection sees the files there were when it was opened; if one of them is gone, since small files
@@ -7,10 +10,11 @@ were merged, it is opened anew.
 """
 
 import inspect
-import string
-from collections.abc import Mapping, Sequence
+import re
+import threading
+import time
+from collections.abc import Sequence
 from functools import cached_property
-from importlib import resources
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,32 +29,25 @@ from symstudy.identity import digest
 from symstudy.store.files.folder import StudyFolder, find_studies
 from symstudy.store.files.manifest import ATTEMPTS, list_tables, read_again
 from symstudy.store.files.sealed import find_broken
-from symstudy.store.tables.keys import KEYS, damaged_error, find_once, read_keys
-from symstudy.store.tables.schema import (
-    CURVE_MEASURES,
-    FINAL_LAYER_MEASURES,
-    HYPERPARAMETERS,
-    RUNS,
-    TABLES,
-    Table,
+from symstudy.store.tables.cells import (
+    cells_schema,
+    in_columns,
+    read_cells,
+    read_schemas,
+    unite_schemas,
 )
-from symstudy.symmetry.thresholds import CURVE_THRESHOLDS
+from symstudy.store.tables.keys import KEYS, damaged_error, find_once, read_keys
+from symstudy.store.tables.schema import CELL_KEYS, CELLS, PLAN, RENAMED, RESERVED, TABLES, Table
+from symstudy.store.tables.version_4 import derive_cells
+from symstudy.store.tables.view_statements import VIEWS, view_statements
+from symstudy.study.columns import builtin_hyperparameters, builtin_names
 
 __all__ = ["Answer", "Store", "open_store"]
 
-VIEWS = (
-    "runs",
-    "configurations",
-    "history",
-    "layers",
-    "count_curve",
-    "cells",
-    "certificates",
-    "planned",
-    "missing",
-)
-INNER_VIEWS = ("runs_ended", "planned_runs")
-"""Views of our own, which are not listed."""
+MEMORY = "4GB"
+"""Memory that a query may use, if no other limit is given."""
+TIMEOUT_S = 600.0
+"""Seconds that a query may take, if no other limit is given."""
 
 LOCKS = (
     "set autoinstall_known_extensions = false",
@@ -60,13 +57,6 @@ LOCKS = (
     "set enable_external_access = false",
     "set lock_configuration = true",
 )
-# 97.5 % quantiles of Student's t for 1 to 30 degrees of freedom; beyond, two terms of
-# Cornish-Fisher.
-T_QUANTILES = (
-    12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228,
-    2.201, 2.179, 2.160, 2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086,
-    2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042,
-)  # fmt: skip
 
 
 class Answer(NamedTuple):
@@ -84,10 +74,13 @@ class Answer(NamedTuple):
 class Store:
     """Read-only access to the results of one or more studies.
 
-    Args of the constructor: the studies' folders. Not to be shared by threads.
+    Args of the constructor: the studies' folders, and the limits. Not to be shared by threads.
 
     Attributes:
         folders: The studies' folders.
+        memory: Memory that a query may use, such as `4GB`.
+        timeout_s: Seconds that a query may take.
+        hyperparameters: The hyperparameters of the studies: those that are columns of the views.
         queries: Every query that was run.
 
     Example:
@@ -95,13 +88,23 @@ class Store:
         >>> store.df("select width, avg(test_loss) from runs group by all")  # doctest: +SKIP
     """
 
-    def __init__(self, folders: Sequence[StudyFolder]) -> None:
+    def __init__(
+        self,
+        folders: Sequence[StudyFolder],
+        *,
+        memory: str = MEMORY,
+        timeout_s: float = TIMEOUT_S,
+    ) -> None:
         """See the class.
 
         Raises:
             StoreError: If a file of a study is damaged.
+            QueryError: If `memory` or `timeout_s` is no limit.
         """
         self.folders = tuple(folders)
+        self.memory = memory
+        self.timeout_s = timeout_s
+        self.memory_bytes = check_limits(memory, timeout_s)
         self.queries: list[str] = []
         self.connect()
 
@@ -115,21 +118,25 @@ class Store:
         read_again(self.read_files)
         self.connection = duckdb.connect(":memory:")
         for name, rows in self.datasets.items():
-            self.connection.register(f"{name}_files", rows)
+            self.connection.register(f"{SQL_NAMES.get(name, name)}_files", rows)
         several = len(self.folders) > 1
         clauses = {
             "pack": "study, pack_id" if several else "pack_id",
+            "cell": "study, cell_id" if several else "cell_id",
             "but_study": "exclude (study)" if several else "",
+            "but_no_study": "" if several else "exclude (study)",
         }
         for keys in KEYS:
-            name = keys.table.name
-            once = self.once[name]
-            self.connection.register(f"{name}_keys", self.keys[name])
+            name = SQL_NAMES.get(keys.table.name, keys.table.name)
+            once = self.once[keys.table.name]
+            self.connection.register(f"{name}_keys", self.keys[keys.table.name])
             if once.superseded is not None:
                 self.connection.register(f"{name}_superseded", once.superseded)
             for rows in ("files", "keys"):
                 clauses[f"{name}_{rows}_once"] = once.clause(f"{name}_{rows}", f"{name}_superseded")
-        for statement in (*view_statements(clauses), *LOCKS):
+        names = [each.name for each in self.hyperparameters]
+        self.connection.execute("set memory_limit = ?", [self.memory])
+        for statement in (*view_statements(clauses, names), *LOCKS):
             self.connection.execute(statement)
 
     def read_files(self) -> None:
@@ -140,6 +147,7 @@ class Store:
             StoreError: If one of them is damaged.
         """
         self.files = self.list_files()
+        self.derived = self.derive_cells()
         self.narrow = {
             (id(folder), keys.table.name): read_keys(
                 folder, self.infos(folder, keys.table.name), keys
@@ -147,6 +155,11 @@ class Store:
             for folder in self.folders
             for keys in KEYS
         }
+        for folder in self.folders:
+            if (rows := self.derived.get(id(folder))) is not None:
+                at = (id(folder), CELLS.name)
+                own = rows.select(CELL_KEYS).replace_schema_metadata(None)
+                self.narrow[at] = pa.concat_tables([self.narrow[at], own]).combine_chunks()
         self.keys = {
             keys.table.name: pa.concat_tables(
                 self.narrow[id(folder), keys.table.name] for folder in self.folders
@@ -154,7 +167,9 @@ class Store:
             for keys in KEYS
         }
         self.once = {keys.table.name: find_once(keys, self.keys[keys.table.name]) for keys in KEYS}
-        self.datasets = {name: self.dataset(table) for name, table in TABLES.items()}
+        tables = (table for table in TABLES.values() if table is not CELLS)
+        self.datasets = {table.name: self.dataset(table) for table in tables}
+        self.datasets[CELLS.name] = self.cells()
 
     def infos(self, folder: StudyFolder, table: str) -> list[fs.FileInfo]:
         """Return the files of a table of a study."""
@@ -181,6 +196,59 @@ class Store:
             raise damaged_error(damaged)
         return files
 
+    def derive_cells(self) -> dict[int, pa.Table]:
+        """Return the cells of studies that have them in their plan, by the folder's identity."""
+        found = {}
+        for folder in self.folders:
+            if folder.version == 4:
+                paths = [info.path for info in self.infos(folder, PLAN.name)]
+                found[id(folder)] = derive_cells(folder, paths)
+        return {at: rows for at, rows in found.items() if rows is not None}
+
+    def cells(self) -> Any:
+        """Return the cells of every study as something DuckDB can scan.
+
+        `hyperparameters` is then what they have columns for.
+        """
+        schemas = {
+            id(folder): read_schemas(folder, self.infos(folder, CELLS.name))
+            for folder in self.folders
+        }
+        every = [schema for of_study in schemas.values() for schema in of_study.values()]
+        every += [rows.schema for rows in self.derived.values()]
+        self.hyperparameters = tuple(
+            unite_schemas(every, first=builtin_hyperparameters(RESERVED))
+        )
+        parts = []
+        for folder in self.folders:
+            parts.extend(read_cells(folder, schemas[id(folder)], self.hyperparameters))
+            if (rows := self.derived.get(id(folder))) is not None:
+                wanted = in_columns(rows, self.hyperparameters).replace_schema_metadata(None)
+                parts.append(ds.dataset(wanted))
+        if not parts:
+            return cells_schema(self.hyperparameters).remove_metadata().empty_table()
+        return parts[0] if len(parts) == 1 else ds.dataset(parts)
+
+    def column_of(self, key: str) -> str | None:
+        """Return the column that holds a key of a study file, such as `train.lr`; None without.
+
+        Args:
+            key: Table and key, with a point between them.
+        """
+        table, _, name = key.partition(".")
+        known = builtin_names(RESERVED).get((table, name))
+        if known is not None:
+            return known.name
+        own = (each.name for each in self.hyperparameters if (each.table, each.key) == (table, name))
+        return next(own, None)
+
+    @property
+    def swept(self) -> tuple[str, ...]:
+        """The columns of what varies in the studies, by what these say of themselves."""
+        keys = [key for folder in self.folders for key in folder.read_study().get("swept", ())]
+        names = [self.column_of(key) for key in keys]
+        return tuple(dict.fromkeys(name for name in names if name is not None))
+
     def study_of(self, folder: StudyFolder) -> str:
         """Return the name of a study, as its rows have it."""
         for keys in KEYS:
@@ -196,6 +264,8 @@ class Store:
         two of them, in packs of the same name.
         """
         schema, texts = with_dictionaries(table)
+        for old in RENAMED.get(table.name, {}).values():
+            schema = schema.append(pa.field(old, pa.float64()))
         is_nameless = len(self.folders) > 1 and "study" not in schema.names
         if is_nameless:
             schema = schema.append(pa.field("study", pa.string()))
@@ -285,9 +355,46 @@ class Store:
         return table
 
     def run(self, query: str, parameters: Sequence[Any]) -> pa.Table | None:
-        """Return what DuckDB answers."""
-        relation = self.connection.sql(query, params=parameters or None)
-        return relation.to_arrow_table() if relation is not None else None
+        """Return what DuckDB answers.
+
+        Raises:
+            QueryError: If it takes more time, or more memory for its rows, than it may.
+        """
+        timer = threading.Timer(self.timeout_s, self.connection.interrupt)
+        timer.daemon = True
+        start = time.monotonic()
+        timer.start()
+        try:
+            relation = self.connection.sql(query, params=parameters or None)
+            return None if relation is None else self.gather(relation)
+        except (duckdb.Error, OSError, pa.ArrowException) as error:
+            if time.monotonic() - start >= self.timeout_s and "nterrupt" in str(error):
+                raise QueryError(
+                    f"a query must end within {self.timeout_s:g} s, but {query!r} did not. Ask for "
+                    "less, or allow more with --timeout SECONDS (Python: open_store(..., "
+                    "timeout_s=...))."
+                ) from error
+            if is_out_of_memory(error):
+                raise memory_error(query, self.memory) from error
+            raise
+        finally:
+            timer.cancel()
+
+    def gather(self, relation: duckdb.DuckDBPyRelation) -> pa.Table:
+        """Return the rows of an answer, which take no more memory than a query may.
+
+        Raises:
+            QueryError: If they take more.
+        """
+        reader = relation.to_arrow_reader(BATCH_ROWS)
+        batches: list[pa.RecordBatch] = []
+        size = 0
+        for batch in reader:
+            size += batch.nbytes
+            if size > self.memory_bytes:
+                raise memory_error(self.queries[-1], self.memory)
+            batches.append(batch)
+        return pa.Table.from_batches(batches, schema=reader.schema)
 
     def is_stale(self) -> bool:
         """Return whether a file that this connection reads is gone or not what it was."""
@@ -327,8 +434,8 @@ class Store:
         """Return the columns of every table and view, for completion and help."""
         rows = self.sql(
             "select table_name, column_name from information_schema.columns "
-            "where not regexp_matches(table_name, '_(files|keys|superseded|ended|runs)$') "
-            "order by table_name, ordinal_position"
+            "where table_name in (select unnest(?)) order by table_name, ordinal_position",
+            [list(VIEWS)],
         ).rows
         found: dict[str, list[str]] = {}
         for table, column in rows:
@@ -338,25 +445,75 @@ class Store:
 
 READING = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
 DICTIONARIES = {
-    "runs": ("study", "pack_id", "outcome"),
+    "runs": ("study", "cell_id", "pack_id", "outcome"),
     "history": ("run_id", "pack_id"),
     "layers": ("run_id", "pack_id"),
     "certificates": (),
     "plan": ("study",),
 }
+SQL_NAMES = {CELLS.name: "cells"}
+"""What tables are called in SQL, where it is not their own name."""
+BATCH_ROWS = 100_000
+"""Rows of an answer that are fetched together."""
 """Columns of a few values that are read as numbers."""
 
 
-def open_store(*locations: str | Path) -> Store:
+def open_store(
+    *locations: str | Path, memory: str = MEMORY, timeout_s: float = TIMEOUT_S
+) -> Store:
     """Return read-only SQL access to the studies at `locations` (`results` if none is given).
 
     Args:
         locations: Folders of studies, or their parents, local or as URIs such as `s3://bucket/results`.
+        memory: Memory that a query may use, such as `500MB` or `16GB`.
+        timeout_s: Seconds that a query may take.
 
     Raises:
         StoreError: If there is no study, or a file of one is damaged.
+        QueryError: If a limit is none.
     """
-    return Store(find_studies([str(location) for location in locations or ("results",)]))
+    folders = find_studies([str(location) for location in locations or ("results",)])
+    return Store(folders, memory=memory, timeout_s=timeout_s)
+
+
+def check_limits(memory: str, timeout_s: float) -> int:
+    """Return the limit of memory in bytes.
+
+    Raises:
+        QueryError: If one of the two is no limit.
+    """
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT])(i?)B\s*", memory, re.IGNORECASE)
+    size = 0.0
+    if found:
+        base = 1024 if found[3] else 1000
+        size = float(found[1]) * base ** (1 + "KMGT".index(found[2].upper()))
+    if size < LEAST_BYTES:
+        raise QueryError(
+            f"the limit of memory must be 16MB at least, such as 500MB or 8GB, but got {memory!r}."
+        )
+    # A timer's longest wait.
+    if not 0 < timeout_s <= threading.TIMEOUT_MAX:
+        raise QueryError(
+            f"the limit of time must be a number of seconds above 0, but got {timeout_s!r}."
+        )
+    return int(size)
+
+
+LEAST_BYTES = 16_000_000
+"""Less memory does not do for reading a file."""
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Return whether DuckDB has given up for lack of memory."""
+    return isinstance(error, duckdb.OutOfMemoryException) or "Out of Memory" in str(error)
+
+
+def memory_error(query: str, memory: str) -> QueryError:
+    """Return the error that says what a query needs more of."""
+    return QueryError(
+        f"a query must do with {memory} of memory, but {query!r} needs more. Ask for less, or allow "
+        "more with --memory 16GB (Python: open_store(..., memory=...))."
+    )
 
 
 def with_dictionaries(table: Table) -> tuple[pa.Schema, list[str]]:
@@ -390,45 +547,3 @@ def query_error(query: str, error: duckdb.Error) -> QueryError:
         name = text.split("Table with name ", 1)[1].split(" ", 1)[0]
         hint = f" {choices(name, VIEWS)}"
     return QueryError(f"SQL must be a query that DuckDB accepts, but got {query!r}: {text}{hint}")
-
-
-def view_statements(clauses: Mapping[str, str]) -> list[str]:
-    """Return the statements that make the views, with their lists of columns filled in.
-
-    Args:
-        clauses: What depends on the results: what a pack is known by, and what follows the names of
-            tables, so that each run is there once.
-    """
-    hyper = ", ".join(column.name for column in HYPERPARAMETERS)
-    quantiles = f"[{', '.join(map(str, T_QUANTILES))}]"
-    margin = (
-        f"(case when count({{0}}) > 31 then 1.96 + 2.372 / (count({{0}}) - 1) "
-        f"when count({{0}}) > 1 then {quantiles}[count({{0}}) - 1] end "
-        f"* stddev_samp({{0}}) / sqrt(count({{0}})))"
-    )
-    measures = [column.name for column in (*CURVE_MEASURES, *FINAL_LAYER_MEASURES)]
-    kept = [
-        name
-        for name in measures
-        if name in {column.name for column in RUNS.columns} and name != "learning_rate"
-    ]
-    means = ",\n    ".join(
-        f"avg({name}) as {name}, avg({name}) - {margin.format(name)} as {name}_low, "
-        f"avg({name}) + {margin.format(name)} as {name}_high"
-        for name in kept
-    )
-    values = {
-        **clauses,
-        "hyperparameters": hyper,
-        # They are the same in all runs of a cell: to group by them all would cost ten times more.
-        "same_hyperparameters": ", ".join(
-            f"any_value({column.name}) as {column.name}" for column in HYPERPARAMETERS
-        ),
-        "thresholds": f"[{', '.join(map(str, CURVE_THRESHOLDS))}]",
-        "means": means,
-    }
-    folder = resources.files("symstudy.store.tables") / "views"
-    return [
-        string.Template((folder / f"{name}.sql").read_text(encoding="utf-8")).substitute(values)
-        for name in (*INNER_VIEWS, *VIEWS)
-    ]
