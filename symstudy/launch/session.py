@@ -256,7 +256,7 @@ def freeze(
 
 def location_of(folder: StudyFolder, results: str) -> str:
     """Return how a worker can open the folder."""
-    return f"{results.rstrip('/')}/{folder.name}" if "://" in results else folder.path
+    return f"{results.rstrip('/')}/{folder.place}" if "://" in results else folder.path
 
 
 def launch_name() -> str:

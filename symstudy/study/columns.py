@@ -10,7 +10,7 @@ SQL does not tell `Width` from `width`, so names are compared without regard to 
 
 import functools
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any, Literal, NamedTuple, get_args, get_origin
 
 from symstudy.components import Component, Field, Role, fields_of, items_of, load_all
@@ -162,7 +162,7 @@ HIDDEN = ("arguments",)
 
 
 def hyperparameters_of(
-    cell: Cell, reserved: frozenset[str] = frozenset()
+    cell: Cell, reserved: Collection[str] = frozenset()
 ) -> dict[Hyperparameter, Any]:
     """Return the value of every hyperparameter of a cell, by column.
 
@@ -171,8 +171,9 @@ def hyperparameters_of(
         reserved: Names of other columns, in lower case, which a key of the user's own gives way to.
     """
     found: dict[Hyperparameter, Any] = {}
+    words = frozenset(reserved)
     for table, component in cell.tables.items():
-        for column, value in pairs_of(table, component, reserved):
+        for column, value in pairs_of(table, component, words):
             found.setdefault(column, value)
     for item in DERIVED:
         found[item.column] = item.of_tables(cell.data, cell.train)

@@ -78,7 +78,7 @@ def distinct(
 
 
 def unite(columns: Iterable[Hyperparameter]) -> list[Hyperparameter]:
-    """Return each column once by its name, of the kind that holds the values of all of that name."""
+    """Return each column once by its name, of the kind that holds the values of all."""
     found: dict[str, Hyperparameter] = {}
     for column in columns:
         before = found.get(column.name)

@@ -6,7 +6,6 @@ from scipy import stats
 
 from symstudy.errors import QueryError, StoreError
 from symstudy.store import Store, open_store
-from symstudy.store.tables.connection import T_QUANTILES
 
 
 def test_runs_answer_sql(store):
@@ -31,12 +30,6 @@ def test_cells_are_means_over_seeds_with_a_t_interval(store):
     ).rows
     margin = stats.t.ppf(0.975, 2) * 1.0 / 3**0.5
     assert row == (3, 9.0, pytest.approx(9 - margin, rel=1e-3), pytest.approx(9 + margin, rel=1e-3))
-
-
-def test_the_table_of_quantiles_is_students():
-    for freedom, quantile in enumerate(T_QUANTILES, start=1):
-        assert quantile == pytest.approx(stats.t.ppf(0.975, freedom), abs=6e-4)
-    assert pytest.approx(stats.t.ppf(0.975, 31), abs=4e-3) == 1.96 + 2.372 / 31
 
 
 def test_failed_runs_are_no_part_of_cells(store):

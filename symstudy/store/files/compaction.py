@@ -31,6 +31,7 @@ from symstudy.store.files.manifest import (
     COMPACTED,
     MERGED_PREFIX,
     PACK_TABLES,
+    PLAN_TABLES,
     Manifest,
     Merged,
     list_table,
@@ -40,8 +41,18 @@ from symstudy.store.files.manifest import (
     write_manifest,
 )
 from symstudy.store.files.sealed import is_sound, read_whole
+from symstudy.store.tables.cells import cells_schema, in_columns, unite_schemas
 from symstudy.store.tables.keys import ENDED, KEY_COLUMNS
-from symstudy.store.tables.schema import CERTIFICATES, PLAN, RUNS, TABLES
+from symstudy.store.tables.schema import (
+    CELLS,
+    CERTIFICATES,
+    RENAMED,
+    RUNS,
+    SCHEMA_VERSION,
+    TABLES,
+    hyperparameter_of,
+)
+from symstudy.store.tables.version_4 import migrate
 
 __all__ = [
     "GRACE_S",
@@ -51,6 +62,7 @@ __all__ = [
     "in_schema",
     "open_parquet",
     "recover_manifest",
+    "united_schema",
     "write_merged",
 ]
 
@@ -62,6 +74,8 @@ GROUP_BYTES = 2 << 20
 """Packs whose files have this size together are one group of rows in every table: a damaged byte
 costs the packs of its group and no others."""
 EMBEDDED = b"symstudy_merged"
+LEADS = (RUNS.name, *PLAN_TABLES)
+"""Tables whose merged files say what they replace."""
 
 Clock = Callable[[], float]
 Contents = dict[str, bytes]
@@ -124,6 +138,7 @@ def compact(
         manifest = read_manifest(folder)
         if not manifest.text:
             manifest = recover_manifest(folder)
+        migrate(folder)
         clear_leftovers(folder, manifest)
         before = count_files(folder, manifest)
         deleted, _ = finish(folder, manifest, before=clock() - grace_s)
@@ -135,11 +150,12 @@ def compact(
             if item is not None:
                 manifest = switch(folder, manifest, item)
                 merged += sum(len(small.files) for small in batch if small.stem in item.replaces)
-        for batch in batches(small_plans(folder, manifest)):
-            item = merge_plans(folder, manifest, batch, clock)
-            if item is not None:
-                manifest = switch(folder, manifest, item)
-                merged += len(batch)
+        for table in PLAN_TABLES:
+            for batch in batches(small_plans(folder, table, manifest)):
+                item = merge_plans(folder, table, manifest, batch, clock)
+                if item is not None:
+                    manifest = switch(folder, manifest, item)
+                    merged += len(batch)
         more, waiting = finish(folder, manifest, before=clock() - grace_s)
         after = count_files(folder, manifest)
     return Compaction(folder.name, before, after, merged, deleted + more, waiting, tuple(skipped))
@@ -213,7 +229,7 @@ def recover_manifest(folder: StudyFolder) -> Manifest:
         for table in TABLES
     }
     found: list[Merged] = []
-    for lead in (RUNS.name, PLAN.name):
+    for lead in LEADS:
         there = {mark_of(lead, info) for info in files[lead].values()}
         for stem, info in files[lead].items():
             item = (
@@ -267,15 +283,13 @@ def small_packs(folder: StudyFolder, manifest: Manifest, skipped: list[str]) -> 
     return oldest_first(found, RUNS.name)
 
 
-def small_plans(folder: StudyFolder, manifest: Manifest) -> list[Small]:
-    """Return the files of the plan that are small, the oldest first."""
-    infos, _ = list_table(folder, PLAN.name, manifest)
+def small_plans(folder: StudyFolder, table: str, manifest: Manifest) -> list[Small]:
+    """Return the files of the plan or of its cells that are small, the oldest first."""
+    infos, _ = list_table(folder, table, manifest)
     found = [
-        Small(stem_of(info.path), {PLAN.name: info})
-        for info in infos
-        if not is_waiting(folder, [info])
+        Small(stem_of(info.path), {table: info}) for info in infos if not is_waiting(folder, [info])
     ]
-    return oldest_first(found, PLAN.name)
+    return oldest_first(found, table)
 
 
 def is_waiting(folder: StudyFolder, infos: Iterable[fs.FileInfo]) -> bool:
@@ -315,11 +329,14 @@ def merge_packs(
     """
     groups: list[list[Small]] = [[]]
     damaged: list[str] = []
+    found: dict[str, list[pa.Schema]] = {}
     for small in batch:
         contents = read_contents(folder, small)
         if not all(is_sound(content) for content in contents.values()):
             damaged.append(small.stem)
         elif has_ended(contents[RUNS.name]):
+            for table, content in contents.items():
+                found.setdefault(table, []).append(open_parquet(content).schema_arrow)
             if sum(one.size for one in groups[-1]) >= GROUP_BYTES:
                 groups.append([])
             groups[-1].append(small)
@@ -327,8 +344,11 @@ def merge_packs(
     if len(stems) < 2:
         return None, damaged
     tables = [table for table in PACK_TABLES if any(table in small.files for small in batch)]
-    parts: Parts = {table: partial(pack_groups, folder, table, groups) for table in tables}
-    item = write_merged(folder, parts, with_nested(manifest, stems), clock())
+    schemas = {table: united_schema(table, found.get(table, [])) for table in tables}
+    parts: Parts = {
+        table: partial(pack_groups, folder, table, schemas[table], groups) for table in tables
+    }
+    item = write_merged(folder, parts, schemas, with_nested(manifest, stems), clock())
     if not all(is_unchanged(folder, info) for s in batch for info in s.files.values()):
         # A pack was written again in the meantime: another time.
         return None, damaged
@@ -342,23 +362,24 @@ def with_nested(manifest: Manifest, marks: Sequence[str]) -> list[str]:
 
 
 def merge_plans(
-    folder: StudyFolder, manifest: Manifest, batch: Sequence[Small], clock: Clock
+    folder: StudyFolder, table: str, manifest: Manifest, batch: Sequence[Small], clock: Clock
 ) -> Merged | None:
-    """Write the merged file of some files of the plan; nobody reads it yet."""
-    infos = [small.files[PLAN.name] for small in batch]
+    """Write the merged file of some files of the plan or of its cells; nobody reads it yet."""
+    infos = [small.files[table] for small in batch]
     if not all(folder.is_sound(info.path) for info in infos):
         return None
-    replaces = with_nested(manifest, [mark_of(PLAN.name, info) for info in infos])
-    parts: Parts = {PLAN.name: partial(plan_groups, folder, infos)}
-    item = write_merged(folder, parts, replaces, clock())
+    replaces = with_nested(manifest, [mark_of(table, info) for info in infos])
+    files = [open_parquet(read_whole(folder.filesystem, info.path)) for info in infos]
+    schema = united_schema(table, [file.schema_arrow for file in files])
+    parts: Parts = {table: partial(plan_groups, files, schema)}
+    item = write_merged(folder, parts, {table: schema}, replaces, clock())
     return item if all(is_unchanged(folder, info) for info in infos) else None
 
 
 def pack_groups(
-    folder: StudyFolder, table: str, groups: Sequence[Sequence[Small]]
+    folder: StudyFolder, table: str, schema: pa.Schema, groups: Sequence[Sequence[Small]]
 ) -> Iterator[pa.Table]:
     """Yield the rows of one table of groups of packs."""
-    schema = TABLES[table].schema
     for group in groups:
         rows = [
             in_schema(
@@ -370,20 +391,26 @@ def pack_groups(
         yield pa.concat_tables([schema.empty_table(), *rows])
 
 
-def plan_groups(folder: StudyFolder, infos: Sequence[fs.FileInfo]) -> Iterator[pa.Table]:
-    """Yield the rows of files of the plan."""
-    for info in infos:
-        file = open_parquet(read_whole(folder.filesystem, info.path))
+def plan_groups(files: Sequence[pq.ParquetFile], schema: pa.Schema) -> Iterator[pa.Table]:
+    """Yield the rows of files of the plan or of its cells."""
+    for file in files:
         for group in range(file.num_row_groups):
-            yield in_schema(file.read_row_group(group), PLAN.schema)
+            yield in_schema(file.read_row_group(group), schema)
 
 
-def write_merged(folder: StudyFolder, parts: Parts, replaces: Sequence[str], at: float) -> Merged:
+def write_merged(
+    folder: StudyFolder,
+    parts: Parts,
+    schemas: Mapping[str, pa.Schema],
+    replaces: Sequence[str],
+    at: float,
+) -> Merged:
     """Write merged files to `compacted/`, and read them back.
 
     Args:
         folder: Of the study.
         parts: For each table, what returns the rows of its groups.
+        schemas: Schema of each table.
         replaces: Marks of what the files replace.
         at: The time, in seconds since 1970.
 
@@ -396,8 +423,8 @@ def write_merged(folder: StudyFolder, parts: Parts, replaces: Sequence[str], at:
     # The runs last: their file tells what the others must be.
     for table in sorted(parts, key=lambda table: table == RUNS.name):
         about = {"replaces": list(replaces), "rows": rows, "at": at}
-        schema = TABLES[table].schema
-        if table in (RUNS.name, PLAN.name):
+        schema = schemas[table]
+        if table in LEADS:
             schema = schema.with_metadata({**schema.metadata, EMBEDDED: json.dumps(about)})
         counts: list[int] = []
         place = (COMPACTED, table, f"{name}.parquet")
@@ -423,16 +450,41 @@ def open_parquet(content: bytes) -> pq.ParquetFile:
     return pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True)
 
 
+def united_schema(table: str, schemas: Iterable[pa.Schema]) -> pa.Schema:
+    """Return the schema that files of a table are written in when they are merged.
+
+    Columns that this version does not know, such as a measure of a package that is not installed
+    here, are kept.
+    """
+    own = TABLES[table].schema
+    if table == CELLS.name:
+        return cells_schema(unite_schemas(schemas))
+    known = {*own.names, *OLD_NAMES.values()}
+    more: dict[str, pa.Field] = {}
+    for schema in schemas:
+        if (schema.metadata or {}).get(b"symstudy_schema") == str(SCHEMA_VERSION).encode():
+            more.update({field.name: field for field in schema if field.name not in known})
+    return pa.schema([*own, *more.values()], metadata=own.metadata)
+
+
+OLD_NAMES = {new: old for names in RENAMED.values() for new, old in names.items()}
+"""Former names of columns, by the present ones."""
+
+
 def in_schema(table: pa.Table, schema: pa.Schema) -> pa.Table:
     """Return rows in the types of `schema`; columns that a file lacks are null."""
     if table.schema.equals(schema):
         return table.replace_schema_metadata(schema.metadata)
-    columns = [
-        table[field.name].cast(field.type)
-        if field.name in table.column_names
-        else pa.nulls(table.num_rows, field.type)
-        for field in schema
-    ]
+    if any(field.metadata for field in schema):
+        own = [field for field in schema if field.name not in CELLS.schema.names]
+        return in_columns(table, [hyperparameter_of(field) for field in own])
+    columns = []
+    for field in schema:
+        name = field.name if field.name in table.column_names else OLD_NAMES.get(field.name, "")
+        is_there = name in table.column_names
+        columns.append(
+            table[name].cast(field.type) if is_there else pa.nulls(table.num_rows, field.type)
+        )
     return pa.Table.from_arrays(columns, schema=schema)
 
 

@@ -18,7 +18,7 @@ from pyarrow import fs
 from symstudy.errors import StoreError
 from symstudy.identity import canonical_json, digest
 from symstudy.store.files.folder import StudyFolder
-from symstudy.store.tables.schema import CERTIFICATES, HISTORY, LAYERS, PLAN, RUNS, TABLES
+from symstudy.store.tables.schema import CELLS, CERTIFICATES, HISTORY, LAYERS, PLAN, RUNS, TABLES
 
 __all__ = [
     "ATTEMPTS",
@@ -26,6 +26,7 @@ __all__ = [
     "MANIFEST",
     "MERGED_PREFIX",
     "PACK_TABLES",
+    "PLAN_TABLES",
     "Listing",
     "Manifest",
     "Merged",
@@ -42,6 +43,8 @@ MANIFEST = "compact.json"
 COMPACTED = "compacted"
 PACK_TABLES = (RUNS.name, HISTORY.name, LAYERS.name, CERTIFICATES.name)
 """Tables of which a pack has a file each, all of one name; the runs first."""
+PLAN_TABLES = (PLAN.name, CELLS.name)
+"""Tables of which a launch has a file each; they are merged each for itself."""
 MERGED_PREFIX = "merged-"
 ATTEMPTS = 50
 """So often a reader begins anew when files are merged under its hands."""
@@ -106,11 +109,11 @@ def mark_of(table: str, info: fs.FileInfo) -> str:
     """Return what a replaced file is known by.
 
     A file of a pack by its name: a pack of which a run has ended is never trained again, unless by
-    a worker that did not know, and then its rows are the same. A file of the plan by its size and
-    time too: it may be written again with other rows. A merged file never is.
+    a worker that did not know, and then its rows are the same. A file of the plan or of its cells
+    by its size and time too: it may be written again with other rows. A merged file never is.
     """
     stem = stem_of(info.path)
-    if table == PLAN.name and not stem.startswith(MERGED_PREFIX):
+    if table in PLAN_TABLES and not stem.startswith(MERGED_PREFIX):
         return f"{stem}/{info.size}/{info.mtime_ns}"
     return stem
 

@@ -8,11 +8,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from symstudy.errors import StoreError
-from symstudy.store.files.compaction import in_schema, open_parquet, write_merged
+from symstudy.store.files.compaction import in_schema, open_parquet, united_schema, write_merged
 from symstudy.store.files.folder import StudyFolder
 from symstudy.store.files.manifest import COMPACTED, MERGED_PREFIX, Merged
 from symstudy.store.files.sealed import has_frame, read_seal
-from symstudy.store.tables.schema import RUNS, TABLES
+from symstudy.store.tables.schema import RUNS
 
 __all__ = ["salvage"]
 
@@ -51,10 +51,9 @@ def salvage(folder: StudyFolder, item: Merged) -> Merged | None:
     rows = pa.concat_tables(files[RUNS.name].read_row_group(g, columns=["pack_id"]) for g in good)
     kept = set(pc.unique(rows["pack_id"]).to_pylist())
     replaces = [mark for mark in item.replaces if mark in kept or mark.startswith(MERGED_PREFIX)]
-    parts = {
-        table: partial(groups_of, file, TABLES[table].schema, good) for table, file in files.items()
-    }
-    return write_merged(folder, parts, sorted({*replaces, item.name}), item.at)
+    schemas = {table: united_schema(table, [file.schema_arrow]) for table, file in files.items()}
+    parts = {table: partial(groups_of, file, schemas[table], good) for table, file in files.items()}
+    return write_merged(folder, parts, schemas, sorted({*replaces, item.name}), item.at)
 
 
 def read_anywhere(folder: StudyFolder, table: str, name: str) -> bytes | None:

@@ -216,9 +216,7 @@ class Store:
         }
         every = [schema for of_study in schemas.values() for schema in of_study.values()]
         every += [rows.schema for rows in self.derived.values()]
-        self.hyperparameters = tuple(
-            unite_schemas(every, first=builtin_hyperparameters(RESERVED))
-        )
+        self.hyperparameters = tuple(unite_schemas(every, first=builtin_hyperparameters(RESERVED)))
         parts = []
         for folder in self.folders:
             parts.extend(read_cells(folder, schemas[id(folder)], self.hyperparameters))
@@ -239,8 +237,8 @@ class Store:
         known = builtin_names(RESERVED).get((table, name))
         if known is not None:
             return known.name
-        own = (each.name for each in self.hyperparameters if (each.table, each.key) == (table, name))
-        return next(own, None)
+        own = [each for each in self.hyperparameters if (each.table, each.key) == (table, name)]
+        return own[0].name if own else None
 
     @property
     def swept(self) -> tuple[str, ...]:
@@ -458,9 +456,7 @@ BATCH_ROWS = 100_000
 """Columns of a few values that are read as numbers."""
 
 
-def open_store(
-    *locations: str | Path, memory: str = MEMORY, timeout_s: float = TIMEOUT_S
-) -> Store:
+def open_store(*locations: str | Path, memory: str = MEMORY, timeout_s: float = TIMEOUT_S) -> Store:
     """Return read-only SQL access to the studies at `locations` (`results` if none is given).
 
     Args:
@@ -511,8 +507,8 @@ def is_out_of_memory(error: Exception) -> bool:
 def memory_error(query: str, memory: str) -> QueryError:
     """Return the error that says what a query needs more of."""
     return QueryError(
-        f"a query must do with {memory} of memory, but {query!r} needs more. Ask for less, or allow "
-        "more with --memory 16GB (Python: open_store(..., memory=...))."
+        f"a query must do with {memory} of memory, but {query!r} needs more. Ask for less, or "
+        "allow more with --memory 16GB (Python: open_store(..., memory=...))."
     )
 
 

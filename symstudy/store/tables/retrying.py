@@ -7,10 +7,9 @@ import pyarrow as pa
 
 from symstudy.store.files.folder import StudyFolder
 from symstudy.store.files.lock import locked
-from symstudy.store.files.manifest import PACK_TABLES, list_tables, stem_of
-from symstudy.store.tables.ledger import read_column
+from symstudy.store.tables.reading import read_column
 from symstudy.store.tables.schema import RUNS
-from symstudy.store.tables.settling import drop_rows, has_pack
+from symstudy.store.tables.settling import drop_runs
 
 __all__ = ["take_back"]
 
@@ -38,9 +37,4 @@ def take_back(folder: StudyFolder, pairs: Sequence[tuple[str, str]]) -> None:
         if gone.num_rows == 0:
             return
         folder.write_table(gone, FOLDER, f"{uuid.uuid4().hex}.parquet")
-        losers = gone.select(["run_id", "pack_id"])
-        packs = set(losers["pack_id"].to_pylist())
-        listing = list_tables(folder, PACK_TABLES)
-        for path in listing.paths(RUNS.name):
-            if stem_of(path) in packs or has_pack(folder, path, packs):
-                drop_rows(folder, listing, stem_of(path), losers)
+        drop_runs(folder, gone.select(["run_id", "pack_id"]))

@@ -6,16 +6,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from symstudy.store.files.compaction import in_schema, open_parquet
+from symstudy.store.files.compaction import in_schema, open_parquet, united_schema
 from symstudy.store.files.folder import StudyFolder
 from symstudy.store.files.lock import locked
 from symstudy.store.files.manifest import PACK_TABLES, Listing, list_tables, stem_of
 from symstudy.store.files.sealed import read_whole
 from symstudy.store.tables.keys import ENDED, KEY_COLUMNS
-from symstudy.store.tables.ledger import read_column
-from symstudy.store.tables.schema import RUNS, TABLES
+from symstudy.store.tables.reading import read_column
+from symstudy.store.tables.schema import RUNS
 
-__all__ = ["settle"]
+__all__ = ["drop_runs", "settle"]
 
 
 def settle(folder: StudyFolder) -> list[str]:
@@ -34,11 +34,7 @@ def settle(folder: StudyFolder) -> list[str]:
         losers = find_losers(folder)
         if losers.num_rows == 0:
             return []
-        listing = list_tables(folder, PACK_TABLES)
-        packs = set(losers["pack_id"].to_pylist())
-        for path in listing.paths(RUNS.name):
-            if stem_of(path) in packs or has_pack(folder, path, packs):
-                drop_rows(folder, listing, stem_of(path), losers)
+        drop_runs(folder, losers)
     runs = losers["run_id"].to_pylist()
     return [
         f"{len(set(runs))} runs of {folder.name} had been trained twice; one result of each is kept"
@@ -68,6 +64,20 @@ def find_losers(folder: StudyFolder) -> pa.Table:
     return rows.filter(pa.array(goes)).select(["run_id", "pack_id"])
 
 
+def drop_runs(folder: StudyFolder, losers: pa.Table) -> None:
+    """Take the rows of some runs out of all tables; the caller holds the study's lock.
+
+    Args:
+        folder: Folder of the study.
+        losers: Run and pack of each row of runs that is to go.
+    """
+    listing = list_tables(folder, PACK_TABLES)
+    packs = set(losers["pack_id"].to_pylist())
+    for path in listing.paths(RUNS.name):
+        if stem_of(path) in packs or has_pack(folder, path, packs):
+            drop_rows(folder, listing, stem_of(path), losers)
+
+
 def has_pack(folder: StudyFolder, path: str, packs: set[str]) -> bool:
     """Return whether a merged file of runs holds one of `packs`."""
     if not stem_of(path).startswith("merged-"):
@@ -81,7 +91,9 @@ def drop_rows(folder: StudyFolder, listing: Listing, stem: str, losers: pa.Table
     for table in (*(name for name in PACK_TABLES if name != RUNS.name), RUNS.name):
         for path in (path for path in listing.paths(table) if stem_of(path) == stem):
             file = open_parquet(read_whole(folder.filesystem, path))
-            schema = TABLES[table].schema.with_metadata(file.metadata.metadata)
+            schema = united_schema(table, [file.schema_arrow])
+            # What a merged file says of itself stays; its rows are of the present version.
+            schema = schema.with_metadata({**(file.metadata.metadata or {}), **schema.metadata})
             parts = path.removeprefix(folder.join("")).split("/")
             folder.write_groups(
                 schema,

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from symstudy.errors import StoreError
 from symstudy.store.files.folder import StudyFolder
+from symstudy.store.files.manifest import list_tables
 from symstudy.store.tables.cells import cells_schema, write_cells
 from symstudy.store.tables.schema import CELLS, PLAN, RESERVED, SCHEMA_VERSION, TYPES
 from symstudy.study.columns import (
@@ -32,9 +33,7 @@ OLD_NAMES = {"layers": "attention_layers", "epsilon": "adam_epsilon"}
 """Columns of version 4 by their present names."""
 OLD_KEYS = {("model", "attention_layers"): "layers", ("train", "adam_epsilon"): "epsilon"}
 """Present keys of what the configuration called otherwise."""
-NOT_HYPERPARAMETERS = frozenset(
-    (*PLAN.schema.names, *CELLS.schema.names, *OLD_NAMES.values())
-)
+NOT_HYPERPARAMETERS = frozenset((*PLAN.schema.names, *CELLS.schema.names, *OLD_NAMES.values()))
 
 
 def derive_cells(folder: StudyFolder, paths: list[str]) -> pa.Table | None:
@@ -137,8 +136,6 @@ def migrate(folder: StudyFolder) -> list[str]:
     """
     if folder.version != 4:
         return []
-    from symstudy.store.files.manifest import list_tables
-
     rows = derive_cells(folder, list_tables(folder, [PLAN.name]).paths(PLAN.name))
     if rows is not None:
         write_cells(folder, FILE, rows)

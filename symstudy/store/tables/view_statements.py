@@ -111,7 +111,7 @@ def mean_with_interval(name: str) -> str:
 
 @functools.cache
 def t_quantiles() -> str:
-    """Return the 97.5 % quantiles of Student's t for 1 to 30 degrees of freedom as a list of SQL."""
+    """Return the 97.5 % quantiles of Student's t for 1 to 30 degrees of freedom, as SQL's list."""
     # What scipy.stats.t.ppf calls; to import scipy.stats takes longer than to open a store.
     from scipy.special import stdtrit
 
