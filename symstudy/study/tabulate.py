@@ -5,6 +5,7 @@ So each table is read once, and a column is its different values and for each ce
 """
 
 from collections.abc import Callable, Container, Hashable, Iterable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -47,7 +48,7 @@ def tabulate(
     derived = {item.column.name for item in DERIVED}
     found: list[Tabulated] = []
     for table in ("model", "data", "train", "probe"):
-        of_cell, places = distinct(cells, lambda cell, name=table: (id(getattr(cell, name)),))
+        of_cell, places = distinct(cells, partial(identity_of, table))
         parts = [list(pairs_of(table, getattr(cell, table), reserved)) for cell in of_cell]
         rows = [{column.name: value for column, value in reversed(part)} for part in parts]
         taken = {item.column.name.lower() for item in found}
@@ -61,6 +62,11 @@ def tabulate(
         found.append(Tabulated(item.column, values, places))
     refuse_twins([item.column for item in found], source)
     return found
+
+
+def identity_of(table: str, cell: Cell) -> int:
+    """Return what tells a table of a cell from those of others: cells share the object."""
+    return id(getattr(cell, table))
 
 
 def distinct(

@@ -64,11 +64,12 @@ def test_runs_of_version_4_have_the_same_columns_and_values(old, expected, study
 
 def test_the_rate_of_version_4_is_the_planned_one_and_that_of_steps_has_its_new_name(old):
     store = open_store(old / "results" / "dense")
-    assert store.sql("select distinct lr, schedule from planned").rows == [(0.01, "cosine")]
-    assert store.sql("select distinct lr from runs").rows == [(0.01,)]
-    lowest, highest = store.sql("select min(learning_rate), max(learning_rate) from history").rows[
-        0
-    ]
+    planned = "select distinct lr, schedule from planned order by lr"
+    assert store.sql(planned).rows == [(0.01, "cosine"), (1e9, "cosine")]
+    diverged = "select distinct lr from runs where outcome = 'diverged'"
+    assert store.sql(diverged).rows == [(1e9,)]
+    rates = "select min(learning_rate), max(learning_rate) from history where lr < 1"
+    ((lowest, highest),) = store.sql(rates).rows
     assert 0 <= lowest < highest <= 0.01
 
 

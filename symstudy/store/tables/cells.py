@@ -173,7 +173,8 @@ def read_cells(
     """
     wanted = cells_schema(columns).remove_metadata()
     types = {field.name: field.type for field in wanted}
-    alike, others = [], []
+    alike: list[str] = []
+    others: list[str] = []
     for path, schema in schemas.items():
         names = own_names(schema, columns)
         fits = all(

@@ -217,7 +217,7 @@ class Store:
         every = [schema for of_study in schemas.values() for schema in of_study.values()]
         every += [rows.schema for rows in self.derived.values()]
         self.hyperparameters = tuple(unite_schemas(every, first=builtin_hyperparameters(RESERVED)))
-        parts = []
+        parts: list[ds.Dataset] = []
         for folder in self.folders:
             parts.extend(read_cells(folder, schemas[id(folder)], self.hyperparameters))
             if (rows := self.derived.get(id(folder))) is not None:

@@ -6,7 +6,7 @@ a new measure or hyperparameter needs no new version. Times are UTC without a zo
 """
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 import pyarrow as pa
 
@@ -314,7 +314,7 @@ def field_of(each: Hyperparameter) -> pa.Field:
 def hyperparameter_of(field: pa.Field) -> Hyperparameter:
     """Return the hyperparameter that a field of a file of cells holds."""
     about = {key.decode(): value.decode() for key, value in (field.metadata or {}).items()}
-    kind = next((kind for kind, known in TYPES.items() if known == field.type), "text")
+    kind: Kind = next((kind for kind in get_args(Kind) if TYPES[kind] == field.type), "text")
     return Hyperparameter(
         field.name, kind, about.get("meaning", ""), about.get("table", ""), about.get("key", "")
     )
