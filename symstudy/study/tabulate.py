@@ -15,7 +15,7 @@ from symstudy.errors import Mistake, StudyFileError
 from symstudy.study.cells import Cell
 from symstudy.study.columns import DERIVED, Hyperparameter, pairs_of, widest
 
-__all__ = ["Tabulated", "tabulate", "unite"]
+__all__ = ["Tabulated", "beside", "check_own_keys", "tabulate", "unite"]
 
 
 class Tabulated(NamedTuple):
@@ -43,13 +43,14 @@ def tabulate(
         source: Path of the study file, for messages.
 
     Raises:
-        StudyFileError: If two keys differ in case alone, since SQL takes them for one column.
+        StudyFileError: If two keys are one column, since SQL does not tell `Width` from `width`.
     """
     derived = {item.column.name for item in DERIVED}
     found: list[Tabulated] = []
-    for table in ("model", "data", "train", "probe"):
+    for table in cells[0].tables if cells else ():
         of_cell, places = distinct(cells, partial(identity_of, table))
         parts = [list(pairs_of(table, getattr(cell, table), reserved)) for cell in of_cell]
+        refuse_twins((column for part in parts for column, _ in part), source)
         rows = [{column.name: value for column, value in reversed(part)} for part in parts]
         taken = {item.column.name.lower() for item in found}
         for column in unite(column for part in parts for column, _ in part):
@@ -60,8 +61,18 @@ def tabulate(
     for item in DERIVED:
         values = [item.of_tables(cell.data, cell.train) for cell in of_cell]
         found.append(Tabulated(item.column, values, places))
-    refuse_twins([item.column for item in found], source)
+    refuse_twins((item.column for item in found), source)
     return found
+
+
+def check_own_keys(cells: Sequence[Cell], source: str) -> None:
+    """Raise unless the keys of the user's own modules are columns of their own.
+
+    Raises:
+        StudyFileError: If two are one column.
+    """
+    firsts, _ = distinct(cells, partial(identity_of, "model"))
+    tabulate(firsts, frozenset(), source=source)
 
 
 def identity_of(table: str, cell: Cell) -> int:
@@ -110,7 +121,7 @@ def in_kind(value: Any, column: Hyperparameter) -> Any:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def refuse_twins(columns: Sequence[Hyperparameter], source: str) -> None:
+def refuse_twins(columns: Iterable[Hyperparameter], source: str) -> None:
     """Raise where two keys would be one column in SQL.
 
     Raises:
@@ -118,7 +129,7 @@ def refuse_twins(columns: Sequence[Hyperparameter], source: str) -> None:
     """
     known: dict[str, Hyperparameter] = {}
     mistakes = []
-    for column in columns:
+    for column in dict.fromkeys(columns):
         before = known.setdefault(column.name.lower(), column)
         if (before.table, before.key) != (column.table, column.key):
             key = f"{column.table}.{column.key}"

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -13,12 +14,12 @@ from symstudy.store.files.repair import repair
 from symstudy.store.tables.ledger import verify
 from symstudy.store.tables.schema import PLAN, RESERVED, RUNS, check_measure_names
 from symstudy.store.tables.writer import write_plan
-from symstudy.study import make_study
+from symstudy.study import Study, make_study
 from symstudy.study.columns import builtin_hyperparameters
 from symstudy.testing.stores import plant_pack, plant_store, plant_study
 
 
-def own_study(name="own", sweep=None, **arguments):
+def own_study(name: str = "own", sweep: dict[str, Any] | None = None, **arguments: Any) -> Study:
     return make_study(
         {
             "schema": 1,
@@ -69,7 +70,8 @@ def test_a_users_own_keys_are_typed_columns_of_every_view(tmp_path):
 
 
 def test_a_key_may_be_a_word_of_sql(tmp_path):
-    store = plant(tmp_path, own_study(order=4, select="x", **{'a "b"': 1.5}))
+    keys: dict[str, Any] = {'a "b"': 1.5}
+    store = plant(tmp_path, own_study(order=4, select="x", **keys))
     query = 'select distinct "order", "select", "a ""b""" from runs'
     assert store.sql(query).rows == [(4, "x", 1.5)]
     assert store.sql('select "order" from history').rows == [(4,), (4,)]
@@ -85,12 +87,16 @@ def test_a_key_that_is_called_as_a_measure_is_prefixed_and_both_are_kept(tmp_pat
 def test_keys_that_differ_in_case_alone_are_refused_at_planning(tmp_path):
     with pytest.raises(StudyFileError, match="SQL takes 'dropout' and model.Dropout for one"):
         plant(tmp_path, own_study(Dropout=0.1, dropout=0.2))
+    study = own_study(rank=1, model_rank=2)
+    with pytest.raises(StudyFileError, match="model.model_rank: must have a name of its own"):
+        plant(tmp_path, study)
     assert not list(tmp_path.rglob("plan/*.parquet"))
 
 
 def test_files_whose_columns_differ_are_read_together(tmp_path):
     folder = plant(tmp_path, own_study(blocks=3)).folders[0]
-    for place, arguments in enumerate(({"blocks": 2.5, "act": 1}, {"act": "relu"}, {"Act": True})):
+    others: list[dict[str, Any]] = [{"blocks": 2.5, "act": 1}, {"act": "relu"}, {"Act": True}]
+    for place, arguments in enumerate(others):
         more = own_study(**arguments)
         write_plan(folder, "own", f"later{place}", more.runs())
         plant_pack(folder, "own", f"later{place}", more.runs(), lambda run: {"test_loss": 0.0})
