@@ -40,18 +40,10 @@ from symstudy.store.files.manifest import (
     stem_of,
     write_manifest,
 )
+from symstudy.store.files.rewriting import in_schema, open_parquet, united_schema
 from symstudy.store.files.sealed import is_sound, read_whole
-from symstudy.store.tables.cells import cells_schema, in_columns, unite_schemas
 from symstudy.store.tables.keys import ENDED, KEY_COLUMNS
-from symstudy.store.tables.schema import (
-    CELLS,
-    CERTIFICATES,
-    RENAMED,
-    RUNS,
-    SCHEMA_VERSION,
-    TABLES,
-    hyperparameter_of,
-)
+from symstudy.store.tables.schema import CERTIFICATES, RUNS, TABLES
 from symstudy.store.tables.version_4 import migrate
 
 __all__ = [
@@ -59,10 +51,7 @@ __all__ = [
     "Compaction",
     "compact",
     "finish",
-    "in_schema",
-    "open_parquet",
     "recover_manifest",
-    "united_schema",
     "write_merged",
 ]
 
@@ -443,49 +432,6 @@ def counted(groups: Iterable[pa.Table], schema: pa.Schema, counts: list[int]) ->
     for group in groups:
         counts.append(group.num_rows)
         yield group.replace_schema_metadata(schema.metadata)
-
-
-def open_parquet(content: bytes) -> pq.ParquetFile:
-    """Return a Parquet file whose pages are checked as they are read."""
-    return pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True)
-
-
-def united_schema(table: str, schemas: Iterable[pa.Schema]) -> pa.Schema:
-    """Return the schema that files of a table are written in when they are merged.
-
-    Columns that this version does not know, such as a measure of a package that is not installed
-    here, are kept.
-    """
-    own = TABLES[table].schema
-    if table == CELLS.name:
-        return cells_schema(unite_schemas(schemas))
-    known = {*own.names, *OLD_NAMES.values()}
-    more: dict[str, pa.Field] = {}
-    for schema in schemas:
-        if (schema.metadata or {}).get(b"symstudy_schema") == str(SCHEMA_VERSION).encode():
-            more.update({field.name: field for field in schema if field.name not in known})
-    return pa.schema([*own, *more.values()], metadata=own.metadata)
-
-
-OLD_NAMES = {new: old for names in RENAMED.values() for new, old in names.items()}
-"""Former names of columns, by the present ones."""
-
-
-def in_schema(table: pa.Table, schema: pa.Schema) -> pa.Table:
-    """Return rows in the types of `schema`; columns that a file lacks are null."""
-    if table.schema.equals(schema):
-        return table.replace_schema_metadata(schema.metadata)
-    if any(field.metadata for field in schema):
-        own = [field for field in schema if field.name not in CELLS.schema.names]
-        return in_columns(table, [hyperparameter_of(field) for field in own])
-    columns = []
-    for field in schema:
-        name = field.name if field.name in table.column_names else OLD_NAMES.get(field.name, "")
-        is_there = name in table.column_names
-        columns.append(
-            table[name].cast(field.type) if is_there else pa.nulls(table.num_rows, field.type)
-        )
-    return pa.Table.from_arrays(columns, schema=schema)
 
 
 def read_contents(folder: StudyFolder, small: Small) -> Contents:

@@ -8,9 +8,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from symstudy.errors import StoreError
-from symstudy.store.files.compaction import in_schema, open_parquet, united_schema, write_merged
+from symstudy.store.files.compaction import write_merged
 from symstudy.store.files.folder import StudyFolder
 from symstudy.store.files.manifest import COMPACTED, MERGED_PREFIX, Merged
+from symstudy.store.files.rewriting import in_schema, open_parquet, united_schema
 from symstudy.store.files.sealed import has_frame, read_seal
 from symstudy.store.tables.schema import RUNS
 

@@ -17,6 +17,7 @@ from pyarrow import fs
 from symstudy.errors import StoreError
 from symstudy.store.files.folder import STATISTICS_ROWS, StudyFolder
 from symstudy.store.files.sealed import THREADS
+from symstudy.store.tables.scanning import parquet_format
 from symstudy.store.tables.schema import (
     CELL_KEYS,
     CELLS,
@@ -182,11 +183,7 @@ def read_cells(
             for name in schema.names
         )
         (alike if fits else others).append(path)
-    form = ds.ParquetFileFormat(
-        default_fragment_scan_options=ds.ParquetFragmentScanOptions(
-            page_checksum_verification=True, pre_buffer=not folder.is_local
-        )
-    )
+    form = parquet_format((), is_local=folder.is_local)
     if alike:
         yield ds.dataset(alike, schema=wanted, format=form, filesystem=folder.filesystem)
     for path in others:

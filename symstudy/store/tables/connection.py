@@ -10,7 +10,6 @@ were merged, it is opened anew.
 """
 
 import inspect
-import re
 import threading
 import time
 from collections.abc import Sequence
@@ -37,17 +36,21 @@ from symstudy.store.tables.cells import (
     unite_schemas,
 )
 from symstudy.store.tables.keys import KEYS, damaged_error, find_once, read_keys
+from symstudy.store.tables.limits import (
+    MEMORY,
+    TIMEOUT_S,
+    check_limits,
+    is_out_of_memory,
+    memory_error,
+    timeout_error,
+)
+from symstudy.store.tables.scanning import parquet_format, with_dictionaries
 from symstudy.store.tables.schema import CELL_KEYS, CELLS, PLAN, RENAMED, RESERVED, TABLES, Table
 from symstudy.store.tables.version_4 import derive_cells
 from symstudy.store.tables.view_statements import VIEWS, view_statements
 from symstudy.study.columns import builtin_hyperparameters, builtin_names
 
 __all__ = ["Answer", "Store", "open_store"]
-
-MEMORY = "4GB"
-"""Memory that a query may use, if no other limit is given."""
-TIMEOUT_S = 600.0
-"""Seconds that a query may take, if no other limit is given."""
 
 LOCKS = (
     "set autoinstall_known_extensions = false",
@@ -367,16 +370,14 @@ class Store:
             return None if relation is None else self.gather(relation)
         except (duckdb.Error, OSError, pa.ArrowException) as error:
             if time.monotonic() - start >= self.timeout_s and "nterrupt" in str(error):
-                raise QueryError(
-                    f"a query must end within {self.timeout_s:g} s, but {query!r} did not. Ask for "
-                    "less, or allow more with --timeout SECONDS (Python: open_store(..., "
-                    "timeout_s=...))."
-                ) from error
+                raise timeout_error(query, self.timeout_s) from error
             if is_out_of_memory(error):
                 raise memory_error(query, self.memory) from error
             raise
         finally:
             timer.cancel()
+            # A thread that is left when Python ends takes the process down with it.
+            timer.join()
 
     def gather(self, relation: duckdb.DuckDBPyRelation) -> pa.Table:
         """Return the rows of an answer, which take no more memory than a query may.
@@ -442,13 +443,6 @@ class Store:
 
 
 READING = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
-DICTIONARIES = {
-    "runs": ("study", "cell_id", "pack_id", "outcome"),
-    "history": ("run_id", "pack_id"),
-    "layers": ("run_id", "pack_id"),
-    "certificates": (),
-    "plan": ("study",),
-}
 SQL_NAMES = {CELLS.name: "cells"}
 """What tables are called in SQL, where it is not their own name."""
 BATCH_ROWS = 100_000
@@ -470,69 +464,6 @@ def open_store(*locations: str | Path, memory: str = MEMORY, timeout_s: float = 
     """
     folders = find_studies([str(location) for location in locations or ("results",)])
     return Store(folders, memory=memory, timeout_s=timeout_s)
-
-
-def check_limits(memory: str, timeout_s: float) -> int:
-    """Return the limit of memory in bytes.
-
-    Raises:
-        QueryError: If one of the two is no limit.
-    """
-    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT])(i?)B\s*", memory, re.IGNORECASE)
-    size = 0.0
-    if found:
-        base = 1024 if found[3] else 1000
-        size = float(found[1]) * base ** (1 + "KMGT".index(found[2].upper()))
-    if size < LEAST_BYTES:
-        raise QueryError(
-            f"the limit of memory must be 16MB at least, such as 500MB or 8GB, but got {memory!r}."
-        )
-    # A timer's longest wait.
-    if not 0 < timeout_s <= threading.TIMEOUT_MAX:
-        raise QueryError(
-            f"the limit of time must be a number of seconds above 0, but got {timeout_s!r}."
-        )
-    return int(size)
-
-
-LEAST_BYTES = 16_000_000
-"""Less memory does not do for reading a file."""
-
-
-def is_out_of_memory(error: Exception) -> bool:
-    """Return whether DuckDB has given up for lack of memory."""
-    return isinstance(error, duckdb.OutOfMemoryException) or "Out of Memory" in str(error)
-
-
-def memory_error(query: str, memory: str) -> QueryError:
-    """Return the error that says what a query needs more of."""
-    return QueryError(
-        f"a query must do with {memory} of memory, but {query!r} needs more. Ask for less, or "
-        "allow more with --memory 16GB (Python: open_store(..., memory=...))."
-    )
-
-
-def with_dictionaries(table: Table) -> tuple[pa.Schema, list[str]]:
-    """Return the schema in which a table is read, and its columns that are dictionaries there.
-
-    A run has a hundred rows of history: joined as dictionaries they take half the time.
-    """
-    names = DICTIONARIES[table.name]
-    schema = table.schema
-    text = pa.dictionary(pa.int32(), pa.string())
-    for name in names:
-        schema = schema.set(schema.get_field_index(name), pa.field(name, text))
-    return schema, list(names)
-
-
-def parquet_format(dictionaries: Sequence[str], *, is_local: bool) -> ds.ParquetFileFormat:
-    """Return how files are read: checked, and from far away in few large pieces."""
-    options = ds.ParquetFragmentScanOptions(
-        page_checksum_verification=True, pre_buffer=not is_local
-    )
-    return ds.ParquetFileFormat(
-        default_fragment_scan_options=options, dictionary_columns=list(dictionaries)
-    )
 
 
 def query_error(query: str, error: duckdb.Error) -> QueryError:

@@ -6,10 +6,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from symstudy.store.files.compaction import in_schema, open_parquet, united_schema
 from symstudy.store.files.folder import StudyFolder
 from symstudy.store.files.lock import locked
 from symstudy.store.files.manifest import PACK_TABLES, Listing, list_tables, stem_of
+from symstudy.store.files.rewriting import in_schema, open_parquet, united_schema
 from symstudy.store.files.sealed import read_whole
 from symstudy.store.tables.keys import ENDED, KEY_COLUMNS
 from symstudy.store.tables.reading import read_column
