@@ -41,7 +41,7 @@ def test_whatever_is_swept_is_shown(program, root, tmp_path):
         "run",
         root / "studies" / "smoke.toml",
         "model.width=8",
-        'model.kind=["fcn", "deep_linear"]',
+        'train.optimizer=["adam", "adamw"]',
         "train.epsilon=[1e-8, 1e-6]",
         "train.gamma=0.0",
         "train.steps=2",
@@ -50,8 +50,8 @@ def test_whatever_is_swept_is_shown(program, root, tmp_path):
         f"--results={tmp_path}",
     )
     rows = json.loads(program("runs", tmp_path, "--json").stdout)
-    assert {(row["model"], row["epsilon"]) for row in rows} == {
-        (model, epsilon) for model in ("fcn", "deep_linear") for epsilon in (1e-8, 1e-6)
+    assert {(row["optimizer"], row["epsilon"]) for row in rows} == {
+        (optimizer, epsilon) for optimizer in ("adam", "adamw") for epsilon in (1e-8, 1e-6)
     }
 
 
