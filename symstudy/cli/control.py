@@ -46,16 +46,19 @@ def runs(
     `symstudy runs results --where "outcome = 'error'" --traceback`;
     `symstudy runs results/digits --where "width = 64 and test_loss > 0.5" --json`
     """
-    from symstudy.store import open_store
+    from symstudy.store import open_store, quoted
 
     store = open_store(results)
-    swept = swept_columns(store)
-    columns = ["study", "run_id", *swept, "seed", "outcome", "reason", "steps_done", "test_loss"]
+    columns = [
+        *("study", "run_id", *store.swept),
+        *("seed", "outcome", "reason", "steps_done", "test_loss"),
+    ]
+    order = ", ".join(map(quoted, ("study", *store.swept, "seed", "run_id")))
     found = store.sql(
         "with every as (select * from runs union all by name "  # noqa: S608  # read-only
         "select *, 'missing' as outcome from missing) "
-        f"select {', '.join(columns)} from every where {where or 'true'} "
-        f"order by study, {', '.join([*swept, 'seed', 'run_id'])} limit {limit + 1}"
+        f"select {', '.join(map(quoted, columns))} from every where {where or 'true'} "
+        f"order by {order} limit {limit + 1}"
     )
     rows = found.rows[:limit]
     texts = read_tracebacks(store, rows) if traceback else {}
@@ -95,14 +98,6 @@ def print_tracebacks(texts: Mapping[str, str]) -> None:
             runs_of.setdefault(text, []).append(run_id)
     for text, run_ids in runs_of.items():
         typer.echo(f"\n{', '.join(run_ids)}:\n{text.rstrip()}")
-
-
-def swept_columns(store: Any) -> list[str]:
-    """Return the columns that vary in the studies of `store`."""
-    known = store.columns()["runs"]
-    fields = {field for folder in store.folders for field in folder.read_study().get("swept", ())}
-    names = {field.rsplit(".", 1)[-1] for field in fields}
-    return [name for name in known if name in names]
 
 
 def cancel(results: ResultsPath = "results", as_json: Json = False) -> None:

@@ -135,6 +135,8 @@ def verify(results: ResultsPath = "results", as_json: Json = False) -> None:
                     "unplanned": item.unplanned,
                     "incomplete": item.incomplete,
                     "damaged": item.damaged,
+                    "unknown_cells": item.unknown_cells,
+                    "certificate": certificate_row(item.certificate),
                     "proven": item.is_proven,
                 }
                 for item in found
@@ -155,10 +157,36 @@ def verify(results: ResultsPath = "results", as_json: Json = False) -> None:
                 f"{account.missing} missing, {len(item.twice)} twice, {len(item.unplanned)} "
                 f"unplanned, {len(item.incomplete)} packs incomplete"
             )
+            if item.unknown_cells:
+                typer.echo(
+                    f"{account.study}: {len(item.unknown_cells)} planned cells without their "
+                    "hyperparameters. Run the study again: they are written down again."
+                )
+    for item in found:
+        if item.certificate is not None and not item.certificate.holds:
+            note(f"{item.account.study}: warning: {certificate_warning(item.certificate)}")
     if not all(item.is_consistent for item in found):
         raise typer.Exit(2)
     if not all(item.is_proven and item.account.num_failed == 0 for item in found):
         raise typer.Exit(1)
+
+
+def certificate_row(certificate: Any) -> dict[str, Any] | None:
+    """Return the verdict on packs for programs; None where no run was trained alone."""
+    if certificate is None or not certificate.runs:
+        return None
+    return {**certificate._asdict(), "holds": certificate.holds}
+
+
+def certificate_warning(certificate: Any) -> str:
+    """Return the sentence that tells of packs whose numbers are not those of runs alone."""
+    return (
+        f"{certificate.outside} final measures of runs that were trained once more alone deviate "
+        f"from their packs by more than they may; the worst is {certificate.measure} of run "
+        f"{certificate.run_id}, by {certificate.relative:.2g} relative where "
+        f"{certificate.tolerance:g} is allowed. They are the table `certificates` of "
+        "`symstudy query`."
+    )
 
 
 def query(
@@ -180,6 +208,12 @@ def query(
             "--output", "-o", help="File to write to; parquet needs one.", show_default=False
         ),
     ] = None,
+    memory: Annotated[
+        str, typer.Option(metavar="SIZE", help="Memory that the query may use, as in 16GB.")
+    ] = "4GB",
+    timeout: Annotated[
+        float, typer.Option(metavar="SECONDS", help="Time that the query may take.")
+    ] = 600.0,
 ) -> None:
     """Query results with SQL: read-only, over one study or several, also while they run.
 
@@ -195,14 +229,14 @@ def query(
     if sql is None and sys.stdin.isatty():
         from symstudy.cli.shell import interact
 
-        interact(results)
+        interact(results, memory=memory, timeout_s=timeout)
         return
     text = sys.stdin.read() if sql is None else sql
     if form == "parquet" and output is None:
         raise UserError(
             "--format parquet must have a file to write to. Type --output rows.parquet."
         )
-    table = open_store(results).arrow(text)
+    table = open_store(results, memory=memory, timeout_s=timeout).arrow(text)
     write_rows(table, form, output)
 
 

@@ -1,6 +1,8 @@
 """The interactive SQL shell, with history and completion of names."""
 
 import os
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import typer
@@ -20,7 +22,7 @@ KEYWORDS = {
 HELP = "End a statement with ; or an empty line. \\d lists tables, \\d NAME columns, \\q ends."
 
 
-def interact(results: str) -> None:
+def interact(results: str, *, memory: str = "4GB", timeout_s: float = 600.0) -> None:
     """Read and answer statements until the user ends it; each sees the files there are then."""
     from prompt_toolkit import PromptSession
     from prompt_toolkit.completion import WordCompleter
@@ -28,7 +30,8 @@ def interact(results: str) -> None:
     from prompt_toolkit.lexers import PygmentsLexer
     from pygments.lexers.sql import SqlLexer
 
-    store = open_store(results)
+    open_again = partial(open_store, results, memory=memory, timeout_s=timeout_s)
+    store = open_again()
     columns = store.columns()
     words = sorted({*columns, *(name for names in columns.values() for name in names), *KEYWORDS})
     history = Path(os.environ.get("SYMSTUDY_HISTORY", Path.home() / ".symstudy_history"))
@@ -56,7 +59,7 @@ def interact(results: str) -> None:
             continue
         statement = f"{statement}\n{line}".strip()
         if statement and (statement.endswith(";") or not line.strip()):
-            answer(results, statement.rstrip(";"))
+            answer(open_again, statement.rstrip(";"))
             statement = ""
 
 
@@ -71,10 +74,10 @@ def describe(store: Store, table: str) -> None:
         note(f"There is no table {table!r}; there are {', '.join(columns)}.")
 
 
-def answer(results: str, statement: str) -> None:
+def answer(open_again: Callable[[], Store], statement: str) -> None:
     """Print the rows of one statement, or why there are none."""
     try:
-        found = open_store(results).sql(statement)
+        found = open_again().sql(statement)
     except UserError as error:
         note(str(error))
         return

@@ -228,7 +228,7 @@ def measure_rows() -> list[dict[str, Any]]:
 
 def column_rows() -> list[dict[str, Any]]:
     """Return the columns of every table."""
-    from symstudy.store.tables.schema import TABLES
+    from symstudy.store.tables.schema import CELLS, HYPERPARAMETERS, TABLES
 
     return [
         {
@@ -238,5 +238,5 @@ def column_rows() -> list[dict[str, Any]]:
             "meaning": column.meaning,
         }
         for table in TABLES.values()
-        for column in table.columns
+        for column in (*table.columns, *(HYPERPARAMETERS if table is CELLS else ()))
     ]

@@ -25,7 +25,7 @@ def open_study_folder(results: str, study: Study) -> StudyFolder:
 
 def location_of(folder: StudyFolder, results: str) -> str:
     """Return the path or URI by which a worker opens the folder."""
-    return f"{results.rstrip('/')}/{folder.name}" if "://" in results else folder.path
+    return f"{results.rstrip('/')}/{folder.place}" if "://" in results else folder.path
 
 
 def check_same_study(

@@ -16,7 +16,7 @@ from symstudy.errors import StoreError
 from symstudy.findings import Verdict, correct_family
 from symstudy.findings.evaluate import Kept, read_findings
 from symstudy.quantities import duration
-from symstudy.store import Store, StudyFolder, open_location, read_account
+from symstudy.store import Store, StudyFolder, open_location, read_account, read_certificate
 
 __all__ = ["render_report", "write_report"]
 
@@ -117,17 +117,8 @@ def describe_study(folder: StudyFolder) -> dict[str, Any]:
 
 def describe_certificate(store: Store) -> dict[str, Any]:
     """Return how runs trained alone compare with their packs."""
-    runs, measures, largest, deviation, relative = store.sql(
-        "select count(distinct run_id), count(distinct measure), max(pack_size), max(deviation), "
-        "max(deviation / greatest(abs(alone), 1e-300)) from certificates"
-    ).rows[0]
-    return {
-        "runs": runs,
-        "measures": measures,
-        "largest": largest,
-        "deviation": deviation,
-        "relative": relative,
-    }
+    certificate = read_certificate(store)
+    return {**certificate._asdict(), "holds": certificate.holds}
 
 
 def describe_claim(folder: StudyFolder, fingerprint: str, kept: Kept) -> dict[str, Any]:

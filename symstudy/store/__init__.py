@@ -1,14 +1,17 @@
 """Results: Parquet files, a ledger, and read-only SQL over them."""
 
 from symstudy.store.files.folder import StudyFolder, find_studies, open_location
+from symstudy.store.tables.certificates import Certificate, read_certificate
 from symstudy.store.tables.connection import Answer, Store, open_store
 from symstudy.store.tables.ledger import Account, Verification, planned_runs, read_account, verify
 from symstudy.store.tables.provenance import Provenance, current_provenance
 from symstudy.store.tables.retrying import take_back
+from symstudy.store.tables.view_statements import quoted
 
 __all__ = [
     "Account",
     "Answer",
+    "Certificate",
     "Provenance",
     "Store",
     "StudyFolder",
@@ -18,7 +21,9 @@ __all__ = [
     "open_location",
     "open_store",
     "planned_runs",
+    "quoted",
     "read_account",
+    "read_certificate",
     "take_back",
     "verify",
 ]

@@ -4,20 +4,34 @@ A key's column bears the key's own name, prefixed by its table where an earlier 
 `samples` is the data's and `probe_samples` the probe's. A key that chooses a component has its role
 for a name: `model`, `data`, `optimizer`, `schedule`, `loss`. Quantities that follow from several
 keys are columns too, such as `temperature`.
+
+SQL does not tell `Width` from `width`, so names are compared without regard to case.
 """
 
 import functools
 import json
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any, Literal, NamedTuple, get_args, get_origin
 
 from symstudy.components import Component, Field, Role, fields_of, items_of, load_all
 from symstudy.components.component import meanings_of
+from symstudy.datasets import AbstractDatasetConfig
 from symstudy.study.cells import Cell
 from symstudy.study.sections import ProbeConfig
 from symstudy.study.train import Train
 
-__all__ = ["Hyperparameter", "Kind", "builtin_hyperparameters", "hyperparameters_of"]
+__all__ = [
+    "DERIVED",
+    "Hyperparameter",
+    "Kind",
+    "builtin_hyperparameters",
+    "builtin_names",
+    "hyperparameters_of",
+    "own_column",
+    "pairs_of",
+    "plain",
+    "widest",
+]
 
 Kind = Literal["count", "number", "text", "truth"]
 
@@ -45,31 +59,31 @@ class Derived(NamedTuple):
 
     Attributes:
         column: Its column.
-        of_cell: How it is worked out.
+        of_tables: How it is worked out from the data and the train table.
     """
 
     column: Hyperparameter
-    of_cell: Callable[[Cell], Any]
+    of_tables: Callable[[AbstractDatasetConfig, Train], Any]
 
 
 DERIVED = (
     Derived(
         Hyperparameter("input_dim", "count", "Number of inputs."),
-        lambda cell: cell.data.shape.inputs,
+        lambda data, _: data.shape.inputs,
     ),
     Derived(
         Hyperparameter("output_dim", "count", "Number of outputs or classes."),
-        lambda cell: cell.data.shape.outputs,
+        lambda data, _: data.shape.outputs,
     ),
     Derived(
         Hyperparameter(
             "samples", "count", "Number of training samples; 0 where every batch is drawn anew."
         ),
-        lambda cell: cell.data.shape.train,
+        lambda data, _: data.shape.train,
     ),
     Derived(
         Hyperparameter("lr_over_batch", "number", "Peak learning rate over batch size."),
-        lambda cell: cell.train.lr / max(cell.train.batch_size, 1),
+        lambda _, train: train.lr / max(train.batch_size, 1),
     ),
     Derived(
         Hyperparameter(
@@ -77,18 +91,25 @@ DERIVED = (
             "number",
             "lr / (1 - momentum) / batch_size: the noise temperature T of SGD.",
         ),
-        lambda cell: cell.train.temperature,
+        lambda _, train: train.temperature,
     ),
     Derived(
         Hyperparameter("weight_decay", "number", "2 gamma, what torch calls weight_decay."),
-        lambda cell: 2.0 * cell.train.gamma,
+        lambda _, train: 2.0 * train.gamma,
     ),
 )
 
 
 @functools.cache
-def builtin_names() -> dict[tuple[str, str], Hyperparameter]:
-    """Return the column of every key of a built-in or installed component, by table and key."""
+def builtin_names(
+    reserved: frozenset[str] = frozenset(),
+) -> dict[tuple[str, str], Hyperparameter]:
+    """Return the column of every key of a built-in or installed component, by table and key.
+
+    Args:
+        reserved: Names of other columns, in lower case, which a key of an installed component gives
+            way to.
+    """
     names: dict[tuple[str, str], Hyperparameter] = {}
     taken = {item.column.name: item.column for item in DERIVED}
     owners = dict.fromkeys(taken, "")
@@ -101,13 +122,20 @@ def builtin_names() -> dict[tuple[str, str], Hyperparameter]:
                 continue  # the field that chooses it is a column
             if name == "kind":
                 name, meaning = table, f"Kind of {table}."
-            owners[name] = owners.get(name) or table
-            if owners[name] != table:
+            word = name.lower()
+            owners[word] = owners.get(word) or table
+            gives_way = word in reserved and not is_ours(cls)
+            if owners[word] != table or gives_way:
                 name = f"{table}_{name}"
             names[table, field.name] = taken.get(
                 name, Hyperparameter(name, kind_of(field), meaning, table, field.name)
             )
     return names
+
+
+def is_ours(cls: type[Any]) -> bool:
+    """Return whether a component comes with symstudy, and not with an installed package."""
+    return cls.__module__.split(".", 1)[0] == "symstudy"
 
 
 def component_classes() -> Iterator[tuple[str, type[Component]]]:
@@ -123,9 +151,9 @@ def component_classes() -> Iterator[tuple[str, type[Component]]]:
     yield "probe", ProbeConfig
 
 
-def builtin_hyperparameters() -> tuple[Hyperparameter, ...]:
+def builtin_hyperparameters(reserved: frozenset[str] = frozenset()) -> tuple[Hyperparameter, ...]:
     """Return the columns of all built-in and installed components, in the order of a study file."""
-    columns = [item for (_, key), item in builtin_names().items() if key not in HIDDEN]
+    columns = [item for (_, key), item in builtin_names(reserved).items() if key not in HIDDEN]
     return tuple(dict.fromkeys([*columns, *(item.column for item in DERIVED)]))
 
 
@@ -134,57 +162,77 @@ HIDDEN = ("arguments",)
 
 
 def hyperparameters_of(
-    cell: Cell, reserved: Container[str] = frozenset()
+    cell: Cell, reserved: Collection[str] = frozenset()
 ) -> dict[Hyperparameter, Any]:
     """Return the value of every hyperparameter of a cell, by column.
 
     Args:
         cell: The cell.
-        reserved: Names of other columns, which a key of the user's own gives way to.
+        reserved: Names of other columns, in lower case, which a key of the user's own gives way to.
     """
     found: dict[Hyperparameter, Any] = {}
+    words = frozenset(reserved)
     for table, component in cell.tables.items():
-        for key, value, column in pairs_of(table, component, reserved):
-            del key
-            found.setdefault(column, plain(value))
+        for column, value in pairs_of(table, component, words):
+            found.setdefault(column, value)
     for item in DERIVED:
-        found[item.column] = item.of_cell(cell)
+        found[item.column] = item.of_tables(cell.data, cell.train)
     return found
 
 
 def pairs_of(
-    table: str, component: Component, reserved: Container[str]
-) -> Iterator[tuple[str, Any, Hyperparameter]]:
-    """Yield key, value and column of every field of a table."""
-    known = builtin_names()
-    taken = {column.name for column in known.values()}
+    table: str, component: Component, reserved: frozenset[str]
+) -> Iterator[tuple[Hyperparameter, Any]]:
+    """Yield column and value of every field of a table."""
+    known = builtin_names(reserved)
     for owner, field, value in items_of(component):
         if field.role is Role.WRITTEN:
             continue
         if field.name in HIDDEN:
             for key, argument in value.items():
-                yield (
-                    key,
-                    argument,
-                    own_column(table, key, kind_of_value(argument), "", taken, reserved),
-                )
+                yield own_column(table, key, argument, reserved), plain(argument)
             continue
         column = known.get((table, field.name))
         if column is None:
             meaning = meanings_of(type(owner)).get(field.name, "")
-            column = own_column(table, field.name, kind_of(field), meaning, taken, reserved)
-        yield field.name, value, column
+            name = own_name(table, field.name, reserved)
+            column = Hyperparameter(name, kind_of(field), meaning, table, field.name)
+        yield column, plain(value)
 
 
-def own_column(
-    table: str, key: str, kind: Kind, meaning: str, taken: Container[str], reserved: Container[str]
-) -> Hyperparameter:
-    """Return the column of a key of the user's own, or of the built-in key that it repeats."""
-    known = builtin_names().get((table, key))
-    if known is not None and known.kind == kind:
+def own_column(table: str, key: str, value: Any, reserved: frozenset[str]) -> Hyperparameter:
+    """Return the column of a key of the user's own, or of the built-in key that it repeats.
+
+    Args:
+        table: Table of the study file that the key is in.
+        key: The key.
+        value: Its value, whose type is the column's.
+        reserved: Names of other columns, in lower case.
+    """
+    kind = kind_of_value(value)
+    known = builtin_names(reserved).get((table, key))
+    if known is not None and known.kind == widest(kind, known.kind):
         return known
-    name = f"{table}_{key}" if key in taken or key in reserved else key
-    return Hyperparameter(name, kind, meaning, table, key)
+    return Hyperparameter(own_name(table, key, reserved), kind, "", table, key)
+
+
+def own_name(table: str, key: str, reserved: frozenset[str]) -> str:
+    """Return the name of the column of a key of the user's own: prefixed where it is taken."""
+    is_taken = key.lower() in builtin_words(reserved) or key.lower() in reserved
+    return f"{table}_{key}" if is_taken else key
+
+
+@functools.cache
+def builtin_words(reserved: frozenset[str]) -> frozenset[str]:
+    """Return the names of the columns of built-in and installed components, in lower case."""
+    return frozenset(column.name.lower() for column in builtin_hyperparameters(reserved))
+
+
+def widest(one: Kind, other: Kind) -> Kind:
+    """Return the kind of column that holds the values of both kinds."""
+    if one == other:
+        return one
+    return "number" if {one, other} == {"count", "number"} else "text"
 
 
 def kind_of(field: Field) -> Kind:
@@ -209,7 +257,13 @@ KINDS: dict[Any, Kind] = {int: "count", float: "number", bool: "truth", str: "te
 
 def kind_of_value(value: Any) -> Kind:
     """Return the kind of column that holds a value."""
+    if type(value) is int and not -LARGEST <= value < LARGEST:
+        return "text"
     return KINDS.get(type(value), "text")
+
+
+LARGEST = 2**63
+"""Integers from this on do not fit a column of counts."""
 
 
 def plain(value: Any) -> Any:

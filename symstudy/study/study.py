@@ -18,6 +18,7 @@ from symstudy.study.document import (
 from symstudy.study.search import Around, Search, read_search
 from symstudy.study.sections import PackConfig
 from symstudy.study.sweep import Axis, read_sweep
+from symstudy.study.tabulate import check_own_keys
 
 __all__ = ["STUDY_KEYS", "Study", "load_study", "make_study"]
 
@@ -158,6 +159,7 @@ def check_study(document: Document) -> Study:
     mistakes.extend(found)
     if mistakes or pack is None:
         raise StudyFileError(document.source, mistakes)
+    check_own_keys(grid.cells, document.source)
     swept = [field for axis in sweep.axes for field in axis.fields]
     if search is not None:
         swept += [dimension.field for dimension in search.space]

@@ -36,6 +36,45 @@ def test_runs_are_filtered_by_a_condition(program, failed):
     assert "lr" in rows[0]
 
 
+def test_whatever_is_swept_is_shown(program, root, tmp_path):
+    program(
+        "run",
+        root / "studies" / "smoke.toml",
+        "model.width=8",
+        'train.optimizer=["adam", "adamw"]',
+        "train.epsilon=[1e-8, 1e-6]",
+        "train.gamma=0.0",
+        "train.steps=2",
+        "seed=1",
+        "--launcher=inline",
+        f"--results={tmp_path}",
+    )
+    rows = json.loads(program("runs", tmp_path, "--json").stdout)
+    assert {(row["optimizer"], row["epsilon"]) for row in rows} == {
+        (optimizer, epsilon) for optimizer in ("adam", "adamw") for epsilon in (1e-8, 1e-6)
+    }
+
+
+def test_failed_runs_are_taken_back_by_their_planned_rate(program, failed):
+    rows = json.loads(program("runs", failed, "--json").stdout)
+    assert sorted((row["lr"], row["outcome"]) for row in rows) == [
+        *[(0.01, "done")] * 2,
+        *[(1e6, "diverged")] * 2,
+    ]
+    taken = json.loads(program("retry", failed, "--where", "lr > 1", "--json").stdout)
+    assert [row["runs"] for row in taken] == [2]
+
+
+def test_a_folder_that_was_renamed_is_not_proven_without_its_rows(program, failed):
+    (folder,) = (path for path in failed.iterdir() if (path / "study.json").exists())
+    moved = folder.rename(failed / "backup")
+    for path in (moved / "runs").iterdir():
+        path.unlink()
+    said = program("verify", failed)
+    assert said.returncode == 1
+    assert "not proven: 4 planned = 0 done + 0 stopped + 0 failed + 4 missing" in said.stdout
+
+
 def test_more_runs_than_asked_for_are_told(program, failed):
     said = program("runs", failed, "--limit=1")
     assert "more than 1 runs" in said.stderr

@@ -244,3 +244,15 @@ def test_a_reader_that_goes_away_is_no_error(results):
     )
     assert said.returncode == 0
     assert "Traceback" not in said.stderr
+
+
+def test_a_query_that_takes_too_long_says_how_to_allow_more(program, results):
+    query = "with recursive r as (select 1 n union all select n + 1 from r) select max(n) from r"
+    said = program("query", results, query, "--timeout=1")
+    assert said.returncode == 2
+    assert "must end within 1 s" in said.stderr
+    assert "--timeout SECONDS" in said.stderr
+    much = program("query", results, "select a.range from range(9999999) a", "--memory=16MB")
+    assert much.returncode == 2
+    assert "must do with 16MB of memory" in much.stderr
+    assert "Traceback" not in said.stderr + much.stderr

@@ -329,3 +329,18 @@ def test_results_elsewhere_are_tracked_here(study_of, tmp_path, monkeypatch):
     assert place_of(folder) == tmp_path / "results" / "small" / "tracking"
     monkeypatch.setattr(type(folder), "is_local", False)
     assert place_of(folder) == tmp_path / "tracking" / "small"
+
+
+def test_names_tell_whatever_is_swept(study_of, run_inline, recording):
+    study = study_of(
+        train={"optimizer": "adam"},
+        sweep={"train.epsilon": [1e-8, 1e-6], "model.kind": ["fcn", "deep_linear"], "seed": 1},
+    )
+    with RunTracking([NAME]) as tracking:
+        run_inline(study, listeners=[tracking])
+    heads = {name.rsplit(",", 1)[0] for name, _ in recording[0].ended}
+    assert heads == {
+        f"epsilon={epsilon:g},model={model},seed=0"
+        for epsilon in (1e-8, 1e-6)
+        for model in ("fcn", "deep_linear")
+    }

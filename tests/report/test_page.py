@@ -6,7 +6,9 @@ from symstudy.findings.discovery import find_project, load_claims
 from symstudy.findings.evaluate import draw_claim, evaluate_claim
 from symstudy.report import write_report
 from symstudy.report.page import place_in_paper, render_report
-from symstudy.study import load_study
+from symstudy.store.tables.schema import CERTIFICATES
+from symstudy.store.tables.writer import arrow_table
+from symstudy.study import load_study, make_study
 from symstudy.testing.stores import plant_store
 
 
@@ -105,3 +107,38 @@ def test_the_overview_follows_the_figures_of_the_paper():
         "arXiv:2502.05300, Fig. 3 (left)",
     ]
     assert sorted(references, key=place_in_paper) == [references[i] for i in (4, 3, 2, 1, 0)]
+
+
+@pytest.mark.parametrize(
+    ("alone", "head", "warns"),
+    [
+        (None, "Packed against alone: not certified", False),
+        (1.0, "Packed equals alone", False),
+        (0.5, "Packed deviates from alone", True),
+    ],
+)
+def test_the_head_of_the_certificate_is_its_verdict(tmp_path, alone, head, warns):
+    study = make_study(
+        {
+            "schema": 1,
+            "name": "certified",
+            "model": {"kind": "fcn"},
+            "data": {"kind": "identity"},
+            "train": {"lr": 0.01},
+        }
+    )
+    measures = {"test_loss": 1.0, "engine": "compiled"}
+    (folder,) = plant_store(tmp_path, study, lambda run: dict(measures)).folders
+    if alone is not None:
+        rows = {
+            "run_id": [study.runs()[0].run_id],
+            "pack_id": ["pack0000"],
+            "pack_size": [8],
+            "measure": ["test_loss"],
+            "packed": [1.0],
+            "alone": [alone],
+        }
+        folder.write_table(arrow_table(CERTIFICATES, rows, 1), "certificates", "pack0000.parquet")
+    page = render_report([folder], "results")
+    assert f"<h3>{head}</h3>" in page
+    assert ("1 comparison is outside" in page) == warns

@@ -10,7 +10,7 @@ import typer
 
 from symstudy.cli.app import app
 from symstudy.measures import ATTENTION_MEASURES, EXTRA_MEASURES, MEASURES
-from symstudy.store.tables.schema import TABLES
+from symstudy.store.tables.schema import CELLS, HYPERPARAMETERS, TABLES
 from symstudy.study.keys import describe_keys
 
 NOTE = "Generated from the code by `make golden`; a test keeps it true.\n"
@@ -49,12 +49,15 @@ def columns() -> str:
     """Return the page of the tables and their columns."""
     views = (
         "The views `cells` (means and intervals over seeds), `configurations` (hyperparameters), "
-        "`count_curve` (one row a threshold), `planned` and `missing` are made of these.\n"
+        "`count_curve` (one row a threshold), `planned` and `missing` are made of these. All views "
+        "have the hyperparameters of `planned_cells`: those of built-in components, which are "
+        "listed there, and of the user's own.\n"
     )
     parts = ["# Columns of the results\n", NOTE, views]
     for item in TABLES.values():
         parts.append(f"## {item.name}\n")
-        rows = [(code(c.name), str(c.type), c.meaning) for c in item.columns]
+        own = HYPERPARAMETERS if item is CELLS else ()
+        rows = [(code(c.name), str(c.type), c.meaning) for c in (*item.columns, *own)]
         parts.append(table(["column", "type", "meaning"], rows))
     return "\n".join(parts)
 
@@ -165,7 +168,7 @@ def test_the_options_are_those_that_were_decided_on():
         "retry": {"--where", "--json"},
         "compact": {"--grace", "--json"},
         "verify": {"--json"},
-        "query": {"--format", "--output"},
+        "query": {"--format", "--output", "--memory", "--timeout"},
         "analyze": {"--project", "--json"},
         "plot": {"--project", "--json"},
         "report": {"--project", "--json"},

@@ -6,7 +6,6 @@ from scipy import stats
 
 from symstudy.errors import QueryError, StoreError
 from symstudy.store import Store, open_store
-from symstudy.store.tables.connection import T_QUANTILES
 
 
 def test_runs_answer_sql(store):
@@ -31,12 +30,6 @@ def test_cells_are_means_over_seeds_with_a_t_interval(store):
     ).rows
     margin = stats.t.ppf(0.975, 2) * 1.0 / 3**0.5
     assert row == (3, 9.0, pytest.approx(9 - margin, rel=1e-3), pytest.approx(9 + margin, rel=1e-3))
-
-
-def test_the_table_of_quantiles_is_students():
-    for freedom, quantile in enumerate(T_QUANTILES, start=1):
-        assert quantile == pytest.approx(stats.t.ppf(0.975, freedom), abs=6e-4)
-    assert pytest.approx(stats.t.ppf(0.975, 31), abs=4e-3) == 1.96 + 2.372 / 31
 
 
 def test_failed_runs_are_no_part_of_cells(store):
@@ -184,3 +177,44 @@ def test_columns_are_listed_for_completion(store):
     columns = store.columns()
     assert "test_loss" in columns["runs"]
     assert "runs_files" not in columns
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "with recursive r as (select 1 as n union all select n + 1 from r) select count(*) from r",
+        "select count(*) from range(100000000) as a, range(100000000) as b where a.range < b.range",
+    ],
+)
+def test_a_query_ends_in_time(store, sql):
+    limited = Store(store.folders, timeout_s=0.5)
+    with pytest.raises(QueryError, match=r"must end within 0\.5 s.*--timeout"):
+        limited.sql(sql)
+    assert limited.sql("select count(*) from runs").rows == [(12,)]
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "select a.range, b.range from range(100000) as a, range(100000) as b",
+        "select count(*) from (select distinct range || 'x' from range(30000000))",
+    ],
+)
+def test_a_query_does_with_its_memory(store, sql):
+    limited = Store(store.folders, memory="100MB")
+    with pytest.raises(QueryError, match=r"must do with 100MB of memory.*--memory"):
+        limited.sql(sql)
+    assert limited.sql("select count(*) from runs").rows == [(12,)]
+
+
+@pytest.mark.parametrize("limits", [{"memory": "much"}, {"memory": "1KB"}, {"timeout_s": 0.0}])
+def test_what_is_no_limit_is_refused(store, limits):
+    with pytest.raises(QueryError, match="the limit of"):
+        Store(store.folders, **limits)
+
+
+def test_intervals_have_the_quantiles_of_students_t():
+    from symstudy.store.tables.view_statements import t_quantiles
+
+    quantiles = [float(text) for text in t_quantiles().strip("[]").split(",")]
+    assert quantiles == pytest.approx(stats.t.ppf(0.975, range(1, 31)), rel=1e-12)

@@ -71,7 +71,7 @@ def test_studies_are_found_in_their_parent(folder, tmp_path):
 
 def test_results_of_another_version_are_refused(folder):
     folder.write_json({"schema_version": SCHEMA_VERSION + 1}, "study.json")
-    with pytest.raises(StoreError, match=f"must have schema version {SCHEMA_VERSION}"):
+    with pytest.raises(StoreError, match=f"must have schema version 4 or {SCHEMA_VERSION}"):
         find_studies([folder.path])
 
 

@@ -121,11 +121,14 @@ def test_twenty_thousand_runs_are_planned_and_every_pack_is_found_again(store):
     for pack in packs[:: len(packs) // 7]:
         found = read_pack(folder, "large", pack.pack_id)
         assert tuple(found) == pack.runs
-    plan = pq.read_table(folder.join("plan", "large.parquet"))
     place = {run.run_id: run for run in runs[::999]}
-    for row in plan.to_pylist():
-        if row["run_id"] in place:
-            run = place[row["run_id"]]
-            assert (row["cell_id"], row["seed"]) == (run.cell.cell_id, run.seed)
-            assert (row["width"], row["gamma"]) == (run.cell.model.width, run.cell.train.gamma)
-            assert row["config"] == run.cell.config
+    planned = Store([folder]).sql(
+        "select run_id, cell_id, seed, width, gamma, config from planned "
+        "where run_id in (select unnest(?))",
+        [list(place)],
+    )
+    assert len(planned.rows) == len(place)
+    for run_id, *row in planned.rows:
+        cell = place[run_id].cell
+        expected = [cell.cell_id, place[run_id].seed, cell.model.width, cell.train.gamma]
+        assert row == [*expected, cell.config]

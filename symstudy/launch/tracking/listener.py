@@ -11,11 +11,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from symstudy.errors import StoreError, UserError
+from symstudy.errors import StoreError
 from symstudy.launch.events import Event, LaunchPlanned, PackEnded
 from symstudy.launch.tracking.trackers import STEP, LoggedRun, Tracked, check_tracker, make_tracker
-from symstudy.store import Store, StudyFolder
-from symstudy.store.tables.schema import CURVE_MEASURES, FINAL_LAYER_MEASURES, HYPERPARAMETERS
+from symstudy.store import Store, StudyFolder, quoted
+from symstudy.store.tables.schema import CURVE_MEASURES, FINAL_LAYER_MEASURES
 
 __all__ = ["RunTracking", "log_runs"]
 
@@ -190,13 +190,10 @@ def ended_runs_of(folder: StudyFolder, seen: set[str]) -> Iterator[list[Tracked]
     """
     if not folder.list_files("runs", ".parquet"):
         return
-    try:
-        swept = folder.read_json("study.json").get("swept", [])
-    except UserError:
-        swept = []
     store = Store([folder])
-    parameters = [column.name for column in HYPERPARAMETERS]
-    runs = store.df(f"select run_id, seed, outcome, {', '.join(parameters)} from runs")  # noqa: S608
+    parameters = [each.name for each in store.hyperparameters]
+    names = ", ".join(map(quoted, parameters))
+    runs = store.df(f"select run_id, seed, outcome, {names} from runs")  # noqa: S608
     new = runs[~runs["run_id"].isin(seen)].sort_values("run_id")
     for start in range(0, len(new), CHUNK):
         part = new.iloc[start : start + CHUNK]
@@ -204,7 +201,7 @@ def ended_runs_of(folder: StudyFolder, seen: set[str]) -> Iterator[list[Tracked]
         yield [
             Tracked(
                 run_id=run["run_id"],
-                name=name_of(run, swept),
+                name=name_of(run, store.swept),
                 parameters={key: run[key] for key in ("seed", *parameters) if is_value(run[key])},
                 rows=rows.get(run["run_id"], []),
                 failed=run["outcome"] not in ("done", "stopped"),
@@ -245,10 +242,15 @@ def is_value(value: Any) -> bool:
 
 
 def name_of(run: dict[str, Any], swept: Sequence[str]) -> str:
-    """Return the display name of a run: swept values, seed, and the head of its identifier."""
+    """Return the display name of a run: swept values, seed, and the head of its identifier.
+
+    Args:
+        run: Values of its columns.
+        swept: Names of the columns that vary.
+    """
     varies = [
         f"{key}={run[key]:g}" if isinstance(run[key], float) else f"{key}={run[key]}"
-        for key in (field.partition(".")[2] for field in swept)
+        for key in swept
         if key in run and is_value(run[key])
     ]
     return ",".join([*varies, f"seed={run['seed']}", run["run_id"][:6]])

@@ -13,6 +13,7 @@ from typing import NamedTuple, final
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 from pyarrow import fs
 
 from symstudy.store.files.cleaning import clean, clear_leftovers
@@ -20,12 +21,21 @@ from symstudy.store.files.folder import StudyFolder
 from symstudy.store.files.generations import next_name, write_generation
 from symstudy.store.files.lock import locked
 from symstudy.store.files.manifest import list_own, list_table
-from symstudy.store.files.merging import Groups, in_schema, open_parquet, write_part
-from symstudy.store.files.parts import PACK_TABLES, Generation, Part, plan_file, stem_of
+from symstudy.store.files.merging import Source, write_part
+from symstudy.store.files.parts import (
+    PACK_TABLES,
+    PLAN_TABLES,
+    Generation,
+    Part,
+    plan_file,
+    stem_of,
+)
 from symstudy.store.files.recovery import current_generation
+from symstudy.store.files.rewriting import in_schema, open_parquet, united_schema
 from symstudy.store.files.sealed import is_sound, read_whole
 from symstudy.store.tables.keys import ENDED
-from symstudy.store.tables.schema import CERTIFICATES, PLAN, RUNS, TABLES
+from symstudy.store.tables.schema import CERTIFICATES, RUNS, TABLES
+from symstudy.store.tables.version_4 import migrate
 
 __all__ = ["GRACE_S", "Compaction", "compact"]
 
@@ -97,6 +107,7 @@ def compact(
             damaged.
     """
     with locked(folder):
+        migrate(folder)
         generation = clear_leftovers(folder, current_generation(folder))
         before = count_files(folder, generation)
         deleted, _ = clean(folder, generation, before=clock() - grace_s)
@@ -156,8 +167,9 @@ class Merging:
         """Merge what is small: first packs, then files of the plan."""
         for batch in batches(self.small_packs()):
             self.merge_packs(batch)
-        for batch in batches(self.small_plans()):
-            self.merge_plans(batch)
+        for table in PLAN_TABLES:
+            for batch in batches(self.small_plans(table)):
+                self.merge_plans(table, batch)
 
     def small_packs(self) -> list[Small]:
         """Return the packs and merged packs whose files are small, the oldest first."""
@@ -176,13 +188,13 @@ class Merging:
                 found.append(Small(name, files, None))
         return oldest_first([*found, *self.small_parts(RUNS.name)], RUNS.name)
 
-    def small_plans(self) -> list[Small]:
-        """Return the files of the plan that are small, the oldest first."""
+    def small_plans(self, table: str) -> list[Small]:
+        """Return the files of the plan, or of its cells, that are small, the oldest first."""
         found = [
-            Small(stem_of(info.path), {PLAN.name: info}, None)
-            for info in list_own(self.folder, PLAN.name, self.generation)
+            Small(stem_of(info.path), {table: info}, None)
+            for info in list_own(self.folder, table, self.generation)
         ]
-        return oldest_first([*found, *self.small_parts(PLAN.name)], PLAN.name)
+        return oldest_first([*found, *self.small_parts(table)], table)
 
     def small_parts(self, table: str) -> list[Small]:
         """Return the merged files that have `table`; those of which one is gone are skipped."""
@@ -205,26 +217,35 @@ class Merging:
         Packs are left alone whose runs have all failed: they may be trained again as the same pack.
         """
         groups: list[list[Small]] = [[]]
+        schemas: dict[str, list[pa.Schema]] = {}
         for small in batch:
             contents = read_contents(self.folder, small)
             if not all(is_sound(content) for content in contents.values()):
                 self.skipped.append(small.name)
             elif small.part is not None or has_ended(contents[RUNS.name]):
+                for table, content in contents.items():
+                    schemas.setdefault(table, []).append(open_parquet(content).schema_arrow)
                 if sum(one.size for one in groups[-1]) >= GROUP_BYTES:
                     groups.append([])
                 groups[-1].append(small)
         smalls = [small for group in groups for small in group]
         tables = [table for table in PACK_TABLES if any(table in small.files for small in smalls)]
-        sources = {table: partial(pack_groups, self.folder, table, groups) for table in tables}
+        sources = {}
+        for table in tables:
+            schema = united_schema(table, schemas.get(table, ()))
+            rows = partial(pack_groups, self.folder, table, schema, groups)
+            sources[table] = Source(schema, rows)
         self.write(smalls, sources)
 
-    def merge_plans(self, batch: Sequence[Small]) -> None:
-        """Write the merged file of some files of the plan."""
-        smalls = [small for small in batch if self.folder.is_sound(small.files[PLAN.name].path)]
-        infos = [small.files[PLAN.name] for small in smalls]
-        self.write(smalls, {PLAN.name: partial(plan_groups, self.folder, infos)})
+    def merge_plans(self, table: str, batch: Sequence[Small]) -> None:
+        """Write the merged file of some files of the plan, or of its cells."""
+        smalls = [small for small in batch if self.folder.is_sound(small.files[table].path)]
+        paths = [small.files[table].path for small in smalls]
+        files = [open_parquet(read_whole(self.folder.filesystem, path)) for path in paths]
+        schema = united_schema(table, [file.schema_arrow for file in files])
+        self.write(smalls, {table: Source(schema, partial(plan_groups, files, schema))})
 
-    def write(self, smalls: Sequence[Small], sources: Mapping[str, Groups]) -> None:
+    def write(self, smalls: Sequence[Small], sources: Mapping[str, Source]) -> None:
         """Write the merged files of what is small, unless it changes meanwhile."""
         if len(smalls) < 2:
             return
@@ -237,8 +258,9 @@ class Merging:
         packs = {pack for part in old for pack in part.packs}
         plans = {plan for part in old for plan in part.plans}
         for small in smalls:
-            if small.part is None and PLAN.name in small.files:
-                plans.add(plan_file(small.files[PLAN.name]))
+            own = [info for table, info in small.files.items() if table in PLAN_TABLES]
+            if small.part is None and own:
+                plans.update(map(plan_file, own))
             elif small.part is None:
                 packs.add(small.name)
         self.replaced.extend(old)
@@ -269,10 +291,9 @@ def batches(found: Sequence[Small]) -> Iterator[list[Small]]:
 
 
 def pack_groups(
-    folder: StudyFolder, table: str, groups: Sequence[Sequence[Small]]
+    folder: StudyFolder, table: str, schema: pa.Schema, groups: Sequence[Sequence[Small]]
 ) -> Iterator[pa.Table]:
     """Yield the rows of one table of groups of packs."""
-    schema = TABLES[table].schema
     for group in groups:
         rows = [
             in_schema(
@@ -284,12 +305,11 @@ def pack_groups(
         yield pa.concat_tables([schema.empty_table(), *rows])
 
 
-def plan_groups(folder: StudyFolder, infos: Sequence[fs.FileInfo]) -> Iterator[pa.Table]:
-    """Yield the rows of files of the plan."""
-    for info in infos:
-        file = open_parquet(read_whole(folder.filesystem, info.path))
+def plan_groups(files: Sequence[pq.ParquetFile], schema: pa.Schema) -> Iterator[pa.Table]:
+    """Yield the rows of files of the plan or of its cells."""
+    for file in files:
         for group in range(file.num_row_groups):
-            yield in_schema(file.read_row_group(group), PLAN.schema)
+            yield in_schema(file.read_row_group(group), schema)
 
 
 def read_contents(folder: StudyFolder, small: Small) -> Contents:

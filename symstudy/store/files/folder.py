@@ -13,6 +13,7 @@ import shlex
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ from symstudy.store.files.sealed import (
     seal,
 )
 from symstudy.store.files.study_file import is_study
-from symstudy.store.tables.schema import SCHEMA_VERSION
+from symstudy.store.tables.schema import SCHEMA_VERSION, VERSIONS
 
 __all__ = ["StudyFolder", "check_version", "find_studies", "open_location", "plan_version"]
 
@@ -57,10 +58,22 @@ class StudyFolder:
     filesystem: fs.FileSystem
     path: str
 
-    @property
+    @cached_property
     def name(self) -> str:
-        """The last part of the path: the study's name."""
+        """The study's name: what it says of itself, wherever its folder lies."""
+        name = self.read_study().get("name")
+        return name if isinstance(name, str) and name else self.place
+
+    @property
+    def place(self) -> str:
+        """The last part of the path."""
         return self.path.rsplit("/", 1)[-1]
+
+    @property
+    def version(self) -> int:
+        """The schema version of the results."""
+        study = self.read_study()
+        return study.get("schema_version", 0) if study else plan_version(self)
 
     @property
     def is_local(self) -> bool:
@@ -227,8 +240,9 @@ class StudyFolder:
             use_dictionary=texts,
             write_statistics=statistics,
             write_page_checksum=True,
-            # Readers know the types: with Arrow's schema footers are twice as long.
-            store_schema=False,
+            # Readers know the types: with Arrow's schema footers are twice as long. Where columns
+            # differ from file to file, it says what they mean.
+            store_schema=any(field.metadata for field in schema),
         ) as writer:
             for group in groups:
                 writer.write_table(group, row_group_size=max(group.num_rows, 1))
@@ -473,13 +487,12 @@ def check_version(folder: StudyFolder) -> None:
     Raises:
         StoreError: If `study.json` says another schema version.
     """
-    study = folder.read_study()
-    version = study.get("schema_version") if study else plan_version(folder)
-    if version != SCHEMA_VERSION:
+    if folder.version not in VERSIONS:
+        known = " or ".join(map(str, VERSIONS))
         raise StoreError(
-            f"results must have schema version {SCHEMA_VERSION}, but {folder.path!r} has "
-            f"{version!r}: another version of symstudy wrote it. Read it with that version, or "
-            "name another folder with --results."
+            f"results must have schema version {known}, but {folder.path!r} has "
+            f"{folder.version!r}: another version of symstudy wrote it. Read it with that version, "
+            "or name another folder with --results."
         )
 
 

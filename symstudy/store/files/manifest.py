@@ -18,12 +18,13 @@ from symstudy.store.files.generations import (
     read_generation,
     read_pointer,
 )
-from symstudy.store.files.parts import PACK_TABLES, Generation, stem_of
+from symstudy.store.files.parts import PACK_TABLES, PLAN_TABLES, Generation, stem_of
 from symstudy.store.tables.schema import TABLES
 
 __all__ = [
     "ATTEMPTS",
     "PACK_TABLES",
+    "PLAN_TABLES",
     "Listing",
     "list_own",
     "list_table",

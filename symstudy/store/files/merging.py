@@ -1,6 +1,7 @@
-"""Writing merged files, and reading rows of any of our files in the present schema."""
+"""Writing merged files as new generations."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -9,18 +10,31 @@ import pyarrow.parquet as pq
 from symstudy.store.files.folder import StudyFolder
 from symstudy.store.files.generations import GENERATIONS, next_name, to_change, write_generation
 from symstudy.store.files.parts import Part
+from symstudy.store.files.rewriting import in_schema, open_parquet, united_schema
 from symstudy.store.files.sealed import is_sound, read_whole
 from symstudy.store.tables.keys import KEY_COLUMNS
-from symstudy.store.tables.schema import RUNS, TABLES
+from symstudy.store.tables.schema import RUNS
 
-__all__ = ["Groups", "change_rows", "in_schema", "open_parquet", "write_part"]
+__all__ = ["Groups", "Source", "change_rows", "write_part"]
 
 Groups = Callable[[], Iterable[pa.Table]]
 """Returns the rows of each group of rows of a file."""
 
 
+class Source(NamedTuple):
+    """What a merged file of a table is written from.
+
+    Attributes:
+        schema: Schema of its rows.
+        groups: Returns the rows of its groups.
+    """
+
+    schema: pa.Schema
+    groups: Groups
+
+
 def write_part(
-    folder: StudyFolder, name: str, number: int, sources: Mapping[str, Groups]
+    folder: StudyFolder, name: str, number: int, sources: Mapping[str, Source]
 ) -> tuple[dict[str, str], dict[str, int]]:
     """Write merged files of a generation, which do not count yet, and read them back.
 
@@ -28,7 +42,7 @@ def write_part(
         folder: Folder of the study's results.
         name: Name of the generation.
         number: Number of the part within it.
-        sources: For each table, what returns the rows of its groups.
+        sources: For each table, what its file is written from.
 
     Returns:
         Path of the file of each table, within the study's folder, and its number of rows.
@@ -39,8 +53,7 @@ def write_part(
     """
     files: dict[str, str] = {}
     rows: dict[str, int] = {}
-    for table, source in sources.items():
-        schema = TABLES[table].schema
+    for table, (schema, source) in sources.items():
         counts: list[int] = []
         place = (GENERATIONS, name, table, f"{number:04d}.parquet")
         groups = counted(source(), schema, counts)
@@ -102,30 +115,13 @@ def has_pack(folder: StudyFolder, part: Part, packs: set[str]) -> bool:
 
 def groups_of(
     folder: StudyFolder, table: str, path: str, change: Callable[[pa.Table], pa.Table]
-) -> Groups:
-    """Return what yields the changed groups of rows of a merged file."""
+) -> Source:
+    """Return what the changed groups of rows of a merged file are written from."""
+    file = open_parquet(read_whole(folder.filesystem, folder.join(path)))
+    schema = united_schema(table, [file.schema_arrow])
 
     def groups() -> Iterator[pa.Table]:
-        file = open_parquet(read_whole(folder.filesystem, folder.join(path)))
         for group in range(file.num_row_groups):
-            yield change(in_schema(file.read_row_group(group), TABLES[table].schema))
+            yield change(in_schema(file.read_row_group(group), schema))
 
-    return groups
-
-
-def open_parquet(content: bytes) -> pq.ParquetFile:
-    """Return a Parquet file whose pages are checked as they are read."""
-    return pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True)
-
-
-def in_schema(table: pa.Table, schema: pa.Schema) -> pa.Table:
-    """Return rows in the types of `schema`; columns that a file lacks are null."""
-    if table.schema.equals(schema):
-        return table.replace_schema_metadata(schema.metadata)
-    columns = [
-        table[field.name].cast(field.type)
-        if field.name in table.column_names
-        else pa.nulls(table.num_rows, field.type)
-        for field in schema
-    ]
-    return pa.Table.from_arrays(columns, schema=schema)
+    return Source(schema, groups)

@@ -9,10 +9,11 @@ from pyarrow import fs
 from symstudy.identity import canonical_json, digest
 from symstudy.store.files.conditional import Seen
 from symstudy.store.files.names import is_plain_name
-from symstudy.store.tables.schema import CERTIFICATES, HISTORY, LAYERS, PLAN, RUNS, TABLES
+from symstudy.store.tables.schema import CELLS, CERTIFICATES, HISTORY, LAYERS, PLAN, RUNS, TABLES
 
 __all__ = [
     "PACK_TABLES",
+    "PLAN_TABLES",
     "Generation",
     "Part",
     "PlanFile",
@@ -26,6 +27,8 @@ __all__ = [
 
 PACK_TABLES = (RUNS.name, HISTORY.name, LAYERS.name, CERTIFICATES.name)
 """Tables of which a pack has a file each, all of one name; the runs first."""
+PLAN_TABLES = (PLAN.name, CELLS.name)
+"""Tables of which a launch has a file each; they are merged each for itself."""
 
 
 class PlanFile(NamedTuple):
@@ -43,7 +46,7 @@ class PlanFile(NamedTuple):
 
 
 class Part(NamedTuple):
-    """Merged files: one of every table that the same packs have, or one of the plan.
+    """Merged files: one of every table that the same packs have, or one of the plan or its cells.
 
     Attributes:
         files: Path of the file of each table, within the study's folder.
@@ -51,7 +54,7 @@ class Part(NamedTuple):
         packs: Names of the packs whose own files it stands for. A pack of which a run has ended is
             never trained again, unless by a worker that did not know, and then its rows are the
             same.
-        plans: Files of the plan that it stands for.
+        plans: Files of the plan, or of its cells, that it stands for.
         at: Time at which it was written, in seconds since 1970.
     """
 
@@ -79,8 +82,9 @@ class Generation(NamedTuple):
 
     def cover(self, table: str) -> Callable[[fs.FileInfo], Part | None]:
         """Return what tells which part stands for a file in the folder of `table`."""
-        if table == PLAN.name:
-            plans = {plan: part for part in self.parts for plan in part.plans}
+        if table in PLAN_TABLES:
+            parts = [part for part in self.parts if table in part.files]
+            plans = {plan: part for part in parts for plan in part.plans}
             return lambda info: plans.get(plan_file(info))
         packs = {pack: part for part in self.parts for pack in part.packs}
         return lambda info: packs.get(stem_of(info.path))

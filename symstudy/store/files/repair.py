@@ -7,10 +7,12 @@ is written before the file is set aside, and of a pack the runs go first, since 
 import time
 import uuid
 from collections.abc import Iterable
+from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
+import pyarrow.parquet as pq
 
 from symstudy.store.files.checkpoints import mend_checkpoints
 from symstudy.store.files.cleaning import clean
@@ -19,14 +21,19 @@ from symstudy.store.files.folder import STUDY_COPY, STUDY_FILE, StudyFolder, pla
 from symstudy.store.files.generations import next_name, to_change, write_generation
 from symstudy.store.files.lock import locked
 from symstudy.store.files.manifest import list_tables
-from symstudy.store.files.parts import PACK_TABLES, Part, stem_of
+from symstudy.store.files.parts import PACK_TABLES, PLAN_TABLES, Part, stem_of
 from symstudy.store.files.recovery import mend_generation
 from symstudy.store.files.salvage import salvage
 from symstudy.store.files.sealed import find_broken
 from symstudy.store.files.version_4 import MERGED_PREFIX
-from symstudy.store.tables.ledger import read_column
-from symstudy.store.tables.schema import CERTIFICATES, PACKS, PLAN, RUNS
-from symstudy.store.tables.writer import write_plan
+from symstudy.store.tables.cells import cells_table, write_cells
+from symstudy.store.tables.completeness import has_all_rows, incomplete_runs
+from symstudy.store.tables.connection import Store
+from symstudy.store.tables.reading import read_column
+from symstudy.store.tables.schema import CELLS, CERTIFICATES, PACKS, PLAN, RUNS
+from symstudy.store.tables.settling import drop_rows
+from symstudy.store.tables.version_4 import migrate
+from symstudy.store.tables.writer import utc_now, write_plan
 from symstudy.study.cells import Run, read_cell
 
 __all__ = ["repair"]
@@ -51,6 +58,9 @@ def repair(folder: StudyFolder) -> list[str]:
             *mend_generation(folder),
             *mend_packs(folder),
             *mend_plan(folder),
+            *migrate(folder),
+            *mend_cells(folder),
+            *mend_rows(folder),
             *mend_orders(folder),
             *mend_checkpoints(folder),
         ]
@@ -69,8 +79,8 @@ def mend_study(folder: StudyFolder) -> list[str]:
     if values is None:
         values = {
             "schema_version": plan_version(folder),
-            "name": folder.name,
-            "title": folder.name,
+            "name": name_of_rows(folder),
+            "title": name_of_rows(folder),
             "description": "",
             "claims": [],
             "swept": [],
@@ -85,6 +95,16 @@ def mend_study(folder: StudyFolder) -> list[str]:
     folder.write_study(values)
     how = "damaged and is set aside" if is_there else "missing"
     return [f"{path} was {how}; it is {source}"]
+
+
+def name_of_rows(folder: StudyFolder) -> str:
+    """Return the study's name as its plan has it, or else the folder's."""
+    for path in folder.list_files(PLAN.name, ".parquet"):
+        if folder.is_sound(path):
+            names = pq.read_table(path, columns=["study"], filesystem=folder.filesystem)["study"]
+            if len(names):
+                return str(names[0])
+    return folder.place
 
 
 def mend_packs(folder: StudyFolder) -> list[str]:
@@ -145,7 +165,7 @@ def replace_parts(folder: StudyFolder, bad: set[str]) -> list[str]:
         if bad.isdisjoint(folder.join(path) for path in part.files.values()):
             parts.append(part)
             continue
-        if PLAN.name in part.files:
+        if not part.files.keys().isdisjoint(PLAN_TABLES):
             continue
         saved = salvage(folder, part, name, number, now)
         parts.extend([saved] if saved else [])
@@ -177,52 +197,128 @@ def set_aside_all(folder: StudyFolder, names: set[str], broken: list[str]) -> li
 
 def mend_plan(folder: StudyFolder) -> list[str]:
     """Plan again what a damaged plan has planned: it is known from packs and from rows."""
-    listing = list_tables(folder, [PLAN.name])
-    broken = find_broken(folder.is_sound, listing.paths(PLAN.name))
-    gone = {*broken, *listing.lost}
-    merged = {folder.join(path) for path in to_change(folder).paths(PLAN.name)}
-    if gone & merged:
-        replace_parts(folder, gone & merged)
-        for path in broken:
-            if path in merged:
-                folder.set_aside(path)
-        notes = [f"{path} was damaged or missing" for path in sorted(gone & merged)]
-        return [*notes, *mend_plan(folder)]
-    sound = [path for path in listing.paths(PLAN.name) if path not in broken]
-    count = plan_again(folder, sound, is_damaged=bool(broken))
-    for path in broken:
-        folder.set_aside(path)
-    notes = [f"{path} was damaged and is set aside; its runs are planned again" for path in broken]
+    found = look_through(folder, PLAN.name)
+    count = plan_again(folder, found.sound, is_damaged=bool(found.broken))
+    notes = set_files_aside(folder, found, "its runs are planned again")
     if count:
         notes.append(f"{count} runs of {folder.name} were in no plan; they are planned again")
     return notes
 
 
+class Looked(NamedTuple):
+    """The files of a table, looked through.
+
+    Attributes:
+        sound: Paths of files that are as they were written.
+        broken: Paths of those that are not.
+        lost: Paths of merged files that are not there.
+    """
+
+    sound: list[str]
+    broken: list[str]
+    lost: list[str]
+
+
+def look_through(folder: StudyFolder, table: str) -> Looked:
+    """Read every file of a table of the plan; merged ones that are damaged count no longer."""
+    lost: list[str] = []
+    broken_parts: list[str] = []
+    while True:
+        listing = list_tables(folder, [table])
+        broken = find_broken(folder.is_sound, listing.paths(table))
+        gone = {*broken, *listing.lost}
+        merged = {folder.join(path) for path in to_change(folder).paths(table)}
+        if not gone & merged:
+            sound = [path for path in listing.paths(table) if path not in broken]
+            return Looked(sound, [*broken_parts, *broken], lost)
+        lost.extend(listing.lost)
+        broken_parts.extend(path for path in broken if path in merged)
+        replace_parts(folder, gone & merged)
+
+
+def set_files_aside(folder: StudyFolder, found: Looked, what: str) -> list[str]:
+    """Set the damaged files aside, and say so."""
+    for path in found.broken:
+        folder.set_aside(path)
+    notes = [f"{path} was damaged and is set aside; {what}" for path in found.broken]
+    return [*notes, *(f"{path} is missing; {what}" for path in found.lost)]
+
+
+def mend_cells(folder: StudyFolder) -> list[str]:
+    """Write down again the cells of planned runs that are in no file: packs tell what they were."""
+    found = look_through(folder, CELLS.name)
+    known = read_files(folder, found.sound, CELLS.schema, ("cell_id",))["cell_id"]
+    planned = read_column(folder, PLAN.name, ("cell_id",))["cell_id"]
+    lost = pc.unique(planned.filter(pc.invert(pc.is_in(planned, known.combine_chunks()))))
+    count = write_again(folder, set(lost.to_pylist())) if len(lost) else 0
+    notes = set_files_aside(folder, found, "its cells are written down again")
+    if count:
+        notes.append(f"{count} cells of {folder.name} were in no file; they are written down again")
+    return notes
+
+
+def write_again(folder: StudyFolder, lost: set[str]) -> int:
+    """Write down those of some lost cells whose configurations packs hold; return how many."""
+    packs = [path for path in folder.list_files(PACKS.name, ".parquet") if folder.is_sound(path)]
+    configs = pc.unique(read_files(folder, packs, PACKS.schema, ("config",))["config"])
+    cells = [read_cell(config) for config in configs.to_pylist()]
+    again = list({cell.cell_id: cell for cell in cells if cell.cell_id in lost}.values())
+    if again:
+        rows = cells_table(folder.name, again, utc_now())
+        write_cells(folder, f"again-{uuid.uuid4().hex}", rows)
+    return len(again)
+
+
+def mend_rows(folder: StudyFolder) -> list[str]:
+    """Take out runs whose rows in history or layers are not all there; they are trained again."""
+    if has_all_rows(folder):
+        return []
+    losers = incomplete_runs(Store([folder]))
+    if losers.num_rows == 0:
+        return []
+    drop_rows(folder, losers)
+    lost = f"{losers.num_rows} runs of {folder.name} lacked rows of history or layers"
+    return [f"{lost} and are taken out; {AGAIN}"]
+
+
 def plan_again(folder: StudyFolder, sound: list[str], *, is_damaged: bool) -> int:
     """Plan every run that is known and in none of the `sound` files of the plan."""
-    columns = ("run_id", "seed", "config")
     planned = read_files(folder, sound, PLAN.schema, ("run_id",))["run_id"].combine_chunks()
     ended = read_column(folder, RUNS.name, ("run_id",))["run_id"]
     if not is_damaged and pc.all(pc.is_in(ended, planned)).as_py() in (True, None):
         return 0
-    packs = [path for path in folder.list_files(PACKS.name, ".parquet") if folder.is_sound(path)]
-    known = pa.concat_tables(
-        [
-            read_files(folder, packs, PACKS.schema, columns),
-            read_column(folder, RUNS.name, columns),
-        ]
-    )
+    known = known_runs(folder)
     lost = known.filter(pc.invert(pc.is_in(known["run_id"], planned)))
+    lost = lost.filter(lost["config"].is_valid())
     cells = {config: read_cell(config) for config in pc.unique(lost["config"]).to_pylist()}
     runs = {
         row["run_id"]: Run(row["run_id"], cells[row["config"]], row["seed"])
         for row in lost.to_pylist()
     }
     if runs:
-        study = folder.read_study().get("name", folder.name)
         # A name of its own: the damaged file, which is set aside next, may be one of these too.
-        write_plan(folder, study, f"again-{uuid.uuid4().hex}", list(runs.values()))
+        write_plan(folder, folder.name, f"again-{uuid.uuid4().hex}", list(runs.values()))
     return len(runs)
+
+
+def known_runs(folder: StudyFolder) -> pa.Table:
+    """Return run, seed and configuration of every run that packs or rows of runs tell of."""
+    columns = ("run_id", "seed", "config")
+    packs = [path for path in folder.list_files(PACKS.name, ".parquet") if folder.is_sound(path)]
+    told = read_files(folder, packs, PACKS.schema, columns)
+    # Version 4 had the configuration in every row of runs.
+    schema = pa.schema([*RUNS.schema, CELLS.schema.field("config")])
+    paths = list_tables(folder, [RUNS.name]).paths(RUNS.name)
+    ended = read_files(folder, paths, schema, (*columns, "cell_id"))
+    found = look_through(folder, CELLS.name)
+    cells = read_files(folder, found.sound, CELLS.schema, ("cell_id", "config")).to_pydict()
+    configs = dict(zip(cells["cell_id"], cells["config"], strict=True))
+    rows = ended.to_pydict()
+    rows["config"] = [
+        config or configs.get(cell)
+        for config, cell in zip(rows["config"], rows["cell_id"], strict=True)
+    ]
+    return pa.concat_tables([told, pa.table(rows, ended.schema).select(list(columns))])
 
 
 def read_files(

@@ -9,10 +9,11 @@ import pyarrow.parquet as pq
 
 from symstudy.errors import StoreError
 from symstudy.store.files.folder import StudyFolder
-from symstudy.store.files.merging import in_schema, open_parquet, write_part
+from symstudy.store.files.merging import Source, write_part
 from symstudy.store.files.parts import Part
+from symstudy.store.files.rewriting import in_schema, open_parquet, united_schema
 from symstudy.store.files.sealed import has_frame, read_seal
-from symstudy.store.tables.schema import RUNS, TABLES
+from symstudy.store.tables.schema import RUNS
 
 __all__ = ["salvage"]
 
@@ -55,9 +56,10 @@ def salvage(folder: StudyFolder, part: Part, name: str, number: int, at: float) 
         return None
     rows = pa.concat_tables(files[RUNS.name].read_row_group(g, columns=["pack_id"]) for g in good)
     kept = set(pc.unique(rows["pack_id"]).to_pylist())
-    sources = {
-        table: partial(groups_of, file, TABLES[table].schema, good) for table, file in files.items()
-    }
+    sources: dict[str, Source] = {}
+    for table, file in files.items():
+        schema = united_schema(table, [file.schema_arrow])
+        sources[table] = Source(schema, partial(groups_of, file, schema, good))
     paths, counts = write_part(folder, name, number, sources)
     packs = tuple(pack for pack in part.packs if pack in kept)
     return Part(paths, counts, packs, (), at)

@@ -1,5 +1,8 @@
 """The read-only SQL connection to one or more studies.
 
+A query may use a limited share of memory and time, so that a mistake in one does not stop the
+machine for everybody on it.
+
 Files are handed to DuckDB as Arrow datasets, so its own access to files and network can be switched
 off altogether: a query can neither read nor write anything but the tables it is given. Each
 connection sees the files there were when it was opened; if one of them is gone, since small files
@@ -7,50 +10,62 @@ were merged, it is opened anew.
 """
 
 import inspect
-import string
-from collections.abc import Mapping, Sequence
+import json
+import threading
+import time
+from collections.abc import Sequence
 from functools import cached_property
-from importlib import resources
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import duckdb
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.dataset as ds
 from pyarrow import fs
 
 from symstudy.errors import QueryError, StoreError, choices
 from symstudy.identity import digest
+from symstudy.measures import EXTRA_MEASURES
 from symstudy.store.files.folder import StudyFolder, find_studies
 from symstudy.store.files.manifest import ATTEMPTS, list_tables, read_again
+from symstudy.store.files.rewriting import united_schema
 from symstudy.store.files.sealed import find_broken
+from symstudy.store.tables.cells import (
+    cells_schema,
+    in_columns,
+    read_cells,
+    read_schemas,
+    unite_schemas,
+)
 from symstudy.store.tables.keys import KEYS, damaged_error, find_once, read_keys
+from symstudy.store.tables.limits import (
+    MEMORY,
+    TIMEOUT_S,
+    check_limits,
+    is_out_of_memory,
+    memory_error,
+    timeout_error,
+)
+from symstudy.store.tables.scanning import parquet_format, with_dictionaries
 from symstudy.store.tables.schema import (
-    CURVE_MEASURES,
-    FINAL_LAYER_MEASURES,
-    HYPERPARAMETERS,
+    CELL_KEYS,
+    CELLS,
+    HISTORY,
+    LAYERS,
+    PLAN,
+    RENAMED,
+    RESERVED,
     RUNS,
     TABLES,
     Table,
 )
-from symstudy.symmetry.thresholds import CURVE_THRESHOLDS
+from symstudy.store.tables.version_4 import derive_cells
+from symstudy.store.tables.view_statements import VIEWS, view_statements
+from symstudy.study.columns import builtin_hyperparameters, builtin_names
 
 __all__ = ["Answer", "Store", "open_store"]
-
-VIEWS = (
-    "runs",
-    "configurations",
-    "history",
-    "layers",
-    "count_curve",
-    "cells",
-    "certificates",
-    "planned",
-    "missing",
-)
-INNER_VIEWS = ("runs_ended", "planned_runs")
-"""Views of our own, which are not listed."""
 
 LOCKS = (
     "set autoinstall_known_extensions = false",
@@ -60,13 +75,6 @@ LOCKS = (
     "set enable_external_access = false",
     "set lock_configuration = true",
 )
-# 97.5 % quantiles of Student's t for 1 to 30 degrees of freedom; beyond, two terms of
-# Cornish-Fisher.
-T_QUANTILES = (
-    12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228,
-    2.201, 2.179, 2.160, 2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086,
-    2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042,
-)  # fmt: skip
 
 
 class Answer(NamedTuple):
@@ -84,10 +92,13 @@ class Answer(NamedTuple):
 class Store:
     """Read-only access to the results of one or more studies.
 
-    Args of the constructor: the studies' folders. Not to be shared by threads.
+    Args of the constructor: the studies' folders, and the limits. Not to be shared by threads.
 
     Attributes:
         folders: The studies' folders.
+        memory: Memory that a query may use, such as `4GB`.
+        timeout_s: Seconds that a query may take.
+        hyperparameters: The hyperparameters of the studies: those that are columns of the views.
         queries: Every query that was run.
 
     Example:
@@ -95,13 +106,23 @@ class Store:
         >>> store.df("select width, avg(test_loss) from runs group by all")  # doctest: +SKIP
     """
 
-    def __init__(self, folders: Sequence[StudyFolder]) -> None:
+    def __init__(
+        self,
+        folders: Sequence[StudyFolder],
+        *,
+        memory: str = MEMORY,
+        timeout_s: float = TIMEOUT_S,
+    ) -> None:
         """See the class.
 
         Raises:
             StoreError: If a file of a study is damaged.
+            QueryError: If `memory` or `timeout_s` is no limit.
         """
         self.folders = tuple(folders)
+        self.memory = memory
+        self.timeout_s = timeout_s
+        self.memory_bytes = check_limits(memory, timeout_s)
         self.queries: list[str] = []
         self.connect()
 
@@ -115,21 +136,26 @@ class Store:
         read_again(self.read_files)
         self.connection = duckdb.connect(":memory:")
         for name, rows in self.datasets.items():
-            self.connection.register(f"{name}_files", rows)
+            self.connection.register(f"{SQL_NAMES.get(name, name)}_files", rows)
         several = len(self.folders) > 1
         clauses = {
             "pack": "study, pack_id" if several else "pack_id",
+            "cell": "study, cell_id" if several else "cell_id",
             "but_study": "exclude (study)" if several else "",
+            "but_no_study": "" if several else "exclude (study)",
         }
         for keys in KEYS:
-            name = keys.table.name
-            once = self.once[name]
-            self.connection.register(f"{name}_keys", self.keys[name])
+            name = SQL_NAMES.get(keys.table.name, keys.table.name)
+            once = self.once[keys.table.name]
+            self.connection.register(f"{name}_keys", self.keys[keys.table.name])
             if once.superseded is not None:
                 self.connection.register(f"{name}_superseded", once.superseded)
             for rows in ("files", "keys"):
                 clauses[f"{name}_{rows}_once"] = once.clause(f"{name}_{rows}", f"{name}_superseded")
-        for statement in (*view_statements(clauses), *LOCKS):
+        names = [each.name for each in self.hyperparameters]
+        self.connection.execute("set memory_limit = ?", [self.memory])
+        measures = {table: [each.name for each in fields] for table, fields in self.named.items()}
+        for statement in (*view_statements(clauses, names, measures), *LOCKS):
             self.connection.execute(statement)
 
     def read_files(self) -> None:
@@ -140,6 +166,7 @@ class Store:
             StoreError: If one of them is damaged.
         """
         self.files = self.list_files()
+        self.derived = self.derive_cells()
         self.narrow = {
             (id(folder), keys.table.name): read_keys(
                 folder, self.infos(folder, keys.table.name), keys
@@ -147,6 +174,11 @@ class Store:
             for folder in self.folders
             for keys in KEYS
         }
+        for folder in self.folders:
+            if (rows := self.derived.get(id(folder))) is not None:
+                at = (id(folder), CELLS.name)
+                own = rows.select(CELL_KEYS).replace_schema_metadata(None)
+                self.narrow[at] = pa.concat_tables([self.narrow[at], own]).combine_chunks()
         self.keys = {
             keys.table.name: pa.concat_tables(
                 self.narrow[id(folder), keys.table.name] for folder in self.folders
@@ -154,7 +186,10 @@ class Store:
             for keys in KEYS
         }
         self.once = {keys.table.name: find_once(keys, self.keys[keys.table.name]) for keys in KEYS}
-        self.datasets = {name: self.dataset(table) for name, table in TABLES.items()}
+        self.datasets = {CELLS.name: self.cells()}
+        self.named = self.named_fields()
+        tables = (table for table in TABLES.values() if table is not CELLS)
+        self.datasets.update({table.name: self.dataset(table) for table in tables})
 
     def infos(self, folder: StudyFolder, table: str) -> list[fs.FileInfo]:
         """Return the files of a table of a study."""
@@ -181,6 +216,79 @@ class Store:
             raise damaged_error(damaged)
         return files
 
+    def derive_cells(self) -> dict[int, pa.Table]:
+        """Return the cells of studies that have them in their plan, by the folder's identity."""
+        found = {}
+        for folder in self.folders:
+            if folder.version == 4:
+                paths = [info.path for info in self.infos(folder, PLAN.name)]
+                found[id(folder)] = derive_cells(folder, paths)
+        return {at: rows for at, rows in found.items() if rows is not None}
+
+    def cells(self) -> Any:
+        """Return the cells of every study as something DuckDB can scan.
+
+        `hyperparameters` is then what they have columns for.
+        """
+        schemas = {
+            id(folder): read_schemas(folder, self.infos(folder, CELLS.name))
+            for folder in self.folders
+        }
+        every = [schema for of_study in schemas.values() for schema in of_study.values()]
+        every += [rows.schema for rows in self.derived.values()]
+        self.hyperparameters = tuple(unite_schemas(every, first=builtin_hyperparameters(RESERVED)))
+        parts: list[ds.Dataset] = []
+        for folder in self.folders:
+            parts.extend(read_cells(folder, schemas[id(folder)], self.hyperparameters))
+            if (rows := self.derived.get(id(folder))) is not None:
+                wanted = in_columns(rows, self.hyperparameters).replace_schema_metadata(None)
+                parts.append(ds.dataset(wanted))
+        if not parts:
+            return cells_schema(self.hyperparameters).remove_metadata().empty_table()
+        return parts[0] if len(parts) == 1 else ds.dataset(parts)
+
+    def named_fields(self) -> dict[str, list[pa.Field]]:
+        """Return the columns of measures that are not built in, by table, as the files have them.
+
+        Files are looked at only where a cell names such a measure.
+        """
+        cells = self.datasets[CELLS.name]
+        rows = cells if isinstance(cells, pa.Table) else cells.to_table(columns=["measures"])
+        texts = pc.unique(rows["measures"]).to_pylist()
+        named = {name for text in texts for name in json.loads(text or "[]")}
+        if named <= {measure.name for measure in EXTRA_MEASURES}:
+            return {}
+        found: dict[str, list[pa.Field]] = {}
+        for table in (RUNS, HISTORY, LAYERS):
+            schemas = [
+                schema
+                for folder in self.folders
+                for schema in read_schemas(folder, self.infos(folder, table.name)).values()
+            ]
+            united = united_schema(table.name, schemas)
+            found[table.name] = [field for field in united if field.name not in table.schema.names]
+        return found
+
+    def column_of(self, key: str) -> str | None:
+        """Return the column that holds a key of a study file, such as `train.lr`; None without.
+
+        Args:
+            key: Table and key, with a point between them.
+        """
+        table, _, name = key.partition(".")
+        known = builtin_names(RESERVED).get((table, name))
+        if known is not None:
+            return known.name
+        own = [each for each in self.hyperparameters if (each.table, each.key) == (table, name)]
+        return own[0].name if own else None
+
+    @property
+    def swept(self) -> tuple[str, ...]:
+        """The columns of what varies in the studies, by what these say of themselves."""
+        keys = [key for folder in self.folders for key in folder.read_study().get("swept", ())]
+        names = [self.column_of(key) for key in keys]
+        return tuple(dict.fromkeys(name for name in names if name is not None))
+
     def study_of(self, folder: StudyFolder) -> str:
         """Return the name of a study, as its rows have it."""
         for keys in KEYS:
@@ -196,6 +304,10 @@ class Store:
         two of them, in packs of the same name.
         """
         schema, texts = with_dictionaries(table)
+        for field in self.named.get(table.name, ()):
+            schema = schema.append(field)
+        for old in RENAMED.get(table.name, {}).values():
+            schema = schema.append(pa.field(old, pa.float64()))
         is_nameless = len(self.folders) > 1 and "study" not in schema.names
         if is_nameless:
             schema = schema.append(pa.field("study", pa.string()))
@@ -285,9 +397,44 @@ class Store:
         return table
 
     def run(self, query: str, parameters: Sequence[Any]) -> pa.Table | None:
-        """Return what DuckDB answers."""
-        relation = self.connection.sql(query, params=parameters or None)
-        return relation.to_arrow_table() if relation is not None else None
+        """Return what DuckDB answers.
+
+        Raises:
+            QueryError: If it takes more time, or more memory for its rows, than it may.
+        """
+        timer = threading.Timer(self.timeout_s, self.connection.interrupt)
+        timer.daemon = True
+        start = time.monotonic()
+        timer.start()
+        try:
+            relation = self.connection.sql(query, params=parameters or None)
+            return None if relation is None else self.gather(relation)
+        except (duckdb.Error, OSError, pa.ArrowException) as error:
+            if time.monotonic() - start >= self.timeout_s and "nterrupt" in str(error):
+                raise timeout_error(query, self.timeout_s) from error
+            if is_out_of_memory(error):
+                raise memory_error(query, self.memory) from error
+            raise
+        finally:
+            timer.cancel()
+            # A thread that is left when Python ends takes the process down with it.
+            timer.join()
+
+    def gather(self, relation: duckdb.DuckDBPyRelation) -> pa.Table:
+        """Return the rows of an answer, which take no more memory than a query may.
+
+        Raises:
+            QueryError: If they take more.
+        """
+        reader = relation.to_arrow_reader(BATCH_ROWS)
+        batches: list[pa.RecordBatch] = []
+        size = 0
+        for batch in reader:
+            size += batch.nbytes
+            if size > self.memory_bytes:
+                raise memory_error(self.queries[-1], self.memory)
+            batches.append(batch)
+        return pa.Table.from_batches(batches, schema=reader.schema)
 
     def is_stale(self) -> bool:
         """Return whether a file that this connection reads is gone or not what it was."""
@@ -327,8 +474,8 @@ class Store:
         """Return the columns of every table and view, for completion and help."""
         rows = self.sql(
             "select table_name, column_name from information_schema.columns "
-            "where not regexp_matches(table_name, '_(files|keys|superseded|ended|runs)$') "
-            "order by table_name, ordinal_position"
+            "where table_name in (select unnest(?)) order by table_name, ordinal_position",
+            [list(VIEWS)],
         ).rows
         found: dict[str, list[str]] = {}
         for table, column in rows:
@@ -337,49 +484,27 @@ class Store:
 
 
 READING = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
-DICTIONARIES = {
-    "runs": ("study", "pack_id", "outcome"),
-    "history": ("run_id", "pack_id"),
-    "layers": ("run_id", "pack_id"),
-    "certificates": (),
-    "plan": ("study",),
-}
+SQL_NAMES = {CELLS.name: "cells"}
+"""What tables are called in SQL, where it is not their own name."""
+BATCH_ROWS = 100_000
+"""Rows of an answer that are fetched together."""
 """Columns of a few values that are read as numbers."""
 
 
-def open_store(*locations: str | Path) -> Store:
+def open_store(*locations: str | Path, memory: str = MEMORY, timeout_s: float = TIMEOUT_S) -> Store:
     """Return read-only SQL access to the studies at `locations` (`results` if none is given).
 
     Args:
         locations: Folders of studies, or their parents, local or as URIs such as `s3://bucket/results`.
+        memory: Memory that a query may use, such as `500MB` or `16GB`.
+        timeout_s: Seconds that a query may take.
 
     Raises:
         StoreError: If there is no study, or a file of one is damaged.
+        QueryError: If a limit is none.
     """
-    return Store(find_studies([str(location) for location in locations or ("results",)]))
-
-
-def with_dictionaries(table: Table) -> tuple[pa.Schema, list[str]]:
-    """Return the schema in which a table is read, and its columns that are dictionaries there.
-
-    A run has a hundred rows of history: joined as dictionaries they take half the time.
-    """
-    names = DICTIONARIES[table.name]
-    schema = table.schema
-    text = pa.dictionary(pa.int32(), pa.string())
-    for name in names:
-        schema = schema.set(schema.get_field_index(name), pa.field(name, text))
-    return schema, list(names)
-
-
-def parquet_format(dictionaries: Sequence[str], *, is_local: bool) -> ds.ParquetFileFormat:
-    """Return how files are read: checked, and from far away in few large pieces."""
-    options = ds.ParquetFragmentScanOptions(
-        page_checksum_verification=True, pre_buffer=not is_local
-    )
-    return ds.ParquetFileFormat(
-        default_fragment_scan_options=options, dictionary_columns=list(dictionaries)
-    )
+    folders = find_studies([str(location) for location in locations or ("results",)])
+    return Store(folders, memory=memory, timeout_s=timeout_s)
 
 
 def query_error(query: str, error: duckdb.Error) -> QueryError:
@@ -390,45 +515,3 @@ def query_error(query: str, error: duckdb.Error) -> QueryError:
         name = text.split("Table with name ", 1)[1].split(" ", 1)[0]
         hint = f" {choices(name, VIEWS)}"
     return QueryError(f"SQL must be a query that DuckDB accepts, but got {query!r}: {text}{hint}")
-
-
-def view_statements(clauses: Mapping[str, str]) -> list[str]:
-    """Return the statements that make the views, with their lists of columns filled in.
-
-    Args:
-        clauses: What depends on the results: what a pack is known by, and what follows the names of
-            tables, so that each run is there once.
-    """
-    hyper = ", ".join(column.name for column in HYPERPARAMETERS)
-    quantiles = f"[{', '.join(map(str, T_QUANTILES))}]"
-    margin = (
-        f"(case when count({{0}}) > 31 then 1.96 + 2.372 / (count({{0}}) - 1) "
-        f"when count({{0}}) > 1 then {quantiles}[count({{0}}) - 1] end "
-        f"* stddev_samp({{0}}) / sqrt(count({{0}})))"
-    )
-    measures = [column.name for column in (*CURVE_MEASURES, *FINAL_LAYER_MEASURES)]
-    kept = [
-        name
-        for name in measures
-        if name in {column.name for column in RUNS.columns} and name != "learning_rate"
-    ]
-    means = ",\n    ".join(
-        f"avg({name}) as {name}, avg({name}) - {margin.format(name)} as {name}_low, "
-        f"avg({name}) + {margin.format(name)} as {name}_high"
-        for name in kept
-    )
-    values = {
-        **clauses,
-        "hyperparameters": hyper,
-        # They are the same in all runs of a cell: to group by them all would cost ten times more.
-        "same_hyperparameters": ", ".join(
-            f"any_value({column.name}) as {column.name}" for column in HYPERPARAMETERS
-        ),
-        "thresholds": f"[{', '.join(map(str, CURVE_THRESHOLDS))}]",
-        "means": means,
-    }
-    folder = resources.files("symstudy.store.tables") / "views"
-    return [
-        string.Template((folder / f"{name}.sql").read_text(encoding="utf-8")).substitute(values)
-        for name in (*INNER_VIEWS, *VIEWS)
-    ]

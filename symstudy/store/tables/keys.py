@@ -19,7 +19,16 @@ from pyarrow import fs
 from symstudy.errors import StoreError
 from symstudy.store.files.folder import StudyFolder
 from symstudy.store.files.sealed import THREADS, BrokenFileError
-from symstudy.store.tables.schema import PLAN, PLAN_KEYS, RUN_KEYS, RUNS, TABLES, Table
+from symstudy.store.tables.schema import (
+    CELL_KEYS,
+    CELLS,
+    PLAN,
+    PLAN_KEYS,
+    RUN_KEYS,
+    RUNS,
+    TABLES,
+    Table,
+)
 
 __all__ = [
     "ENDED",
@@ -42,14 +51,16 @@ class Keys(NamedTuple):
     Attributes:
         table: The table.
         columns: Its narrow columns.
-        row: Columns that, with the run, tell one row of it from another.
+        row: Columns that, with the run or cell, tell one row of it from another.
         order: SQL: the row that counts comes first.
+        of: Column that says what the rows are about.
     """
 
     table: Table
     columns: tuple[str, ...]
     row: tuple[str, ...]
     order: str
+    of: str = "run_id"
 
 
 KEYS = (
@@ -61,6 +72,7 @@ KEYS = (
         "(outcome = 'done') desc, (outcome = 'stopped') desc, finished_at desc, pack_id",
     ),
     Keys(PLAN, PLAN_KEYS, ("planned_at",), "planned_at"),
+    Keys(CELLS, CELL_KEYS, ("planned_at",), "planned_at", of="cell_id"),
 )
 
 
@@ -148,17 +160,17 @@ def find_once(keys: Keys, rows: pa.Table) -> Once:
         keys: Of the table.
         rows: Its narrow columns.
     """
-    named = ("study", "run_id", *keys.row)
-    window = f"row_number() over (partition by study, run_id order by {keys.order})"
+    named = ("study", keys.of, *keys.row)
+    window = f"row_number() over (partition by study, {keys.of} order by {keys.order})"
     none = rows.select(named).slice(0, 0)
-    if rows.num_rows == len(pc.unique(rows["run_id"])):
+    if rows.num_rows == len(pc.unique(rows[keys.of])):
         return Once(window, none, named)
     columns = ", ".join(named)
     with duckdb.connect(":memory:") as connection:
         connection.register("keys", rows)
         connection.execute(
-            "create table repeated as select keys.* from keys semi join (select study, run_id from "
-            "keys group by all having count(*) > 1) using (study, run_id)"
+            f"create table repeated as select keys.* from keys semi join (select study, {keys.of} "  # noqa: S608  # names of our own
+            f"from keys group by all having count(*) > 1) using (study, {keys.of})"
         )
         nulls = " or ".join(f"{name} is null" for name in named)
         alike = connection.sql(

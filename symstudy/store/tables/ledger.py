@@ -1,20 +1,22 @@
 """The ledger: planned = done + stopped + failed + missing, and nothing twice."""
 
-from collections.abc import Sequence
+from collections import Counter
 from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from symstudy.errors import StoreError
 from symstudy.store.files.folder import StudyFolder
-from symstudy.store.files.manifest import list_tables, read_again
+from symstudy.store.files.manifest import list_tables
 from symstudy.store.files.sealed import find_broken
+from symstudy.store.tables.certificates import Certificate, read_certificate
+from symstudy.store.tables.completeness import incomplete_runs
 from symstudy.store.tables.connection import Store
-from symstudy.store.tables.keys import ENDED, KEYS, damaged_error, read_keys
-from symstudy.store.tables.schema import PACKS, TABLES
+from symstudy.store.tables.keys import ENDED
+from symstudy.store.tables.reading import read_column
+from symstudy.store.tables.schema import PACKS
 from symstudy.study.cells import Run, read_cell
 
 __all__ = [
@@ -62,8 +64,11 @@ class Verification(NamedTuple):
         account: The counts.
         twice: Runs that are done or stopped in more than one pack.
         unplanned: Runs that ended without having been planned.
-        incomplete: Packs whose history lacks rows of their runs.
+        incomplete: Packs that lack rows of their runs, in history or layers.
         damaged: Files that cannot be read through.
+        unknown_cells: Planned cells whose hyperparameters are in no file.
+        certificate: How runs that were trained once more alone compare with their packs; None where
+            files are damaged. It decides nothing here: the rows are there all the same.
     """
 
     account: Account
@@ -71,42 +76,19 @@ class Verification(NamedTuple):
     unplanned: list[str]
     incomplete: list[str]
     damaged: list[str]
+    unknown_cells: list[str]
+    certificate: Certificate | None
 
     @property
     def is_proven(self) -> bool:
         """Whether every planned run has ended, once, with all its rows."""
-        wrong = self.twice or self.unplanned or self.incomplete or self.damaged
-        return not wrong and self.account.missing == 0
+        return self.is_consistent and self.account.missing == 0
 
     @property
     def is_consistent(self) -> bool:
         """Whether nothing is wrong with what there is, even if runs are missing."""
-        return not (self.twice or self.unplanned or self.incomplete or self.damaged)
-
-
-def read_column(folder: StudyFolder, table: str, columns: Sequence[str]) -> pa.Table:
-    """Return some columns of all files of a table.
-
-    Raises:
-        StoreError: If a file cannot be read.
-    """
-    schema = pa.schema([TABLES[table].schema.field(column) for column in columns])
-
-    def read() -> pa.Table:
-        listing = list_tables(folder, [table])
-        if listing.lost:
-            raise damaged_error(listing.lost)
-        for keys in KEYS:
-            if keys.table.name == table and set(columns) <= set(keys.columns):
-                return read_keys(folder, listing.files[table], keys).select(list(columns))
-        paths = listing.paths(table)
-        if not paths:
-            return schema.empty_table()
-        # A schema of these columns alone: files are opened twice as fast.
-        dataset = ds.dataset(paths, schema=schema, format="parquet", filesystem=folder.filesystem)
-        return dataset.to_table()
-
-    return read_again(read)
+        found = (self.twice, self.unplanned, self.incomplete, self.damaged, self.unknown_cells)
+        return not any(found)
 
 
 def ended_runs(folder: StudyFolder, *, failed_count: bool) -> set[str]:
@@ -149,7 +131,26 @@ def read_pack(folder: StudyFolder, launch: str, pack_id: str) -> list[Run]:
 
 
 def read_account(store: Store) -> list[Account]:
-    """Return the counts of every study of `store`; no file is read for it."""
+    """Return the counts of every study of `store`, by its folders.
+
+    Each folder is counted for itself, also where two say that they are the same study, such as a
+    copy that lies beside it.
+    """
+    names = Counter(folder.name for folder in store.folders)
+    by_name = {account.study: account for account in count_studies(store)}
+    accounts = []
+    for folder in store.folders:
+        if names[folder.name] == 1:
+            accounts.append(by_name.get(folder.name, Account(folder.name, 0, 0, 0, {}, 0)))
+            continue
+        (account,) = count_studies(Store([folder])) or [Account(folder.name, 0, 0, 0, {}, 0)]
+        label = folder.name if folder.place == folder.name else f"{folder.name} in {folder.place}"
+        accounts.append(account._replace(study=label))
+    return accounts
+
+
+def count_studies(store: Store) -> list[Account]:
+    """Return the counts of what rows say is a study; no file is read for it."""
     failed: dict[str, dict[tuple[str, str], int]] = {}
     for study, outcome, reason, count in store.sql(
         "select study, outcome, coalesce(reason, ''), count(*) from runs_ended "
@@ -164,13 +165,10 @@ def read_account(store: Store) -> list[Account]:
             "from planned_runs left join runs_ended using (study, run_id) group by all"
         ).rows
     }
-    accounts = []
-    for folder in store.folders:
-        planned, done, stopped, missing = counts.get(folder.name, (0, 0, 0, 0))
-        accounts.append(
-            Account(folder.name, planned, done, stopped, failed.get(folder.name, {}), missing)
-        )
-    return accounts
+    return [
+        Account(study, planned, done, stopped, failed.get(study, {}), missing)
+        for study, (planned, done, stopped, missing) in counts.items()
+    ]
 
 
 def damaged_files(folder: StudyFolder) -> list[str]:
@@ -190,7 +188,8 @@ def verify(folder: StudyFolder) -> Verification:
     """Read every file of a study through and hold the ledger against what is there."""
     damaged = damaged_files(folder)
     if damaged:
-        return Verification(Account(folder.name, 0, 0, 0, {}, 0), [], [], [], damaged)
+        nothing = Account(folder.name, 0, 0, 0, {}, 0)
+        return Verification(nothing, [], [], [], damaged, [], None)
     store = Store([folder])
     (account,) = read_account(store)
     twice = store.sql(
@@ -204,15 +203,16 @@ def verify(folder: StudyFolder) -> Verification:
     unplanned = store.sql(
         "select run_id from runs_ended anti join plan_keys using (study, run_id) order by run_id"
     )
-    incomplete = store.sql(
-        "select distinct pack_id from runs anti join (select run_id, pack_id, max(step) as "
-        "steps_done from history_files group by all) using (run_id, pack_id, steps_done) "
-        "where outcome in ('done', 'stopped') order by pack_id"
+    unknown = store.sql(
+        "select distinct cell_id from plan_files anti join cells_keys using (study, cell_id) "
+        "order by cell_id"
     )
     return Verification(
         account,
         sorted({row[0] for row in (*twice.rows, *doubled.rows)}),
         [row[0] for row in unplanned.rows],
-        [row[0] for row in incomplete.rows],
+        sorted(set(incomplete_runs(store)["pack_id"].to_pylist())),
         damaged,
+        [row[0] for row in unknown.rows],
+        read_certificate(store),
     )

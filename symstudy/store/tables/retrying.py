@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from symstudy.store.files.folder import StudyFolder
 from symstudy.store.files.lock import locked
-from symstudy.store.tables.ledger import read_column
+from symstudy.store.tables.reading import read_column
 from symstudy.store.tables.schema import RUNS
 from symstudy.store.tables.settling import drop_rows
 

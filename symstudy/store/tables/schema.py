@@ -1,17 +1,22 @@
 """The tables of a store: every column with its type and a sentence.
 
-Types are fixed here and nowhere else; a file of another schema is never merged by name. Times are
-UTC without a zone.
+Types are fixed here and nowhere else but for hyperparameters, which are those of the cells at hand:
+each file of `CELLS` says its own. Tables are read by name, and a column that a file lacks is null:
+a new measure or hyperparameter needs no new version. Times are UTC without a zone.
 """
 
-from typing import NamedTuple
+from collections.abc import Iterable
+from typing import NamedTuple, get_args
 
 import pyarrow as pa
 
+from symstudy.errors import StoreError
 from symstudy.measures.catalogue import LAYER_MEASURES
-from symstudy.study.columns import builtin_hyperparameters
+from symstudy.study.columns import Hyperparameter, Kind, builtin_hyperparameters
 
 __all__ = [
+    "CELLS",
+    "CELL_KEYS",
     "CERTIFICATES",
     "HISTORY",
     "HYPERPARAMETERS",
@@ -19,16 +24,24 @@ __all__ = [
     "PACKS",
     "PLAN",
     "PLAN_KEYS",
+    "RENAMED",
+    "RESERVED",
     "RUNS",
     "RUN_KEYS",
     "SCHEMA_VERSION",
     "TABLES",
+    "VERSIONS",
     "Column",
     "Table",
+    "check_measure_names",
+    "field_of",
+    "hyperparameter_of",
 ]
 
-SCHEMA_VERSION = 6
-"""Raised with every change of a column; a file of another version is refused."""
+SCHEMA_VERSION = 5
+"""Raised with a change of form that reading by name does not bridge, never for a new column."""
+VERSIONS = (4, SCHEMA_VERSION)
+"""Versions that are read, and extended: see `symstudy.store.tables.version_4`."""
 
 TEXT = pa.string()
 COUNT = pa.int64()
@@ -72,7 +85,7 @@ class Table(NamedTuple):
         return pa.schema(fields, {"symstudy_schema": str(SCHEMA_VERSION)})
 
 
-TYPES: dict[str, pa.DataType] = {
+TYPES: dict[Kind | str, pa.DataType] = {
     "count": COUNT,
     "number": NUMBER,
     "text": TEXT,
@@ -80,10 +93,6 @@ TYPES: dict[str, pa.DataType] = {
     "curve": CURVE,
 }
 """Arrow type of each kind of column."""
-
-HYPERPARAMETERS: tuple[Column, ...] = tuple(
-    Column(each.name, TYPES[each.kind], each.meaning) for each in builtin_hyperparameters()
-)
 
 IDENTITY: tuple[Column, ...] = (
     Column("run_id", TEXT, "Identifier of the run: hash of its configuration and seed."),
@@ -128,19 +137,25 @@ FINAL_LAYER_MEASURES: tuple[Column, ...] = tuple(
     if column.type != CURVE
 )
 
+RENAMED: dict[str, dict[str, str]] = {
+    "history": {"learning_rate": "lr"},
+    "runs": {each.name: each.name.removeprefix("mean_") for each in FINAL_LAYER_MEASURES},
+}
+"""Names that columns of tables had in version 4, by table and present name."""
+
 RUNS = Table(
     "runs",
     "One run that has ended, with its final measures.",
     (
         *IDENTITY,
         Column("pack_id", TEXT, "Pack the run was trained in."),
-        *HYPERPARAMETERS,
-        Column("config", TEXT, "Every field of the configuration, as JSON."),
         Column(
             "outcome", TEXT, "How the run ended: done, stopped, diverged, out_of_memory or error."
         ),
         Column("reason", TEXT, "Why, where it is not done."),
         Column("steps_done", COUNT, "Optimiser steps taken."),
+        Column("history_rows", COUNT, "Rows that it has in history; null before version 5."),
+        Column("layers_rows", COUNT, "Rows that it has in layers; null before version 5."),
         Column("num_parameters", COUNT, "Number of parameters."),
         *(column for column in CURVE_MEASURES if column.name != "learning_rate"),
         *FINAL_LAYER_MEASURES,
@@ -199,8 +214,6 @@ PLAN = Table(
     "One planned run: the left side of the ledger.",
     (
         *IDENTITY,
-        *HYPERPARAMETERS,
-        Column("config", TEXT, "Every field of the configuration, as JSON."),
         Column(
             "trial",
             TEXT,
@@ -235,12 +248,77 @@ CERTIFICATES = Table(
     ),
 )
 
+CELLS = Table(
+    "planned_cells",
+    "One planned cell, with a typed column for each of its hyperparameters.",
+    (
+        Column("study", TEXT, "Name of the study."),
+        Column("cell_id", TEXT, "Identifier of the cell: hash of the configuration."),
+        Column("planned_at", TIME, "When it was planned, UTC."),
+        Column("config", TEXT, "Every field of the configuration, as JSON."),
+    ),
+)
+"""The columns of the table that are no hyperparameters."""
+
 RUN_KEYS = ("study", "run_id", "pack_id", "outcome", "reason", "finished_at")
 """Columns of `RUNS` that say which rows count, and what became of every run."""
 PLAN_KEYS = ("study", "run_id", "planned_at")
 """Columns of `PLAN` that say which rows count."""
+CELL_KEYS = ("study", "cell_id", "planned_at")
+"""Columns of `CELLS` that say which rows count."""
 
 TABLES: dict[str, Table] = {
-    table.name: table for table in (RUNS, HISTORY, LAYERS, CERTIFICATES, PLAN)
+    table.name: table for table in (RUNS, HISTORY, LAYERS, CERTIFICATES, PLAN, CELLS)
 }
-"""The tables that users see."""
+"""The tables of a study's folder that the views are made of."""
+
+IN_VIEWS = ("is_final", "threshold", "deviation", "relative_deviation", "seeds")
+"""Columns that views work out."""
+
+RESERVED: frozenset[str] = frozenset(
+    name.lower()
+    for table in TABLES.values()
+    for column in table.columns
+    for name in (column.name, f"{column.name}_low", f"{column.name}_high")
+) | frozenset(IN_VIEWS)
+"""Names, in lower case, that a hyperparameter gives way to: its column is prefixed by its table."""
+
+
+def check_measure_names(names: Iterable[str]) -> None:
+    """Raise if a measure bears a hyperparameter's name: one of the two would be lost in `runs`.
+
+    Raises:
+        StoreError: If so.
+    """
+    known = {each.name.lower(): each for each in builtin_hyperparameters(RESERVED)}
+    for name in names:
+        if (clash := known.get(name.lower())) is not None:
+            raise StoreError(
+                f"a measure must not bear the name of a hyperparameter, but {name!r} is "
+                f"{clash.table}.{clash.key} of a study file. Give the measure another name."
+            )
+
+
+check_measure_names(
+    column.name for table in (RUNS, HISTORY, LAYERS, CERTIFICATES) for column in table.columns
+)
+
+HYPERPARAMETERS: tuple[Column, ...] = tuple(
+    Column(each.name, TYPES[each.kind], each.meaning) for each in builtin_hyperparameters(RESERVED)
+)
+"""Columns of `CELLS` that every store has in its views: those of built-in components."""
+
+
+def field_of(each: Hyperparameter) -> pa.Field:
+    """Return a hyperparameter as a field of a file's schema, with its meaning, table and key."""
+    about = {"meaning": each.meaning, "table": each.table, "key": each.key}
+    return pa.field(each.name, TYPES[each.kind], metadata=about)
+
+
+def hyperparameter_of(field: pa.Field) -> Hyperparameter:
+    """Return the hyperparameter that a field of a file of cells holds."""
+    about = {key.decode(): value.decode() for key, value in (field.metadata or {}).items()}
+    kind: Kind = next((kind for kind in get_args(Kind) if TYPES[kind] == field.type), "text")
+    return Hyperparameter(
+        field.name, kind, about.get("meaning", ""), about.get("table", ""), about.get("key", "")
+    )

@@ -11,11 +11,12 @@ from symstudy.store.files.folder import StudyFolder
 from symstudy.store.files.generations import read_generation
 from symstudy.store.files.lock import locked
 from symstudy.store.files.manifest import PACK_TABLES, list_own, stem_of
-from symstudy.store.files.merging import change_rows, in_schema, open_parquet
+from symstudy.store.files.merging import change_rows
+from symstudy.store.files.rewriting import in_schema, open_parquet, united_schema
 from symstudy.store.files.sealed import read_whole
 from symstudy.store.tables.keys import ENDED, KEY_COLUMNS
-from symstudy.store.tables.ledger import read_column
-from symstudy.store.tables.schema import RUNS, TABLES
+from symstudy.store.tables.reading import read_column
+from symstudy.store.tables.schema import RUNS
 
 __all__ = ["drop_rows", "settle"]
 
@@ -90,7 +91,7 @@ def drop_rows(folder: StudyFolder, losers: pa.Table) -> None:
 def drop_own_rows(folder: StudyFolder, table: str, path: str, losers: pa.Table) -> None:
     """Write the file of a pack again without the rows of `losers`."""
     file = open_parquet(read_whole(folder.filesystem, path))
-    schema = TABLES[table].schema.with_metadata(file.metadata.metadata)
+    schema = united_schema(table, [file.schema_arrow])
     folder.write_groups(
         schema,
         kept_groups(file, schema, losers),

@@ -1,6 +1,7 @@
 """From columns of numbers to Parquet files, one a pack and table."""
 
 import datetime
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -8,12 +9,12 @@ import numpy as np
 import pyarrow as pa
 
 from symstudy.store.files.folder import STATISTICS_ROWS, StudyFolder
+from symstudy.store.tables.cells import cells_table, write_cells
 from symstudy.store.tables.named import with_named
 from symstudy.store.tables.provenance import Provenance
 from symstudy.store.tables.schema import (
     CERTIFICATES,
     HISTORY,
-    HYPERPARAMETERS,
     LAYERS,
     PACKS,
     PLAN,
@@ -22,8 +23,7 @@ from symstudy.store.tables.schema import (
     RUNS,
     Table,
 )
-from symstudy.study.cells import Cell, Run
-from symstudy.study.columns import hyperparameters_of
+from symstudy.study.cells import Run
 from symstudy.study.packs import Pack
 
 __all__ = ["utc_now", "write_pack", "write_packs", "write_plan"]
@@ -79,6 +79,8 @@ def write_pack(  # noqa: PLR0913  # a pack has so many tables
     rows = {
         **identity_columns(study, runs),
         **run_columns,
+        "history_rows": rows_of_runs(runs, history),
+        "layers_rows": rows_of_runs(runs, layers),
         "pack_id": [pack_id] * len(runs),
         "finished_at": [utc_now()] * len(runs),
         **{
@@ -91,6 +93,12 @@ def write_pack(  # noqa: PLR0913  # a pack has so many tables
     folder.write_table(arrow_table(whole, rows, len(runs)), RUNS.name, name, keys=RUN_KEYS)
 
 
+def rows_of_runs(runs: Sequence[Run], columns: Columns) -> list[int]:
+    """Return how many rows each of `runs` has in a table of a pack."""
+    counts = Counter(list(columns["run_id"]) if columns else [])
+    return [counts[run.run_id] for run in runs]
+
+
 def write_plan(
     folder: StudyFolder,
     study: str,
@@ -98,7 +106,7 @@ def write_plan(
     runs: Sequence[Run],
     trials: Sequence[str] | None = None,
 ) -> None:
-    """Write newly planned runs to the ledger.
+    """Write newly planned runs to the ledger, and before them their cells.
 
     Args:
         folder: Of the study.
@@ -109,8 +117,12 @@ def write_plan(
 
     Raises:
         StoreError: If the folder cannot be written to.
+        StudyFileError: If two keys of the cells would be one column.
     """
     now = utc_now()
+    # A plan whose cells are lost in between would be worth less than cells without a plan.
+    cells = list({run.cell.cell_id: run.cell for run in runs}.values())
+    write_cells(folder, file, cells_table(study, cells, now))
 
     def group(start: int) -> pa.Table:
         part = runs[start : start + GROUP_ROWS]
@@ -169,33 +181,12 @@ def packs_group(packs: Sequence[Pack]) -> pa.Table:
 
 
 def identity_columns(study: str, runs: Sequence[Run]) -> dict[str, Any]:
-    """Return identity and hyperparameters of `runs`, by column; a cell is read once."""
-    place: dict[str, int] = {}
-    cells: list[Cell] = []
-    of_run = np.empty(len(runs), np.int32)
-    for i, run in enumerate(runs):
-        at = of_run[i] = place.setdefault(run.cell.cell_id, len(cells))
-        if at == len(cells):
-            cells.append(run.cell)
-    types = {field.name: field.type for field in PLAN.schema}
-    values = [
-        {
-            "cell_id": cell.cell_id,
-            "config": cell.config,
-            **{column.name: value for column, value in hyperparameters_of(cell).items()},
-        }
-        for cell in cells
-    ]
-    names = ("cell_id", "config", *(column.name for column in HYPERPARAMETERS))
-    places = pa.array(of_run)
+    """Return what `runs` are known by, by column."""
     return {
         "run_id": [run.run_id for run in runs],
+        "cell_id": [run.cell.cell_id for run in runs],
         "study": [study] * len(runs),
         "seed": [run.seed for run in runs],
-        **{
-            name: pa.array([row.get(name) for row in values], types[name]).take(places)
-            for name in names
-        },
     }
 
 

@@ -1,8 +1,16 @@
 -- cells: one row a cell, over the seeds that are done: their number, and of each final measure the
 -- mean and the 95 % t interval of the mean.
 create view cells as
-select study, cell_id, $same_hyperparameters, count(*) as seeds,
+select means.study, means.cell_id, $hyperparameters, seeds, $mean_names
+from (
+    select study, cell_id, count(*) as seeds,
     $means
-from runs
-where outcome = 'done'
-group by study, cell_id;
+    from (
+        select runs_files.*
+        from runs_files
+        $runs_files_once
+    )
+    where outcome = 'done'
+    group by study, cell_id
+) as means
+left join (select * $but_no_study from known_cells) as known_cells using ($cell);

@@ -1,5 +1,10 @@
--- planned: every run that was ever planned, once: the left side of the ledger.
+-- planned: every run that was ever planned, once, with its cell's hyperparameters: the left side of
+-- the ledger.
 create view planned as
-select plan_files.*
-from plan_files
-$plan_files_once;
+select $plan_identity, $hyperparameters, config, $plan_rest
+from (
+    select plan_files.*
+    from plan_files
+    $plan_files_once
+) as plan_files
+left join (select * $but_no_study from known_cells) as known_cells using ($cell);

@@ -1,6 +1,10 @@
--- runs: every run that has ended, once, with its hyperparameters and final measures.
+-- runs: every run that has ended, once, with its cell's hyperparameters and its final measures.
 -- A run that was trained again keeps the row that is done, or else stopped, or else the latest.
 create view runs as
-select runs_files.*
-from runs_files
-$runs_files_once;
+select $run_identity, runs_files.pack_id, $hyperparameters, config, $run_measures
+from (
+    select runs_files.*
+    from runs_files
+    $runs_files_once
+) as runs_files
+left join (select * $but_no_study from known_cells) as known_cells using ($cell);

@@ -1,0 +1,54 @@
+"""Writing rows of a table anew: in which schema, so that no column is lost."""
+
+from collections.abc import Iterable
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from symstudy.store.tables.cells import cells_schema, in_columns, unite_schemas
+from symstudy.store.tables.schema import CELLS, RENAMED, SCHEMA_VERSION, TABLES, hyperparameter_of
+
+__all__ = ["in_schema", "open_parquet", "united_schema"]
+
+
+def open_parquet(content: bytes) -> pq.ParquetFile:
+    """Return a Parquet file whose pages are checked as they are read."""
+    return pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True)
+
+
+def united_schema(table: str, schemas: Iterable[pa.Schema]) -> pa.Schema:
+    """Return the schema that files of a table are written in when they are merged.
+
+    Columns that this version does not know, such as a measure of a package that is not installed
+    here, are kept.
+    """
+    own = TABLES[table].schema
+    if table == CELLS.name:
+        return cells_schema(unite_schemas(schemas))
+    known = {*own.names, *OLD_NAMES.values()}
+    more: dict[str, pa.Field] = {}
+    for schema in schemas:
+        if (schema.metadata or {}).get(b"symstudy_schema") == str(SCHEMA_VERSION).encode():
+            more.update({field.name: field for field in schema if field.name not in known})
+    return pa.schema([*own, *more.values()], metadata=own.metadata)
+
+
+OLD_NAMES = {new: old for names in RENAMED.values() for new, old in names.items()}
+"""Former names of columns, by the present ones."""
+
+
+def in_schema(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """Return rows in the types of `schema`; columns that a file lacks are null."""
+    if table.schema.equals(schema):
+        return table.replace_schema_metadata(schema.metadata)
+    if any(field.metadata for field in schema):
+        own = [field for field in schema if field.name not in CELLS.schema.names]
+        return in_columns(table, [hyperparameter_of(field) for field in own])
+    columns = []
+    for field in schema:
+        name = field.name if field.name in table.column_names else OLD_NAMES.get(field.name, "")
+        is_there = name in table.column_names
+        columns.append(
+            table[name].cast(field.type) if is_there else pa.nulls(table.num_rows, field.type)
+        )
+    return pa.Table.from_arrays(columns, schema=schema)

@@ -1,0 +1,132 @@
+"""The statements that make the views: files of SQL, with the lists of columns filled in."""
+
+import functools
+import string
+from collections.abc import Iterable, Mapping, Sequence
+from importlib import resources
+
+from symstudy.store.tables.schema import (
+    CURVE_MEASURES,
+    FINAL_LAYER_MEASURES,
+    HISTORY,
+    PLAN,
+    RENAMED,
+    RUNS,
+)
+from symstudy.symmetry.thresholds import CURVE_THRESHOLDS
+
+__all__ = ["VIEWS", "quoted", "view_statements"]
+
+VIEWS = (
+    "runs",
+    "configurations",
+    "history",
+    "layers",
+    "count_curve",
+    "cells",
+    "certificates",
+    "planned",
+    "missing",
+)
+INNER_VIEWS = ("runs_ended", "planned_runs", "known_cells")
+"""Views of our own, which are not listed."""
+TABULATED = 30
+"""Degrees of freedom up to which quantiles are exact; beyond, two terms of Cornish-Fisher."""
+IDENTITY = ("run_id", "cell_id", "study", "seed")
+
+
+def quoted(name: str) -> str:
+    """Return a name as SQL takes it for nothing else: a user's key may be `order`."""
+    escaped = name.replace('"', '""')
+    return f'"{escaped}"'
+
+
+def view_statements(
+    clauses: Mapping[str, str],
+    hyperparameters: Sequence[str],
+    measures: Mapping[str, Sequence[str]],
+) -> list[str]:
+    """Return the statements that make the views.
+
+    Args:
+        clauses: What depends on the results: what packs and cells are known by, and what follows
+            the names of tables, so that each run is there once.
+        hyperparameters: Names of the hyperparameters of the cells at hand.
+        measures: Names of measures that are not built in, by table.
+    """
+    names = listed(hyperparameters)
+    more = measures.get(RUNS.name, ())
+    means = [*final_measures(), *more]
+    values = {
+        **clauses,
+        "hyperparameters": names,
+        "known_cells": listed((*hyperparameters, "config")),
+        "run_identity": listed(IDENTITY, of="runs_files"),
+        "run_measures": ", ".join(
+            renamed(RUNS.name, name)
+            for name in (*(each.name for each in RUNS.columns), *more)
+            if name not in (*IDENTITY, "pack_id")
+        ),
+        "plan_identity": listed(IDENTITY, of="plan_files"),
+        "plan_rest": listed(
+            (each.name for each in PLAN.columns if each.name not in IDENTITY), of="plan_files"
+        ),
+        "history_measures": ", ".join(
+            renamed(HISTORY.name, name)
+            for name in (
+                *(each.name for each in CURVE_MEASURES),
+                *measures.get(HISTORY.name, ()),
+            )
+        ),
+        "thresholds": f"[{', '.join(map(str, CURVE_THRESHOLDS))}]",
+        "means": ",\n    ".join(mean_with_interval(name) for name in means),
+        "mean_names": ", ".join(f"{name}, {name}_low, {name}_high" for name in means),
+    }
+    folder = resources.files("symstudy.store.tables") / "views"
+    return [
+        string.Template((folder / f"{name}.sql").read_text(encoding="utf-8")).substitute(values)
+        for name in (*INNER_VIEWS, *VIEWS)
+    ]
+
+
+def listed(names: Iterable[str], of: str = "") -> str:
+    """Return columns as SQL lists them, those of the table `of` if it is given."""
+    return ", ".join(f"{of}.{quoted(name)}" if of else quoted(name) for name in names)
+
+
+def renamed(table: str, name: str) -> str:
+    """Return a column of a table as SQL selects it, by its former name too where it had one."""
+    old = RENAMED.get(table, {}).get(name)
+    if old is None:
+        return f"{table}_files.{quoted(name)}"
+    return f"coalesce({table}_files.{quoted(name)}, {table}_files.{quoted(old)}) as {quoted(name)}"
+
+
+def final_measures() -> list[str]:
+    """Return the measures of runs of which there are means over seeds."""
+    known = {column.name for column in RUNS.columns}
+    both = (*CURVE_MEASURES, *FINAL_LAYER_MEASURES)
+    return [column.name for column in both if column.name in known]
+
+
+def mean_with_interval(name: str) -> str:
+    """Return SQL for the mean of a measure and the 95 % t interval of the mean."""
+    margin = (
+        f"(case when count({name}) > {TABULATED + 1} then 1.96 + 2.372 / (count({name}) - 1) "
+        f"when count({name}) > 1 then {t_quantiles()}[count({name}) - 1] end "
+        f"* stddev_samp({name}) / sqrt(count({name})))"
+    )
+    return (
+        f"avg({name}) as {name}, avg({name}) - {margin} as {name}_low, "
+        f"avg({name}) + {margin} as {name}_high"
+    )
+
+
+@functools.cache
+def t_quantiles() -> str:
+    """Return the 97.5 % quantiles of Student's t for 1 to 30 degrees of freedom, as SQL's list."""
+    # What scipy.stats.t.ppf calls; to import scipy.stats takes longer than to open a store.
+    from scipy.special import stdtrit
+
+    quantiles = stdtrit(range(1, TABULATED + 1), 0.975).tolist()
+    return f"[{', '.join(map(str, quantiles))}]"
