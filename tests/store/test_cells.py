@@ -10,6 +10,7 @@ import pytest
 from symstudy.errors import StoreError, StudyFileError
 from symstudy.store import Store, StudyFolder, open_location, open_store
 from symstudy.store.files.compaction import compact
+from symstudy.store.files.manifest import list_tables
 from symstudy.store.files.repair import repair
 from symstudy.store.tables.ledger import verify
 from symstudy.store.tables.schema import PLAN, RESERVED, RUNS, check_measure_names
@@ -79,7 +80,7 @@ def test_a_key_may_be_a_word_of_sql(tmp_path):
 
 def test_a_key_that_is_called_as_a_measure_is_prefixed_and_both_are_kept(tmp_path):
     store = plant(tmp_path, own_study(rank=7, Outcome="mine", seeds=3))
-    query = "select distinct rank, model_rank, outcome, model_Outcome, model_seeds from runs"
+    query = "select distinct mean_rank, model_rank, outcome, model_Outcome, model_seeds from runs"
     assert store.sql(query).rows == [(2.0, 7, "done", "mine", 3)]
     assert store.sql("select seeds, model_seeds from cells").rows == [(2, 3)]
 
@@ -107,7 +108,7 @@ def test_files_whose_columns_differ_are_read_together(tmp_path):
     ]
     assert Store([folder]).sql(query).rows == expected
     compact(folder, grace_s=0)
-    assert len(folder.list_files("planned_cells", ".parquet")) == 1
+    assert len(list_tables(folder).paths("planned_cells")) == 1
     assert Store([folder]).sql(query).rows == expected
     assert verify(folder).is_proven
 
@@ -138,7 +139,7 @@ def test_a_measure_this_version_does_not_know_outlasts_merging(store):
         rows = rows.append_column("later_measure", rows["test_loss"])
         folder.write_table(rows, "runs", path.rsplit("/", 1)[-1])
     compact(folder, grace_s=0)
-    (merged,) = folder.list_files("runs", ".parquet")
+    (merged,) = list_tables(folder).paths("runs")
     assert pq.read_table(merged)["later_measure"].equals(pq.read_table(merged)["test_loss"])
 
 

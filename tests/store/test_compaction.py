@@ -134,8 +134,8 @@ def test_a_death_at_any_change_loses_and_doubles_nothing(folder, tmp_path, kill_
         assert rows_of(victim) == before, place
         compact(victim, grace_s=0)
         assert rows_of(victim) == before, place
-        # Three tables in one file each, and the plan: nothing else is left.
-        assert len(files_there(victim)) == 4
+        # Three tables in one file each, and both of the plan: nothing else is left.
+        assert len(files_there(victim)) == 5
     # Three tables, a generation and its copy and the pointer are written; nine files are deleted.
     assert died >= 2 * 6 + 9
 
@@ -260,7 +260,7 @@ def test_who_was_thought_dead_cannot_make_deleted_files_count(folder, monkeypatc
     with pytest.raises(StoreError, match="another has just done so"):
         compact(folder, grace_s=0)
     assert rows_of(folder) == before
-    assert compact(folder, grace_s=0).files_after == 4
+    assert compact(folder, grace_s=0).files_after == 5
 
 
 def test_results_in_s3_are_compacted_and_repaired(remote, study):
@@ -270,7 +270,7 @@ def test_results_in_s3_are_compacted_and_repaired(remote, study):
         runs = study.runs()[4 * place : 4 * place + 4]
         plant_pack(remote, "planted", f"pack{place:04d}", runs, measures_of)
     before = rows_of(remote)
-    assert compact(remote, grace_s=0).files_after == 4
+    assert compact(remote, grace_s=0).files_after == 5
     assert rows_of(remote) == before
     assert repair(remote) == []
     assert verify(remote).is_proven

@@ -5,6 +5,7 @@ import pytest
 
 from symstudy.store import Store, verify
 from symstudy.store.files.compaction import compact
+from symstudy.store.files.manifest import list_tables
 from symstudy.store.files.repair import repair
 from symstudy.testing.stores import plant_store
 
@@ -63,12 +64,12 @@ def test_one_run_without_a_layer_is_taken_out_and_its_mates_stay(folder):
 
 def test_rows_that_a_merged_file_lacks_are_told_too(folder):
     compact(folder, grace_s=0)
-    (path,) = folder.list_files("layers", ".parquet")
+    (path,) = list_tables(folder).paths("layers")
     before = pq.read_table(path)
     run = before["run_id"][0].as_py()
     schema = before.schema.with_metadata(pq.read_metadata(path).metadata)
     kept = before.filter([row["run_id"] != run for row in before.to_pylist()]).cast(schema)
-    folder.write_table(kept, "layers", path.rsplit("/", 1)[-1])
+    folder.write_table(kept, *path.removeprefix(f"{folder.path}/").split("/"))
     assert len(verify(folder).incomplete) == 1
     repair(folder)
     assert Store([folder]).sql("select run_id from missing").rows == [(run,)]

@@ -43,6 +43,8 @@ def differences(store, rows):
     for row in rows:
         for name, value in row.items():
             column = NEW_NAMES.get(name, name)
+            # A measure of layers is their mean, and says so.
+            column = column if column in columns else f"mean_{column}"
             if name in ("run_id", "lr"):
                 continue
             assert column in columns, column

