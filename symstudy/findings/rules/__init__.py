@@ -9,6 +9,7 @@ and for values that are the same in all seeds.
 from symstudy.findings.rules.base import AbstractRule, Data, Tested
 from symstudy.findings.rules.combined import All, Reported, Settled
 from symstudy.findings.rules.exact import Exact, Match
+from symstudy.findings.rules.explained import Explained
 from symstudy.findings.rules.level import Bound, Paired
 from symstudy.findings.rules.power_law import PowerLaw
 from symstudy.findings.rules.ratio import Ratio
@@ -20,6 +21,7 @@ __all__ = [
     "Bound",
     "Data",
     "Exact",
+    "Explained",
     "Flat",
     "Grows",
     "Match",
