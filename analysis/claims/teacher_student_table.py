@@ -40,7 +40,12 @@ def teacher_student_table(runs: Evidence) -> All:
     """Distinct neurons at minima grow with the teacher, and are flat in the student's width."""
     query = with_room(QUERY, "count", TASK, CAPACITY)
     query = with_room(query, "fine", TASK, CAPACITY)
-    gammas = f"select quantile_disc(gamma, 0.5) from (select distinct gamma from ({QUERY}))"
-    table = runs.of(query).converged(grad_ratio=MAX_GRAD_RATIO).where(f"gamma = ({gammas})")
+    query = f"""
+        with runs_with_room as ({query})
+        select *, gamma = (select quantile_disc(distinct gamma, 0.5) from runs_with_room)
+               as is_at_middle_gamma
+        from runs_with_room
+    """
+    table = runs.of(query).where("is_at_middle_gamma").converged(grad_ratio=MAX_GRAD_RATIO)
     fine_name = "distinct neurons at 0.003"
     return table_rules(table, TASK, CAPACITY, name="distinct neurons", fine_name=fine_name)

@@ -10,11 +10,18 @@ __all__ = ["degree_rules"]
 
 LEAST = 0.8
 """Spearman's correlation that a sweep has to reach, in the claimed direction."""
-NETWORKS = (
-    "model = 'transformer' and data = 'in_context' and optimizer in ('adam', 'adamw') "
-    "and gamma > 0 and (label_noise = 0 or noise_mode = 'online')"
-)
-SMALLER = f"(select max(gamma) from runs where {NETWORKS} and optimizer = 'adam')"
+QUERY = """
+    select *, optimizer = 'adam' and gamma = max(gamma) filter (where optimizer = 'adam') over ()
+              as is_adam_at_largest_gamma,
+           case when task_dim = 0 then token_dim - 1 else task_dim end as task_dimension,
+           layers * query_key_breaking as query_key,
+           layers * value_output_breaking as value_output,
+           layers * (query_key_breaking + value_output_breaking) as degree,
+           layers * (query_key_effective_rank + value_output_effective_rank) as spread
+    from runs
+    where model = 'transformer' and data = 'in_context' and optimizer in ('adam', 'adamw')
+          and gamma > 0 and (label_noise = 0 or noise_mode = 'online')
+"""
 DEGREE = "degree of breaking"
 BESIDE = {
     "query_key": "degree of W_Q W_K^T",
@@ -34,19 +41,9 @@ def degree_rules(runs: Evidence, along: str, sign: int) -> All:
             1, no noise and the largest dimension.
         sign: 1 if the degree is to grow with it, -1 if to fall.
     """
-    networks = (
-        runs.where(NETWORKS)
-        .define(
-            task_dimension="case when task_dim = 0 then token_dim - 1 else task_dim end",
-            query_key="layers * query_key_breaking",
-            value_output="layers * value_output_breaking",
-            degree="layers * (query_key_breaking + value_output_breaking)",
-            spread="layers * (query_key_effective_rank + value_output_effective_rank)",
-        )
-        .done()
-    )
+    networks = runs.of(QUERY).done()
     main = swept(networks, along).at("optimizer", "adam").at_largest("gamma")
-    others = swept(networks.where(f"optimizer <> 'adam' or gamma < {SMALLER}"), along)
+    others = swept(networks.where("not is_adam_at_largest_gamma"), along)
 
     def goes(evidence: Evidence, value: str, name: str, by: tuple[str, ...] = ()) -> Monotone:
         return Monotone(evidence, value, along=along, sign=sign, at_least=LEAST, name=name, by=by)

@@ -298,7 +298,8 @@ def level_panel(parts: Sequence[Tested]) -> Panel:
                 "seeds": [len(part.numbers)],
             }
         )
-        lines.append(Line(part.part.name, dict(part.group), points))
+        name = part.part.name if len(parts) > 1 else ""
+        lines.append(Line(name, dict(part.group), points))
     room = 0.1 * (top - floor) or 0.1
     allowed = (
         low if math.isfinite(low) else min(floor, high) - room,

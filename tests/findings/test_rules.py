@@ -13,6 +13,7 @@ from symstudy.findings import (
     Exact,
     Explained,
     Flat,
+    Given,
     Grows,
     Match,
     Monotone,
@@ -173,6 +174,26 @@ def test_values_that_still_fall_are_no_evidence():
     assert finding(rule, still).verdict is Verdict.INCONCLUSIVE
     settled = still.assign(early=still["rank"])
     assert finding(rule, settled).verdict is Verdict.SUPPORTED
+
+
+def test_a_rule_says_nothing_where_its_condition_is_not_shown():
+    failing = Bound(RUNS, "loss", at_least=2.0, name="second loss")
+    for frame in (levels([0.5] * 6), levels([1.5] * 6)):
+        found = finding(Given(BOUND, failing), frame)
+        assert found.verdict is Verdict.INCONCLUSIVE
+        assert found.part("second loss").verdict is Verdict.REFUTED
+        assert "not shown that second loss" in found.reason
+
+
+def test_a_rule_under_a_condition_has_the_larger_p_value():
+    condition = Bound(RUNS.where("seed < 5"), "loss", at_most=4.0)
+    frame = levels([0.5] * 8)
+    data = Data({RUNS: Counted(frame, ()), condition.runs: Counted(frame[:5], ())})
+    found = conclude(Measured(Given(BOUND, condition), data))
+    assert found.verdict is Verdict.SUPPORTED
+    assert found.p_value == 2.0**-5
+    refuted = finding(Given(BOUND, Bound(RUNS, "loss", at_most=4.0)), levels([1.5] * 6))
+    assert refuted.verdict is Verdict.REFUTED
 
 
 def test_each_group_has_its_part_and_its_exponent():

@@ -10,6 +10,7 @@ from symstudy.findings.rules.base import AbstractRule, Data, Tested
 from symstudy.findings.rules.combined import All, Reported, Settled
 from symstudy.findings.rules.exact import Exact, Match
 from symstudy.findings.rules.explained import Explained
+from symstudy.findings.rules.given import Given
 from symstudy.findings.rules.level import Bound, Paired
 from symstudy.findings.rules.power_law import PowerLaw
 from symstudy.findings.rules.ratio import Ratio
@@ -23,6 +24,7 @@ __all__ = [
     "Exact",
     "Explained",
     "Flat",
+    "Given",
     "Grows",
     "Match",
     "Monotone",
