@@ -72,11 +72,11 @@ def panels_of(data: Data, tested: Sequence[Tested]) -> list[Panel]:
     sweeps: dict[tuple[str, str], list[Tested]] = {}
     others: dict[AbstractRule, list[Tested]] = {}
     for one in tested:
-        sweep = sweep_of(one)
-        if sweep:
-            sweeps.setdefault(sweep, []).append(one)
+        rule = one.rule
+        if isinstance(rule, AbstractSweepRule) and not isinstance(rule, PowerLaw):
+            sweeps.setdefault((rule.value, rule.along), []).append(one)
         else:
-            others.setdefault(one.rule, []).append(one)
+            others.setdefault(rule, []).append(one)
     common = common_base([one.rule.needs[0].evidence for one in tested])
     panels += [sweep_panel(data, parts, common) for parts in sweeps.values()]
     for rule, parts in others.items():
@@ -298,8 +298,7 @@ def level_panel(parts: Sequence[Tested]) -> Panel:
                 "seeds": [len(part.numbers)],
             }
         )
-        name = part.part.name if len(parts) > 1 else ""
-        lines.append(Line(name, dict(part.group), points))
+        lines.append(Line(part.part.name, dict(part.group), points))
     room = 0.1 * (top - floor) or 0.1
     allowed = (
         low if math.isfinite(low) else min(floor, high) - room,
