@@ -5,42 +5,25 @@ its incoming or its outgoing weights, so neurons are counted by the product of b
 count is the mean over the probes of the last tenth of the training.
 """
 
-from symstudy.findings import Figure, Finding, claim
-from symstudy.store import Store
+from symstudy.findings import All, Evidence, Monotone, Reported, claim
 
-from ..shared.capacity_sweeps import Measured, Sweep, draw_sweep, judge_sweep
+from ..shared.capacity_sweeps import capacity_rules
 
 MOST = 2.0
-LAST = 0.9
-SWEEP = Sweep(
-    factor="standard deviation of the label noise",
-    sign=-1,
-    counted="contributing neurons",
-    most=MOST,
-)
-
-
-def measure(db: Store) -> Measured:
-    """Return the counts over the last tenth of every run of plain SGD on fresh, noisy samples."""
-    frame = db.df(
-        f"""
-        select run_id, seed, width, label_noise as place, lr_over_batch, outcome,
-               avg(contributing_neurons) as count, avg(breaking_sorted) as sorted,
-               avg(rank) as rank
+"""Largest noise that the claim is about; beyond, fluctuations hide which neurons matter."""
+QUERY = """
+    select runs.*, last.count, last.sorted, last.kept_rank
+    from runs
+    left join (
+        select study, run_id, avg(contributing_neurons) as count, avg(breaking_sorted) as sorted,
+               avg(rank) as kept_rank
         from layers
-        where data = 'teacher_student' and samples = 0 and layer = 1 and gamma = 0
-              and optimizer = 'sgd' and schedule = 'constant' and momentum = 0
-              and contributing_neurons is not null and step >= {LAST} * steps
+        where layer = 1 and step >= 0.9 * steps
         group by all
-        order by all
-        """
-    )
-    diverged = int(db.df("select count(*) as runs from runs where outcome != 'done'")["runs"][0])
-    done = frame[frame["outcome"] == "done"]
-    arms = [f"lr / batch = {ratio:.3g}" for ratio in done["lr_over_batch"]]
-    columns = ["seed", "width", "place", "count", "sorted", "rank"]
-    excluded = (("did not end as planned", diverged),) if diverged else ()
-    return Measured(done[columns].assign(arm=arms).reset_index(drop=True), excluded)
+    ) as last using (study, run_id)
+    where runs.data = 'teacher_student' and runs.samples = 0 and runs.gamma = 0
+          and runs.optimizer = 'sgd' and runs.schedule = 'constant' and runs.momentum = 0
+"""
 
 
 @claim(
@@ -51,21 +34,22 @@ def measure(db: Store) -> Measured:
     ),
     study="adaptive_capacity_noise",
     reference="arXiv:2502.05300, Fig. 10 (first row)",
-    rule=(
-        "On no fewer than 3 seeds and 3 places, at every lr / batch: over noise of at most 2, "
-        "Spearman's correlation of the noise and the mean number of contributing neurons of the "
-        "first layer, over the probes of the last tenth of the steps, is at most -0.9, and a "
-        "shuffle of the places within the seeds goes as far in at most 5 %. Refuted where it is "
-        "not, and data about the nearest monotone means would go as little the claimed way in at "
-        "most 5 %. Stronger noise, the paper's count of sorted pairs and the rank are reported "
-        "beside."
-    ),
 )
-def judge(measured: Measured) -> Finding:
-    """Test the direction of the count at every lr / batch."""
-    return judge_sweep(measured, SWEEP)
-
-
-def draw(measured: Measured) -> Figure:
-    """Draw the counts against the noise."""
-    return draw_sweep(measured, SWEEP)
+def adaptive_capacity_online_noise(runs: Evidence) -> All:
+    """The count of the median seed falls with noise up to 2, at every lr / batch."""
+    every = runs.of(QUERY).done().where("count is not null", why="neurons not counted over time")
+    claimed = every.where(f"label_noise <= {MOST}")
+    neurons, rate = "contributing neurons", "lr_over_batch"
+    return All(
+        *capacity_rules(claimed, "label_noise", -1, name=neurons, by=rate),
+        Reported(
+            Monotone(
+                every,
+                "count",
+                along="label_noise",
+                sign=-1,
+                by=(rate,),
+                name=f"{neurons}, noise beyond {MOST:g} too,",
+            )
+        ),
+    )

@@ -11,9 +11,10 @@ law has a constant speed, a jump a peak.
 from typing import Any, NamedTuple
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
+from symstudy.findings import Evidence
+from symstudy.findings.evidence import load
 from symstudy.store import Store
 
 MODES = 4
@@ -26,10 +27,10 @@ class Trace(NamedTuple):
     """One run over time.
 
     Attributes:
-        activation: Of the network.
-        depth: Weight layers.
-        scale: Of the initial weights, in units of 1 / sqrt(fan-in).
-        seed: Of the run.
+        activation: Activation of the network.
+        depth: Number of weight layers.
+        scale: Scale of the initial weights, in units of 1 / sqrt(fan-in).
+        seed: Seed of the run.
         steps: Optimiser steps of the probes, from 1 on.
         loss: Training loss at each of `steps`.
         ranks: Broken directions at each of `steps`; of several hidden layers, of the least.
@@ -66,60 +67,55 @@ class Measured(NamedTuple):
     excluded: tuple[tuple[str, int], ...]
 
 
+TRAINED = """
+    data = 'teacher_student' and optimizer = 'sgd' and full_batch and momentum = 0
+    and schedule = 'constant' and gamma = 0 and syre = 0 and entropic = 0 and label_noise = 0
+    and input_scale = 1 and init_copies = 1 and init_rank = 0 and reparametrise = 'none'
+"""
+"""Full-batch gradient descent on a teacher without noise or decay."""
+VALUES = [f"singular_{k}" for k in range(1, MODES + 1)]
+FIRST_LAYER = ", ".join(
+    f"arg_min(product_value_{k}, layer) as {value}" for k, value in enumerate(VALUES, 1)
+)
+QUERY = f"""
+    with layer_probes as (
+        select run_id, step, min(product_rank_absolute) as rank,
+               sum(breaking_sorted_absolute) as pair,
+               {FIRST_LAYER}
+        from layers
+        where product_rank_absolute is not null
+        group by run_id, step
+    ),
+    over_time as (
+        select run_id, list(step order by step) as probe_steps,
+               list(history.train_loss order by step) as losses,
+               list(rank order by step) as ranks, list(pair order by step) as pairs,
+               {", ".join(f"list({value} order by step) as {value}" for value in VALUES)}
+        from history join layer_probes using (run_id, step)
+        where step > 0 and history.train_loss > 0
+        group by run_id
+    )
+    select runs.*, over_time.* exclude (run_id)
+    from runs left join over_time using (run_id)
+    where {TRAINED}
+"""
+RUN = ("activation", "depth", "width", "init_scale", "input_dim", "output_dim", "lr", "loss")
+TEACHER = ("directions", "width", "scale", "norm", "gain_ratio", "activation")
+PROBES = ("probe_steps", "losses", "ranks", "pairs", *VALUES)
+
+
 def read_traces(db: Store) -> Measured:
     """Return all runs of full-batch gradient descent on a teacher without noise or decay."""
-    where = """
-        data = 'teacher_student' and optimizer = 'sgd' and full_batch and momentum = 0
-        and schedule = 'constant' and gamma = 0 and syre = 0 and entropic = 0 and label_noise = 0
-        and input_scale = 1 and init_copies = 1 and init_rank = 0 and reparametrise = 'none'
-    """
-    runs = db.df(
-        f"""
-        select run_id, seed, activation, depth, width, init_scale, input_dim, output_dim, lr, loss,
-               teacher_directions, teacher_width, teacher_scale, teacher_norm, teacher_gain_ratio,
-               teacher_activation, outcome
-        from runs
-        where {where}
-        order by activation, depth, init_scale, seed
-        """
-    )
-    curves = db.df(
-        f"""
-        select run_id, step, train_loss from history
-        where {where} and step > 0 and train_loss > 0
-        order by run_id, step
-        """
-    )
-    values = ", ".join(f"arg_min(product_value_{k}, layer) as s{k}" for k in range(1, MODES + 1))
-    layers = db.df(
-        f"""
-        select run_id, step, min(product_rank_absolute) as ranks,
-               sum(breaking_sorted_absolute) as pairs,
-               {values}
-        from layers
-        where {where} and product_rank_absolute is not null
-        group by run_id, step
-        order by run_id, step
-        """
-    )
-    probes = dict(list(curves.merge(layers, on=["run_id", "step"]).groupby("run_id")))
-    traces = []
-    excluded: dict[str, int] = {}
-    for run in runs.itertuples():
-        why = None
-        if run.outcome != "done":
-            why = "did not end as planned"
-        elif run.run_id not in probes or len(probes[run.run_id]) < 3:
-            why = "no absolute ranks over time"
-        if why:
-            excluded[why] = excluded.get(why, 0) + 1
-            continue
-        traces.append(trace_of(run, probes[run.run_id]))
-    return Measured(tuple(traces), tuple(excluded.items()))
+    runs = Evidence().of(QUERY).done()
+    runs = runs.where("len(probe_steps) >= 3", why="no absolute ranks over time")
+    columns = (*RUN, *(f"teacher_{name}" for name in TEACHER), *PROBES)
+    counted = load(db, runs, columns)
+    traces = tuple(trace_of(run) for run in counted.frame.itertuples())
+    return Measured(traces, counted.excluded)
 
 
-def trace_of(run: Any, probes: pd.DataFrame) -> Trace:
-    """Return the trace of a row of runs and its probes."""
+def trace_of(run: Any) -> Trace:
+    """Return the trace of a row of `QUERY`."""
     targets = target_values(run)
     # Each entry of the parts (A^T u + W v) / 2 is normal, so their mean squared norm is this.
     start = run.init_scale**2 * (1.0 + run.width / run.input_dim) / 4.0
@@ -129,11 +125,11 @@ def trace_of(run: Any, probes: pd.DataFrame) -> Trace:
         depth=int(run.depth),
         scale=float(run.init_scale),
         seed=int(run.seed),
-        steps=probes["step"].to_numpy(float),
-        loss=probes["train_loss"].to_numpy(float),
-        ranks=probes["ranks"].to_numpy(float),
-        pairs=probes["pairs"].to_numpy(float),
-        learned=probes[[f"s{k}" for k in range(1, MODES + 1)]].to_numpy(float),
+        steps=np.asarray(run.probe_steps, float),
+        loss=np.asarray(run.losses, float),
+        ranks=np.asarray(run.ranks, float),
+        pairs=np.asarray(run.pairs, float),
+        learned=np.stack([np.asarray(getattr(run, value), float) for value in VALUES], axis=1),
         expected=np.log(np.maximum(targets / start, 1.0)) / pull / run.lr,
         targets=targets,
     )

@@ -12,7 +12,9 @@ from symstudy.findings.rules import (
     All,
     Bound,
     Exact,
+    Explained,
     Flat,
+    Given,
     Grows,
     Match,
     Monotone,
@@ -44,7 +46,14 @@ from symstudy.statistics.intervals import (
 )
 from symstudy.statistics.part import Part, combine
 from symstudy.statistics.sequential import Decision, LookPlan, judge_looks, plan_looks
-from symstudy.statistics.tests import decide_median, permutation_p, seed_part
+from symstudy.statistics.tests import (
+    decide_median,
+    drawn_p,
+    fisher_p,
+    median_part,
+    permutation_p,
+    seed_part,
+)
 from symstudy.statistics.verdict import Verdict
 
 __all__ = [
@@ -57,9 +66,11 @@ __all__ = [
     "Decision",
     "Evidence",
     "Exact",
+    "Explained",
     "Figure",
     "Finding",
     "Flat",
+    "Given",
     "Grows",
     "Interval",
     "LookPlan",
@@ -81,7 +92,9 @@ __all__ = [
     "correct_family",
     "decide_median",
     "draw_heat_map",
+    "drawn_p",
     "error_bars",
+    "fisher_p",
     "fit_power_law",
     "holm",
     "isotonic",
@@ -90,6 +103,7 @@ __all__ = [
     "log_slope",
     "log_ticks",
     "median_interval",
+    "median_part",
     "permutation_p",
     "plan_looks",
     "rank_correlations",

@@ -43,14 +43,27 @@ class Setting(NamedTuple):
 
 
 def draw_rule(measured: Measured) -> Figure:
-    """Draw a claim by rules: a panel for each value that decides, others if there is room."""
+    """Draw a claim by rules: a panel for each value that decides, others if there is room.
+
+    Where the same sweep of a value is also reported at other settings, its panel has their lines.
+    """
     tested = measured.rule.judge(measured.data)
-    panels = panels_of(measured.data, [one for one in tested if one.part.decides])
+    deciding = {sweep_of(one) for one in tested if one.part.decides} - {None}
+    drawn = [one for one in tested if one.part.decides or sweep_of(one) in deciding]
+    panels = panels_of(measured.data, drawn)
     if len(panels) < FULL:
         beside = panels_of(measured.data, [one for one in tested if not one.part.decides])
         known = {panel.name for panel in panels}
         panels += [panel for panel in beside if panel.name not in known][: FULL - len(panels)]
     return draw_panels(panels, CAPTION)
+
+
+def sweep_of(one: Tested) -> tuple[str, str] | None:
+    """Return value and swept column of a part about a sweep; None for other parts and for laws."""
+    rule = one.rule
+    if not isinstance(rule, AbstractSweepRule) or isinstance(rule, PowerLaw):
+        return None
+    return rule.value, rule.along
 
 
 def panels_of(data: Data, tested: Sequence[Tested]) -> list[Panel]:
@@ -101,7 +114,8 @@ def sweep_panel(data: Data, parts: Sequence[Tested], common: tuple[Selection, ..
         )
         for group, chosen in groups(rows, setting.split)
     ]
-    places = sorted({place for one in parts for place in one.table.columns})
+    deciding = [one for one in parts if one.part.decides] or parts
+    places = sorted({place for one in deciding for place in one.table.columns})
     is_whole = len(places) == rows[rule.along].nunique()
     return Panel(
         name=rule.value,
@@ -110,7 +124,7 @@ def sweep_panel(data: Data, parts: Sequence[Tested], common: tuple[Selection, ..
         x_label=label(rule.along),
         y_label=rule.called,
         lines=lines,
-        curves=[curve for one in parts for curve in limits(one)],
+        curves=[curve for one in deciding for curve in limits(one)],
         tested=(places[0], places[-1]) if places and not is_whole else None,
     )
 

@@ -1,5 +1,6 @@
 """Panels of a value along a swept hyperparameter: data, intervals, tested region, laws."""
 
+import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -15,6 +16,8 @@ __all__ = ["Curve", "Line", "Panel", "draw_panels"]
 
 MOST_TICKS = 8
 MOST_COLUMNS = 3
+LONG = 44
+"""Characters of a title or label beyond which it is broken into lines."""
 NARROW = 3.0
 """Values that differ by a smaller factor are drawn on a linear axis."""
 WIDE = 20.0
@@ -131,7 +134,11 @@ def draw_panel(axis: "Axes", panel: Panel) -> None:
         axis.axvspan(*panel.tested, color="0.5", alpha=0.08, zorder=0)
     if panel.allowed is not None:
         axis.axhspan(*panel.allowed, color=PALETTE[2], alpha=0.12, zorder=0)
-    axis.set(xlabel=panel.x_label, ylabel=panel.y_label, title=panel.title)
+    axis.set(
+        xlabel=panel.x_label,
+        ylabel=textwrap.fill(panel.y_label, LONG),
+        title=textwrap.fill(panel.title, LONG),
+    )
     set_scales(axis, panel)
     if any(line.name for line in panel.lines):
         axis.legend()

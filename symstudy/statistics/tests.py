@@ -1,4 +1,4 @@
-"""P-values over seeds: the sign test, one-sided and equivalence t tests, permutations."""
+"""P-values over seeds: sign tests, one-sided and equivalence t tests, draws by chance, pooling."""
 
 import functools
 from collections.abc import Callable
@@ -22,13 +22,19 @@ from symstudy.statistics.verdict import Verdict
 __all__ = [
     "Decided",
     "decide_median",
+    "drawn_p",
     "fewest_seeds",
+    "fisher_p",
+    "median_part",
     "permutation_p",
     "seed_part",
     "sign_p",
 ]
 
 Array = NDArray[np.float64]
+
+LARGEST = 1e300
+"""Stands for infinity where values are ranked."""
 
 
 class Decided(NamedTuple):
@@ -157,6 +163,70 @@ def seed_part(  # noqa: PLR0913  # one test with all that it may be held against
     )
 
 
+def median_part(
+    name: str,
+    values: ArrayLike,
+    *,
+    low: float = -np.inf,
+    high: float = np.inf,
+    rule: str,
+    unit: str = "",
+    decides: bool = True,
+    min_seeds: int = 3,
+) -> Part:
+    """Return the test that the median of one value a seed lies from `low` to `high`.
+
+    By exact sign tests, as `decide_median` has them.
+
+    Args:
+        name: What is tested.
+        values: One number a seed; what is not a number is left out.
+        low: Lower end of what is claimed.
+        high: Upper end of what is claimed.
+        rule: What must hold, in words.
+        unit: Unit of the values.
+        decides: Whether the claim's verdict rests on it.
+        min_seeds: With fewer values the part is untested.
+    """
+    data = np.asarray(values, float)
+    data = data[~np.isnan(data)]
+    if len(data) < min_seeds:
+        return Part(name=name, verdict=Verdict.UNTESTED, rule=rule, unit=unit, decides=decides)
+    # What never happens is farther outside than any number.
+    decided = decide_median(np.clip(data, -LARGEST, LARGEST), low, high)
+    return Part(
+        name=name,
+        verdict=decided.verdict,
+        rule=rule,
+        effect=decided.effect if abs(decided.effect) < LARGEST else None,
+        interval=decided.interval if abs(decided.interval.high) < LARGEST else None,
+        unit=unit,
+        decides=decides,
+        p_value=decided.p_value,
+        seeds=len(data),
+        spread=float(data.std(ddof=1)) if np.isfinite(data).all() else None,
+    )
+
+
+def drawn_p(observed: float, drawn: ArrayLike) -> float:
+    """Return how often a statistic drawn by chance is at least the observed one; never 0.
+
+    References:
+        Phipson and Smyth 2010: (b + 1) / (m + 1), so that no p-value is zero.
+    """
+    values = np.asarray(drawn, float)
+    return float((values >= observed).sum() + 1) / (len(values) + 1)
+
+
+def fisher_p(p_values: ArrayLike) -> float:
+    """Return the pooled p-value of independent tests of one hypothesis.
+
+    References:
+        Fisher 1925, ch. 4 (minus twice the sum of logarithms is chi-squared).
+    """
+    return float(stats.combine_pvalues(np.asarray(p_values, float), method="fisher").pvalue)
+
+
 def permutation_p(
     statistic: Callable[[Array], float],
     values: Array,
@@ -164,12 +234,7 @@ def permutation_p(
     draws: int = DRAWS,
     stream: str = "permutation",
 ) -> float:
-    """Return how often `statistic` of permuted `values` is at least that of `values`; never 0.
-
-    References:
-        Phipson and Smyth 2010: (b + 1) / (m + 1), so that no p-value is zero.
-    """
-    observed = statistic(values)
+    """Return how often `statistic` of permuted `values` is at least that of `values`; never 0."""
     source = generator(stream)
-    hits = sum(statistic(values[source.permutation(len(values))]) >= observed for _ in range(draws))
-    return (hits + 1) / (draws + 1)
+    drawn = [statistic(values[source.permutation(len(values))]) for _ in range(draws)]
+    return drawn_p(statistic(values), drawn)

@@ -69,7 +69,7 @@ def plant_attention(plant):
 def plant_capacity(plant):
     """Plant minima whose count grows with input scale and teacher and falls with fixed noise."""
 
-    def make(way=1, noise=0.02, grad_ratio=1e-9, repeat=0):
+    def make(way=1, noise=0.02, grad_ratio=1e-9, repeat=0, seeds=None):
         def adapted(run, rng):
             data = run.cell.data
             log = np.log(data.input_scale) + np.log(data.teacher_width / 8) - data.label_noise
@@ -82,7 +82,7 @@ def plant_capacity(plant):
                 "grad_ratio": grad_ratio,
             }
 
-        return plant("adaptive_capacity", adapted, repeat)
+        return plant("adaptive_capacity", adapted, repeat, seeds)
 
     return make
 

@@ -16,7 +16,7 @@ def test_capacity_that_adapts_as_claimed_is_supported(claims, plant_capacity):
 
 
 def test_capacity_that_adapts_the_other_way_is_refuted(claims, plant_capacity):
-    finding = judge_store(claims[NAME], plant_capacity(way=-1))
+    finding = judge_store(claims[NAME], plant_capacity(way=-1, seeds=6))
     assert finding.verdict is Verdict.REFUTED
     assert finding.p_value is not None
     assert finding.p_value < 0.02
@@ -35,9 +35,18 @@ def test_minima_that_are_not_are_no_evidence(claims, plant_capacity):
     assert finding.excluded == (("gradient above 1e-06 of 1 + objective", 55),)
 
 
+@pytest.mark.parametrize("count", [0.0, 32.0])
+def test_counts_that_cannot_move_are_no_evidence(claims, plant, count):
+    minimum = {"distinct_neurons": count, "breaking_sorted": 31, "rank": 8, "max_norm": 1.0}
+    store = plant("adaptive_capacity", lambda run, rng: {**minimum, "grad_ratio": 1e-9})
+    finding = judge_store(claims[NAME], store)
+    assert finding.verdict is Verdict.UNTESTED
+    assert finding.excluded == (("every neuron, or none, distinct at all places", 25),)
+
+
 def test_only_one_factor_changes_at_a_time(claims, plant_capacity):
     runs = claims[NAME].measure(plant_capacity()).runs
-    assert sorted(runs["place"].unique()) == [0.1, 0.25, 0.5, 1.0, 2.0]
+    assert sorted(runs["input_scale"].unique()) == [0.1, 0.25, 0.5, 1.0, 2.0]
     assert len(runs) == 5 * 5
 
 

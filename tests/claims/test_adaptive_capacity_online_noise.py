@@ -30,10 +30,9 @@ def test_noise_that_prunes_is_supported_at_every_rate(claims, plant):
     finding = judge(claims, plant)
     assert finding.verdict is Verdict.SUPPORTED
     assert finding.seeds == 8
-    deciding = [part for part in finding.parts if part.decides]
-    assert [part.name.rsplit(", ", 1)[1] for part in deciding] == [
-        "lr / batch = 0.0025",
-        "lr / batch = 0.0075",
+    assert [part.name for part in finding.parts if part.decides] == [
+        "contributing neurons against label noise at lr over batch = 0.0025",
+        "contributing neurons against label noise at lr over batch = 0.0075",
     ]
 
 
@@ -86,5 +85,5 @@ def test_the_figure_has_a_panel_a_measure(claims, plant):
         figure = claims[NAME].draw(claims[NAME].measure(plant(STUDY, pruned)))
         files = figure_files(figure, {})
     assert figure.drawn["panel"].nunique() == 3
-    assert set(figure.drawn["arm"]) == {"lr / batch = 0.0025", "lr / batch = 0.0075"}
+    assert set(figure.drawn["lr_over_batch"]) == {0.0025, 0.0075}
     assert b"<svg" in files["svg"]

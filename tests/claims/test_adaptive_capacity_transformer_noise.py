@@ -36,10 +36,11 @@ def test_no_dependence_is_seldom_supported(claims, plant_attention):
     assert count_verdicts(claims[CLAIM], without, 12)[Verdict.SUPPORTED] <= 2
 
 
-def test_two_seeds_are_no_test(claims, plant_attention):
+def test_two_seeds_decide_nothing(claims, plant_attention):
     def unfinished(run, row):
         return {**row, "outcome": "done" if run.seed < 2 else "diverged"}
 
     finding = judge_store(claims[CLAIM], plant_attention({"label_noise": -4.0}, change=unfinished))
-    assert finding.verdict is Verdict.UNTESTED
+    assert finding.verdict is Verdict.INCONCLUSIVE
+    assert "2 seeds, and no fewer than 5 can decide" in finding.reason
     assert finding.excluded == (("did not end as planned", 81),)

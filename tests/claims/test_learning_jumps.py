@@ -18,10 +18,11 @@ def drop_times(run):
     return np.log(modes / start) / (4 * modes * run.cell.train.lr)
 
 
-def stairs(run, rng, events="drops", shift=1.0, small=True, swapped=False):
+def stairs(run, rng, events="drops", shift=1.0, small=True, swapped=False, half=False):
     """A loss that falls at four times, and ranks that rise at the drops, before them or anywhere.
 
-    At large scales the loss is a power law, at which no time is special.
+    At large scales the loss is a power law, at which no time is special, or without `small` falls
+    as it does at small ones, where the ranks rise at all of the drops or at `half` of them.
     """
     if run.cell.model.depth > 2:
         return {}
@@ -30,7 +31,8 @@ def stairs(run, rng, events="drops", shift=1.0, small=True, swapped=False):
     is_small = run.cell.model.init_scale <= 1e-3
     if is_small or not small:
         drops = drops if is_small else np.array([30.0, 120.0, 500.0, 2000.0])
-        past = steps[:, None] > drops
+        missed = np.exp(rng.uniform(0.3, math.log(5900), 2)) if half and not is_small else drops[:2]
+        past = steps[:, None] > np.sort([*missed, *drops[2:]])
         loss = 5.0 * np.exp(-1.5 * (1 / (1 + (drops / steps[:, None]) ** 30)).sum(axis=1))
     else:
         drops = np.exp(rng.uniform(0.3, math.log(5000), 4))
@@ -102,6 +104,17 @@ def test_events_at_drops_from_large_starts_too_are_refuted(claims, plant):
     finding = judge(claims, plant, small=False)
     assert finding.verdict is Verdict.REFUTED
     assert parts_of(finding)["no such coincidence, tanh, start 1"].verdict is Verdict.REFUTED
+
+
+def test_half_of_the_events_at_drops_from_large_starts_are_never_called_none(claims, plant):
+    def half(repeat):
+        return plant(
+            "learning_jumps",
+            lambda run, rng: stairs(run, rng, small=False, half=True),
+            repeat,
+        )
+
+    assert count_verdicts(claims["learning_jumps"], half, 5)[Verdict.SUPPORTED] == 0
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,9 @@ from symstudy.findings import (
     Bound,
     Evidence,
     Exact,
+    Explained,
     Flat,
+    Given,
     Grows,
     Match,
     Monotone,
@@ -68,6 +70,15 @@ def matching(agrees):
     return frame.assign(count=[3 if agrees[s] else 4 for s in frame["seed"]], exact=3)
 
 
+def tables(shares):
+    """Return 2 x 2 tables in which the width explains a share of the variance of ln loss."""
+    rows = itertools.product(range(len(shares)), [-1, 1], [-1, 1])
+    frame = pd.DataFrame(rows, columns=["seed", "width", "depth"])
+    share = np.clip(shares, 0.0, 1.0)[frame["seed"]]
+    logs = np.sqrt(share) * frame["width"] + np.sqrt(1.0 - share) * frame["depth"]
+    return frame.assign(loss=np.exp(logs))
+
+
 FLAT = Flat(RUNS, "rank", along="width", within=0.1)
 GROWS = Grows(RUNS, "rank", along="width", at_least=0.5)
 RATIO = Ratio(RUNS, "rank", along="width", within=0.1)
@@ -76,6 +87,7 @@ MONOTONE = Monotone(RUNS, "rank", along="width")
 EXACT = Exact(RUNS, "count", matches=(Match("count", "exact"),), along="gamma")
 BOUND = Bound(RUNS, "loss", at_most=1.0)
 PAIRED = Paired(RUNS, "loss", between="optimizer", first="sgd", second="adam", at_least=0.2)
+EXPLAINED = Explained(RUNS, "loss", along="width", beside="depth", at_least=0.8)
 
 TRUE_AND_FALSE = [
     (FLAT, powers(np.zeros(6)), powers(np.full(6, 0.5))),
@@ -86,6 +98,7 @@ TRUE_AND_FALSE = [
     (EXACT, matching([True] * 6), matching([False] * 6)),
     (BOUND, levels([0.5] * 6), levels([1.5] * 6)),
     (PAIRED, pairs([0.5] * 6), pairs([0.1] * 6)),
+    (EXPLAINED, tables([0.95] * 6), tables([0.4] * 6)),
 ]
 IDS = [type(rule).__name__ for rule, _, _ in TRUE_AND_FALSE]
 
@@ -122,6 +135,7 @@ AT_THE_EDGE = {
     "Exact": (EXACT, lambda noise: matching(noise > 0)),
     "Bound": (BOUND, lambda noise: levels(1.0 + noise)),
     "Paired": (PAIRED, lambda noise: pairs(0.2 + noise)),
+    "Explained": (EXPLAINED, lambda noise: tables(0.8 + 0.05 * noise)),
 }
 
 
@@ -160,6 +174,26 @@ def test_values_that_still_fall_are_no_evidence():
     assert finding(rule, still).verdict is Verdict.INCONCLUSIVE
     settled = still.assign(early=still["rank"])
     assert finding(rule, settled).verdict is Verdict.SUPPORTED
+
+
+def test_a_rule_says_nothing_where_its_condition_is_not_shown():
+    failing = Bound(RUNS, "loss", at_least=2.0, name="second loss")
+    for frame in (levels([0.5] * 6), levels([1.5] * 6)):
+        found = finding(Given(BOUND, failing), frame)
+        assert found.verdict is Verdict.INCONCLUSIVE
+        assert found.part("second loss").verdict is Verdict.REFUTED
+        assert "not shown that second loss" in found.reason
+
+
+def test_a_rule_under_a_condition_has_the_larger_p_value():
+    condition = Bound(RUNS.where("seed < 5"), "loss", at_most=4.0)
+    frame = levels([0.5] * 8)
+    data = Data({RUNS: Counted(frame, ()), condition.runs: Counted(frame[:5], ())})
+    found = conclude(Measured(Given(BOUND, condition), data))
+    assert found.verdict is Verdict.SUPPORTED
+    assert found.p_value == 2.0**-5
+    refuted = finding(Given(BOUND, Bound(RUNS, "loss", at_most=4.0)), levels([1.5] * 6))
+    assert refuted.verdict is Verdict.REFUTED
 
 
 def test_each_group_has_its_part_and_its_exponent():

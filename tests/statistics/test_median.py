@@ -6,7 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from symstudy.statistics.intervals import median_interval
-from symstudy.statistics.tests import decide_median, fewest_seeds, sign_p
+from symstudy.statistics.tests import (
+    decide_median,
+    drawn_p,
+    fewest_seeds,
+    fisher_p,
+    median_part,
+    sign_p,
+)
 from symstudy.statistics.verdict import Verdict
 from symstudy.testing.nulls import NOISES
 
@@ -63,3 +70,17 @@ def test_interval_and_sign_test_agree(values, low, high):
 def test_no_values_decide_nothing():
     decided = decide_median([np.nan, np.inf])
     assert (decided.verdict, decided.p_value) == (Verdict.INCONCLUSIVE, None)
+
+
+def test_a_part_of_the_median_counts_what_never_happens_as_outside():
+    part = median_part("time", [1.0, 1.2, 1.1] + [np.inf] * 12, high=2.0, rule="at most 2")
+    assert part.verdict is Verdict.REFUTED
+    assert (part.effect, part.seeds) == (None, 15)
+    assert median_part("time", [1.0, 1.2], high=2.0, rule="").verdict is Verdict.UNTESTED
+
+
+def test_chances_of_draws_and_of_pooled_tests_are_those_of_their_definitions():
+    assert drawn_p(3.0, [1.0, 2.0, 3.0, 4.0]) == 3 / 5
+    assert drawn_p(9.0, np.zeros(99)) == 1 / 100
+    # Of two tests the product q has the chance q (1 - ln q).
+    assert fisher_p([0.1, 0.2]) == pytest.approx(0.02 * (1 - np.log(0.02)))

@@ -9,6 +9,8 @@ and for values that are the same in all seeds.
 from symstudy.findings.rules.base import AbstractRule, Data, Tested
 from symstudy.findings.rules.combined import All, Reported, Settled
 from symstudy.findings.rules.exact import Exact, Match
+from symstudy.findings.rules.explained import Explained
+from symstudy.findings.rules.given import Given
 from symstudy.findings.rules.level import Bound, Paired
 from symstudy.findings.rules.power_law import PowerLaw
 from symstudy.findings.rules.ratio import Ratio
@@ -20,7 +22,9 @@ __all__ = [
     "Bound",
     "Data",
     "Exact",
+    "Explained",
     "Flat",
+    "Given",
     "Grows",
     "Match",
     "Monotone",
