@@ -11,6 +11,7 @@ from symstudy.findings.rules import (
     AbstractRule,
     All,
     Bound,
+    Every,
     Exact,
     Flat,
     Grows,
@@ -21,6 +22,7 @@ from symstudy.findings.rules import (
     Ratio,
     Reported,
     Settled,
+    Shown,
 )
 from symstudy.plots.figures import (
     PALETTE,
@@ -55,6 +57,7 @@ __all__ = [
     "Claim",
     "Corrected",
     "Decision",
+    "Every",
     "Evidence",
     "Exact",
     "Figure",
@@ -72,6 +75,7 @@ __all__ = [
     "Reported",
     "SeedTest",
     "Settled",
+    "Shown",
     "Verdict",
     "bootstrap",
     "bootstrap_test",

@@ -232,7 +232,7 @@ def law_curves(one: Tested, rule: PowerLaw, runs: pd.DataFrame, line: int) -> li
         law = fit_power_law(place, one.table.median().to_numpy(float) + rule.shift)
         grid = np.geomspace(place.min(), place.max(), 100)
         curves.append(Curve(grid, law.predict(grid), line))
-    if rule.exact is not None:
+    if rule.exact is not None and len(runs):
         grid = np.geomspace(runs[rule.along].min(), runs[rule.along].max(), 400)
         curves.append(Curve(grid, np.asarray(rule.exact(grid, runs)) + rule.shift, line, ":"))
     return curves
@@ -270,7 +270,7 @@ def level_panel(parts: Sequence[Tested]) -> Panel:
     one = parts[0]
     low, high = one.bound
     lines = []
-    values = [value for part in parts for value in part.numbers]
+    values = [value for part in parts for value in part.numbers if math.isfinite(value)]
     floor, top = (min(values), max(values)) if values else (0.0, 1.0)
     for place, part in enumerate(parts):
         interval = median_interval(part.numbers)
