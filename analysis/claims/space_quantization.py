@@ -52,7 +52,8 @@ HIDDEN = """
         group by all
     ) using (study, run_id)
 """
-"""Every run with its excess over the bound, and its count by the threshold of what is one neuron."""
+"""Every run with its excess over the bound, and its count by the threshold below which two neurons
+are one."""
 
 
 @claim(

@@ -32,17 +32,20 @@ MINIMA = """
         from (select *, max(width) over (partition by kind, gamma) as widest from counted)
         window cell as (partition by kind, gamma)
     )
-    select *, width >= 2 * most and neurons > 0 as is_wide,
-           count(distinct width) filter (where width >= 2 * most and neurons > 0) over cell > 1
-               as has_widths,
+    select *,
+           case when width >= 2 * most and neurons > 0
+                     and count(distinct width) filter (where width >= 2 * most and neurons > 0)
+                         over cell > 1
+                then 'saturated' else 'other' end as regime,
            count(*) filter (where outcome = 'done'
                             and (coalesce(min_distance, 0) <= 0 or neurons < 2))
                over (partition by kind, gamma, width) as without_distance,
-           kind in ('tanh', 'silu') as has_vectors
+           case when kind in ('tanh', 'silu') then 'vectors' else 'others' end as counted
     from ends
     window cell as (partition by kind, gamma)
 """
-"""Every minimum; wide where the width is at least twice the most neurons at the largest width."""
+"""Every minimum; saturated where the width is at least twice the most neurons at the largest width,
+if there are two such widths."""
 
 
 @claim(
@@ -62,23 +65,26 @@ def space_quantization_at_minima(runs: Evidence) -> All:
         .converged(grad_ratio=1e-6)
         .where(f"coalesce(merge_gain, 0) <= {MERGE_TOLERANCE}", why="a merge lowers the objective")
     )
-    wide = minima.at("is_wide", True).at("has_widths", True)
+    wide = minima.at("regime", "saturated")
     widest = minima.at_largest("width")
     apart = widest.at("without_distance", 0)
     spreads = minima.per("kind", "gamma", spread=spread_of_objectives).per(
         "kind", spread=largest_spread
     )
+    atoms = minima.per("kind", share=share_of_atoms)
     share, count, by = "count over what convex duality allows", "count", ("kind",)
     return All(
-        distances(apart.at("has_vectors", True)),
-        Monotone(widest, "neurons", along="gamma", sign=-1, by=by, min_places=MIN_GAMMAS, name=count),
+        distances(apart.at("counted", "vectors")),
+        Monotone(
+            widest, "neurons", along="gamma", sign=-1, by=by, min_places=MIN_GAMMAS, name=count,
+        ),
         Flat(
             wide, "neurons", along="width", within=0.05, by=("kind", "gamma"), min_places=2,
             is_upper_half=False, name=count,
         ),
         Bound(spreads, "spread", at_most=0.01, by=by, name="spread of objectives over widths"),
-        Reported(distances(apart.at("has_vectors", False))),
-        Reported(Bound(minima.per("kind", share=share_of_atoms), "share", at_most=1, by=by, name=share)),
+        Reported(distances(apart.at("counted", "others"))),
+        Reported(Bound(atoms, "share", at_most=1, by=by, name=share)),
     )  # fmt: skip
 
 
@@ -90,9 +96,9 @@ def distances(apart: Evidence) -> Grows:
     )  # fmt: skip
 
 
-def spread_of_objectives(objective: Array, is_wide: Array, has_widths: Array) -> float:
+def spread_of_objectives(objective: Array, regime: Array) -> float:
     """Return by how much the objectives of a seed at one gamma differ among wide networks."""
-    chosen = objective[is_wide.astype(bool) & has_widths.astype(bool)].astype(float)
+    chosen = objective[regime == "saturated"].astype(float)
     return float(chosen.max() / chosen.min() - 1) if len(chosen) > 1 else float("nan")
 
 

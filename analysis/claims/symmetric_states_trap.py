@@ -17,10 +17,12 @@ START = """
 KIND = f"""
     case when init_copies > 1 and init_rank > 0 then 'both'
          when init_copies > 1 then 'copies'
-         when init_rank > 0 and activation is not null then 'low rank, not linear'
+         when init_rank > 0 and coalesce(activation, 'linear') <> 'linear'
+             then 'low rank, not linear'
          when init_rank > 0 and steps > {SHORT} then 'low rank, many steps'
          when init_rank > 0 then 'low rank'
-         when activation is not null then 'as drawn' else 'as drawn, linear' end
+         when coalesce(activation, 'linear') <> 'linear' then 'as drawn'
+         else 'as drawn, linear' end
 """
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from symstudy.findings import All, Bound, Evidence, Every, Shown, Verdict
+from symstudy.findings import All, Bound, Every, Evidence, Shown, Verdict
 from symstudy.findings.conclude import Measured, conclude
 from symstudy.findings.evidence import Counted
 from symstudy.findings.figures import draw_rule
