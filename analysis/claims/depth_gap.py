@@ -155,11 +155,6 @@ def draw(measured: Measured) -> Figure:
 
 def branches(depth: int, runs: pd.DataFrame) -> Panel:
     """Return the panel of one depth."""
-    sigma = float(runs["amplitude"].iloc[0])
-    value = np.linspace(0.001, 1.0, 400)[:-1] * sigma
-    gamma = (sigma - value) * value ** ((depth - 2) / depth)
-    is_stable = value >= sigma * (depth - 2) / (2 * depth - 2)
-    grid = np.linspace(0.0, float(runs["gamma"].max()), 100)
     shown = runs.fillna({"largest": 0.0, "smallest": 0.0})
     lines = [
         Line(
@@ -177,11 +172,21 @@ def branches(depth: int, runs: pd.DataFrame) -> Panel:
         x_label="weight decay gamma",
         y_label="learned singular value",
         lines=lines,
-        curves=[
-            Curve(gamma[is_stable], value[is_stable]),
-            Curve(gamma[~is_stable], value[~is_stable], style=":"),
-            Curve(grid, floor_of(depth, grid), style="--"),
-        ],
+        curves=exact_curves(depth, runs),
         is_log_x=False,
         is_log_y=False,
     )
+
+
+def exact_curves(depth: int, runs: pd.DataFrame) -> list[Curve]:
+    """Return the stable and the unstable branch of the largest value, and the floor."""
+    sigma = float(runs["amplitude"].iloc[0])
+    value = np.linspace(0.001, 1.0, 400)[:-1] * sigma
+    gamma = (sigma - value) * value ** ((depth - 2) / depth)
+    is_stable = value >= sigma * (depth - 2) / (2 * depth - 2)
+    grid = np.linspace(0.0, float(runs["gamma"].max()), 100)
+    return [
+        Curve(gamma[is_stable], value[is_stable]),
+        Curve(gamma[~is_stable], value[~is_stable], style=":"),
+        Curve(grid, floor_of(depth, grid), style="--"),
+    ]

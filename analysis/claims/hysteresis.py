@@ -19,9 +19,9 @@ from scipy import optimize
 from symstudy.findings import All, Bound, Evidence, Figure, Shown, claim
 from symstudy.findings.conclude import Measured
 from symstudy.findings.figures import medians
-from symstudy.plots.panels import Curve, Line, draw_panels
+from symstudy.plots.panels import Curve, Line, Panel, draw_panels
 
-from .depth_gap import branches, collapse, deep_runs, last_alive, recovers, spinodal
+from .depth_gap import collapse, deep_runs, exact_curves, last_alive, recovers, spinodal
 
 Array = NDArray[np.float64]
 
@@ -81,7 +81,6 @@ def draw(measured: Measured) -> Figure:
     """Draw both ways and the exact branches."""
     runs = measured.data.rows(deep_runs(Evidence()).at("depth", DEPTH))
     shown = runs.fillna({"largest": 0.0})
-    exact = branches(DEPTH, runs)
     lines = [
         Line(
             f"gamma turned {way}, from a {start} start",
@@ -90,10 +89,19 @@ def draw(measured: Measured) -> Figure:
         )
         for way, start in (("up", "large"), ("down", "small"))
     ]
-    end = spinodal(DEPTH, float(runs["amplitude"].iloc[0]))
-    jump = Curve(np.array([end, end]), exact.curves[0].value[[0, -1]] * [1.0, 0.0], style="--")
-    curves = [*exact.curves[:2], jump]
-    panel = exact._replace(name="loop", title="three layers", lines=lines, curves=curves)
+    stable, unstable, _ = exact_curves(DEPTH, runs)
+    end = np.full(2, spinodal(DEPTH, float(runs["amplitude"].iloc[0])))
+    panel = Panel(
+        name="loop",
+        title="three layers",
+        x="gamma",
+        x_label="weight decay gamma",
+        y_label="largest learned singular value",
+        lines=lines,
+        curves=[stable, unstable, Curve(end, stable.value[[0, -1]] * [1.0, 0.0], style="--")],
+        is_log_x=False,
+        is_log_y=False,
+    )
     return draw_panels(
         [panel],
         "Largest singular value that three linear layers have learned, median over seeds. Turned "
