@@ -28,6 +28,7 @@ from symstudy.findings import (
     claim,
 )
 from symstudy.findings.conclude import Measured
+from symstudy.findings.figures import draw_rule
 
 from ..shared.critical_lines import growth_rates, line_through
 from .noise_weight_decay_equivalence import critical_gamma
@@ -122,6 +123,8 @@ def draw(measured: Measured) -> Figure:
     import matplotlib.pyplot as plt
 
     plane = measured.data.rows(plane_of(Evidence()))
+    if plane.empty:
+        return draw_rule(measured)
     canvas, axes = plt.subplots(figsize=(6.4, 4.3), layout="constrained")
     dim = int(plane["input_dim"].iloc[0])
     fields = plane.assign(degree=dim - plane["alive"])

@@ -93,3 +93,19 @@ def test_the_figure_has_the_plane_and_the_line(claims, plant):
     assert (figure.drawn["panel"] == "plane").sum() == 11 * 8
     assert set(figure.drawn["mode"].dropna()) == {1, 2, 3}
     assert b"<svg" in files["svg"]
+
+
+def test_without_a_plane_the_figure_shows_the_line(claims, plant):
+    from symstudy.plots.figures import theme
+
+    def only_tiny(run, rng):
+        is_tiny = run.cell.model.init_scale < 1e-20
+        return phased(run, rng) if is_tiny else {"outcome": "diverged"}
+
+    measured = claims[NAME].measure(plant(NAME, only_tiny))
+    finding = claims[NAME].judge(measured)
+    assert finding.verdict is Verdict.INCONCLUSIVE
+    assert finding.part("modes that are not lost against gamma").verdict is Verdict.UNTESTED
+    with theme():
+        figure = claims[NAME].draw(measured)
+    assert finding.parts[0].name in set(figure.drawn["panel"])
