@@ -75,7 +75,7 @@ def phase_diagram(runs: Evidence) -> All:
         Bound(lines, "slope", at_least=-1.1, at_most=-0.9, name=slope),
         Monotone(plane, "alive", along="gamma", sign=-1, by=across, name=modes),
         Reported(Bound(lines, "end", at_least=0.98, at_most=1.02, name=f"{end} over s_1")),
-        Reported(Monotone(plane, "alive", along="temperature", sign=-1, by=("gamma",), name=modes)),
+        Reported(Monotone(plane, "alive", along="temperature", sign=-1, name=modes)),
         Shown(plane, ("batch_size", "input_dim", "amplitude", "exponent")),
     )
 

@@ -51,9 +51,9 @@ if there are two such widths."""
 @claim(
     title="Neurons keep a quantized distance at minima",
     statement=(
-        "At global minima under weight decay the number of neurons saturates with width and falls "
-        "with gamma, and the smallest distance of non-identical neurons does not shrink as gamma "
-        "grows."
+        "At global minima under weight decay the number of neurons and the objective saturate with "
+        "width, the number falls with gamma, and the smallest distance of non-identical neurons "
+        "does not shrink as gamma grows."
     ),
     study="space_quantization_at_minima",
     reference="arXiv:2502.05300, Conjecture 1 and Theorem 4",

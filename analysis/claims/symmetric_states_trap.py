@@ -10,10 +10,6 @@ exponentially near a saddle, so that a rank is kept for a limited time.
 from symstudy.findings import All, Bound, Every, Evidence, Paired, Reported, claim
 
 SHORT = 300
-START = """
-    case when init_copies = 1 and init_rank = 0 then 'as drawn'
-         when init_copies > 1 and init_rank = 0 then 'copies' else 'low rank' end
-"""
 KIND = f"""
     case when init_copies > 1 and init_rank > 0 then 'both'
          when init_copies > 1 then 'copies'
@@ -42,7 +38,6 @@ def symmetric_states_trap(runs: Evidence) -> All:
         runs.where("depth = 2 and dtype = 'float64' and init_copies is not null")
         .define(
             kind=KIND,
-            start=START,
             method="case when optimizer = 'sgd' then 'SGD' else 'adaptive' end",
             more_neurons="distinct_exact - ceil(width / init_copies)",
             more_ranks="product_rank_exact - init_rank",
@@ -61,7 +56,7 @@ def symmetric_states_trap(runs: Evidence) -> All:
         Bound(trained.at("kind", "as drawn"), "share", at_least=0.9, name="distinct neurons"),
         Reported(
             Paired(
-                trained, "log_loss", between="start", first="as drawn", second="copies",
+                trained, "log_loss", between="kind", first="as drawn", second="copies",
                 at_least=0, name="cost of copies, ln loss",
             )
         ),

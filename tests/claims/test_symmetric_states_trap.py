@@ -19,7 +19,12 @@ def trapped(run, rng, sgd_gains=0, adam_gains=3, copies_gain=0, seen=1.0):
     return {
         **values,
         "product_rank": rank,
-        "train_loss": 0.4 if model.init_copies > 1 else 0.1,
+        # Of a linear network there are no copies to compare with.
+        "train_loss": 9.0
+        if model.activation == "linear"
+        else 0.4
+        if model.init_copies > 1
+        else 0.1,
         "layers": [{"step": 10, "layer": 1, **values}],
     }
 
@@ -41,7 +46,7 @@ def test_planted_traps_are_supported(claims, plant):
     assert finding.verdict is Verdict.SUPPORTED
     assert finding.effect == 3.0
     beyond = "singular values gained at kind = low rank, many steps, method = SGD"
-    cost = "cost of copies, ln loss at start copies less that at as drawn"
+    cost = "cost of copies, ln loss at kind copies less that at as drawn"
     assert finding.part(beyond).effect == 3.0
     assert finding.part(cost).effect == pytest.approx(1.386, abs=1e-3)
     assert not finding.part(beyond).decides
