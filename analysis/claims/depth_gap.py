@@ -22,19 +22,15 @@ Array = NDArray[np.float64]
 FINEST_STEP = 1.05
 SMALLEST_SHARE = 0.1
 DEEP = """
-    select *, weight_largest > 0.01 * amplitude ** (1.0 / depth) as is_alive,
-           case when is_alive then weight_largest ** depth end as largest,
-           case when is_alive then weight_smallest ** depth end as smallest,
-           case when init_scale = min(init_scale) over () then 'small'
-                when init_scale = max(init_scale) over () then 'large' else 'other' end as start
-    from runs
-    where data = 'spectrum' and activation is null and depth >= 2 and gamma > 0
-          and samples > 0 and loss = 'squared_error' and input_scale = 1 and label_noise = 0
-          and init_copies = 1 and init_rank = 0
+    data = 'spectrum' and activation is null and depth >= 2 and gamma > 0
+    and samples > 0 and loss = 'squared_error' and input_scale = 1 and label_noise = 0
+    and init_copies = 1 and init_rank = 0
 """
-"""Largest and smallest learned singular value of every deep linear run on white inputs, null where
-nothing is learned. At a critical point with gamma > 0 all layers have the same singular values, so
-those of the product are their powers."""
+ALIVE = "weight_largest > 0.01 * amplitude ** (1.0 / depth)"
+START = """
+    case when init_scale = min(init_scale) over () then 'small'
+         when init_scale = max(init_scale) over () then 'large' else 'other' end
+"""
 
 
 @claim(
@@ -72,8 +68,22 @@ def depth_gap(runs: Evidence) -> All:
 
 
 def deep_runs(runs: Evidence) -> Evidence:
-    """Return the converged deep linear runs from the largest and from the smallest start."""
-    return runs.of(DEEP).converged(grad_ratio=1e-6).where("start <> 'other'")
+    """Return the converged deep linear runs on white inputs, with what they have learned.
+
+    Largest and smallest learned singular value are null where nothing is learned. At a critical
+    point with gamma > 0 all layers have the same singular values, so those of the product are their
+    powers.
+    """
+    return (
+        runs.where(DEEP)
+        .define(
+            start=START,
+            is_alive=ALIVE,
+            largest=f"case when {ALIVE} then weight_largest ** depth end",
+            smallest=f"case when {ALIVE} then weight_smallest ** depth end",
+        )
+        .converged(grad_ratio=1e-6)
+    )
 
 
 def spinodal(depth: int, sigma: float) -> float:

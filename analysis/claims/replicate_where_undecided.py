@@ -64,8 +64,12 @@ def measure(db: Store) -> Measured:
         f"""
         select teacher_width, gamma, seed, outcome, coalesce(grad_ratio, 1) as grad_ratio,
                case when outcome = 'done' and grad_ratio <= {MAX_GRAD_RATIO}
-                    then distinct_neurons / teacher_width end as ratio
+                    then hidden.neurons / teacher_width end as ratio
         from runs
+        left join (
+            select study, run_id, avg(distinct_neurons) as neurons
+            from layers where is_final group by all
+        ) as hidden using (study, run_id)
         where optimizer = 'lbfgs' and depth = 2 and teacher_width is not null
         order by all
         """

@@ -31,17 +31,19 @@ FLAT = 0.1
 ROUND_OFF = 1e-6
 
 HIDDEN = """
-    select runs.*, excess, thresholds, counts,
-           count(*) filter (where coalesce(runs.min_distance, 0) <= 0 and runs.outcome = 'done')
+    select runs.seed, runs.outcome, runs.depth, runs.width, runs.gamma, runs.decay_budget,
+           runs.lr_over_batch, runs.label_noise, hidden.neurons, hidden.distance,
+           hidden.excess, thresholds, counts,
+           count(*) filter (where coalesce(hidden.distance, 0) <= 0 and runs.outcome = 'done')
                over (partition by runs.gamma, runs.width, runs.lr_over_batch, runs.label_noise)
                as without_distance
     from runs
     left join (
-        select study, run_id,
+        select study, run_id, avg(distinct_neurons) as neurons, avg(min_distance) as distance,
                max(distinct_neurons - 1 - 2 * squared_norm / min_distance ** 2)
                    filter (where distinct_neurons > 1) as excess
         from layers where is_final group by all
-    ) using (study, run_id)
+    ) as hidden using (study, run_id)
     left join (
         select study, run_id, list(threshold order by threshold) as thresholds,
                list(distinct_neurons order by threshold) as counts
@@ -75,11 +77,11 @@ def space_quantization(runs: Evidence) -> All:
     by_threshold = curves.at_smallest("label_noise").at_largest("lr_over_batch").at_largest("width")
     return All(
         Grows(
-            apart, "min_distance", along="gamma", at_least=0, is_upper_half=False,
+            apart, "distance", along="gamma", at_least=0, is_upper_half=False,
             min_places=MIN_GAMMAS - 1, name="smallest distance",
         ),
         Monotone(
-            base, "distinct_neurons", along="gamma", sign=-1, min_places=MIN_GAMMAS,
+            base, "neurons", along="gamma", sign=-1, min_places=MIN_GAMMAS,
             name="distinct neurons",
         ),
         Bound(by_threshold, "share", at_least=0.5, name="share of thresholds at which they fall"),
@@ -104,7 +106,7 @@ def reported_axes(counted: Evidence) -> tuple[Reported, ...]:
     )
     by_noise = counted.at_largest("width").at_largest("lr_over_batch")
     change = Paired(
-        by_noise, "distinct_neurons", between="label_noise", first=0.0, second=0.5, is_log=True,
+        by_noise, "neurons", between="label_noise", first=0.0, second=0.5, is_log=True,
         at_least=-FLAT, at_most=FLAT, name="distinct neurons",
     )  # fmt: skip
     return (
@@ -123,16 +125,16 @@ def share_of_thresholds(gamma: Array, counts: Array) -> float:
     return float(np.mean([spearman(gamma[known], column) < 0 for column in table.T]))
 
 
-def along_noise(lr_over_batch: Array, distinct_neurons: Array) -> float:
+def along_noise(lr_over_batch: Array, neurons: Array) -> float:
     """Return the slope of the count against the noise temperature."""
-    return log_slope(lr_over_batch, distinct_neurons)
+    return log_slope(lr_over_batch, neurons)
 
 
-def apart_along(lr_over_batch: Array, min_distance: Array) -> float:
+def apart_along(lr_over_batch: Array, distance: Array) -> float:
     """Return the slope of the smallest distance against the noise temperature."""
-    return log_slope(lr_over_batch, min_distance)
+    return log_slope(lr_over_batch, distance)
 
 
-def along_width(width: Array, distinct_neurons: Array) -> float:
+def along_width(width: Array, neurons: Array) -> float:
     """Return the slope of the count against the width."""
-    return log_slope(width, distinct_neurons)
+    return log_slope(width, neurons)

@@ -19,13 +19,20 @@ MERGE_TOLERANCE = 1e-9
 
 MINIMA = """
     with counted as (
-        select seed, coalesce(activation, 'linear') as kind, gamma, width, objective, outcome,
-               grad_ratio, min_distance, merge_gain, samples * output_dim + 1 as atoms,
-               case when max_norm < 1e-4 then 0
-                    when kind = 'relu' then distinct_directions
-                    when kind = 'linear' then weight_rank else distinct_neurons end as neurons
+        select runs.seed, coalesce(runs.activation, 'linear') as kind, runs.gamma, runs.width,
+               runs.objective, runs.outcome, runs.grad_ratio, runs.merge_gain, hidden.distance,
+               runs.samples * runs.output_dim + 1 as atoms,
+               case when hidden.largest_norm < 1e-4 then 0
+                    when kind = 'relu' then hidden.directions
+                    when kind = 'linear' then hidden.ranks else hidden.vectors end as neurons
         from runs
-        where optimizer = 'lbfgs' and depth = 2 and gamma > 0
+        left join (
+            select study, run_id, avg(max_norm) as largest_norm, avg(min_distance) as distance,
+                   avg(distinct_directions) as directions, avg(weight_rank) as ranks,
+                   avg(distinct_neurons) as vectors
+            from layers where is_final group by all
+        ) as hidden using (study, run_id)
+        where runs.optimizer = 'lbfgs' and runs.depth = 2 and runs.gamma > 0
     ),
     ends as (
         select *, max(neurons) filter (where width = widest) over cell as most
@@ -38,7 +45,7 @@ MINIMA = """
                          over cell > 1
                 then 'saturated' else 'other' end as regime,
            count(*) filter (where outcome = 'done'
-                            and (coalesce(min_distance, 0) <= 0 or neurons < 2))
+                            and (coalesce(distance, 0) <= 0 or neurons < 2))
                over (partition by kind, gamma, width) as without_distance,
            case when kind in ('tanh', 'silu') then 'vectors' else 'others' end as counted
     from ends
@@ -91,7 +98,7 @@ def space_quantization_at_minima(runs: Evidence) -> All:
 def distances(apart: Evidence) -> Grows:
     """Return the rule that the smallest distance does not shrink as gamma grows."""
     return Grows(
-        apart, "min_distance", along="gamma", at_least=0, by=("kind",), is_upper_half=False,
+        apart, "distance", along="gamma", at_least=0, by=("kind",), is_upper_half=False,
         name="smallest distance",
     )  # fmt: skip
 

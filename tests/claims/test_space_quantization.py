@@ -119,4 +119,4 @@ def test_the_figure_has_counts_and_distances(claims, plant):
     claim = claims["space_quantization"]
     with theme():
         figure = claim.draw(claim.measure(plant("space_quantization", quantized)))
-    assert {"distinct_neurons", "min_distance"} <= set(figure.drawn["panel"])
+    assert {"neurons", "distance"} <= set(figure.drawn["panel"])
