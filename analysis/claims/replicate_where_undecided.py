@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from symstudy.findings import (
+    Evidence,
     Figure,
     Finding,
     Interval,
@@ -27,6 +28,7 @@ from symstudy.findings import (
     judge_looks,
     plan_looks,
 )
+from symstudy.findings.evidence import load
 from symstudy.plots.panels import Line, Panel, draw_panels
 from symstudy.store import Store
 
@@ -60,20 +62,16 @@ class Measured(NamedTuple):
 
 def measure(db: Store) -> Measured:
     """Return the student's neurons over the teacher's at every minimum, and how far seeds go."""
-    runs = db.df(
-        f"""
-        select teacher_width, gamma, seed, outcome, coalesce(grad_ratio, 1) as grad_ratio,
-               case when outcome = 'done' and grad_ratio <= {MAX_GRAD_RATIO}
-                    then hidden.neurons / teacher_width end as ratio
-        from runs
-        left join (
-            select study, run_id, avg(distinct_neurons) as neurons
-            from layers where is_final group by all
-        ) as hidden using (study, run_id)
-        where optimizer = 'lbfgs' and depth = 2 and teacher_width is not null
-        order by all
-        """
+    minima = (
+        Evidence()
+        .where("optimizer = 'lbfgs' and depth = 2 and teacher_width is not null")
+        .define(
+            size="coalesce(grad_ratio, 1)",
+            ratio=f"case when outcome = 'done' and grad_ratio <= {MAX_GRAD_RATIO} "
+            "then distinct_neurons / teacher_width end",
+        )
     )
+    runs = load(db, minima, ("teacher_width", "gamma", "outcome", "size", "ratio")).frame
     planned = db.df(
         """
         select planned.teacher_width, planned.gamma,
@@ -87,7 +85,7 @@ def measure(db: Store) -> Measured:
         """
     )
     failed = int((runs["outcome"] != "done").sum())
-    moving = int(((runs["outcome"] == "done") & (runs["grad_ratio"] > MAX_GRAD_RATIO)).sum())
+    moving = int(((runs["outcome"] == "done") & (runs["size"] > MAX_GRAD_RATIO)).sum())
     counts = (
         ("did not end as planned", failed),
         (f"gradient above {MAX_GRAD_RATIO:g} of 1 + objective", moving),

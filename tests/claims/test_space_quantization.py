@@ -24,6 +24,9 @@ BASE = "label noise = 0, lr over batch = 0.0016, width = 64"
 DISTANCE = f"smallest distance against gamma at {BASE}"
 COUNT = f"distinct neurons against gamma at {BASE}"
 FITS = "neurons beyond what fits"
+PAIRED = (
+    "ln distinct neurons at label noise 0.5 less that at 0 at width = 64, lr over batch = 0.0016"
+)
 
 
 def judge(claims, plant, seeds=None, **options):
@@ -109,7 +112,7 @@ def test_the_other_axes_are_reported_beside(claims, plant):
         "slope of ln distinct neurons against ln lr / batch at label noise = 0, width = 64",
         "slope of ln smallest distance against ln lr / batch at label noise = 0, width = 64",
         "slope of ln distinct neurons against ln width at label noise = 0, lr over batch = 0.0016",
-        f"ln distinct neurons at label noise 0.5 less that at 0 at {BASE.split(', ', 1)[1]}",
+        PAIRED,
     ]
 
 
