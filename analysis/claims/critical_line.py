@@ -9,68 +9,24 @@ T v. The study closes in on the critical gamma by bisection, one search a temper
 """
 
 from functools import cache
-from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
+from numpy.typing import NDArray
 from scipy import optimize, stats
 
-from symstudy.findings import (
-    PALETTE,
-    Figure,
-    Finding,
-    Part,
-    SeedTest,
-    Verdict,
-    claim,
-    combine,
-    error_bars,
-    log_ticks,
-    seed_part,
-    student_table,
-)
-from symstudy.store import Store
+from symstudy.findings import All, Bound, Evidence, Figure, Reported, claim
+from symstudy.findings.conclude import Measured
+from symstudy.findings.figures import medians
+from symstudy.plots.panels import Curve, Line, Panel, draw_panels
 
-from .noise_weight_decay_equivalence import measure as measure_rates
+from ..shared.critical_lines import crossing, growth_rates
+from .noise_weight_decay_equivalence import ONE_NEURON
+
+Array = NDArray[np.float64]
 
 MARGIN = 0.1
 NEAREST = 4
-MIN_SEEDS = 5
-MIN_TEMPERATURES = 3
 QUANTILES = 20_001
-
-
-class Measured(NamedTuple):
-    """What the claim is judged by.
-
-    Attributes:
-        rates: One row a run near the critical line: gamma, temperature, batch_size, seed, power
-            (the variance q of the inputs) and rate, half the growth rate of ln|theta| per unit of
-            lr times steps.
-        asked: One row a point that the search asked for: temperature, number, gamma and held, the
-            share of its seeds that have grown.
-        excluded: Runs left out, by why.
-    """
-
-    rates: pd.DataFrame
-    asked: pd.DataFrame
-    excluded: tuple[tuple[str, int], ...]
-
-
-def measure(db: Store) -> Measured:
-    """Return the growth rates near the line, and what the bisection asked for."""
-    measured = measure_rates(db)
-    asked = db.df(
-        """
-        select runs.temperature, (planned.trial ->> 'number')::int as number, runs.gamma,
-               avg((runs.theta_norm > runs.init_scale)::int) as held
-        from runs join planned using (study, run_id)
-        where planned.trial is not null and runs.outcome = 'done'
-        group by all
-        order by all
-        """
-    )
-    return Measured(measured.rates, asked, measured.excluded)
 
 
 @claim(
@@ -82,129 +38,46 @@ def measure(db: Store) -> Measured:
     ),
     study="critical_line",
     reference="arXiv:2502.05300, regularisation by noise; exact: Lyapunov exponent, in the file",
-    rule=(
-        "For every temperature and seed gamma_c is where the line through the 4 growth rates "
-        "nearest to 0 crosses 0. On no fewer than 5 seeds and 3 temperatures: supported where at "
-        "every temperature the 95 % t interval over seeds of (m - gamma_c) / (m - exact gamma_c) "
-        "lies within 10 % of 1, and at the lowest temperature that of (m - gamma_c) / (T v) too; "
-        "refuted where one of them lies outside."
-    ),
-    tests=(
-        SeedTest(rule=f"1 +- {MARGIN:g}", margin=MARGIN, unit="share of the exact noise term"),
-        SeedTest(rule=f"1 +- {MARGIN:g} of T v", margin=MARGIN, unit="share of T v"),
-    ),
 )
-def judge(measured: Measured) -> Finding:
-    """Compare the critical gamma with the exact one at each temperature."""
-    points = critical_points(measured.rates)
-    parts: list[Part] = []
-    for temperature, group in points.groupby("temperature"):
-        shares = group["noise_share"] / group["exact_share"]
-        parts.append(
-            judge_share(
-                f"noise's share at T = {temperature:.3g}, exact {group['exact'].iloc[0]:.5g}",
-                shares,
-                f"1 +- {MARGIN:g}",
-                "share of the exact noise term",
-            )
-        )
-    first_order = points.assign(share=points["noise_share"] / points["first_share"])
-    for place, (temperature, group) in enumerate(first_order.groupby("temperature")):
-        parts.append(
-            judge_share(
-                f"noise's share at T = {temperature:.3g} against T v",
-                group["share"],
-                f"1 +- {MARGIN:g} of T v" if place == 0 else "reported, not decided",
-                "share of T v",
-                decides=place == 0,
-            )
-        )
-    exact = [part for part in parts if part.effect is not None and part.unit.endswith("noise term")]
-    worst = max(exact, key=lambda part: abs((part.effect or 0.0) - 1.0), default=None)
-    enough = points["temperature"].nunique() >= MIN_TEMPERATURES
-    verdict = combine(tuple(parts))
-    if not enough and verdict is Verdict.SUPPORTED:
-        verdict = Verdict.INCONCLUSIVE
-    return Finding(
-        verdict=verdict,
-        reason="; ".join(
-            f"{part.name}: {part.effect:.3f}"
-            for part in parts
-            if part.decides and part.effect is not None
-        )
-        + "."
-        if exact
-        else "No temperature at which the critical gamma was found.",
-        effect=worst.effect if worst else None,
-        interval=worst.interval if worst else None,
-        unit="share of the exact noise term, worst temperature",
-        seeds=points["seed"].nunique(),
-        threshold=f"1 +- {MARGIN:g}",
-        parts=tuple(parts),
-        excluded=measured.excluded,
+def critical_line(runs: Evidence) -> All:
+    """The noise's share is the exact one at every temperature, and T v at the lowest."""
+    points = (
+        growth_rates(runs, ONE_NEURON)
+        .where("temperatures >= 3", why="fewer than 3 temperatures")
+        .define(power="input_scale ** 2")
+        .per("batch_size", "temperature", "power", gamma_c=nearest_crossing)
+        .derive(exact=exact_critical_gamma, share=share_of_exact, first_share=share_of_first_order)
+    )
+    exact, first = "noise's share over the exact one", "noise's share over T v"
+    beside = f"{first}, beside"
+    low, high = 1 - MARGIN, 1 + MARGIN
+    every, coldest = ("temperature",), points.at_smallest("temperature")
+    return All(
+        Bound(points, "share", at_least=low, at_most=high, by=every, name=exact),
+        Bound(coldest, "first_share", at_least=low, at_most=high, name=first),
+        Reported(Bound(points, "first_share", at_least=low, at_most=high, by=every, name=beside)),
     )
 
 
-def judge_share(
-    name: str, shares: pd.Series, rule: str, unit: str, *, decides: bool = True
-) -> Part:
-    """Test that a mean over seeds is within the margin of 1."""
-    return seed_part(
-        name,
-        shares,
-        low=1 - MARGIN,
-        high=1 + MARGIN,
-        level=0.95,
-        rule=rule,
-        unit=unit,
-        decides=decides,
-        min_seeds=MIN_SEEDS,
-        too_few=Verdict.INCONCLUSIVE,
-    )
+def nearest_crossing(gamma: Array, rate: Array) -> float:
+    """Return where the line through the growth rates nearest to 0 crosses 0.
 
-
-def critical_points(rates: pd.DataFrame) -> pd.DataFrame:
-    """Return gamma_c by temperature and seed, with the noise's share in it and what it should be.
-
-    The rate falls with gamma at a slope near -1, so few points near the crossing give it best; a
-    seed with fewer than two of them, or whose rates do not fall, has none.
+    The rate falls with gamma at a slope near -1, so few points near the crossing give it best.
     """
-    keys = ["batch_size", "temperature", "seed"]
-    rows = []
-    for (batch, temperature, seed), group in rates.groupby(keys):
-        near = group.loc[group["rate"].abs().sort_values().index[:NEAREST]]
-        if near["gamma"].nunique() < 2:
-            continue
-        slope, intercept = np.polyfit(near["gamma"], near["rate"], 1)
-        if slope >= 0:
-            continue
-        power = float(near["power"].iloc[0])
-        exact = exact_critical_gamma(int(batch), float(temperature), power)
-        rows.append(
-            {
-                "temperature": temperature,
-                "seed": seed,
-                "gamma_c": -intercept / slope,
-                "exact": exact,
-                "noise_share": power + intercept / slope,
-                "exact_share": power - exact,
-                "first_share": 2 * power**2 * temperature,
-            }
-        )
-    names = ["temperature", "seed", "gamma_c", "exact"]
-    return pd.DataFrame(rows, columns=[*names, "noise_share", "exact_share", "first_share"])
+    near = np.argsort(np.abs(rate), kind="stable")[:NEAREST]
+    return crossing(gamma[near], rate[near], least=2)
 
 
 @cache
-def exact_critical_gamma(batch: int, temperature: float, power: float) -> float:
+def exact_critical_gamma(batch_size: float, temperature: float, power: float) -> float:
     """Return the gamma at which E ln|1 - 2 lr gamma + 2 lr b| is 0, b of a gamma distribution.
 
     The expectation is the mean over evenly spaced quantiles; by Jensen it is at most 0 at
     gamma = m.
     """
     levels = (np.arange(QUANTILES) + 0.5) / QUANTILES
-    draws = stats.gamma.ppf(levels, batch / 2, scale=2 * power / batch)
-    lr = temperature * batch
+    draws = stats.gamma.ppf(levels, batch_size / 2, scale=2 * power / batch_size)
+    lr = temperature * batch_size
 
     def exponent(gamma: float) -> float:
         return float(np.log(np.abs(1 - 2 * lr * gamma + 2 * lr * draws)).mean())
@@ -213,53 +86,36 @@ def exact_critical_gamma(batch: int, temperature: float, power: float) -> float:
     return float(optimize.brentq(exponent, first_order - 0.5 * power, power))
 
 
-def draw(measured: Measured) -> Figure:
-    """Draw measured and exact critical line, and how the bisection closed in on it."""
-    import matplotlib.pyplot as plt
+def share_of_exact(gamma_c: float, exact: float, power: float) -> float:
+    """Return what noise takes off the critical gamma, over what the exact exponent says."""
+    return (power - gamma_c) / (power - exact)
 
-    points = critical_points(measured.rates)
-    canvas, axes = plt.subplots(1, 2, figsize=(10.4, 3.9), layout="constrained")
-    temperatures = sorted(points["temperature"].unique().tolist())
-    found = student_table(points, "temperature", "gamma_c")
-    batch, power = (measured.rates[name].iloc[0] for name in ("batch_size", "power"))
-    curve = np.linspace(0.0, max(temperatures) * 1.05, 40)[1:]
-    exact = [exact_critical_gamma(int(batch), float(t), float(power)) for t in curve]
-    axes[0].plot(curve, exact, color="0.1", label="exact: E ln|step| = 0")
-    axes[0].plot(curve, power - 2 * power**2 * curve, "--", color="0.5", label="gamma + T v = m")
-    axes[0].errorbar(
-        found["temperature"],
-        found["mean"],
-        yerr=error_bars(found["low"], found["mean"], found["high"]),
-        fmt="o",
-        capsize=2,
-        color=PALETTE[3],
-        label="measured",
+
+def share_of_first_order(gamma_c: float, temperature: float, power: float) -> float:
+    """Return what noise takes off the critical gamma, over T v."""
+    return (power - gamma_c) / (2 * power**2 * temperature)
+
+
+def draw(measured: Measured) -> Figure:
+    """Draw the measured critical gamma against temperature, with the exact and first-order line."""
+    points = measured.runs
+    batch, power = float(points["batch_size"].iloc[0]), float(points["power"].iloc[0])
+    curve = np.linspace(0.0, float(points["temperature"].max()) * 1.05, 40)[1:]
+    exact = np.array([exact_critical_gamma(batch, float(t), power) for t in curve])
+    panel = Panel(
+        name="critical line",
+        title="critical weight decay",
+        x="temperature",
+        x_label="T = lr / batch size",
+        y_label="critical weight decay gamma",
+        lines=[Line("measured", {}, medians(points, "temperature", "gamma_c"), is_joined=False)],
+        curves=[Curve(curve, exact), Curve(curve, power - 2 * power**2 * curve, style=":")],
+        is_log_x=False,
+        is_log_y=False,
     )
-    axes[0].set(xlabel="T = lr / batch size", ylabel="critical weight decay gamma")
-    axes[0].legend()
-    asked = measured.asked[measured.asked["temperature"].isin(temperatures)]
-    for place, (temperature, group) in enumerate(asked.groupby("temperature")):
-        color = PALETTE[place % len(PALETTE)]
-        level = exact_critical_gamma(int(batch), float(temperature), float(power))
-        distance = (group["gamma"] - level).abs()
-        axes[1].plot(
-            group["number"], distance, "o", color=color, label=f"T = {temperature:.3g}", alpha=0.8
-        )
-    axes[1].set(
-        yscale="log", xlabel="point of the search", ylabel="distance from the exact critical gamma"
-    )
-    log_ticks(axes[1], [1e-4, 1e-3, 1e-2, 1e-1], "y")
-    axes[1].legend()
-    return Figure(
-        canvas,
-        pd.concat(
-            [
-                found.assign(panel="critical line"),
-                pd.DataFrame({"temperature": curve, "mean": exact, "panel": "exact"}),
-                asked.assign(panel="points of the search"),
-            ]
-        ),
-        "Left: critical weight decay against temperature, mean over seeds with 95 % t intervals; "
-        "the exact line, and its first order. Right: how far from it the points lie that the "
-        "bisections asked for, in their order.",
+    return draw_panels(
+        [panel],
+        "Critical weight decay against noise temperature, median over seeds with its exact "
+        "interval of at least 90 %. Line: where the Lyapunov exponent is 0; dotted: its first "
+        "order, gamma + T v = m.",
     )

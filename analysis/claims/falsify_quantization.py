@@ -9,6 +9,9 @@ seed, trained to a gradient a thousand times smaller, breaks the bound as well.
 Two statements beside it are theorems, so they test the program and not the conjecture: points at
 pairwise distance r number at most 1 + 2 sum |w|^2 / r^2, and at a global minimum no two neurons are
 better merged.
+
+It is no declared rule because a search chose the runs: its finds count only where new seeds,
+trained again, confirm them, and how many it looked at is part of the verdict.
 """
 
 from typing import NamedTuple
@@ -27,6 +30,7 @@ from symstudy.findings import (
     combine,
     log_ticks,
 )
+from symstudy.findings.conclude import describe
 from symstudy.store import Store
 
 SMALLEST_RATIO = 0.1
@@ -122,10 +126,7 @@ def judge(measured: Measured) -> Finding:
     )
     return Finding(
         verdict=verdict,
-        reason="; ".join(f"{part.name}: {part.verdict.label}" for part in parts if part.decides)
-        + "."
-        if len(runs)
-        else "No minimum.",
+        reason=describe(parts, verdict),
         effect=told.effect if told else None,
         unit="least distance over gamma",
         seeds=int(runs["seed"].nunique()) if len(runs) else 0,
@@ -165,15 +166,16 @@ def judge_hunt(name: str, runs: pd.DataFrame) -> Part:
         verdict = Verdict.SUPPORTED
     least = broken if len(broken) else minima
     return Part(
-        name=(
-            f"{name}: {len(minima)} minima hunted, {len(finds)} finds; trained again, "
-            f"{int((is_broken & ~is_new).sum())} of {int((~is_new).sum())} old seeds and "
-            f"{len(broken)} of {int(is_new.sum())} new ones break the bound"
-        ),
+        name=name,
         verdict=verdict,
         rule=rule,
         effect=float(least["ratio"].min()) if len(least) else None,
         unit="least distance over gamma",
+        note=(
+            f"{len(minima)} minima hunted, {len(finds)} finds; trained again, "
+            f"{int((is_broken & ~is_new).sum())} of {int((~is_new).sum())} old seeds and "
+            f"{len(broken)} of {int(is_new.sum())} new ones break the bound"
+        ),
     )
 
 
@@ -231,44 +233,29 @@ def count_excluded(measured: Measured) -> tuple[tuple[str, int], ...]:
 
 
 def draw(measured: Measured) -> Figure:
-    """Draw distances over gamma, and how low the hunt has come."""
+    """Draw the least distance over gamma of every minimum, and of what was trained again."""
     import matplotlib.pyplot as plt
 
-    canvas, axes = plt.subplots(1, 2, figsize=(10.4, 3.9), layout="constrained")
     runs = measured.runs
     hunts = evidence(runs[runs["confirms"].isna()], MAX_GRAD_RATIO).assign(panel="hunt")
     again = evidence(runs[runs["confirms"].notna()], CONFIRMED_GRAD_RATIO).assign(panel="again")
+    drawn = pd.concat([hunts, again]).drop(columns=["excess", "fill"])
+    canvas, axis = plt.subplots(figsize=(6.2, 3.9), layout="constrained")
     names = sorted(runs["activation"].unique().tolist())
-    colors = dict(zip(names, PALETTE, strict=False))
-    for name in names:
-        rows = hunts[hunts["activation"] == name]
-        axes[0].plot(
-            rows["gamma"], rows["ratio"], ".", color=colors[name], alpha=0.5, label=f"{name}"
-        )
-        news = again[again["activation"] == name]
-        if len(news):
-            axes[0].plot(
-                news["gamma"],
-                news["ratio"],
-                "^",
-                color=colors[name],
-                markeredgecolor="0.1",
-                label=f"{name}, finds again",
-            )
-        least = rows.groupby("number")["ratio"].min().sort_index().cummin()
-        axes[1].step(least.index, least, where="post", color=colors[name], label=name)
-    for axis in axes:
-        axis.axhline(SMALLEST_RATIO, color="0.1", linestyle="--", linewidth=1.0)
-        axis.set(yscale="log")
-        log_ticks(axis, [0.03, 0.1, 1, 10, 100, 1000], "y")
-    axes[0].set(xscale="log", xlabel="weight decay gamma", ylabel="least distance / gamma")
-    axes[1].set(xlabel="point of the search", ylabel="least distance / gamma so far")
-    axes[0].legend()
-    axes[1].legend()
+    for name, color in zip(names, PALETTE, strict=False):
+        for panel, mark in (("hunt", "."), ("again", "^")):
+            rows = drawn[(drawn["activation"] == name) & (drawn["panel"] == panel)]
+            label = name if panel == "hunt" else f"{name}, trained again"
+            axis.plot(rows["gamma"], rows["ratio"], mark, color=color, alpha=0.5, label=label)
+    axis.axhline(SMALLEST_RATIO, color="0.1", linestyle="--", linewidth=1.0)
+    axis.set(xscale="log", yscale="log", xlabel="weight decay gamma")
+    axis.set_ylabel("least distance / gamma")
+    log_ticks(axis, [0.03, 0.1, 1, 10, 100, 1000], "y")
+    axis.legend()
     return Figure(
         canvas,
-        pd.concat([hunts, again]).drop(columns=["excess", "fill"]),
-        "Left: smallest distance of two living, non-identical neurons over gamma, one mark a "
-        "minimum; triangles are finds trained again with new seeds to a smaller gradient. The "
-        "dashed line is the bound. Right: the least of it that the hunt has found.",
+        drawn,
+        "Smallest distance of two living, non-identical neurons over gamma, one mark a minimum; "
+        "triangles are finds trained again with new seeds to a smaller gradient. The dashed line "
+        "is the bound.",
     )

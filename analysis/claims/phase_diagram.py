@@ -9,92 +9,44 @@ in lr that is gamma + T v_k > s_k, with the variance v_k = (d - 1) s_k^2 of b pe
 decay and noise restore the symmetry of one mode after the other, each on a line.
 """
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from scipy import optimize, stats
 
 from symstudy.findings import (
     PALETTE,
+    All,
+    Bound,
+    Evidence,
     Figure,
-    Finding,
-    Part,
-    SeedTest,
-    Verdict,
+    Monotone,
+    Reported,
+    Shown,
     claim,
-    combine,
-    error_bars,
-    seed_part,
-    student_table,
 )
-from symstudy.store import Store
+from symstudy.findings.conclude import Measured
+from symstudy.findings.figures import draw_rule
 
-from ..shared.evidence import seed_table
-from ..shared.monotone import judge_monotone
-from .noise_weight_decay_equivalence import critical_lines, critical_points, edges, growth_rates
+from ..shared.critical_lines import growth_rates, line_through
+from .noise_weight_decay_equivalence import critical_gamma
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-MARGIN = 0.1
-MARGIN_AT_ZERO = 0.02
-COLDEST = 0.03
-"""Highest temperature of the line whose slope is decided, where the first order rules."""
+Array = NDArray[np.float64]
+
 ALIVE = 1e-4
-TINY = 1e-20
-
-
-class Measured(NamedTuple):
-    """What the claim is judged by.
-
-    Attributes:
-        rates: One row a run from a tiny start at a temperature of at most 0.03: gamma, temperature,
-            batch_size, seed, power (the first mode s_1) and rate.
-        plane: One row a run from an ordinary start: gamma, temperature, batch_size, seed, dim,
-            amplitude, exponent, width and alive, the number of modes that are still there.
-        excluded: Runs left out, by why.
-    """
-
-    rates: pd.DataFrame
-    plane: pd.DataFrame
-    excluded: tuple[tuple[str, int], ...]
-
-
-WHERE = """
+LINEAR = """
     data = 'spectrum' and axes and init_balanced and depth = 2 and activation is null
     and sampling = 'replacement' and optimizer = 'sgd' and momentum = 0 and schedule = 'constant'
     and loss = 'squared_error' and dtype = 'float64' and label_noise = 0 and input_scale = 1
 """
-
-
-def measure(db: Store) -> Measured:
-    """Return growth rates from tiny starts, and modes that are alive from ordinary ones."""
-    probes = db.df(
-        f"""
-        select run_id, seed, gamma, temperature, batch_size, lr, steps, step,
-               amplitude as power, theta_norm
-        from history
-        where {WHERE} and init_scale < {TINY} and temperature <= {COLDEST} * (1 + 1e-9)
-              and outcome = 'done' and theta_norm is not null and step * lr >= 5
-        order by run_id, step
-        """
-    )
-    plane = db.df(
-        f"""
-        select gamma, temperature, batch_size, seed, input_dim as dim, amplitude, exponent, width,
-               outcome,
-               {" + ".join(f"(product_value_{k} > {ALIVE})::int" for k in (1, 2, 3))} as alive
-        from runs
-        where {WHERE} and init_scale >= {TINY}
-        order by all
-        """
-    )
-    rates = growth_rates(probes)
-    failed = int((plane["outcome"] != "done").sum())
-    excluded = (*rates.excluded, *((("did not end as planned", failed),) if failed else ()))
-    done = plane[plane["outcome"] == "done"].drop(columns="outcome")
-    return Measured(rates.rates, done.reset_index(drop=True), excluded)
+TINY = "init_scale < 1e-20"
+COLD = "temperature <= 0.03 * (1 + 1e-9)"
+"""Where the first order in the temperature rules, so that the line is straight."""
 
 
 @claim(
@@ -108,101 +60,41 @@ def measure(db: Store) -> Measured:
         "arXiv:2502.05300, Fig. 3 (right) and regularisation by noise; exact: Lyapunov exponent, "
         "in the file"
     ),
-    rule=(
-        "Line: for every seed gamma_c is where the line through the growth rates at no fewer than "
-        "4 values of gamma crosses 0, and a line is fitted to it over no fewer than 4 values of T "
-        "of at most 0.03; supported where the 90 % t interval over at least 3 seeds of its slope "
-        "lies within 10 % of -v, refuted where outside. Degree: at every T, Spearman's correlation "
-        "of gamma and the mean number of modes that are not lost is at most -0.9, as it would be "
-        "by chance in at most 5 % of shuffles within the seeds. All must hold. The end of the line "
-        "at T = 0 and the dependence of the number on T at each gamma are reported."
-    ),
-    tests=(SeedTest(rule=f"-1 +- {MARGIN:g}", level=0.9, margin=MARGIN, unit="d gamma_c / d T"),),
 )
-def judge(measured: Measured) -> Finding:
-    """Compare the critical line with the exact one, and the count with gamma."""
-    lines = critical_lines(measured.rates)
-    dim = int(measured.plane["dim"].max()) if len(measured.plane) else 0
-    # The variance per sample of the first mode; `power` is its strength.
-    variance = (dim - 1) * lines["power"] ** 2
-    slope = seed_part(
-        "slope of the critical line of the first mode",
-        lines["slope"] / variance,
-        low=-1 - MARGIN,
-        high=-1 + MARGIN,
-        rule=f"-1 +- {MARGIN:g}",
-        unit="d gamma_c / d T over v",
+def phase_diagram(runs: Evidence) -> All:
+    """The first mode's line falls with T by v; at every T fewer modes are left as gamma grows."""
+    lines = (
+        growth_rates(runs, f"{LINEAR} and {TINY} and {COLD}")
+        .per("input_dim", "amplitude", "temperature", gamma_c=critical_gamma)
+        .per(slope=relative_slope, end=relative_end)
     )
-    end = seed_part(
-        "critical line at T = 0",
-        lines["intercept"] / lines["power"],
-        low=1 - MARGIN_AT_ZERO,
-        high=1 + MARGIN_AT_ZERO,
-        rule=f"1 +- {MARGIN_AT_ZERO:g}, reported",
-        unit="gamma_c / s_1",
-        decides=False,
-    )
-    parts = [slope, end, *judge_degree(measured.plane)]
-    return Finding(
-        verdict=combine(tuple(parts)),
-        reason=describe(parts),
-        effect=slope.effect,
-        interval=slope.interval,
-        unit=slope.unit,
-        seeds=lines["seed"].nunique(),
-        threshold=f"-1 +- {MARGIN:g}",
-        parts=tuple(parts),
-        excluded=measured.excluded,
+    plane = plane_of(runs)
+    modes, across = "modes that are not lost", ("temperature",)
+    slope, end = "slope of the critical line of the first mode over v", "critical line at T = 0"
+    return All(
+        Bound(lines, "slope", at_least=-1.1, at_most=-0.9, name=slope),
+        Monotone(plane, "alive", along="gamma", sign=-1, by=across, name=modes),
+        Reported(Bound(lines, "end", at_least=0.98, at_most=1.02, name=f"{end} over s_1")),
+        Reported(Monotone(plane, "alive", along="temperature", sign=-1, name=modes)),
+        Shown(plane, ("batch_size", "input_dim", "amplitude", "exponent")),
     )
 
 
-def judge_degree(plane: pd.DataFrame) -> list[Part]:
-    """Test at every temperature that modes are lost as gamma grows; report the other direction."""
-    parts = [
-        judge_monotone(
-            f"modes against gamma at T = {temperature:.3g}",
-            seed_table(group, "gamma", "alive"),
-            sign=-1,
-        )
-        for temperature, group in plane.groupby("temperature")
-    ]
-    if not parts:
-        parts = [
-            Part(
-                name="modes against gamma",
-                verdict=Verdict.UNTESTED,
-                rule="Spearman's correlation at most -0.9",
-            )
-        ]
-    for gamma, group in plane.groupby("gamma"):
-        # Where a line is crossed; elsewhere the number is what it was.
-        if np.ptp(group.groupby("temperature")["alive"].mean().to_numpy()) > 0:
-            parts.append(
-                judge_monotone(
-                    f"modes against T at gamma = {gamma:.3g}",
-                    seed_table(group, "temperature", "alive"),
-                    sign=-1,
-                    decides=False,
-                )
-            )
-    return parts
+def plane_of(runs: Evidence) -> Evidence:
+    """Return the runs from ordinary starts, with the number of modes that are still there."""
+    alive = " + ".join(f"(product_value_{k} > {ALIVE})::int" for k in (1, 2, 3))
+    return runs.where(f"{LINEAR} and not {TINY}").done().define(alive=alive)
 
 
-def describe(parts: list[Part]) -> str:
-    """Return the slope and what stands against the claim."""
-    verdict = combine(tuple(parts))
-    if verdict is Verdict.UNTESTED:
-        return "No growth rates and no plane with enough seeds."
-    slope = parts[0]
-    told = (
-        f"The critical line falls with T by {-(slope.effect or 0.0):.3f} v" if slope.effect else ""
-    )
-    against = [
-        f"{part.name}: {part.verdict.label}"
-        for part in parts
-        if part.decides and part.verdict is not Verdict.SUPPORTED
-    ]
-    return "; ".join([told, *against] if told else against) + "."
+def relative_slope(temperature: Array, gamma_c: Array, amplitude: Array, input_dim: Array) -> float:
+    """Return d gamma_c / d T over the variance of the first mode's gradient per sample."""
+    variance = (input_dim[0] - 1) * amplitude[0] ** 2
+    return line_through(temperature, gamma_c)[0] / float(variance)
+
+
+def relative_end(temperature: Array, gamma_c: Array, amplitude: Array) -> float:
+    """Return the critical gamma without noise over the strength of the first mode."""
+    return line_through(temperature, gamma_c)[1] / float(amplitude[0])
 
 
 def exact_gamma(strength: float, dim: int, batch: int, temperature: float) -> float:
@@ -227,74 +119,57 @@ def exact_gamma(strength: float, dim: int, batch: int, temperature: float) -> fl
 
 
 def draw(measured: Measured) -> Figure:
-    """Draw the plane of the degree with all lines, and the first critical line closely."""
+    """Draw the degree of symmetry as fields of gamma and T, and where theory has its steps."""
     import matplotlib.pyplot as plt
 
-    canvas, axes = plt.subplots(1, 2, figsize=(11.2, 4.1), layout="constrained")
-    drawn = draw_plane(axes[0], measured.plane)
-    points = critical_points(measured.rates)
-    first = measured.plane.iloc[0]
-    dim, batch, strength = int(first["dim"]), int(first["batch_size"]), float(first["amplitude"])
-    found = student_table(points, "temperature", "gamma_c")
-    curve = np.linspace(0.0, COLDEST * 1.05, 30)[1:]
-    exact = [exact_gamma(strength, dim, batch, float(t)) for t in curve]
-    axes[1].plot(curve, strength - (dim - 1) * strength**2 * curve, "--", color="0.5")
-    axes[1].lines[-1].set_label("gamma + T v = s")
-    axes[1].plot(curve, exact, color="0.1", label="exact: E ln|step| = 0")
-    axes[1].errorbar(
-        found["temperature"],
-        found["mean"],
-        yerr=error_bars(found["low"], found["mean"], found["high"]),
-        fmt="o",
-        capsize=2,
-        color=PALETTE[3],
-        label="measured, first mode",
-    )
-    axes[1].set(xlabel="T = lr / batch size", ylabel="critical weight decay gamma")
-    axes[1].legend()
-    axes[0].legend(loc="upper center", bbox_to_anchor=(0.5, 1.1), ncols=2)
-    return Figure(
-        canvas,
-        pd.concat([drawn, found.assign(panel="critical line")]),
-        "Left: degree of symmetry, modes restored of all, over weight decay and noise, mean over "
-        "seeds; on the lines gamma + T v is the strength of a mode, dotted the exact Lyapunov "
-        "exponent is 0. Right: the first line closely, from growth rates, with 95 % t intervals "
-        "over seeds.",
-    )
-
-
-def draw_plane(axes: "Axes", plane: pd.DataFrame) -> pd.DataFrame:
-    """Draw the degree of symmetry as fields, and where theory has its steps."""
-    dim, batch = int(plane["dim"].iloc[0]), int(plane["batch_size"].iloc[0])
-    strengths = plane["amplitude"].iloc[0] * np.arange(1.0, dim + 1) ** -plane["exponent"].iloc[0]
+    plane = measured.data.rows(plane_of(Evidence()))
+    if plane.empty:
+        return draw_rule(measured)
+    canvas, axes = plt.subplots(figsize=(6.4, 4.3), layout="constrained")
+    dim = int(plane["input_dim"].iloc[0])
     fields = plane.assign(degree=dim - plane["alive"])
     means = fields.groupby(["temperature", "gamma"], as_index=False)["degree"].mean()
     table = means.pivot_table(index="temperature", columns="gamma", values="degree")
-    gammas, temperatures = table.columns.to_numpy(float), table.index.to_numpy(float)
-    heights = edges(np.log(temperatures))
-    mesh = axes.pcolormesh(
-        edges(gammas),
-        np.exp(heights),
-        table.to_numpy(),
-        cmap="viridis",
-        vmin=0,
-        vmax=dim,
-        linewidth=0.4,
-        edgecolor="white",
-    )
-    curve = np.geomspace(np.exp(heights[0]), np.exp(heights[-1]), 60)
-    for k, strength in enumerate(strengths):
-        first_order = strength - (dim - 1) * strength**2 * curve
-        exact = [exact_gamma(float(strength), dim, batch, float(t)) for t in curve]
-        axes.plot(first_order, curve, color="white", lw=3.0)
-        axes.plot(
-            first_order, curve, color=PALETTE[3], lw=1.6, label="" if k else "gamma + T v = s"
-        )
-        axes.plot(exact, curve, ":", color="white", lw=3.0)
-        axes.plot(exact, curve, ":", color="0.1", lw=1.4, label="" if k else "exact, each mode")
+    gammas = edges(table.columns.to_numpy(float))
+    heights = np.exp(edges(np.log(table.index.to_numpy(float))))
+    mesh = axes.pcolormesh(gammas, heights, table.to_numpy(), cmap="viridis", vmin=0, vmax=dim)
+    lines = draw_steps(axes, plane.iloc[0], np.geomspace(heights[0], heights[-1], 60))
     axes.set(yscale="log", xlabel="weight decay gamma", ylabel="T = lr / batch size")
+    axes.set(xlim=gammas[[0, -1]], ylim=heights[[0, -1]])
     axes.grid(visible=False)
-    axes.set_xlim(*edges(gammas)[[0, -1]])
-    axes.set_ylim(*np.exp(heights[[0, -1]]))
-    axes.figure.colorbar(mesh, ax=axes, label=f"modes restored, of {dim}")
-    return means.assign(panel="plane")
+    canvas.colorbar(mesh, ax=axes, label=f"modes restored, of {dim}")
+    canvas.legend(loc="outside upper center", ncols=2)
+    return Figure(
+        canvas,
+        pd.concat([means.assign(panel="plane"), lines]),
+        "Degree of symmetry, modes restored of all, over weight decay and noise, mean over seeds. "
+        "On the lines gamma + T v is the strength of a mode; dotted, its exact Lyapunov exponent "
+        "is 0.",
+    )
+
+
+def draw_steps(axes: "Axes", run: pd.Series, temperatures: Array) -> pd.DataFrame:
+    """Draw for each mode where it is lost, to first order in T and exactly."""
+    dim, batch = int(run["input_dim"]), int(run["batch_size"])
+    drawn = []
+    for mode in range(1, dim + 1):
+        strength = float(run["amplitude"] * mode ** -run["exponent"])
+        first_order = strength - (dim - 1) * strength**2 * temperatures
+        exact = [exact_gamma(strength, dim, batch, float(t)) for t in temperatures]
+        for gamma, style, name, color in (
+            (first_order, "-", "gamma + T v = s", PALETTE[3]),
+            (np.array(exact), ":", "exact, each mode", "0.1"),
+        ):
+            axes.plot(gamma, temperatures, style, color="white", linewidth=3.0)
+            label = name if mode == 1 else None
+            axes.plot(gamma, temperatures, style, color=color, linewidth=1.5, label=label)
+            columns = {"panel": name, "mode": mode, "gamma": gamma, "temperature": temperatures}
+            drawn.append(pd.DataFrame(columns))
+    return pd.concat(drawn)
+
+
+def edges(centres: Array) -> Array:
+    """Return the edges of fields around `centres`, half-way between them."""
+    middle = (centres[1:] + centres[:-1]) / 2
+    ends = 2 * centres[0] - middle[0], 2 * centres[-1] - middle[-1]
+    return np.concatenate([ends[:1], middle, ends[1:]])

@@ -4,6 +4,9 @@ Some combinations of teacher and weight decay are clear after five seeds, others
 forty. The study spends its seeds where the interval of the mean straddles the claimed range, so
 they are looked at again and again. The intervals here are wide enough that all looks at all
 combinations together are wrong no more often than the level says.
+
+It is no declared rule because it looks again and again: a sequential test takes the seeds in their
+order, and each look its own interval.
 """
 
 from typing import NamedTuple
@@ -12,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from symstudy.findings import (
-    PALETTE,
+    Evidence,
     Figure,
     Finding,
     Interval,
@@ -22,12 +25,11 @@ from symstudy.findings import (
     Verdict,
     claim,
     combine,
-    error_bars,
     judge_looks,
-    legend_beside,
-    log_ticks,
     plan_looks,
 )
+from symstudy.findings.evidence import load
+from symstudy.plots.panels import Line, Panel, draw_panels
 from symstudy.store import Store
 
 MAX_GRAD_RATIO = 1e-6
@@ -60,16 +62,16 @@ class Measured(NamedTuple):
 
 def measure(db: Store) -> Measured:
     """Return the student's neurons over the teacher's at every minimum, and how far seeds go."""
-    runs = db.df(
-        f"""
-        select teacher_width, gamma, seed, outcome, coalesce(grad_ratio, 1) as grad_ratio,
-               case when outcome = 'done' and grad_ratio <= {MAX_GRAD_RATIO}
-                    then distinct_neurons / teacher_width end as ratio
-        from runs
-        where optimizer = 'lbfgs' and depth = 2 and teacher_width is not null
-        order by all
-        """
+    minima = (
+        Evidence()
+        .where("optimizer = 'lbfgs' and depth = 2 and teacher_width is not null")
+        .define(
+            size="coalesce(grad_ratio, 1)",
+            ratio=f"case when outcome = 'done' and grad_ratio <= {MAX_GRAD_RATIO} "
+            "then distinct_neurons / teacher_width end",
+        )
     )
+    runs = load(db, minima, ("teacher_width", "gamma", "outcome", "size", "ratio")).frame
     planned = db.df(
         """
         select planned.teacher_width, planned.gamma,
@@ -83,7 +85,7 @@ def measure(db: Store) -> Measured:
         """
     )
     failed = int((runs["outcome"] != "done").sum())
-    moving = int(((runs["outcome"] == "done") & (runs["grad_ratio"] > MAX_GRAD_RATIO)).sum())
+    moving = int(((runs["outcome"] == "done") & (runs["size"] > MAX_GRAD_RATIO)).sum())
     counts = (
         ("did not end as planned", failed),
         (f"gradient above {MAX_GRAD_RATIO:g} of 1 + objective", moving),
@@ -162,54 +164,49 @@ def judge_combination(measured: Measured, plan: LookPlan, teacher: int, gamma: f
     decision = judge_looks(values, plan, low=LOW, high=HIGH, seeds=seeds)
     seen = bool(decision.values)
     return Part(
-        name=f"teacher of {teacher}, gamma = {gamma:.3g}, {decision.units} seeds",
+        name=f"teacher of {teacher}, gamma = {gamma:.3g}",
         verdict=VERDICTS[decision.verdict],
         rule=f"mean ratio within {LOW:g} and {HIGH:g}",
         effect=decision.mean if seen else None,
         interval=Interval(decision.low, decision.high, 1 - plan.alpha) if seen else None,
         unit="neurons over the teacher's",
+        seeds=decision.units,
+        note=f"{decision.units} seeds",
     )
 
 
 def draw(measured: Measured) -> Figure:
     """Draw the mean ratio of each combination with its interval, and the seeds that it took."""
-    import matplotlib.pyplot as plt
-
     plan = looks_of(measured.planned)
     rows = []
     for teacher, gamma in combinations(measured.planned):
         part = judge_combination(measured, plan, teacher, gamma)
-        if part.interval is not None:
-            units = int(part.name.rsplit(", ", 1)[-1].split()[0])
-            rows.append(
-                (teacher, gamma, part.effect, part.interval.low, part.interval.high, units,
-                 part.verdict.label)
-            )  # fmt: skip
-    names = ["teacher_width", "gamma", "mean", "low", "high", "seeds", "verdict"]
-    drawn = pd.DataFrame(rows, columns=names)
-    canvas, axes = plt.subplots(1, 2, figsize=(10.4, 3.8), layout="constrained")
-    teachers = sorted(drawn["teacher_width"].unique().tolist())
-    for place, teacher in enumerate(teachers):
-        group = drawn[drawn["teacher_width"] == teacher]
-        shifted = group["gamma"] * 1.06 ** (place - (len(teachers) - 1) / 2)
-        color = PALETTE[place % len(PALETTE)]
-        bars = error_bars(group["low"], group["mean"], group["high"])
-        axes[0].errorbar(
-            shifted, group["mean"], yerr=bars, fmt="o", capsize=2, color=color, label=f"{teacher}"
+        ends = part.interval or Interval(np.nan, np.nan)
+        rows.append((teacher, gamma, part.effect, ends.low, ends.high, part.seeds))
+    names = ["teacher_width", "place", "median", "low", "high", "seeds"]
+    drawn = pd.DataFrame(rows, columns=names).astype(float)
+    taken = drawn.assign(median=drawn["seeds"], low=np.nan, high=np.nan)
+    panels = [
+        Panel(
+            name=name,
+            title=label,
+            x="gamma",
+            x_label="weight decay gamma",
+            y_label=label,
+            lines=[
+                Line(f"teacher of {teacher:g}", {"teacher": teacher}, some)
+                for teacher, some in points.groupby("teacher_width")
+            ],
+            allowed=(LOW, HIGH) if name == "ratio" else None,
+            is_log_y=name == "seeds",
         )
-        axes[1].plot(shifted, group["seeds"], "o", color=color)
-    axes[0].axhspan(LOW, HIGH, color="0.85", zorder=0)
-    axes[0].set(ylabel="student's neurons over the teacher's")
-    axes[1].set(ylabel="seeds until decided, or the budget")
-    for axis in axes:
-        axis.set(xscale="log", xlabel="weight decay gamma")
-        log_ticks(axis, sorted(drawn["gamma"].unique().tolist()))
-    axes[1].set(yscale="log", ylim=(min(LOOKS) * 0.8, float(np.max(drawn["seeds"])) * 1.3))
-    log_ticks(axes[1], [count for count in LOOKS if count <= drawn["seeds"].max()], "y")
-    legend_beside(axes[1], "teacher's neurons", explained=axes[0])
-    return Figure(
-        canvas,
-        drawn,
+        for name, label, points in (
+            ("ratio", "student's neurons over the teacher's", drawn),
+            ("seeds", "seeds taken", taken),
+        )
+    ]
+    return draw_panels(
+        panels,
         "Left: distinct neurons of the student over those of the teacher, mean over seeds with "
         "the repeated confidence interval of the look that decided; the claimed range is shaded. "
         "Right: how many seeds that took.",

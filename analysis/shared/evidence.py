@@ -5,12 +5,11 @@ their norm falls by exp(-B_wd), so runs with a decay budget below 6 (a quarter o
 are left out. Adam's step has no such budget; its runs count as they are.
 """
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import pandas as pd
 
-from symstudy.findings import Interval, bootstrap_test, spearman
+from symstudy.findings import spearman
 from symstudy.store import Store
 
 __all__ = [
@@ -20,7 +19,6 @@ __all__ = [
     "converged",
     "count_correlation",
     "read_evidence",
-    "resampled_correlation",
     "seed_table",
 ]
 
@@ -111,13 +109,3 @@ def seed_table(runs: pd.DataFrame, axis: str, value: str) -> pd.DataFrame:
 def count_correlation(table: pd.DataFrame) -> float:
     """Return Spearman's correlation of the columns and the mean over the rows (seeds)."""
     return spearman(table.columns.to_numpy(float), table.to_numpy().mean(axis=0))
-
-
-def resampled_correlation(table: pd.DataFrame, limit: float) -> tuple[Interval, float]:
-    """Return the bootstrap interval of `count_correlation` over seeds, and its level at `limit`."""
-    places, values = table.columns.to_numpy(float), table.to_numpy()
-
-    def correlation_of(rows: Sequence[int]) -> float:
-        return spearman(places, values[list(rows)].mean(axis=0))
-
-    return bootstrap_test(correlation_of, range(len(values)), limit)

@@ -11,6 +11,7 @@ from symstudy.findings.rules import (
     AbstractRule,
     All,
     Bound,
+    Every,
     Exact,
     Explained,
     Flat,
@@ -23,6 +24,7 @@ from symstudy.findings.rules import (
     Ratio,
     Reported,
     Settled,
+    Shown,
 )
 from symstudy.plots.figures import (
     PALETTE,
@@ -64,6 +66,7 @@ __all__ = [
     "Claim",
     "Corrected",
     "Decision",
+    "Every",
     "Evidence",
     "Exact",
     "Explained",
@@ -83,6 +86,7 @@ __all__ = [
     "Reported",
     "SeedTest",
     "Settled",
+    "Shown",
     "Verdict",
     "bootstrap",
     "bootstrap_test",

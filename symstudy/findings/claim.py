@@ -7,8 +7,9 @@ function of the file's own name that returns a rule:
     def width_saturation(runs: Evidence) -> All:
         return All(Flat(runs.done().at_largest("gamma"), "rank", along="width", within=0.1))
 
-Its prose, parts, power and figure are derived from the rule. What does not fit is written as three
-functions instead, with the docstring of the file saying why:
+Its prose, parts, power and figure are derived from the rule; a function `draw(measured)` in the
+file draws another figure. What does not fit is written as three functions instead, with the
+docstring of the file saying why:
 
 * `measure(db) -> NamedTuple` is the only one that sees SQL; it returns plain numbers and frames;
 * `judge(measured) -> Finding` is pure and decides by the rule; it carries the decorator `claim`;
@@ -173,7 +174,7 @@ def by_rule(
         rule_hash=hash_rule(rule.prose + machinery(), module, [declared.__name__]),
         measure=measure,
         judge=conclude,
-        draw=draw_rule,
+        draw=getattr(module, "draw", draw_rule),
         tests=rule.tests,
     )
 

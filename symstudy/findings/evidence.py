@@ -88,7 +88,57 @@ class Derived(NamedTuple):
     @property
     def needs(self) -> tuple[str, ...]:
         """Columns that the function takes."""
-        return tuple(inspect.signature(self.function).parameters)
+        return parameters(self.function)
+
+    def before(self, wanted: dict[str, None]) -> dict[str, None]:
+        """Return the columns that it takes to know those of `wanted`."""
+        if self.name not in wanted:
+            return wanted
+        return dict.fromkeys([*(name for name in wanted if name != self.name), *self.needs])
+
+    def apply(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Return the rows with the column, if the columns that it takes were read."""
+        if not set(self.needs) <= set(frame):
+            return frame
+        rows = frame[list(self.needs)].itertuples(index=False)
+        return frame.assign(**{self.name: [self.function(*row) for row in rows]})
+
+
+class Grouped(NamedTuple):
+    """Numbers that are worked out from all rows of a group, which becomes one row.
+
+    Attributes:
+        keys: Columns whose values make a group.
+        functions: Name of each new column, and the function from arrays, the columns named by its
+            parameters over the rows of a group, to its value.
+    """
+
+    keys: tuple[str, ...]
+    functions: tuple[tuple[str, Callable[..., Any]], ...]
+
+    def before(self, wanted: dict[str, None]) -> dict[str, None]:
+        """Return the columns that it takes to make the groups and their numbers."""
+        del wanted
+        needs = [name for _, function in self.functions for name in parameters(function)]
+        return dict.fromkeys([*self.keys, *needs])
+
+    def apply(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Return a row a group."""
+        rows = [
+            [*key, *(apply_to(function, group) for _, function in self.functions)]
+            for key, group in frame.groupby(list(self.keys), dropna=False)
+        ]
+        return pd.DataFrame(rows, columns=[*self.keys, *(name for name, _ in self.functions)])
+
+
+def parameters(function: Callable[..., Any]) -> tuple[str, ...]:
+    """Return the names of the columns that a function takes."""
+    return tuple(inspect.signature(function).parameters)
+
+
+def apply_to(function: Callable[..., Any], rows: pd.DataFrame) -> Any:
+    """Return a function of the columns of `rows`, as arrays."""
+    return function(*(rows[name].to_numpy() for name in parameters(function)))
 
 
 class Counted(NamedTuple):
@@ -113,7 +163,7 @@ class Evidence:
         columns: Names of columns that the source does not have, each with its SQL.
         scope: SQL conditions on what the claim is about; other rows are not told of.
         exclusions: Conditions on evidence; rows that do not meet one are counted.
-        derived: Columns worked out in Python.
+        derived: Columns, or rows of groups, worked out in Python, in order.
         selections: Choices among rows that are evidence, in order.
 
     Example:
@@ -126,7 +176,7 @@ class Evidence:
     columns: tuple[tuple[str, str], ...] = ()
     scope: tuple[str, ...] = ()
     exclusions: tuple[Exclusion, ...] = ()
-    derived: tuple[Derived, ...] = ()
+    derived: tuple[Derived | Grouped, ...] = ()
     selections: tuple[Selection, ...] = ()
 
     def of(self, query: str) -> "Evidence":
@@ -183,6 +233,25 @@ class Evidence:
         more = tuple(Derived(name, function) for name, function in functions.items())
         return replace(self, derived=(*self.derived, *more))
 
+    def per(self, *keys: str, **functions: Callable[..., Any]) -> "Evidence":
+        """Return a row for each seed and each value of `keys`, with numbers made of its rows.
+
+        Conditions and exclusions are about the rows before that, wherever they are written.
+
+        Args:
+            keys: Columns whose values are told apart, beside the seed.
+            functions: By the name of a new column, a function whose parameters are named for
+                columns. It gets their values over the rows of a group as arrays and returns a
+                number, NaN where there is none.
+
+        Example:
+            >>> runs = Evidence().per("depth", learned=lambda rank: (rank > 0).mean())
+            >>> runs.reads(("learned",))
+            ('depth', 'seed', 'rank')
+        """
+        grouped = Grouped(tuple(dict.fromkeys([*keys, "seed"])), tuple(functions.items()))
+        return replace(self, derived=(*self.derived, grouped))
+
     def at(self, column: str, value: Any) -> "Evidence":
         """Return the rows where `column` has a value."""
         return self.select(Selection(column, "value", value))
@@ -226,16 +295,10 @@ class Evidence:
 
     def reads(self, columns: tuple[str, ...]) -> tuple[str, ...]:
         """Return the columns of SQL that it takes to know `columns` and the selections."""
-        wanted = [*columns, *(selection.column for selection in self.selections)]
-        needs = {item.name: item.needs for item in self.derived}
-        read: dict[str, None] = {}
-        while wanted:
-            name = wanted.pop(0)
-            if name in needs:
-                wanted += needs[name]
-            else:
-                read[name] = None
-        return tuple(read)
+        wanted = dict.fromkeys([*columns, *(selection.column for selection in self.selections)])
+        for step in reversed(self.derived):
+            wanted = step.before(wanted)
+        return tuple(wanted)
 
 
 def named_runs(text: str) -> str:
@@ -280,8 +343,6 @@ def load(db: Store, evidence: Evidence, columns: tuple[str, ...]) -> Counted:
             excluded[exclusion.why] = excluded.get(exclusion.why, 0) + lost
         frame = frame[counts]
     kept = frame[names].reset_index(drop=True)
-    for item in evidence.derived:
-        if set(item.needs) <= set(kept):
-            rows = kept[list(item.needs)].itertuples(index=False)
-            kept[item.name] = [item.function(*row) for row in rows]
+    for step in evidence.derived:
+        kept = step.apply(kept)
     return Counted(kept, tuple(excluded.items()))

@@ -11,6 +11,7 @@ from symstudy.findings.conclude import Measured
 from symstudy.findings.evidence import Evidence, Selection
 from symstudy.findings.rules.base import AbstractRule, Data, Tested, groups, label, shown
 from symstudy.findings.rules.exact import Exact
+from symstudy.findings.rules.level import AbstractLevelRule
 from symstudy.findings.rules.power_law import PowerLaw
 from symstudy.findings.rules.ratio import Ratio
 from symstudy.findings.rules.sweep import AbstractSweepRule, Flat, Grows
@@ -21,6 +22,8 @@ from symstudy.statistics.intervals import median_interval
 
 __all__ = ["draw_rule"]
 
+MOST_LINES = 8
+"""With more lines than that a panel shows what was tested alone."""
 FULL = 3
 """Panels up to which parts that are only reported are drawn too."""
 
@@ -77,7 +80,8 @@ def panels_of(data: Data, tested: Sequence[Tested]) -> list[Panel]:
             sweeps.setdefault((rule.value, rule.along), []).append(one)
         else:
             others.setdefault(rule, []).append(one)
-    common = common_base([one.rule.needs[0].evidence for one in tested])
+    along = [one for parts in sweeps.values() for one in parts]
+    common = common_base([one.rule.needs[0].evidence for one in along])
     panels += [sweep_panel(data, parts, common) for parts in sweeps.values()]
     for rule, parts in others.items():
         if isinstance(rule, PowerLaw):
@@ -104,8 +108,11 @@ def sweep_panel(data: Data, parts: Sequence[Tested], common: tuple[Selection, ..
     rule = parts[0].rule
     assert isinstance(rule, AbstractSweepRule)
     setting = setting_of(parts, common)
-    rows = data.loaded[setting.base.base].frame
-    rows = setting.base.choose(rows)
+    rows = data.rows(setting.base)
+    evidences = {one.rule.needs[0].evidence for one in parts}
+    if len(list(groups(rows, setting.split))) > MOST_LINES and len(evidences) == 1:
+        setting = Setting(evidences.pop(), tuple(parts[0].group))
+        rows = data.rows(setting.base)
     lines = [
         Line(
             ", ".join(f"{label(k)} = {shown(v)}" for k, v in group.items()),
@@ -246,7 +253,7 @@ def law_curves(one: Tested, rule: PowerLaw, runs: pd.DataFrame, line: int) -> li
         law = fit_power_law(place, one.table.median().to_numpy(float) + rule.shift)
         grid = np.geomspace(place.min(), place.max(), 100)
         curves.append(Curve(grid, law.predict(grid), line))
-    if rule.exact is not None:
+    if rule.exact is not None and len(runs):
         grid = np.geomspace(runs[rule.along].min(), runs[rule.along].max(), 400)
         curves.append(Curve(grid, np.asarray(rule.exact(grid, runs)) + rule.shift, line, ":"))
     return curves
@@ -284,7 +291,7 @@ def level_panel(parts: Sequence[Tested]) -> Panel:
     one = parts[0]
     low, high = one.bound
     lines = []
-    values = [value for part in parts for value in part.numbers]
+    values = [value for part in parts for value in part.numbers if math.isfinite(value)]
     floor, top = (min(values), max(values)) if values else (0.0, 1.0)
     for place, part in enumerate(parts):
         interval = median_interval(part.numbers)
@@ -298,7 +305,7 @@ def level_panel(parts: Sequence[Tested]) -> Panel:
                 "seeds": [len(part.numbers)],
             }
         )
-        lines.append(Line(part.part.name, dict(part.group), points))
+        lines.append(Line(setting_of_part(part), dict(part.group), points))
     room = 0.1 * (top - floor) or 0.1
     allowed = (
         low if math.isfinite(low) else min(floor, high) - room,
@@ -306,7 +313,7 @@ def level_panel(parts: Sequence[Tested]) -> Panel:
     )
     return Panel(
         name=one.part.name,
-        title=f"{one.part.name}: {', '.join(verdicts(parts))}",
+        title=f"{subject_of(one)}: {', '.join(dict.fromkeys(verdicts(parts)))}",
         x="part",
         x_label="part",
         y_label=one.part.unit,
@@ -315,3 +322,13 @@ def level_panel(parts: Sequence[Tested]) -> Panel:
         is_log_x=False,
         is_log_y=False,
     )
+
+
+def subject_of(one: Tested) -> str:
+    """Return what a part on a level is about, without its setting."""
+    return one.rule.subject if isinstance(one.rule, AbstractLevelRule) else one.part.name
+
+
+def setting_of_part(one: Tested) -> str:
+    """Return the setting of a part on a level: its name without what it is about."""
+    return one.part.name.removeprefix(subject_of(one)).removeprefix(" at ")

@@ -27,40 +27,41 @@ def escaping(run, tilt=0.0, late=1.0):
     return {"layers": rows, "weight_largest": float(weights[-1])}
 
 
-def judge(claims, plant, **options):
-    store = plant("depth_escape", lambda run, _: escaping(run, **options))
+SLOPE = "exponent of time of escape against init scale, start = aligned, depth = "
+SHALLOW = "deviation from the exact time of escape at start = aligned, depth = 2"
+
+
+def judge(claims, plant, seeds=None, **options):
+    store = plant("depth_escape", lambda run, _: escaping(run, **options), seeds=seeds)
     return judge_store(claims["depth_escape"], store)
 
 
 def test_the_law_of_depth_is_supported(claims, plant):
     finding = judge(claims, plant)
     assert finding.verdict is Verdict.SUPPORTED
-    slopes = [part.effect for part in finding.parts if part.decides and part.interval]
+    slopes = [finding.part(f"{SLOPE}{depth}").effect for depth in (3, 4, 5)]
     np.testing.assert_allclose(slopes, [-1, -2, -3], atol=1e-3)
     assert finding.seeds == 5
 
 
 @pytest.mark.parametrize("tilt", [-0.2, 0.2])
 def test_another_power_is_refuted(claims, plant, tilt):
-    finding = judge(claims, plant, tilt=tilt)
+    finding = judge(claims, plant, seeds=10, tilt=tilt)
     assert finding.verdict is Verdict.REFUTED
-    parts = {part.name: part.verdict for part in finding.parts}
-    assert parts["slope of the time of escape, 5 layers, aligned starts"] is Verdict.REFUTED
-    assert parts["time of escape, 2 layers, aligned starts"] is Verdict.SUPPORTED
+    assert finding.part(f"{SLOPE}5").verdict is Verdict.REFUTED
+    assert finding.part(SHALLOW).verdict is Verdict.SUPPORTED
 
 
 def test_two_layers_that_are_late_refute(claims, plant):
     finding = judge(claims, plant, late=1.03)
     assert finding.verdict is Verdict.REFUTED
-    assert [part.name for part in finding.parts if part.verdict is Verdict.REFUTED] == [
-        "time of escape, 2 layers, aligned starts"
-    ]
+    assert [part.name for part in finding.parts if part.verdict is Verdict.REFUTED] == [SHALLOW]
 
 
 def test_networks_that_stay_are_no_evidence_of_a_slope(claims, plant):
     finding = judge(claims, plant, late=3.0)
-    parts = {part.name: part.verdict for part in finding.parts}
-    assert parts["slope of the time of escape, 5 layers, aligned starts"] is Verdict.UNTESTED
+    part = finding.part(f"{SLOPE}5")
+    assert (part.verdict, part.effect) == (Verdict.INCONCLUSIVE, None)
     assert finding.verdict is Verdict.REFUTED
 
 
@@ -77,11 +78,11 @@ def test_slopes_beyond_the_margin_are_seldom_supported(claims, plant):
     assert counts[Verdict.SUPPORTED] == 0
 
 
-def test_the_figure_shows_every_run(claims, plant):
+def test_the_figure_has_a_panel_for_the_law_of_each_depth(claims, plant):
     from symstudy.plots.figures import figure_files, theme
 
     claim = claims["depth_escape"]
     with theme():
         figure = claim.draw(claim.measure(plant("depth_escape", lambda run, _: escaping(run))))
         assert b"<svg" in figure_files(figure, {})["svg"]
-    assert len(figure.drawn) == 160
+    assert set(figure.drawn["depth"].dropna()) == {3, 4, 5}

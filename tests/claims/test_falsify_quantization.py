@@ -35,10 +35,6 @@ def hunt(tmp_path, root):
     return make
 
 
-def parts_of(finding):
-    return {part.name.split(":")[0]: part for part in finding.parts if part.decides}
-
-
 def is_close(run):
     return run.cell.train.gamma > 0.1 and run.cell.model.activation == "tanh"
 
@@ -47,10 +43,9 @@ def test_a_planted_violation_is_found_confirmed_and_refutes(claims, hunt):
     finding = judge_store(claims[NAME], hunt(lambda run: 0.05 if is_close(run) else 0.5))
     assert finding.verdict is Verdict.REFUTED
     assert finding.effect == pytest.approx(0.05, rel=0.05)
-    parts = parts_of(finding)
-    assert parts["tanh"].verdict is Verdict.REFUTED
-    assert parts["silu"].verdict is Verdict.SUPPORTED
-    assert "120 of 120 new ones" in parts["tanh"].name
+    assert finding.part("tanh").verdict is Verdict.REFUTED
+    assert finding.part("silu").verdict is Verdict.SUPPORTED
+    assert "120 of 120 new ones" in finding.part("tanh").note
 
 
 def test_no_violation_is_supported(claims, hunt):
@@ -63,7 +58,7 @@ def test_a_find_that_only_its_own_seed_shows_does_not_count(claims, hunt):
     store = hunt(lambda run: 0.05 if is_close(run) and run.seed < 5 else 0.5)
     finding = judge_store(claims[NAME], store)
     assert finding.verdict is Verdict.INCONCLUSIVE
-    assert "15 of 15 old seeds and 0 of 120 new ones" in parts_of(finding)["tanh"].name
+    assert "15 of 15 old seeds and 0 of 120 new ones" in finding.part("tanh").note
 
 
 def test_a_find_that_is_gone_at_higher_precision_does_not_count(claims, hunt):

@@ -39,6 +39,7 @@ def test_logistic_modes_are_on_time(claims, plant):
     assert finding.effect == pytest.approx(0, abs=1e-6)
     assert finding.seeds == 5
     assert finding.p_value is None
+    assert len(finding.parts) == 2
 
 
 @pytest.mark.parametrize(

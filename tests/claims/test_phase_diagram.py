@@ -51,7 +51,7 @@ def test_lines_of_another_slope_are_refuted(claims, plant, share):
 
 def test_modes_that_come_with_decay_are_refuted(claims, plant):
     finding = judge(claims, plant, way=-1.0)
-    degree = [part for part in finding.parts if part.name.startswith("modes against gamma")]
+    degree = [part for part in finding.parts if part.name.startswith("modes") and part.decides]
     assert {part.verdict for part in degree} == {Verdict.REFUTED}
     assert finding.verdict is Verdict.REFUTED
 
@@ -91,5 +91,21 @@ def test_the_figure_has_the_plane_and_the_line(claims, plant):
         figure = claims[NAME].draw(claims[NAME].measure(plant(NAME, phased)))
         files = figure_files(figure, {})
     assert (figure.drawn["panel"] == "plane").sum() == 11 * 8
-    assert (figure.drawn["panel"] == "critical line").sum() == 6
+    assert set(figure.drawn["mode"].dropna()) == {1, 2, 3}
     assert b"<svg" in files["svg"]
+
+
+def test_without_a_plane_the_figure_shows_the_line(claims, plant):
+    from symstudy.plots.figures import theme
+
+    def only_tiny(run, rng):
+        is_tiny = run.cell.model.init_scale < 1e-20
+        return phased(run, rng) if is_tiny else {"outcome": "diverged"}
+
+    measured = claims[NAME].measure(plant(NAME, only_tiny))
+    finding = claims[NAME].judge(measured)
+    assert finding.verdict is Verdict.INCONCLUSIVE
+    assert finding.part("modes that are not lost against gamma").verdict is Verdict.UNTESTED
+    with theme():
+        figure = claims[NAME].draw(measured)
+    assert finding.parts[0].name in set(figure.drawn["panel"])

@@ -20,8 +20,19 @@ def quantized(run, rng, slope=1.0, falls=True, budget=50.0, noise=0.15):
     }
 
 
-def judge(claims, plant, **options):
-    store = plant("space_quantization", lambda run, rng: quantized(run, rng, **options))
+BASE = "label noise = 0, lr over batch = 0.0016, width = 64"
+DISTANCE = f"smallest distance against gamma at {BASE}"
+COUNT = f"distinct neurons against gamma at {BASE}"
+FITS = "neurons beyond what fits"
+PAIRED = (
+    "ln distinct neurons at label noise 0.5 less that at 0 at width = 64, lr over batch = 0.0016"
+)
+
+
+def judge(claims, plant, seeds=None, **options):
+    store = plant(
+        "space_quantization", lambda run, rng: quantized(run, rng, **options), seeds=seeds
+    )
     return judge_store(claims["space_quantization"], store)
 
 
@@ -29,14 +40,14 @@ def test_planted_quantization_is_supported(claims, plant):
     finding = judge(claims, plant)
     assert finding.verdict is Verdict.SUPPORTED
     assert finding.effect == pytest.approx(1.0, abs=0.15)
-    assert finding.parts[1].effect == pytest.approx(-1.0)
+    assert finding.part(COUNT).effect == pytest.approx(-1.0)
 
 
 def test_planted_collapse_of_distances_is_refuted(claims, plant):
-    finding = judge(claims, plant, slope=-0.5)
+    finding = judge(claims, plant, seeds=8, slope=-0.5)
     assert finding.verdict is Verdict.REFUTED
-    assert finding.parts[0].verdict is Verdict.REFUTED
-    assert finding.parts[1].verdict is Verdict.SUPPORTED
+    assert finding.part(DISTANCE).verdict is Verdict.REFUTED
+    assert finding.part(COUNT).verdict is Verdict.SUPPORTED
 
 
 def test_a_count_that_does_not_fall_is_not_supported(claims, plant):
@@ -49,13 +60,36 @@ def test_runs_without_a_decay_budget_are_no_evidence(claims, plant):
     assert finding.excluded == (("decay budget below 6", 720),)
 
 
+def test_a_count_that_falls_at_one_threshold_alone_is_not_supported(claims, plant):
+    def judged_only(run, rng):
+        values = quantized(run, rng)
+        curve = [9, 9, 9, values["distinct_neurons"], 9, 9, 9]
+        return {**values, "distinct_curve": curve}
+
+    finding = judge_store(claims["space_quantization"], plant("space_quantization", judged_only))
+    assert finding.verdict is not Verdict.SUPPORTED
+    name = f"share of thresholds at which they fall at {BASE}"
+    assert finding.part(name).effect == pytest.approx(1 / 7)
+
+
+def test_a_gamma_at_which_a_layer_has_no_distance_is_left_out(claims, plant):
+    def merged(run, rng):
+        values = quantized(run, rng)
+        is_one = run.cell.train.gamma > 0.2 and run.seed == 1
+        return {**values, "min_distance": None} if is_one else values
+
+    finding = judge_store(claims["space_quantization"], plant("space_quantization", merged))
+    part = finding.part(f"smallest distance against gamma at {BASE}, without distance = 0")
+    assert (part.verdict, part.seeds) == (Verdict.SUPPORTED, 5)
+
+
 def test_more_neurons_than_fit_are_found(claims, plant):
     def impossible(run, rng):
         values = quantized(run, rng)
         return {**values, "squared_norm": values["squared_norm"] / 2}
 
     finding = judge_store(claims["space_quantization"], plant("space_quantization", impossible))
-    assert finding.parts[2].verdict is Verdict.REFUTED
+    assert finding.part(FITS).verdict is Verdict.REFUTED
 
 
 def test_a_distance_that_does_not_depend_on_gamma_is_seldom_refuted(claims, plant):
@@ -66,7 +100,7 @@ def test_a_distance_that_does_not_depend_on_gamma_is_seldom_refuted(claims, plan
             repeat,
         )
 
-    # Refuted at 2.5 %, and supported at 2.5 %, since 0 is the margin.
+    # Refuted at 1.25 %, and supported at 5 %, since 0 is the margin.
     counts = count_verdicts(claims["space_quantization"], null, 20)
     assert counts[Verdict.REFUTED] <= 3
     assert counts[Verdict.SUPPORTED] <= 3
@@ -75,17 +109,17 @@ def test_a_distance_that_does_not_depend_on_gamma_is_seldom_refuted(claims, plan
 def test_the_other_axes_are_reported_beside(claims, plant):
     names = [part.name for part in judge(claims, plant).parts if not part.decides]
     assert names == [
-        "distinct neurons against lr/batch",
-        "smallest distance against lr/batch",
-        "distinct neurons against width",
-        "distinct neurons at label noise 0.5 over 0",
+        "slope of ln distinct neurons against ln lr / batch at label noise = 0, width = 64",
+        "slope of ln smallest distance against ln lr / batch at label noise = 0, width = 64",
+        "slope of ln distinct neurons against ln width at label noise = 0, lr over batch = 0.0016",
+        PAIRED,
     ]
 
 
-def test_the_figure_has_its_four_panels(claims, plant):
+def test_the_figure_has_counts_and_distances(claims, plant):
     from symstudy.plots.figures import theme
 
     claim = claims["space_quantization"]
     with theme():
         figure = claim.draw(claim.measure(plant("space_quantization", quantized)))
-    assert set(figure.drawn["panel"]) == {"distinct_neurons", "min_distance", "threshold", "map"}
+    assert {"neurons", "distance"} <= set(figure.drawn["panel"])

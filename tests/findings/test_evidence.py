@@ -63,3 +63,30 @@ def test_columns_can_be_defined_and_derived(store):
 def test_a_query_can_be_the_source(store):
     runs = Evidence().of("select seed, avg(test_loss) as loss from runs group by seed")
     assert len(load(store, runs.where("loss is not null"), ("loss",)).frame) == 2
+
+
+def test_rows_of_a_group_become_one_row_with_numbers_made_of_all_of_them(store):
+    runs = (
+        Evidence()
+        .budget(6)
+        .derive(area=lambda width, input_dim: width * input_dim)
+        .per("width", largest=lambda gamma, area: gamma.max() + 0 * area[0])
+        .derive(double=lambda largest: 2 * largest)
+    )
+    counted = load(store, runs, ("double", "width"))
+    assert counted.excluded == (("did not end as planned", 4), ("decay budget below 6", 2))
+    assert set(zip(counted.frame["width"], counted.frame["seed"], strict=True)) == {
+        *((width, seed) for width in (4, 8) for seed in (0, 1))
+    }
+    assert dict(zip(counted.frame["width"], counted.frame["double"], strict=True)) == {4: 0, 8: 0.2}
+
+
+def test_groups_can_be_grouped_again(store):
+    runs = Evidence().done().per("width", "gamma", loss=lambda test_loss: test_loss.mean())
+    frame = load(store, runs.per(total=lambda loss: loss.sum()), ("total",)).frame
+    assert frame.to_dict("list") == {"seed": [0, 1], "total": [4.0, 8.0]}
+
+
+def test_no_rows_make_no_groups(store):
+    runs = Evidence().where("false").per("width", loss=lambda test_loss: test_loss[0])
+    assert list(load(store, runs, ("loss",)).frame.columns) == ["width", "seed", "loss"]

@@ -7,7 +7,8 @@ and for values that are the same in all seeds.
 """
 
 from symstudy.findings.rules.base import AbstractRule, Data, Tested
-from symstudy.findings.rules.combined import All, Reported, Settled
+from symstudy.findings.rules.combined import All, Reported, Settled, Shown
+from symstudy.findings.rules.every import Every
 from symstudy.findings.rules.exact import Exact, Match
 from symstudy.findings.rules.explained import Explained
 from symstudy.findings.rules.given import Given
@@ -21,6 +22,7 @@ __all__ = [
     "All",
     "Bound",
     "Data",
+    "Every",
     "Exact",
     "Explained",
     "Flat",
@@ -33,5 +35,6 @@ __all__ = [
     "Ratio",
     "Reported",
     "Settled",
+    "Shown",
     "Tested",
 ]

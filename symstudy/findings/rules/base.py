@@ -286,8 +286,8 @@ def beyond_note(decided: Decided, bound: tuple[float, float]) -> str:
 
 
 def groups(rows: pd.DataFrame, by: tuple[str, ...]) -> Iterator[tuple[Group, pd.DataFrame]]:
-    """Return the rows of each combination of values of `by`; all of them if it is empty."""
-    if not by:
+    """Return the rows of each combination of values of `by`; one group if there are no rows."""
+    if not by or rows.empty:
         yield {}, rows
         return
     for values, chosen in rows.groupby(list(by)):

@@ -1,4 +1,4 @@
-"""Rules made of rules: all of several, one that is only reported, one that needs settled values."""
+"""Rules made of rules: all of several, one only reported, one on settled values; runs to draw."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -6,12 +6,13 @@ from typing import final
 
 import numpy as np
 
+from symstudy.findings.evidence import Evidence
 from symstudy.findings.power import SeedTest
 from symstudy.findings.rules.base import AbstractRule, Data, Headline, Need, Tested
 from symstudy.findings.rules.sweep import AbstractSweepRule
 from symstudy.statistics.verdict import Verdict
 
-__all__ = ["All", "Reported", "Settled"]
+__all__ = ["All", "Reported", "Settled", "Shown"]
 
 
 @final
@@ -40,7 +41,8 @@ class All(AbstractRule):
     @property
     def prose(self) -> str:
         """Its rules in words, numbered."""
-        told = "; ".join(f"({i}) {rule.prose}" for i, rule in enumerate(self.rules, 1))
+        prose = [rule.prose for rule in self.rules if rule.prose]
+        told = "; ".join(f"({i}) {words}" for i, words in enumerate(prose, 1))
         return (
             f"All must hold: {told}. Refuted where one part is, at 5 % after Bonferroni's "
             "correction for the number of parts."
@@ -151,6 +153,45 @@ class Settled(AbstractRule):
     def headline(self, tested: Sequence[Tested]) -> Headline:
         """Return what the rule shows."""
         return self.rule.headline(tested)
+
+
+@final
+@dataclass(frozen=True)
+class Shown(AbstractRule):
+    """Runs that the figure of a claim shows; nothing is judged by them.
+
+    Attributes:
+        runs: Runs that count.
+        columns: Columns that are read.
+    """
+
+    runs: Evidence
+    columns: tuple[str, ...]
+
+    @property
+    def needs(self) -> tuple[Need, ...]:
+        """The columns."""
+        return (Need(self.runs, self.columns),)
+
+    @property
+    def prose(self) -> str:
+        """Nothing."""
+        return ""
+
+    @property
+    def tests(self) -> tuple[SeedTest, ...]:
+        """Nothing."""
+        return ()
+
+    def judge(self, data: Data) -> tuple[Tested, ...]:
+        """Return no parts."""
+        del data
+        return ()
+
+    def headline(self, tested: Sequence[Tested]) -> Headline:
+        """Return nothing to show first."""
+        del tested
+        return Headline(None, None, "", "")
 
 
 def still_falling(tested: Tested, fall: float) -> Tested:

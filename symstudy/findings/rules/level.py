@@ -49,11 +49,16 @@ class AbstractLevelRule(AbstractSeedRule):
     @property
     def rule(self) -> str:
         """What must hold."""
+        return f"{self.subject} {self.region}"
+
+    @property
+    def region(self) -> str:
+        """The range in words."""
         if math.isinf(self.at_most):
-            return f"{self.subject} at least {self.at_least:g}"
+            return f"at least {self.at_least:g}"
         if math.isinf(self.at_least):
-            return f"{self.subject} at most {self.at_most:g}"
-        return f"{self.subject} from {self.at_least:g} to {self.at_most:g}"
+            return f"at most {self.at_most:g}"
+        return f"from {self.at_least:g} to {self.at_most:g}"
 
     @property
     def prose(self) -> str:

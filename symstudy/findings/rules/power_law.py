@@ -70,6 +70,8 @@ class PowerLaw(AbstractSweepRule):
 
     def words(self, group: Group) -> str:
         """Return what must hold on a group, with its exponent."""
+        if callable(self.exponent) and not group:
+            return self.rule
         return f"within {self.within:g} of {self.exact_exponent(group):.3f}"
 
     @property
