@@ -28,7 +28,7 @@ demo: setup ## The main job: three studies, SQL, findings, figures, report (minu
 	$(BIN)/symstudy run studies/digits.toml --results $(RESULTS)
 	$(BIN)/symstudy verify $(RESULTS)
 	$(BIN)/symstudy query $(RESULTS) "select study, gamma, width, count(*) as seeds, \
-		avg(distinct_neurons) as neurons, avg(test_loss) as test_loss from runs \
+		avg(mean_distinct_neurons) as neurons, avg(test_loss) as test_loss from runs \
 		where study = 'width_saturation' group by all order by all"
 	$(BIN)/symstudy analyze $(RESULTS)
 	@echo; echo "Figures:"; $(BIN)/symstudy plot $(RESULTS)

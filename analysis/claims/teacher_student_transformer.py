@@ -12,7 +12,7 @@ from ..shared.two_way import table_rules, with_room
 TASK, CAPACITY = "task_dimension", "head_dim"
 QUERY = """
     select *, case when task_dim = 0 then token_dim - 1 else task_dim end as task_dimension,
-           (query_key_breaking + value_output_breaking) / (2.0 * heads) as count,
+           (mean_query_key_breaking + mean_value_output_breaking) / (2.0 * heads) as count,
            outcome = 'done' as is_evidence
     from runs
     where model = 'transformer' and data = 'in_context' and optimizer = 'adam' and gamma > 0

@@ -14,10 +14,10 @@ QUERY = """
     select *, optimizer = 'adam' and gamma = max(gamma) filter (where optimizer = 'adam') over ()
               as is_adam_at_largest_gamma,
            case when task_dim = 0 then token_dim - 1 else task_dim end as task_dimension,
-           layers * query_key_breaking as query_key,
-           layers * value_output_breaking as value_output,
-           layers * (query_key_breaking + value_output_breaking) as degree,
-           layers * (query_key_effective_rank + value_output_effective_rank) as spread
+           layers * mean_query_key_breaking as query_key,
+           layers * mean_value_output_breaking as value_output,
+           layers * (mean_query_key_breaking + mean_value_output_breaking) as degree,
+           layers * (mean_query_key_effective_rank + mean_value_output_effective_rank) as spread
     from runs
     where model = 'transformer' and data = 'in_context' and optimizer in ('adam', 'adamw')
           and gamma > 0 and (label_noise = 0 or noise_mode = 'online')
