@@ -8,16 +8,14 @@ gamma + T v = m, m = q and v = 2 q^2: noise of temperature T = lr / batch acts a
 T v. The study closes in on the critical gamma by bisection, one search a temperature.
 """
 
-from functools import cache
-
 import numpy as np
 from numpy.typing import NDArray
-from scipy import optimize, stats
 
 from symstudy.findings import All, Bound, Evidence, Figure, Reported, claim
 from symstudy.findings.conclude import Measured
 from symstudy.findings.figures import medians
 from symstudy.plots.panels import Curve, Line, Panel, draw_panels
+from symstudy.theory.closed_forms import critical_gamma_of_chi_square
 
 from ..shared.critical_lines import crossing, growth_rates
 from .noise_weight_decay_equivalence import ONE_NEURON
@@ -26,7 +24,6 @@ Array = NDArray[np.float64]
 
 MARGIN = 0.1
 NEAREST = 4
-QUANTILES = 20_001
 
 
 @claim(
@@ -68,22 +65,9 @@ def nearest_crossing(gamma: Array, rate: Array) -> float:
     return crossing(gamma[near], rate[near], least=2)
 
 
-@cache
 def exact_critical_gamma(batch_size: float, temperature: float, power: float) -> float:
-    """Return the gamma at which E ln|1 - 2 lr gamma + 2 lr b| is 0, b of a gamma distribution.
-
-    The expectation is the mean over evenly spaced quantiles; by Jensen it is at most 0 at
-    gamma = m.
-    """
-    levels = (np.arange(QUANTILES) + 0.5) / QUANTILES
-    draws = stats.gamma.ppf(levels, batch_size / 2, scale=2 * power / batch_size)
-    lr = temperature * batch_size
-
-    def exponent(gamma: float) -> float:
-        return float(np.log(np.abs(1 - 2 * lr * gamma + 2 * lr * draws)).mean())
-
-    first_order = power - 2 * power**2 * temperature
-    return float(optimize.brentq(exponent, first_order - 0.5 * power, power))
+    """Return the critical gamma of a point, b being a mean of squares of normal numbers."""
+    return critical_gamma_of_chi_square(int(batch_size), temperature, power)
 
 
 def share_of_exact(gamma_c: float, exact: float, power: float) -> float:

@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from symstudy.findings import All, Every, Evidence, PowerLaw, Reported, claim
+from symstudy.theory.closed_forms import escape_time
 
 from .mode_timing import PLAIN_DESCENT, half_time
 
@@ -86,16 +87,9 @@ def time_of_escape(times: Array, shares: Array) -> float:
     return time if np.isfinite(time) else 0.0
 
 
-def escape_time(depth: float, start: float, sigma: float) -> float:
-    """Return the exact time of escape from an aligned start, to leading order for depth >= 3."""
-    if depth == 2:
-        return float(np.log(sigma / start**2 - 1.0) / (4.0 * sigma))
-    return float(start ** (2.0 - depth) / (2.0 * sigma * (depth - 2.0)))
-
-
 def deviation(time: float, depth: float, init_scale: float, amplitude: float) -> float:
     """Return by how much the time of escape is off; infinite where there is none."""
-    exact = escape_time(depth, init_scale, amplitude)
+    exact = escape_time(int(depth), init_scale, amplitude)
     return abs(time / exact - 1.0) if time > 0 else float("inf")
 
 
@@ -106,5 +100,5 @@ def exact_power(depth: float) -> float:
 
 def exact_times(starts: Array, runs: pd.DataFrame) -> Array:
     """Return the exact time of escape from each start, for the figure."""
-    depth, sigma = float(runs["depth"].iloc[0]), float(runs["amplitude"].iloc[0])
+    depth, sigma = int(runs["depth"].iloc[0]), float(runs["amplitude"].iloc[0])
     return np.array([escape_time(depth, float(start), sigma) for start in starts])

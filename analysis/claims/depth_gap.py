@@ -10,12 +10,13 @@ gamma_sp = (sigma (D-2)/(2D-2))^((2D-2)/D) D/(D-2), while 0 is stable at every g
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from symstudy.findings import All, Bound, Every, Evidence, Figure, Shown, claim
 from symstudy.findings.conclude import Measured
 from symstudy.findings.figures import medians
 from symstudy.plots.panels import Curve, Line, Panel, draw_panels
+from symstudy.theory.closed_forms import smallest_learned_value, spinodal
 
 Array = NDArray[np.float64]
 
@@ -86,25 +87,11 @@ def deep_runs(runs: Evidence) -> Evidence:
     )
 
 
-def spinodal(depth: int, sigma: float) -> float:
-    """Return the gamma at which the learned value of `sigma` loses its stable point."""
-    if depth == 2:
-        return sigma
-    learned = sigma * (depth - 2) / (2 * depth - 2)
-    power = (2 * depth - 2) / depth
-    return float(learned**power * depth / (depth - 2))
-
-
-def floor_of(depth: int, gamma: ArrayLike) -> Array:
-    """Return the smallest singular value that is stable at `gamma`: 0 for two layers."""
-    gammas = np.asarray(gamma, float)
-    floor: Array = (gammas * (depth - 2) / depth) ** (depth / (2 * depth - 2))
-    return floor
-
-
 def over_floor(depth: int, gamma: float, smallest: float) -> float:
     """Return the smallest learned value of a run over the floor; NaN for two layers."""
-    return smallest / float(floor_of(depth, gamma)) if depth > 2 else float("nan")
+    return (
+        smallest / float(smallest_learned_value(int(depth), gamma)) if depth > 2 else float("nan")
+    )
 
 
 def last_alive(gamma: Array, start: Array, is_alive: Array) -> float:
@@ -198,5 +185,5 @@ def exact_curves(depth: int, runs: pd.DataFrame) -> list[Curve]:
     return [
         Curve(gamma[is_stable], value[is_stable]),
         Curve(gamma[~is_stable], value[~is_stable], style=":"),
-        Curve(grid, floor_of(depth, grid), style="--"),
+        Curve(grid, smallest_learned_value(depth, grid), style="--"),
     ]

@@ -14,14 +14,14 @@ is less than the small start, so that what the small start does not recover they
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import optimize
 
 from symstudy.findings import All, Bound, Evidence, Figure, Shown, claim
 from symstudy.findings.conclude import Measured
 from symstudy.findings.figures import medians
 from symstudy.plots.panels import Curve, Line, Panel, draw_panels
+from symstudy.theory.closed_forms import learned_value, spinodal
 
-from .depth_gap import collapse, deep_runs, exact_curves, last_alive, recovers, spinodal
+from .depth_gap import collapse, deep_runs, exact_curves, last_alive, recovers
 
 Array = NDArray[np.float64]
 
@@ -58,20 +58,12 @@ def hysteresis(runs: Evidence) -> All:
     )
 
 
-def upper_branch(gamma: float, sigma: float, depth: int = DEPTH) -> float:
-    """Return the learned value on the upper branch, or 0 beyond its end."""
-    if gamma >= spinodal(depth, sigma):
-        return 0.0
-    end, power = sigma * (depth - 2) / (2 * depth - 2), (2 - depth) / depth
-    return float(optimize.brentq(lambda s: s + gamma * s**power - sigma, end, sigma))
-
-
 def before(
     gamma: Array, start: Array, is_alive: Array, largest: Array, depth: Array, amplitude: Array
 ) -> float:
     """Return the learned value at the last gamma of the way up, over the exact one."""
     last = last_alive(gamma, start, is_alive)
-    exact = upper_branch(last, float(amplitude[0]), int(depth[0]))
+    exact = learned_value(int(depth[0]), last, float(amplitude[0]))
     if not exact > 0:
         return float("nan")
     return float(largest[(start == "large") & (gamma == last)][0]) / exact

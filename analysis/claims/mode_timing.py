@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from symstudy.findings import PALETTE, All, Every, Evidence, Figure, Shown, claim
 from symstudy.findings.conclude import Measured
+from symstudy.theory.closed_forms import mode_half_time
 
 Array = NDArray[np.float64]
 
@@ -73,10 +74,8 @@ def timed_runs(runs: Evidence) -> Evidence:
 
 def exact_times(finals: Array, first: float) -> Array:
     """Return the exact time of half of each final value; NaN for a mode that does not grow."""
-    ends = np.asarray(finals, float)
-    grows = ends > first
-    ratio = np.where(grows, ends, 2.0 * first) / first
-    return np.where(grows, np.log(ratio - 1.0) / (4.0 * ends), np.nan)
+    ends = [float(end) for end in finals]
+    return np.array([mode_half_time(float(first), end) if end > first else np.nan for end in ends])
 
 
 def half_times(times: Array, products: Array, finals: Array) -> Array:

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import optimize, stats
 
 from symstudy.findings import (
     PALETTE,
@@ -29,6 +28,7 @@ from symstudy.findings import (
 )
 from symstudy.findings.conclude import Measured
 from symstudy.findings.figures import draw_rule
+from symstudy.theory.closed_forms import critical_gamma_of_mode
 
 from ..shared.critical_lines import growth_rates, line_through
 from .noise_weight_decay_equivalence import critical_gamma
@@ -97,27 +97,6 @@ def relative_end(temperature: Array, gamma_c: Array, amplitude: Array) -> float:
     return line_through(temperature, gamma_c)[1] / float(amplitude[0])
 
 
-def exact_gamma(strength: float, dim: int, batch: int, temperature: float) -> float:
-    """Return the gamma at which E ln|1 - 2 lr gamma + 2 lr b| = 0 for a mode.
-
-    Args:
-        strength: s of the mode.
-        dim: d, the number of axes.
-        batch: B.
-        temperature: T = lr / B.
-    """
-    lr = temperature * batch
-    counts = np.arange(batch + 1)
-    chances = stats.binom.pmf(counts, batch, 1 / dim)
-    growth = strength * dim * counts / batch
-
-    def exponent(gamma: float) -> float:
-        return float(chances @ np.log(np.abs(1 - 2 * lr * gamma + 2 * lr * growth)))
-
-    first_order = strength - temperature * (dim - 1) * strength**2
-    return float(optimize.brentq(exponent, first_order - 0.3 * strength, strength))
-
-
 def draw(measured: Measured) -> Figure:
     """Draw the degree of symmetry as fields of gamma and T, and where theory has its steps."""
     import matplotlib.pyplot as plt
@@ -155,7 +134,7 @@ def draw_steps(axes: "Axes", run: pd.Series, temperatures: Array) -> pd.DataFram
     for mode in range(1, dim + 1):
         strength = float(run["amplitude"] * mode ** -run["exponent"])
         first_order = strength - (dim - 1) * strength**2 * temperatures
-        exact = [exact_gamma(strength, dim, batch, float(t)) for t in temperatures]
+        exact = [critical_gamma_of_mode(strength, dim, batch, float(t)) for t in temperatures]
         for gamma, style, name, color in (
             (first_order, "-", "gamma + T v = s", PALETTE[3]),
             (np.array(exact), ":", "exact, each mode", "0.1"),

@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 
 from symstudy.findings import Evidence, PowerLaw, claim
+from symstudy.theory.closed_forms import rank_slope, spinodal
 
 from ..shared.rank_laws import Array, rank_law, spectrum_ranks
-from .depth_gap import spinodal
 
 
 @claim(
@@ -34,7 +34,7 @@ def rank_scaling_law_depth(runs: Evidence) -> PowerLaw:
 
 def exact_slope(depth: float, exponent: float) -> float:
     """Return d ln rank / d ln gamma: -D / (2 a (D - 1))."""
-    return -depth / (2 * exponent * (depth - 1))
+    return rank_slope(int(depth), exponent)
 
 
 def exact_deep_ranks(gammas: Array, runs: pd.DataFrame) -> Array:

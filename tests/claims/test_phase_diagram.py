@@ -1,5 +1,3 @@
-import importlib
-
 import numpy as np
 import pytest
 
@@ -72,16 +70,6 @@ def test_a_slope_at_the_margin_is_seldom_supported(claims, plant):
         return plant(NAME, lambda run, rng: phased(run, rng, share=1.1, noise=5e-4), repeat)
 
     assert count_verdicts(claims[NAME], at_margin, 6)[Verdict.SUPPORTED] <= 1
-
-
-def test_the_exact_line_is_the_first_order_at_small_temperature(claims):
-    assert claims[NAME]
-    exact = importlib.import_module("analysis.claims.phase_diagram").exact_gamma
-    for temperature in (1e-4, 1e-3):
-        first_order = 0.5 - temperature * 2 * 0.5**2
-        assert exact(0.5, 3, 8, temperature) == pytest.approx(first_order, abs=temperature**2)
-    # Without noise, where there is one axis, gamma is the strength itself.
-    assert exact(0.5, 1, 8, 0.01) == pytest.approx(0.5)
 
 
 def test_the_figure_has_the_plane_and_the_line(claims, plant):

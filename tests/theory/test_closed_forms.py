@@ -73,6 +73,15 @@ def test_the_critical_gamma_of_a_mode_is_where_products_of_draws_neither_grow_no
     assert (0.5 - cold) / 1e-5 == pytest.approx(3 * 0.25, rel=1e-3)
 
 
+def test_the_critical_gamma_of_a_mode_is_the_first_order_at_small_temperature():
+    for temperature in (1e-4, 1e-3):
+        first_order = 0.5 - temperature * 2 * 0.5**2
+        gamma = exact.critical_gamma_of_mode(0.5, 3, 8, temperature)
+        assert gamma == pytest.approx(first_order, abs=temperature**2)
+    # Without noise, where there is one axis, gamma is the strength itself.
+    assert exact.critical_gamma_of_mode(0.5, 1, 8, 0.01) == pytest.approx(0.5)
+
+
 def test_the_critical_gamma_of_squares_of_normal_numbers_is_theirs():
     gamma = exact.critical_gamma_of_chi_square(3, 0.03, 0.7)
     draws = 0.7 * np.random.default_rng(1).chisquare(3, 400_000) / 3
