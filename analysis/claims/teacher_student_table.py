@@ -13,8 +13,8 @@ from ..shared.two_way import table_rules, with_room
 MAX_GRAD_RATIO = 1e-6
 TASK, CAPACITY = "teacher_width", "width"
 QUERY = f"""
-    select runs.*, case when max_norm < 1e-4 then 0 else distinct_neurons end as count,
-           case when max_norm < 1e-4 then 0 else finer.at_0003 end as fine,
+    select runs.*, case when mean_max_norm < 1e-4 then 0 else mean_distinct_neurons end as count,
+           case when mean_max_norm < 1e-4 then 0 else finer.at_0003 end as fine,
            coalesce(outcome = 'done' and grad_ratio <= {MAX_GRAD_RATIO}, false) as is_evidence
     from runs left join (
         select study, run_id, distinct_neurons as at_0003

@@ -59,14 +59,14 @@ QUERY = f"""
                coalesce(label_noise, 0) as label_noise,
                coalesce(lr_over_batch, 0) as lr_over_batch,
                case when gamma > 0 then gamma else 'infinity'::double end as least_gamma,
-               runs.head_directions as size, degrees.* exclude (study, run_id, at_start),
+               runs.mean_head_directions as size, degrees.* exclude (study, run_id, at_start),
                coalesce(weights = 'random', false) as is_random,
                case when weights = 'random' then degrees.breaking
                     when path is null then degrees.at_start end as at_random,
                coalesce(outcome = 'done' and (coalesce(gamma, 0) = 0 or decay_budget is null
                         or decay_budget >= {MIN_BUDGET}), false) as is_evidence
         from runs left join degrees using (study, run_id)
-        where runs.head_directions is not null or outcome <> 'done'
+        where runs.mean_head_directions is not null or outcome <> 'done'
     ),
     ends as (
         select *, min(size) filter (where is_evidence) over () as least,

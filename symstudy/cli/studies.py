@@ -23,6 +23,7 @@ NOUNS = (
     "schedules",
     "symmetries",
     "measures",
+    "launchers",
     "keys",
     "columns",
 )
@@ -83,7 +84,7 @@ def list_things(
     project: ProjectFolder = None,
     as_json: Json = False,
 ) -> None:
-    """List studies, claims, models, datasets, symmetries, measures, study keys or columns.
+    """List studies, claims, components, symmetries, measures, launchers, study keys or columns.
 
     Runs no code of the project: claims are read from their sources.
     """
@@ -99,6 +100,7 @@ def list_things(
         "schedules": lambda _: component_rows("schedules"),
         "symmetries": lambda _: symmetry_rows(),
         "measures": lambda _: measure_rows(),
+        "launchers": lambda _: launcher_rows(),
         "columns": lambda _: column_rows(),
         "keys": lambda _: key_rows(),
     }
@@ -223,6 +225,16 @@ def measure_rows() -> list[dict[str, Any]]:
             "source": item.source,
         }
         for item in items
+    ]
+
+
+def launcher_rows() -> list[dict[str, Any]]:
+    """Return the launchers, built in and installed."""
+    from symstudy.components import first_line
+    from symstudy.launch.launchers.find import find_launcher, launcher_names
+
+    return [
+        {"launcher": name, "meaning": first_line(find_launcher(name))} for name in launcher_names()
     ]
 
 

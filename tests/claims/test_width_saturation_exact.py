@@ -16,7 +16,6 @@ def exact(run, rng, wrong=0.0, off=0.0, gradient=1e-9):
         "weight_rank": int((kept > 0).sum()) + int(rng.random() < wrong),
         "objective": float((values**2).sum() - (kept**2).sum()) * (1 + off),
         "grad_ratio": gradient,
-        "activation": run.cell.model.activation,
     }
 
 
