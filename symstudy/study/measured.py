@@ -15,13 +15,13 @@ __all__ = ["TABLE_COLUMNS", "wrong_measures"]
 
 TABLE_COLUMNS = frozenset(
     {
-        "alone", "config", "decay_budget", "device", "engine", "finished_at", "git_dirty",
-        "git_sha", "grad_norm", "grad_ratio", "host", "iterations", "layer", "learning_rate",
-        "measure", "merge_gain", "merges", "num_parameters", "numpy_version", "objective",
-        "outcome", "pack_id", "pack_size", "packed", "planned_at", "reason", "run_id", "cell_id",
-        "seconds", "seed", "step", "steps_done", "study", "symstudy_version", "test_accuracy",
-        "test_loss", "theta_norm", "threshold", "torch_version", "train_accuracy", "train_loss",
-        "trial",
+        "alone", "cell_id", "config", "decay_budget", "device", "engine", "finished_at",
+        "git_dirty", "git_sha", "grad_norm", "grad_ratio", "history_rows", "host", "iterations",
+        "layer", "layers_rows", "learning_rate", "measure", "merge_gain", "merges",
+        "num_parameters", "numpy_version", "objective", "outcome", "pack_id", "pack_size", "packed",
+        "planned_at", "reason", "run_id", "seconds", "seed", "step", "steps_done", "study",
+        "symstudy_version", "test_accuracy", "test_loss", "theta_norm", "threshold",
+        "torch_version", "train_accuracy", "train_loss", "trial",
     }
 )  # fmt: skip
 """Columns of the results that are neither hyperparameters nor measures of layers."""

@@ -196,7 +196,7 @@ class LauncherConformance(ABC):
         summary, store = run(study, interrupt)
         assert summary.stopped == "stopped by SIGINT"
         assert summary.done == 0
-        assert store.folders[0].list_files("checkpoints", ".checkpoint")
+        assert store.folders[0].list_files("checkpoints", ".safetensors")
         again, store = run(study)
         assert again.done == 2
         assert verify(store.folders[0]).is_proven

@@ -21,6 +21,7 @@ from typing import Any
 
 import pytest
 
+from symstudy.components import looking_in
 from symstudy.errors import LaunchError, StoreError
 from symstudy.launch import InlineLauncher, RayLauncher, open_study_folder, run_study
 from symstudy.launch.control import request_stop
@@ -232,10 +233,16 @@ def test_a_model_of_the_user_travels_to_the_nodes(launcher_of, study_of, tmp_pat
         "        super().__init__(input_dim, output_dim)\n"
     )
     (tmp_path / "own.toml").write_text("")
-    own = study_of(model={"kind": "travelling_nets_71:Line"}, pack=CPU)
+    with looking_in(tmp_path):
+        own = study_of(model={"kind": "travelling_nets_71:Line"}, pack=CPU)
     study = replace(own, source=str(tmp_path / "own.toml"))
     summary = run_study(study, str(tmp_path / "results"), launcher_of(study), listeners=[recorder])
     assert (summary.done, summary.failed) == (1, 0)
+    with (tmp_path / "travelling_nets_71.py").open("a") as module:
+        module.write("# Changed since the study was planned.\n")
+    stale = replace(study, name="stale")
+    with pytest.raises(LaunchError, match="the source of 'travelling_nets_71:Line' has changed"):
+        run_study(stale, str(tmp_path / "results"), launcher_of(stale))
 
 
 @slow

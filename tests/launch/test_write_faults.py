@@ -30,7 +30,7 @@ def test_a_pack_that_could_not_be_written_is_not_done(study_of, run_inline, monk
 
 
 def test_a_run_that_two_drivers_trained_is_settled_by_the_next_launch(
-    study_of, run_inline, observer
+    study_of, run_inline, recorder
 ):
     study = study_of(sweep={"seed": 2})
     _, store = run_inline(study)
@@ -38,6 +38,6 @@ def test_a_run_that_two_drivers_trained_is_settled_by_the_next_launch(
     runs = study.runs()[:1]
     plant_pack(folder, study.name, "other", runs, lambda run: {"test_loss": 1.0})
     assert verify(folder).twice == [runs[0].run_id]
-    run_inline(study, observer=observer)
+    run_inline(study, listeners=[recorder])
     assert verify(folder).is_proven
-    assert any("trained twice" in note for note in observer.launches[0].notes)
+    assert any("trained twice" in note for note in recorder.launches[0].notes)

@@ -29,7 +29,7 @@ def test_commands_are_those_of_the_program(path):
     group: Any = typer.main.get_command(app)
     commands = group.commands
     for _, block in FENCE.findall(path.read_text()):
-        for line in block.splitlines():
+        for line in block.replace("\\\n", "").splitlines():
             if not line.startswith("symstudy "):
                 continue
             _, name, *words = shlex.split(line, comments=True)

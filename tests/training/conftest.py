@@ -181,16 +181,13 @@ def note(name, args):
             ACCOUNT.waits["index by a mask"] += 1
 
 
-@functools.cache
-def register():
-    """Tell torch of the device, once a process."""
-    _setup_privateuseone_for_python_backend(NAME)
+# Once a process, before the first gradient of any test: torch makes a queue for each device then.
+_setup_privateuseone_for_python_backend(NAME)
 
 
 @pytest.fixture
 def pretend_gpu(monkeypatch):
     """Let engines train on a pretend GPU; return the account of what it was asked for."""
-    register()
     for module in ("torch", "choice"):
         monkeypatch.setattr(
             f"symstudy.training.engines.{module}.pick_device", lambda config: torch.device(NAME, 0)

@@ -1,6 +1,7 @@
 """A Tune callback that turns what trials report into the events of a launch."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 from ray import tune
@@ -75,12 +76,17 @@ class TrialEvents(tune.Callback):
     def on_trial_error(self, iteration: int, trials: Any, trial: Any, **_: Any) -> None:
         """Tell that a pack is given up."""
         del iteration, trials
-        self.errors.append(last_line(trial.get_error()))
+        self.errors.append(last_line(trial))
         self.tell(PackLost(pack_id=trial.config["pack"]))
         self.source.lost(trial.config["pack"])
 
 
-def last_line(error: BaseException | None) -> str:
-    """Return the last line of a worker's error."""
-    lines = str(error).strip().splitlines() if error is not None else []
-    return lines[-1] if lines else type(error).__name__
+def last_line(trial: Any) -> str:
+    """Return the last line of the error of a trial's worker.
+
+    `get_error` reads where Tune copies the file to later; it lies in the local folder first.
+    """
+    file = Path(trial.error_file) if trial.error_file else None
+    text = file.read_text(encoding="utf-8") if file is not None and file.exists() else ""
+    lines = text.strip().splitlines()
+    return lines[-1] if lines else "its worker left no message"
