@@ -315,7 +315,7 @@ def level_panel(parts: Sequence[Tested]) -> Panel:
         name=one.part.name,
         title=f"{subject_of(one)}: {', '.join(dict.fromkeys(verdicts(parts)))}",
         x="part",
-        x_label="part",
+        x_label="",
         y_label=one.part.unit,
         lines=lines,
         allowed=allowed,

@@ -18,8 +18,12 @@ MOST_TICKS = 8
 MOST_COLUMNS = 3
 LONG = 44
 """Characters of a title or label beyond which it is broken into lines."""
+ROOMY = 24
+"""Characters of a setting beyond which the legend stands below its panel, not among the data."""
 NARROW = 3.0
 """Values that differ by a smaller factor are drawn on a linear axis."""
+CROWDED = 5.0
+"""Values that differ by a larger factor have labels at 1, 2 and 5 alone."""
 WIDE = 20.0
 """Values that differ by a larger factor have labels at powers of ten alone."""
 
@@ -63,7 +67,7 @@ class Panel(NamedTuple):
         name: Name in the table of what was drawn.
         title: Title, such as what is tested and the verdict.
         x: Name of the swept column.
-        x_label: Label of the horizontal axis.
+        x_label: Label of the horizontal axis; empty where the legend alone names the places.
         y_label: Label of the vertical axis.
         lines: Data.
         curves: Laws.
@@ -140,23 +144,30 @@ def draw_panel(axis: "Axes", panel: Panel) -> None:
         title=textwrap.fill(panel.title, LONG),
     )
     set_scales(axis, panel)
-    if any(line.name for line in panel.lines):
+    longest = max((len(line.name) for line in panel.lines), default=0)
+    if longest > ROOMY:
+        axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2))
+    elif longest:
         axis.legend()
 
 
 def set_scales(axis: "Axes", panel: Panel) -> None:
     """Make axes logarithmic where all values are positive, and label the places."""
+    if not panel.x_label:
+        axis.set_xticks([])
     points = [line.points for line in panel.lines if len(line.points)]
     if not points:
         return
     every = pd.concat(points)
     least, most = float(every["median"].min()), float(every["median"].max())
     if panel.is_log_y and least > 0 and most > NARROW * least:
-        from matplotlib.ticker import FormatStrFormatter
+        from matplotlib.ticker import FormatStrFormatter, LogLocator
 
         axis.set_yscale("log")
         axis.yaxis.set_major_formatter(FormatStrFormatter("%g"))
         axis.yaxis.set_minor_formatter(FormatStrFormatter("%g" if most < WIDE * least else ""))
+        if CROWDED * least < most < WIDE * least:
+            axis.yaxis.set_minor_locator(LogLocator(subs=(2.0, 5.0)))
     if panel.is_log_x and (every["place"] > 0).all():
         axis.set_xscale("log")
         places = sorted(every["place"].unique().tolist())

@@ -87,6 +87,7 @@ def test_packs_are_trained_by_ray_tune_as_inline(launcher, study_of, tmp_path, r
     assert verify(open_store(tmp_path / "ray").folders[0]).is_proven
 
 
+@pytest.mark.slow
 def test_a_killed_worker_costs_no_run(launcher, study_of, tmp_path, recorder):
     study = study_of(
         model={"width": 32}, train=SLOW, sweep={"seed": 4}, pack={"size": 2, "certify": 0}
@@ -204,6 +205,7 @@ def test_gpus_of_a_cluster_make_more_workers():
     assert sharing.capacity.device == "cuda"
 
 
+@pytest.mark.slow
 def test_an_interrupted_launch_is_130_and_goes_on(study_of, tmp_path, root):
     command = [
         sys.executable,

@@ -114,6 +114,7 @@ def test_merged_files_are_merged_again_with_new_ones(folder, study):
     assert rows_of(folder) == before
 
 
+@pytest.mark.slow
 def test_a_death_at_any_change_loses_and_doubles_nothing(folder, tmp_path, kill_at):
     arm, disarm = kill_at
     before = rows_of(folder)
