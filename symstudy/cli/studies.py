@@ -13,21 +13,6 @@ from symstudy.errors import unknown_name
 
 __all__ = ["add_commands"]
 
-NOUNS = (
-    "studies",
-    "claims",
-    "models",
-    "datasets",
-    "losses",
-    "optimizers",
-    "schedules",
-    "symmetries",
-    "measures",
-    "launchers",
-    "keys",
-    "columns",
-)
-
 
 def add_commands(app: typer.Typer) -> None:
     """Add the commands to `app`."""
@@ -77,41 +62,6 @@ def validate(
         if row["search"]:
             what = f"a search ({row['search']}) of at most {row['runs']} runs"
         typer.echo(f"{study}: valid{with_preset}: {what}")
-
-
-def list_things(
-    noun: Annotated[str, typer.Argument(metavar="|".join(NOUNS), help="What to list.")],
-    project: ProjectFolder = None,
-    as_json: Json = False,
-) -> None:
-    """List studies, claims, components, symmetries, measures, launchers, study keys or columns.
-
-    Runs no code of the project: claims are read from their sources.
-    """
-    if noun not in NOUNS:
-        raise unknown_name("what to list", noun, NOUNS)
-    readers: dict[str, Callable[[Any], list[dict[str, Any]]]] = {
-        "studies": study_rows,
-        "claims": claim_rows,
-        "models": lambda _: model_rows(),
-        "datasets": lambda _: component_rows("datasets"),
-        "losses": lambda _: component_rows("losses"),
-        "optimizers": lambda _: component_rows("optimizers"),
-        "schedules": lambda _: component_rows("schedules"),
-        "symmetries": lambda _: symmetry_rows(),
-        "measures": lambda _: measure_rows(),
-        "launchers": lambda _: launcher_rows(),
-        "columns": lambda _: column_rows(),
-        "keys": lambda _: key_rows(),
-    }
-    rows = readers[noun](project)
-    if as_json:
-        print_json(rows)
-        return
-    if not rows:
-        note(f"No {noun} found. Name the project's folder with --project.")
-        return
-    print_table(list(rows[0]), [list(row.values()) for row in rows])
 
 
 def study_rows(project: Any) -> list[dict[str, Any]]:
@@ -252,3 +202,41 @@ def column_rows() -> list[dict[str, Any]]:
         for table in TABLES.values()
         for column in (*table.columns, *(HYPERPARAMETERS if table is CELLS else ()))
     ]
+
+
+READERS: dict[str, Callable[[Any], list[dict[str, Any]]]] = {
+    "studies": study_rows,
+    "claims": claim_rows,
+    "models": lambda _: model_rows(),
+    "datasets": lambda _: component_rows("datasets"),
+    "losses": lambda _: component_rows("losses"),
+    "optimizers": lambda _: component_rows("optimizers"),
+    "schedules": lambda _: component_rows("schedules"),
+    "symmetries": lambda _: symmetry_rows(),
+    "measures": lambda _: measure_rows(),
+    "launchers": lambda _: launcher_rows(),
+    "keys": lambda _: key_rows(),
+    "columns": lambda _: column_rows(),
+}
+"""What can be listed, in the order of the help, and what reads it in a project."""
+
+
+def list_things(
+    noun: Annotated[str, typer.Argument(metavar="|".join(READERS), help="What to list.")],
+    project: ProjectFolder = None,
+    as_json: Json = False,
+) -> None:
+    """List studies, claims, components, symmetries, measures, launchers, study keys or columns.
+
+    Runs no code of the project: claims are read from their sources.
+    """
+    if noun not in READERS:
+        raise unknown_name("what to list", noun, list(READERS))
+    rows = READERS[noun](project)
+    if as_json:
+        print_json(rows)
+        return
+    if not rows:
+        note(f"No {noun} found. Name the project's folder with --project.")
+        return
+    print_table(list(rows[0]), [list(row.values()) for row in rows])
