@@ -196,8 +196,9 @@ def gpu_step(cell: Cell, size: NetworkSize, target: Device, step_flops: float) -
 def num_moments(train: Train) -> int:
     """Return how many vectors like the parameters an optimiser keeps beside them."""
     optimizer = train.optimizer
-    is_stepping = isinstance(optimizer, AbstractStepOptimizer)
-    return type(optimizer).num_moments([optimizer]) if is_stepping else 0
+    if not isinstance(optimizer, AbstractStepOptimizer):
+        return 0
+    return type(optimizer).num_moments([optimizer])
 
 
 def drawing_seconds(cell: Cell) -> float:
