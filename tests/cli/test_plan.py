@@ -40,7 +40,7 @@ def test_a_plan_for_a_gpu_says_that_nobody_measured_it(program, digits, root):
     plan = json.loads(said.stdout)
     assert plan["gpu_share"] == 0.25
     assert plan["workers"] == 4
-    assert plan["estimate"].startswith("not measured")
+    assert plan["estimate"].startswith("estimated, not measured: ")
     assert plan["device_hours"] > 0
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from symstudy.errors import LaunchError
-from symstudy.launch import Capacity, InlineLauncher, open_study_folder
+from symstudy.launch import Capacity, InlineLauncher, open_study_folder, run_study
 from symstudy.launch.cluster.gpus import ask_this_machine, choose_gpu, find_fault
 from symstudy.launch.cluster.nodes import Node, count_room
 from symstudy.launch.planning import plan_launch
@@ -106,17 +106,19 @@ def test_a_process_of_its_own_tells_what_this_machine_has():
 
 
 @pytest.mark.skipif(torch.version.cuda is not None, reason="torch here is a build with CUDA")
-def test_a_pack_that_was_planned_for_a_gpu_does_not_train_on_a_core(study_of, run_inline):
+def test_a_pack_that_was_planned_for_a_gpu_does_not_train_on_a_core(study_of, tmp_path):
     study = study_of(sweep={"seed": 2}, pack={"device": "cuda"})
-    with pytest.raises(LaunchError, match=r"torch 2\.\S+, a build for the CPU"):
-        run_inline(study)
+    with pytest.raises(LaunchError, match=r"a pack for a GPU .* a build for the CPU"):
+        run_study(study, str(tmp_path), OnGpus())
+    assert not open_study_folder(str(tmp_path), study).list_files("runs", "")
     with pytest.raises(LaunchError, match=r"a build for the CPU.*pack.device=cpu"):
         assert InlineLauncher(device="cuda").capacity
 
 
 def test_packs_fill_the_memory_of_the_gpu_that_is_there(study_of, tmp_path):
-    wide = {"kind": "fcn", "depth": 4, "width": 1024}
-    study = study_of(model=wide, sweep={"seed": 400}, pack={"device": "cuda", "seconds": 1e9})
+    pack = {"device": "cuda", "seconds": 1e9, "gpus": 1.0}
+    wide = {"kind": "fcn", "depth": 4, "width": 2048}
+    study = study_of(model=wide, sweep={"seed": 1000}, pack=pack)
     folder = open_study_folder(str(tmp_path), study)
     plans = {}
     for name in ("h200", "l4"):
@@ -124,7 +126,7 @@ def test_packs_fill_the_memory_of_the_gpu_that_is_there(study_of, tmp_path):
         launcher.gpu = find_device(name)
         plans[name] = plan_launch(folder, study, study.runs(), launcher)
         largest = max(pack.memory_bytes for pack in plans[name].packs)
-        assert largest < plans[name].share * launcher.gpu.memory_bytes
+        assert largest < launcher.gpu.memory_bytes
     assert len(plans["h200"].packs) < len(plans["l4"].packs)
 
 
@@ -160,12 +162,16 @@ def test_packs_that_share_a_gpu_have_a_fraction_of_its_memory_each(share, fracti
     assert told == ([] if fraction is None else [pytest.approx(fraction)])
 
 
-def test_both_switches_of_tf32_are_off_where_a_gpu_trains(monkeypatch):
-    for switches in (torch.backends.cuda.matmul, torch.backends.cudnn):
-        monkeypatch.setattr(switches, "allow_tf32", True)
-    module.pin_precision()
-    assert not torch.backends.cuda.matmul.allow_tf32
-    assert not torch.backends.cudnn.allow_tf32
+def test_both_switches_of_tf32_are_off_where_a_gpu_trains():
+    products, convolutions = torch.backends.cuda.matmul, torch.backends.cudnn
+    before = products.allow_tf32, convolutions.allow_tf32
+    try:
+        products.allow_tf32 = convolutions.allow_tf32 = True
+        module.pin_precision()
+        assert not products.allow_tf32
+        assert not convolutions.allow_tf32
+    finally:
+        products.allow_tf32, convolutions.allow_tf32 = before
 
 
 def test_a_launcher_that_does_not_say_which_gpu_is_told_how(study_of, tmp_path):
