@@ -1,5 +1,7 @@
 """GPUs that packs are planned for: asked of the machines, refused where torch cannot use them."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -8,8 +10,8 @@ from symstudy.launch import Capacity, InlineLauncher, open_study_folder, run_stu
 from symstudy.launch.cluster.gpus import ask_this_machine, choose_gpu, find_fault
 from symstudy.launch.cluster.nodes import Node, count_room
 from symstudy.launch.planning import plan_launch
-from symstudy.store import Store
-from symstudy.study.devices import find_device
+from symstudy.store import Store, current_provenance
+from symstudy.study.devices import Device, find_device
 from symstudy.study.gpu_faults import has_kernels
 from symstudy.training import gpu as module
 
@@ -42,7 +44,7 @@ ON_CPU = report_of(torch="2.13.0+cpu", build="")
 class OnGpus(InlineLauncher):
     """A launcher that says it has a certain GPU."""
 
-    gpu = find_device("h200")
+    gpu: Device | None = find_device("h200")
     share = 1.0
 
     @property
@@ -122,24 +124,18 @@ def test_packs_fill_the_memory_of_the_gpu_that_is_there(study_of, tmp_path):
     folder = open_study_folder(str(tmp_path), study)
     plans = {}
     for name in ("h200", "l4"):
-        launcher = OnGpus()
-        launcher.gpu = find_device(name)
+        launcher, gpu = OnGpus(), find_device(name)
+        launcher.gpu = gpu
         plans[name] = plan_launch(folder, study, study.runs(), launcher)
         largest = max(pack.memory_bytes for pack in plans[name].packs)
-        assert largest < launcher.gpu.memory_bytes
+        assert largest < gpu.memory_bytes
     assert len(plans["h200"].packs) < len(plans["l4"].packs)
 
 
 def test_rows_name_the_build_of_torch_that_trained_them(study_of, run_inline, monkeypatch):
-    from symstudy.launch import session
-
-    original = session.current_provenance
     release = HERE.partition("+")[0]
-    monkeypatch.setattr(
-        session,
-        "current_provenance",
-        lambda folder: original(folder)._replace(torch_version=f"{release}+elsewhere"),
-    )
+    driver = current_provenance(Path())._replace(torch_version=f"{release}+elsewhere")
+    monkeypatch.setattr("symstudy.launch.session.current_provenance", lambda folder: driver)
     _, store = run_inline(study_of())
     assert isinstance(store, Store)
     assert store.sql("select distinct torch_version from runs").rows == [(HERE,)]
@@ -155,7 +151,7 @@ def test_room_is_counted_node_by_node():
 
 @pytest.mark.parametrize(("share", "fraction"), [(1.0, None), (0.5, 0.425), (0.05, 0.025)])
 def test_packs_that_share_a_gpu_have_a_fraction_of_its_memory_each(share, fraction, monkeypatch):
-    told = []
+    told: list[float] = []
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (0, 10 * GIB))
     monkeypatch.setattr(torch.cuda, "set_per_process_memory_fraction", told.append)
     module.limit_memory(share)
