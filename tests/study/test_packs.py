@@ -207,10 +207,9 @@ def test_few_small_networks_are_for_a_core_and_many_large_ones_for_the_gpu():
         for width, seeds in ((8, 10), (512, 200))
     )
     packs = plan_packs([*few, *many], PackConfig(), device="h200")
-    devices = {
-        getattr(run.cell.model, "width", 0): pack.device for pack in packs for run in pack.runs
-    }
-    assert devices == {8: "cpu", 512: "cuda"}
+    by_run = {run.run_id: pack.device for pack in packs for run in pack.runs}
+    assert {by_run[run.run_id] for run in few} == {"cpu"}
+    assert {by_run[run.run_id] for run in many} == {"cuda"}
     assert {pack.device for pack in plan_packs(few, ON_GPU, device="h200")} == {"cuda"}
     assert all(make_pack(pack.runs, PackConfig(), device="h200") == pack for pack in packs)
 

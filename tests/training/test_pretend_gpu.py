@@ -12,6 +12,7 @@ from symstudy.measures.catalogue import EXTRA_MEASURES
 from symstudy.store import Store, verify
 from symstudy.study import PackConfig, Study, make_study
 from symstudy.training import NextAction, Paused, train_pack
+from symstudy.training.engines.polished import PolishedEngine
 from symstudy.training.loop import make_engine, make_pack
 
 TORCH = PackConfig(device="cpu", engine="torch")
@@ -173,11 +174,13 @@ def test_a_training_that_was_paused_goes_on_to_the_same_bits(case, pretend_gpu):
 
 
 def test_a_pack_without_room_on_the_device_trains_in_parts_that_have(pretend_gpu, tmp_path):
-    study = study_of(sweep={"seed": 8}, pack={"size": 8, "certify": 0, "engine": "torch"})
+    pack = {"size": 4, "certify": 0, "engine": "torch"}
+    few = {"num": 2, "detail": 1}
+    study = study_of(sweep={"seed": 4}, pack=pack, probe=few, train={"steps": 2})
     parameters = study.cells[0].model.size(study.cells[0].data.shape).parameters
     pretend_gpu.room = 2 * parameters + 200
     summary = run_study(study, str(tmp_path), InlineLauncher(device="cpu"))
-    assert (summary.done, summary.failed) == (8, 0)
+    assert (summary.done, summary.failed) == (4, 0)
     store = Store([open_study_folder(str(tmp_path), study)])
     (packs, device) = store.sql("select count(distinct pack_id), min(engine) from runs").rows[0]
     assert packs > 1
@@ -196,6 +199,18 @@ def test_a_fault_of_the_device_is_no_result_and_the_next_launch_trains_the_pack(
     pretend_gpu.mend()
     assert run_study(study, str(tmp_path), InlineLauncher(device="cpu")).done == 2
     assert verify(folder).is_proven
+
+
+@pytest.mark.slow
+def test_what_polishes_on_a_gpu_is_the_compiled_solver(pretend_gpu):
+    runs = runs_of(train={"polish": 20, "dtype": "float64", "gamma": 0.1})
+    config = PackConfig(device="cuda")
+    engine = make_engine(make_pack(runs, config))
+    assert isinstance(engine, PolishedEngine)
+    assert engine.network is not None
+    found = train_pack(runs, config).runs
+    assert set(found["engine"]) == {"polished-torch-pretend"}
+    assert np.isfinite(found["grad_ratio"]).all()
 
 
 def test_the_device_refuses_what_a_gpu_refuses(pretend_gpu):
