@@ -29,7 +29,8 @@ def plan(
         str,
         typer.Option(
             metavar="NAME",
-            help="cpu, cuda, or a certain GPU: t4, v100, a10, a100, l4, l40s, h100, h200, rtx4090.",
+            help="cpu, cuda (the GPU of this machine), or a GPU that need not be here: h200, "
+            "a100-80gb, l40s, rtx4090, h100-mig-1g.10gb, ...",
         ),
     ] = "cpu",
     probe: Annotated[
@@ -67,22 +68,22 @@ def plan(
     """
     from symstudy.study import load_study
     from symstudy.study.cost import NOMINAL
-    from symstudy.study.devices import find_device
     from symstudy.study.forecast import outline
+    from symstudy.study.packs import packs_per_gpu
 
-    target = find_device(device)
+    target = planned_device(device)
     loaded = load_study(study, preset=preset, overrides=overrides or ())
     runs = loaded.expected_runs()
-    speed = measured_speed(runs, loaded.pack, device) if probe else NOMINAL
+    speed = measured_speed(runs, loaded.pack, device, target) if probe else NOMINAL
     count = packs_at_a_time(workers, target.kind, loaded.pack.cpus)
     left_out: list[str] = []
     if budget is not None:
         if count is None:
-            count = outline(runs, loaded.pack, workers=None, device=device, speed=speed).workers
+            count = outline(runs, loaded.pack, workers=None, device=target, speed=speed).workers
         whole = loaded
-        loaded, left_out = fitted(whole, budget, count, device, speed, ())
+        loaded, left_out = fitted(whole, budget, count, target, speed, ())
         runs = loaded.runs()
-    drawn = outline(runs, loaded.pack, workers=count, device=device, speed=speed)
+    drawn = outline(runs, loaded.pack, workers=count, device=target, speed=speed)
     found = drawn.forecast
     powers = powers_of(loaded.claims, len(loaded.seeds), loaded.name, results, project)
     cells = len({run.cell.cell_id for run in runs})
@@ -93,14 +94,16 @@ def plan(
         "cells": cells,
         "seeds": len(loaded.seeds),
         "runs": len(runs),
-        "packs": found.packs,
+        "packs": len(drawn.packs),
         "runs_per_pack": [found.smallest, found.largest],
         "pack_memory_bytes": found.memory_bytes,
-        "device": device,
+        "device": target.name,
+        "device_memory_bytes": target.memory_bytes,
         "workers": drawn.workers,
         "gpu_share": drawn.share,
         "device_hours": found.seconds / 3600,
-        "wall_seconds": found.wall,
+        "wall_seconds": drawn.wall,
+        "packs_on_cpu": drawn.on_cpu.packs if drawn.on_cpu else 0,
         "last_packs": found.last,
         "longest_last_seconds": found.longest_last,
         "idle_share": found.idle,
@@ -133,11 +136,14 @@ def plan(
         f"{size(found.memory_bytes)}"
     )
     if drawn.share is not None:
-        typer.echo(f"           {int(1 / drawn.share)} on a GPU at the same time")
-    what = "a GPU" if target.kind == "cuda" else "a core"
+        typer.echo(f"           {packs_per_gpu(drawn.share)} on a GPU at the same time")
+        typer.echo(f"  device   {target.name} with {size(target.memory_bytes)}")
+    if target.kind == "cuda":
+        print_cpu_packs(drawn)
+    what = "a core" if drawn.share is None else "a GPU"
     typer.echo(
         f"  time     about {duration(found.seconds)} of {what} "
-        f"({found.seconds / 3600:.2g} device hours), {duration(found.wall)} on {drawn.workers} "
+        f"({found.seconds / 3600:.2g} device hours), {duration(drawn.wall)} on {drawn.workers} "
         "workers"
     )
     typer.echo(
@@ -146,6 +152,38 @@ def plan(
     )
     typer.echo(f"           {summary['estimate']}")
     print_powers(powers, results)
+
+
+def planned_device(name: str) -> Any:
+    """Return the device of a name; `cuda` is the GPU of this machine.
+
+    Raises:
+        UserError: If there is none of that name, or this machine has no GPU that torch can use.
+    """
+    from symstudy.study.devices import find_device
+
+    if name != "cuda":
+        return find_device(name)
+    from symstudy.launch.cluster.gpus import ask_this_machine, choose_gpu, find_fault
+
+    report = ask_this_machine()
+    if fault := find_fault(report):
+        raise UserError(
+            f"--device cuda must be on a machine whose GPU torch can use, but this one {fault}. "
+            "To plan for a machine elsewhere name its GPU: --device h200."
+        )
+    return choose_gpu({"here": report}, may_use_cpu=False).device
+
+
+def print_cpu_packs(drawn: Any) -> None:
+    """Print which packs of a plan for a GPU are for the CPU, and what they take."""
+    found = drawn.on_cpu or (drawn.forecast if drawn.share is None else None)
+    if found is None:
+        return
+    typer.echo(
+        f"  on CPU   {found.packs} of the {len(drawn.packs)} packs, where one core is estimated to "
+        f"be faster: about {duration(found.seconds)} of a core; pack.device=cuda for the GPU"
+    )
 
 
 def packs_at_a_time(workers: int | None, kind: str, cpus: int) -> int | None:
@@ -157,7 +195,7 @@ def packs_at_a_time(workers: int | None, kind: str, cpus: int) -> int | None:
     return workers
 
 
-def measured_speed(runs: Sequence[Any], config: Any, device: str) -> Any:
+def measured_speed(runs: Sequence[Any], config: Any, device: str, target: Any) -> Any:
     """Return how this machine compares with the estimate, by a probe of some seconds.
 
     Raises:
@@ -171,7 +209,7 @@ def measured_speed(runs: Sequence[Any], config: Any, device: str) -> Any:
     from symstudy.training.speed import measure_speed
 
     note("symstudy: training a few steps of each shape ...")
-    return measure_speed(runs, config, device="cuda" if device == "cuda" else "cpu")
+    return measure_speed(runs, config, device=target)
 
 
 def within_budget(
@@ -179,7 +217,7 @@ def within_budget(
     budget: str,
     *,
     workers: int,
-    device: str = "cpu",
+    device: Any,
     probe: bool = False,
     planned: Collection[str] = (),
 ) -> Any:
@@ -189,7 +227,7 @@ def within_budget(
         study: The study; a grid.
         budget: Wall time, such as `2h`.
         workers: Packs at the same time.
-        device: Name of a device.
+        device: What trains, which is this machine's if it is to be measured.
         probe: Whether to measure this machine first, which takes some seconds.
         planned: Runs in the ledger of its results: what was begun is part of the choice, so that
             the same command goes on with the same runs.
@@ -199,7 +237,9 @@ def within_budget(
     """
     from symstudy.study.cost import NOMINAL
 
-    speed = measured_speed(study.runs(), study.pack, device) if probe else NOMINAL
+    speed = NOMINAL
+    if probe:
+        speed = measured_speed(study.runs(), study.pack, device.kind, device)
     part, left_out = fitted(study, budget, workers, device, speed, planned)
     for line in left_out:
         note(f"symstudy: --budget {budget} leaves out {line}")
@@ -207,7 +247,7 @@ def within_budget(
 
 
 def fitted(
-    study: Any, budget: str, workers: int, device: str, speed: Any, planned: Collection[str]
+    study: Any, budget: str, workers: int, device: Any, speed: Any, planned: Collection[str]
 ) -> tuple[Any, list[str]]:
     """Return the part of a study that fits, and what it leaves out, a line each."""
     from symstudy.quantities import read_duration

@@ -184,16 +184,23 @@ def affordable(study: Any, budget: str, results: str, workers: int | None, *, is
     """Return the part of a study that fits a time budget, with the runs of it that were begun."""
     import os
 
-    from symstudy.cli.plan import within_budget
+    from symstudy.cli.plan import planned_device, within_budget
     from symstudy.launch import open_study_folder
     from symstudy.store import planned_runs
 
+    is_gpu = study.pack.device == "cuda"
+    if is_gpu and not is_here:
+        raise UserError(
+            "--budget of a study with pack.device = 'cuda' must be on the machine that trains, but "
+            "got --address. See what fits with `symstudy plan STUDY --device h200 --budget "
+            f"{budget}`, and type the seeds and values that it leaves."
+        )
     folder = open_study_folder(results, study)
     return within_budget(
         study,
         budget,
         workers=workers or max(1, (os.cpu_count() or 1) // study.pack.cpus),
-        device="cuda" if study.pack.device == "cuda" else "cpu",
+        device=planned_device("cuda" if is_gpu else "cpu"),
         probe=is_here,
         planned=planned_runs(folder) if folder.exists() else (),
     )

@@ -19,6 +19,7 @@ class LaunchConfig:
         pack: Device, engine, cores and checkpoint interval of a pack.
         provenance: Commit and package versions of the driver.
         has_rungs: Whether a search stops runs early at rungs.
+        gpu_share: Share of a GPU that one pack reserves, where it trains on one.
     """
 
     study: str
@@ -27,6 +28,7 @@ class LaunchConfig:
     pack: PackConfig
     provenance: Provenance
     has_rungs: bool = False
+    gpu_share: float = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)

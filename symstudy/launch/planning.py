@@ -1,5 +1,6 @@
 """Planning of a launch: which runs are left, how they are packed, and the ledger of both."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from symstudy.launch.events import Listener, PacksPlanned
@@ -14,6 +15,7 @@ from symstudy.store.tables.ledger import ended_runs, planned_runs
 from symstudy.store.tables.settling import settle
 from symstudy.store.tables.writer import write_packs, write_plan
 from symstudy.study.cells import Run
+from symstudy.study.devices import Device
 from symstudy.study.packs import Pack, gpu_share, make_pack, plan_packs
 from symstudy.study.sections import PackConfig
 from symstudy.study.study import Study
@@ -67,10 +69,12 @@ class PackPlan:
     Attributes:
         packs: Packs to train, half-trained ones first; of a search those asked for so far.
         capacity: Workers and device.
+        share: Share of a GPU that one pack reserves; 1 where it is alone on it or on the CPU.
     """
 
     packs: list[Pack]
     capacity: Capacity
+    share: float = 1.0
 
 
 def read_state(folder: StudyFolder, study: Study, *, extend: bool, retry: bool) -> StudyState:
@@ -123,17 +127,35 @@ def plan_launch(
         LaunchError: If a pack does not fit the launcher's resources.
     """
     capacity = launcher.capacity
-    resumed, rest = resume_packs(folder, left, study.pack, device=capacity.device)
-    packs = plan_packs(rest, study.pack, workers=capacity.workers, device=capacity.device)
-    if capacity.device == "cuda":
-        # Several packs share a GPU where they fit: more workers, and packs for them.
-        capacity = launcher.reserve(gpu_share([*resumed, *packs], study.pack, capacity.gpu))
-        packs = plan_packs(rest, study.pack, workers=capacity.workers, device="cuda")
-    return PackPlan(packs=resumed + packs, capacity=capacity)
+    target = capacity.target
+    resumed, rest = resume_packs(folder, left, study.pack, device=target)
+    packs = plan_for(capacity, rest, study.pack)
+    if target.kind == "cpu":
+        return PackPlan(packs=resumed + packs, capacity=capacity)
+    # Several packs share a GPU where they fit: more workers, and packs for them.
+    share = gpu_share([*resumed, *packs], study.pack, target)
+    capacity = launcher.reserve(share)
+    packs = plan_for(capacity, rest, study.pack)
+    return PackPlan(packs=resumed + packs, capacity=capacity, share=share)
+
+
+def plan_for(capacity: Capacity, runs: Sequence[Run], config: PackConfig) -> list[Pack]:
+    """Return `runs` as packs for the workers of a launcher.
+
+    Raises:
+        LaunchError: If its device is a GPU of which nothing is known.
+    """
+    return plan_packs(
+        runs,
+        config,
+        workers=capacity.workers,
+        device=capacity.target,
+        cpu_workers=capacity.cpu_workers or None,
+    )
 
 
 def resume_packs(
-    folder: StudyFolder, left: list[Run], config: PackConfig, *, device: str
+    folder: StudyFolder, left: list[Run], config: PackConfig, *, device: Device
 ) -> tuple[list[Pack], list[Run]]:
     """Return the packs that an earlier launch has left half trained, and all other runs.
 
@@ -181,7 +203,14 @@ def make_source(
         return PlannedSource(plan.packs, launch, certified)
     return SearchSource(
         search,
-        BatchSettings(study.name, launch, study.pack, plan.capacity.workers, plan.capacity.device),
+        BatchSettings(
+            study.name,
+            launch,
+            study.pack,
+            plan.capacity.workers,
+            plan.capacity.target,
+            plan.capacity.cpu_workers,
+        ),
         [PackAssignment(pack, launch) for pack in plan.packs],
         lambda packs: tell(PacksPlanned(packs=tuple(packs))),
     )

@@ -11,7 +11,7 @@ from symstudy.launch.cluster.environment import require_weights
 from symstudy.launch.control import DriverControl
 from symstudy.launch.dispatch import Dispatch, stop_on_signals
 from symstudy.launch.events import LaunchEnded, LaunchPlanned, Listener, to_all
-from symstudy.launch.launchers.base import AbstractLauncher
+from symstudy.launch.launchers.base import AbstractLauncher, Capacity
 from symstudy.launch.launchers.find import find_launcher
 from symstudy.launch.messages import LaunchConfig
 from symstudy.launch.planning import (
@@ -98,6 +98,10 @@ def run_study(
     return summary
 
 
+NOTHING = Capacity(0, "none")
+"""The capacity of a launch that has nothing to train."""
+
+
 def train_left(
     study: Study,
     state: StudyState,
@@ -133,8 +137,7 @@ def train_left(
         record_launch(folder, study, provenance, rules, launch=launch, num_new=len(new))
         write_ledger(folder, study, launch, new, plan.packs)
         capacity = plan.capacity
-        event = planned_event(folder, state, tuple(plan.packs), capacity.workers, capacity.device)
-        tell(event)
+        tell(planned_event(folder, state, tuple(plan.packs), capacity))
         config = LaunchConfig(
             study=study.name,
             location=location,
@@ -142,6 +145,7 @@ def train_left(
             pack=study.pack,
             provenance=provenance,
             has_rungs=study.search is not None and study.search.halt is not None,
+            gpu_share=plan.share,
         )
         dispatch = Dispatch(make_source(study, state.search, launch, plan, tell), control)
         launcher.launch(config, dispatch, tell)
@@ -152,10 +156,19 @@ def planned_event(
     folder: StudyFolder,
     state: StudyState,
     packs: tuple[Pack, ...] = (),
-    workers: int = 0,
-    device: str = "none",
+    capacity: Capacity = NOTHING,
 ) -> LaunchPlanned:
     """Return the event that a launch is planned."""
+    notes = [capacity.note] if capacity.note else []
+    workers, device = capacity.workers, capacity.device
+    on_cpu = sum(pack.device == "cpu" for pack in packs)
+    if device == "cuda" and on_cpu:
+        notes.append(
+            f"{on_cpu} of {len(packs)} packs train on the CPU, where one core is estimated to be "
+            "faster than a GPU; pack.device=cuda trains all on GPUs"
+        )
+    if device == "cuda" and on_cpu == len(packs):
+        workers, device = capacity.cpu_workers or workers, "cpu"
     return LaunchPlanned(
         folder=folder,
         planned=state.planned,
@@ -163,7 +176,7 @@ def planned_event(
         packs=packs,
         workers=workers,
         device=device,
-        notes=state.notes,
+        notes=(*state.notes, *notes),
     )
 
 

@@ -6,7 +6,7 @@ import gc
 import platform
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -42,6 +42,7 @@ def train_assigned_pack(
     pack_id: str,
     file: str,
     *,
+    device: Literal["cpu", "cuda"] | None = None,
     certified: bool = False,
     progress: Callable[[int], None] | None = None,
     is_preempted: Callable[[], bool] = never,
@@ -57,6 +58,7 @@ def train_assigned_pack(
         config: Settings of the launch.
         pack_id: Identifier of the pack.
         file: Name of the file in `packs/` that lists its runs.
+        device: What the pack was planned for; what `[pack] device` of the study says if None.
         certified: Whether one of its runs is trained once more alone.
         progress: Called now and then with the optimiser steps taken so far, summed over runs.
         is_preempted: Called now and then; returns whether this worker is about to be taken away,
@@ -64,7 +66,8 @@ def train_assigned_pack(
 
     Raises:
         StoreError: If the runs of the pack cannot be read.
-        LaunchError: If this machine has other package versions than the driver.
+        LaunchError: If this machine has other package versions than the driver, or no GPU that
+            torch can use for a pack that was planned for one.
     """
     if deviations := config.provenance.deviations():
         # Machines that were there at the start have been asked; this one has joined since.
@@ -74,8 +77,18 @@ def train_assigned_pack(
         )
     # Torch is loaded here: the driver, which only sends packs out, never pays for it.
     from symstudy.training.checkpoints import Paused
+    from symstudy.training.gpu import limit_memory, require_gpu
 
     start = time.perf_counter()
+    wanted = device or config.pack.device
+    if wanted == "cuda":
+        require_gpu()
+        limit_memory(config.gpu_share)
+    config = dataclasses.replace(
+        config,
+        pack=dataclasses.replace(config.pack, device=wanted),
+        provenance=config.provenance.with_builds_here(),
+    )
     filesystem, path = open_location(config.location)
     folder = StudyFolder(filesystem, path)
     runs = read_pack(folder, file, pack_id)

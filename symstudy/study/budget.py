@@ -19,8 +19,13 @@ from typing import NamedTuple
 
 from symstudy.errors import UserError
 from symstudy.quantities import duration
+from symstudy.study.cells import Cell
+from symstudy.study.constants import START_S
 from symstudy.study.cost import NOMINAL, Speed, estimate_cost
-from symstudy.study.forecast import START_S, Forecast, outline
+from symstudy.study.devices import CPU, Device
+from symstudy.study.forecast import Forecast, outline
+from symstudy.study.packs import as_device
+from symstudy.study.sections import PackConfig
 from symstudy.study.study import Study
 from symstudy.study.sweep import Axis
 
@@ -80,7 +85,7 @@ def fit_budget(
     seconds: float,
     *,
     workers: int,
-    device: str = "cpu",
+    device: str | Device = "cpu",
     speed: Speed = NOMINAL,
     planned: Collection[str] = (),
 ) -> Fitted:
@@ -90,7 +95,7 @@ def fit_budget(
         study: A grid.
         seconds: Wall time from the start to the end.
         workers: Packs at the same time.
-        device: Name of a device.
+        device: A device, or its name.
         speed: How it compares with the constants of the estimate.
         planned: Runs that are in the ledger already. The largest choice that they hold all runs of
             is taken even if it does not fit: what was begun is ended, and the same command chooses
@@ -120,9 +125,8 @@ def fit_budget(
     place = max(sum(quick(part) <= seconds for part in parts) - 1, begun, 0)
     while True:
         fitting = parts[place].make()
-        found = outline(
-            fitting.runs(), fitting.pack, workers=workers, device=device, speed=speed
-        ).forecast
+        drawn = outline(fitting.runs(), fitting.pack, workers=workers, device=device, speed=speed)
+        found = drawn.forecast._replace(wall=drawn.wall)
         if found.wall <= seconds or place == begun:
             return Fitted(fitting, found, *left_out(study, fitting))
         if place == 0:
@@ -261,13 +265,12 @@ def bisection_levels(count: int) -> list[int]:
 
 
 def quick_estimate(
-    study: Study, workers: int, device: str, speed: Speed
+    study: Study, workers: int, device: str | Device, speed: Speed
 ) -> Callable[[Part], float]:
     """Return a function from a part to the seconds that it takes at least."""
     firsts = {cell.shape: cell for cell in study.cells}
     costs = {
-        shape: estimate_cost(cell, device=device, engine=study.pack.engine).seconds
-        * speed.factor(shape)
+        shape: least_seconds(cell, study.pack, as_device(device)) * speed.factor(shape)
         for shape, cell in firsts.items()
     }
 
@@ -278,6 +281,12 @@ def quick_estimate(
         return START_S + total * part.choice.seeds / workers
 
     return estimate
+
+
+def least_seconds(cell: Cell, config: PackConfig, device: Device) -> float:
+    """Return how long one run takes, on the CPU if that is faster and `config` leaves it open."""
+    devices = [device, CPU] if config.device != "cuda" else [device]
+    return min(estimate_cost(cell, device=each, engine=config.engine).seconds for each in devices)
 
 
 def left_out(study: Study, part: Study) -> tuple[int, dict[str, tuple[object, ...]]]:

@@ -1,7 +1,8 @@
 """What a run costs, estimated before anything is trained.
 
-The constants were measured by `make bench` on one core of a server processor with AVX-512; a slower
-machine takes proportionally longer, which changes the size of packs little and results not at all.
+On the CPU a pack takes its runs' time one after another, and its calls beside. On a GPU the calls
+are made while the device works: a step takes the longer of the two (the roofline of
+`symstudy.study.constants`), and what a core draws for it beside.
 """
 
 from collections.abc import Mapping
@@ -9,38 +10,36 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from symstudy.components import NetworkSize
+from symstudy.optimizers.config import AbstractStepOptimizer
 from symstudy.optimizers.lbfgs import MINIMISER_STEPS
 from symstudy.study.cells import Cell
+from symstudy.study.constants import (
+    COMPILED_FLOPS,
+    COMPILED_STEP_S,
+    DRAW_NOISE_S,
+    DRAW_ROW_S,
+    EAGER_CALLS_S,
+    EAGER_STEP_S,
+    GPU_ACTIVATION_PASSES,
+    GPU_BANDWIDTH_SHARE,
+    GPU_CALL_S,
+    GPU_FLOPS_SHARE,
+    GPU_KERNELS,
+    GPU_LAYER_KERNELS,
+    GPU_MOMENT_KERNELS,
+    GPU_MOMENT_PASSES,
+    GPU_PARAMETER_PASSES,
+    GPU_STEP_S,
+    HEAD_NUMBERS,
+    HEAD_S,
+    HEADS_SHARE,
+    MEASURE_FLOPS,
+    READ_BYTES,
+)
 from symstudy.study.devices import Device, find_device
 from symstudy.study.train import Train
 
 __all__ = ["NOMINAL", "Cost", "Speed", "estimate_cost"]
-
-COMPILED_STEP_S = 1.5e-6
-"""Time of a step of the compiled kernels that does not grow with the network."""
-COMPILED_FLOPS = {"float32": 150e9, "float64": 70e9}
-"""Operations a second of the compiled kernels."""
-EAGER_STEP_S = 20e-6
-"""Share of a run in the calls of an eager step, in a pack of a dozen runs or more."""
-EAGER_CALLS_S = 0.3e-3
-"""Time of the calls of one eager step on the CPU, whatever the runs: what a pack less saves. It is
-the step of a pack of one run of width 8 to 16 in `python tests/benchmarks/padding.py`, where it
-parts what padding gains from what it loses. Nobody has measured padding on a GPU: there the rule is
-the same, with the numbers of a GPU."""
-GPU_CALLS_S = 0.3e-3
-"""Time of the calls of one packed step on a GPU: more runs are free until their work exceeds it."""
-HEADS_SHARE = 0.5
-"""Operations a second of transformers over those of dense networks, in packs on the CPU: heads of 8
-to 16 numbers on 8 to 16 tokens, `python tests/benchmarks/transformer.py`."""
-HEAD_S = 30e-6
-"""Time of the singular values of one head's products."""
-HEAD_NUMBERS = 50e6
-"""Numbers of a head's matrices of which the triangle is found in a second."""
-MEASURE_FLOPS = 5e9
-"""Operations a second of eigenvalues and spanning trees of one layer."""
-READ_BYTES = 40e6
-"""Bytes of a file of weights that are read and measured in a second, mostly by QR decompositions:
-ViT-B/16 took 4 s and ViT-L/16 20 s, and plain ranks as long again."""
 
 
 class Cost(NamedTuple):
@@ -53,6 +52,7 @@ class Cost(NamedTuple):
         is_compiled: Whether the compiled kernels train it.
         calls_s: Time that a pack of such runs takes beside, however many they are: the calls of its
             steps; 0 for the compiled kernels.
+        hidden_s: The part of `seconds` in which a GPU works while the calls are made; 0 on the CPU.
     """
 
     seconds: float
@@ -60,14 +60,20 @@ class Cost(NamedTuple):
     parameters: int
     is_compiled: bool
     calls_s: float = 0.0
+    hidden_s: float = 0.0
 
     def pack_seconds(self, runs: int) -> float:
         """Return how long a pack of so many runs takes."""
-        return self.seconds * runs + self.calls_s
+        together = max(self.hidden_s * runs, self.calls_s)
+        return (self.seconds - self.hidden_s) * runs + together
 
     def scaled(self, factor: float) -> "Cost":
         """Return what the run takes where everything takes `factor` times as long."""
-        return self._replace(seconds=self.seconds * factor, calls_s=self.calls_s * factor)
+        return self._replace(
+            seconds=self.seconds * factor,
+            calls_s=self.calls_s * factor,
+            hidden_s=self.hidden_s * factor,
+        )
 
 
 class Speed(NamedTuple):
@@ -92,58 +98,133 @@ NOMINAL = Speed()
 """The machine that the constants were measured on."""
 
 
-def estimate_cost(cell: Cell, *, device: str, engine: str) -> Cost:
+class Step(NamedTuple):
+    """What one step of training takes.
+
+    Attributes:
+        run_s: Time of each run.
+        hidden_s: The part of it in which a GPU works while the calls are made.
+        calls_s: Time of the calls of a pack's step.
+        flops: Operations a second of passes over data.
+    """
+
+    run_s: float
+    hidden_s: float
+    calls_s: float
+    flops: float
+
+
+def estimate_cost(cell: Cell, *, device: str | Device, engine: str) -> Cost:
     """Return the cost of one run of `cell`.
 
     Args:
         cell: What is trained.
-        device: Name of a device: `cpu`, `cuda`, or a certain GPU of `symstudy.study.devices`.
+        device: A device of `symstudy.study.devices`, or its name.
         engine: `auto`, `compiled` or `torch`.
 
     Raises:
         UnknownNameError: If there is no such device.
     """
-    target = find_device(device)
+    target = find_device(device) if isinstance(device, str) else device
     size = cell.model.size(cell.data.shape)
     if size.file_bytes:
         return reading_cost(size)
-    is_cpu = target.kind == "cpu"
     train = cell.train
     if cell.model.reparametrise != "none":
         size = size._replace(
             parameters=2 * size.parameters, products=2 * size.products, is_dense=False
         )
-    is_compiled = size.is_dense and train.entropic == 0 and is_cpu and engine != "torch"
-    step_flops = 6.0 * train.batch_size * size.products
-    per_step = step_seconds(size, train, step_flops, target, is_compiled=is_compiled)
+    step = find_step(cell, size, target, engine)
     steps = train.optimizer.starts * train.optimizer.passes(train.steps)
-    polishing = 0.0
+    passes = float(steps)
     if train.polish:
-        passes = min(train.polish, MINIMISER_STEPS) * cell.data.shape.train / train.batch_size
-        polishing = passes * per_step
-    rate = max(step_flops / max(per_step, 1e-12), 1e9)
-    seconds = steps * per_step + polishing + measuring_seconds(cell, size, rate)
-    item = 4 if train.dtype == "float32" else 8
-    activations = size.activations * max(train.batch_size, cell.probe.samples)
-    per_run = item * (5 * size.parameters + (0 if is_compiled else 3 * activations))
-    calls = 0.0 if is_compiled else steps * (EAGER_CALLS_S if is_cpu else GPU_CALLS_S)
-    return Cost(seconds, per_run, size.parameters, is_compiled, calls * size.stages)
+        passes += min(train.polish, MINIMISER_STEPS) * cell.data.shape.train / train.batch_size
+    seconds = passes * step.run_s + measuring_seconds(cell, size, step.flops)
+    is_compiled = step.calls_s == 0
+    return Cost(
+        seconds,
+        run_bytes(cell, size, target, is_compiled=is_compiled),
+        size.parameters,
+        is_compiled,
+        steps * step.calls_s,
+        steps * step.hidden_s,
+    )
 
 
-def step_seconds(
-    size: NetworkSize, train: Train, step_flops: float, target: Device, *, is_compiled: bool
-) -> float:
-    """Return how long one step of a run takes."""
-    if is_compiled:
-        per_step = COMPILED_STEP_S + step_flops / COMPILED_FLOPS[train.dtype]
-    else:
-        share = EAGER_STEP_S if target.kind == "cpu" else EAGER_STEP_S / 10
+def is_compilable(cell: Cell, size: NetworkSize, target: Device, engine: str) -> bool:
+    """Return whether the compiled kernels are taken to train a run."""
+    by_solver = cell.train.optimizer.trains_by == "minimiser" and size.is_dense
+    if engine == "torch" or not size.is_dense or cell.train.entropic > 0:
+        return False
+    # The compiled solver needs no device: it is used where there is a GPU too.
+    return target.kind == "cpu" or by_solver
+
+
+def find_step(cell: Cell, size: NetworkSize, target: Device, engine: str) -> Step:
+    """Return what one step of a run of `cell` takes."""
+    train = cell.train
+    step_flops = 6.0 * train.batch_size * size.products
+    if is_compilable(cell, size, target, engine):
+        run_s = COMPILED_STEP_S + step_flops / COMPILED_FLOPS[train.dtype]
+        return Step(run_s, 0.0, 0.0, max(step_flops / run_s, 1e9))
+    if target.kind == "cpu":
         flops = target.flops[train.dtype] * (HEADS_SHARE if size.heads else 1.0)
-        per_step = share + step_flops / flops
+        step = Step(EAGER_STEP_S + step_flops / flops, 0.0, EAGER_CALLS_S * size.stages, 0.0)
+    else:
+        step = gpu_step(cell, size, target, step_flops)
     if train.entropic > 0:
         # Four passes more, over a matrix of gradients that has a row a sample.
-        per_step = 10.0 * per_step + 5 * 8.0 * train.batch_size * size.parameters / MEASURE_FLOPS
-    return per_step
+        more = 5 * 8.0 * train.batch_size * size.parameters / MEASURE_FLOPS
+        step = step._replace(run_s=10.0 * step.run_s + more, hidden_s=10.0 * step.hidden_s)
+    return step._replace(flops=max(step_flops / max(step.run_s, 1e-12), 1e9))
+
+
+def gpu_step(cell: Cell, size: NetworkSize, target: Device, step_flops: float) -> Step:
+    """Return what one step of a run takes on a GPU, by its roofline and the calls of the host."""
+    train = cell.train
+    moments = num_moments(train)
+    numbers = (GPU_PARAMETER_PASSES + GPU_MOMENT_PASSES * moments) * size.parameters
+    numbers += GPU_ACTIVATION_PASSES * size.activations * train.batch_size
+    moving_s = item_bytes(cell) * numbers / (GPU_BANDWIDTH_SHARE * target.bandwidth)
+    work_s = moving_s + step_flops / (GPU_FLOPS_SHARE * target.flops[train.dtype])
+    layers = len(size.hidden) + 1
+    kernels = GPU_KERNELS + GPU_LAYER_KERNELS * layers + GPU_MOMENT_KERNELS * moments
+    calls_s = size.stages * (GPU_STEP_S + GPU_CALL_S * kernels)
+    return Step(work_s + drawing_seconds(cell), work_s, calls_s, 0.0)
+
+
+def num_moments(train: Train) -> int:
+    """Return how many vectors like the parameters an optimiser keeps beside them."""
+    optimizer = train.optimizer
+    if not isinstance(optimizer, AbstractStepOptimizer):
+        return 0
+    return type(optimizer).num_moments([optimizer])
+
+
+def drawing_seconds(cell: Cell) -> float:
+    """Return how long a core draws the batch of one step of a run, while a GPU waits."""
+    shape, batch = cell.data.shape, cell.train.batch_size
+    is_fresh = shape.train == 0
+    seconds = 0.0 if is_fresh or cell.train.full_batch else DRAW_ROW_S * batch
+    noise = shape.outputs if cell.data.has_online_noise else 0
+    return seconds + DRAW_NOISE_S * batch * (noise + (shape.inputs if is_fresh else 0))
+
+
+def item_bytes(cell: Cell) -> int:
+    """Return the bytes of one number of a run."""
+    return 4 if cell.train.dtype == "float32" else 8
+
+
+def run_bytes(cell: Cell, size: NetworkSize, target: Device, *, is_compiled: bool) -> int:
+    """Return the memory that a run takes: parameters, moments, gradient, activations, data."""
+    numbers = 5 * size.parameters
+    if not is_compiled:
+        numbers += 3 * size.activations * max(cell.train.batch_size, cell.probe.samples)
+    if target.kind == "cuda":
+        # On the CPU the data are in memory once; a GPU holds those of each seed of a pack beside.
+        shape = cell.data.shape
+        numbers += (shape.train + shape.test) * (shape.inputs + shape.outputs)
+    return item_bytes(cell) * numbers
 
 
 def measuring_seconds(cell: Cell, size: NetworkSize, rate: float) -> float:

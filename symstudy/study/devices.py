@@ -1,30 +1,29 @@
-"""What packs can be trained on, and how fast each is taken to be.
+"""What packs can be trained on, how much memory it has and how fast each is taken to be.
 
-Only the CPU has been measured. The peaks of GPUs are those of the vendor's data sheets for plain
-32- and 64-bit arithmetic without tensor cores; that a packed step reaches `REACHED` of them is an
-assumption. So an estimate for a GPU may be wrong by a factor of a few: it tells an hour from a
-week, and a probe on the machine itself (`symstudy plan --probe`) tells more.
+A device is looked up by name for a plan on a machine without it (`--device h200`), or described by
+what its driver says where it is (`describe_gpu`). What the estimates rest on is in
+`symstudy.study.constants`.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from symstudy.errors import unknown_name
+from symstudy.errors import LaunchError, UnknownNameError, unknown_name
+from symstudy.study.constants import EAGER_FLOPS
+from symstudy.study.gpus import SHEETS, DataSheet, match_gpu, slice_of
 
-__all__ = ["DEVICES", "Device", "find_device", "gpu_of"]
-
-REACHED = 0.25
-"""Share of a GPU's peak that batched products of matrices of 16 to 256 rows are taken to reach."""
+__all__ = ["CPU", "DEVICES", "Device", "GpuFacts", "describe_gpu", "find_device", "smallest_gpu"]
 
 
 class Device(NamedTuple):
     """Something that trains packs.
 
     Attributes:
-        name: What `--device` takes.
+        name: What `--device` takes, or the driver's name of a GPU that is not in the table.
         kind: `cpu` or `cuda`.
-        flops: Operations a second of packed steps by type; of one core on the CPU, where it holds
-            for packs of the torch engine.
+        flops: Operations a second by type; on the CPU those of one core for packs of the torch
+            engine, of a GPU its peak without tensor cores.
+        bandwidth: Bytes a second of a GPU's memory; 0 on the CPU.
         memory_bytes: Of the device; 0 where it is the machine's own.
         source: Where the numbers come from.
     """
@@ -32,73 +31,143 @@ class Device(NamedTuple):
     name: str
     kind: str
     flops: Mapping[str, float]
+    bandwidth: float
     memory_bytes: int
     source: str
 
 
-def gpu(name: str, gigabytes: float, single: float, double: float) -> Device:
-    """Return a GPU by its data sheet: memory in GB, peaks in Tflop/s."""
+class GpuFacts(NamedTuple):
+    """What the driver of a machine says of one of its GPUs, or of a slice of one.
+
+    Attributes:
+        name: Full name.
+        memory_bytes: Memory in all.
+        processors: Multiprocessors.
+        clock_hz: Of these.
+        memory_clock_hz: Of the memory.
+        bus_bits: Width of the way to the memory.
+        capability: Architecture, such as `sm_90`; empty where it has no such name.
+    """
+
+    name: str
+    memory_bytes: int
+    processors: int
+    clock_hz: float
+    memory_clock_hz: float
+    bus_bits: int
+    capability: str
+
+
+CPU = Device(
+    "cpu",
+    "cpu",
+    EAGER_FLOPS,
+    0.0,
+    0,
+    "measured by `make bench` on one core of a server processor with AVX-512",
+)
+
+
+def gpu(sheet: DataSheet) -> Device:
+    """Return a GPU by its data sheet."""
     return Device(
-        name,
+        sheet.name,
         "cuda",
-        {"float32": REACHED * single * 1e12, "float64": REACHED * double * 1e12},
-        int(gigabytes * 1e9),
-        f"not measured: {REACHED:.0%} of the data sheet's {single:g} Tflop/s ({double:g} in "
-        "float64) is assumed",
+        {"float32": sheet.single * 1e12, "float64": sheet.double * 1e12},
+        sheet.bandwidth * 1e9,
+        int(sheet.gigabytes * 1e9),
+        f"estimated, not measured: by the data sheet's {sheet.single:g} Tflop/s "
+        f"({sheet.double:g} in float64) and {sheet.bandwidth:g} GB/s",
     )
 
 
-LISTED = (
-    Device(
-        "cpu",
-        "cpu",
-        {"float32": 30e9, "float64": 12e9},
-        0,
-        "measured by `make bench` on one core of a server processor with AVX-512",
-    ),
-    Device(
-        "cuda",
-        "cuda",
-        {"float32": 10e12, "float64": 5e12},
-        24 << 30,
-        "not measured: a data-centre GPU with 24 GiB and 10 Tflop/s (5 in float64) is assumed",
-    ),
-    gpu("t4", 16, 8.1, 0.25),
-    gpu("v100", 16, 15.7, 7.8),
-    gpu("a10", 24, 31.2, 0.49),
-    gpu("a100", 40, 19.5, 9.7),
-    gpu("l4", 24, 30.3, 0.47),
-    gpu("l40s", 48, 91.6, 1.43),
-    gpu("h100", 80, 67.0, 34.0),
-    gpu("h200", 141, 67.0, 34.0),
-    gpu("rtx4090", 24, 82.6, 1.29),
-)
-DEVICES = {device.name: device for device in LISTED}
-"""Devices by name. Where a GPU is sold with several memories, the least is given."""
+DEVICES = {"cpu": CPU, **{sheet.name: gpu(sheet) for sheet in SHEETS}}
+"""Devices by name."""
 
 
 def find_device(name: str) -> Device:
-    """Return the device called `name`.
+    """Return the device of a name: `cpu`, or a GPU by any name that vendors, drivers or Ray use.
 
     Raises:
-        UnknownNameError: If there is none.
+        UnknownNameError: If there is none; `cuda` is none, since it says nothing of the GPU.
     """
-    if name not in DEVICES:
+    if name in DEVICES:
+        return DEVICES[name]
+    if name == "cuda":
+        raise UnknownNameError(
+            "--device must say which GPU, but got 'cuda'. On a machine that has it type "
+            f"`symstudy plan STUDY --device cuda`; elsewhere one of {', '.join(DEVICES)}."
+        )
+    sheet = match_gpu(name)
+    if sheet is None:
         raise unknown_name("--device", name, list(DEVICES))
-    return DEVICES[name]
+    return part_of(gpu(sheet), name)
 
 
-def gpu_of(resources: Iterable[str]) -> Device:
-    """Return the GPU that a Ray cluster has, by the names of its resources.
+def part_of(whole: Device, name: str) -> Device:
+    """Return the slice of a GPU that `name` says: its own memory, and its share of the rest."""
+    found = slice_of(name)
+    if found is None:
+        return whole
+    memory = int(found.gigabytes * 1e9)
+    return whole._replace(
+        name=f"{whole.name}-mig-{found.compute}g.{found.gigabytes:g}gb",
+        flops={kind: rate * found.compute / 7 for kind, rate in whole.flops.items()},
+        bandwidth=whole.bandwidth * min(1.0, memory / whole.memory_bytes),
+        memory_bytes=memory,
+    )
 
-    Ray names the type of a node's GPUs in a resource such as `accelerator_type:A100`. Where it does
-    not, or names one that is not in the table, or several, the nameless GPU `cuda` is returned.
+
+SINGLE_LANES = {"sm_60": 64, "sm_70": 64, "sm_75": 64, "sm_80": 64}
+"""Float32 units of a multiprocessor where they are not 128."""
+DOUBLE_SHARE = {"sm_60": 1 / 2, "sm_70": 1 / 2, "sm_80": 1 / 2, "sm_90": 1 / 2, "sm_100": 1 / 2}
+"""Peak in float64 over that in float32 where it is not 1/64."""
+
+
+def describe_gpu(facts: GpuFacts) -> Device:
+    """Return the GPU that a driver describes: its memory as asked, its speed by the table.
+
+    The speed of a GPU that is not in the table is that of its processors and clocks.
+
+    Raises:
+        LaunchError: If it is not in the table and its driver does not tell these either.
     """
-    found = set()
-    for resource in resources:
-        head, _, kind = resource.partition(":")
-        if head == "accelerator_type":
-            # Ray tells variants apart by a suffix: A100-80G, A10G.
-            known = [name for name in DEVICES if kind.lower().startswith(name)]
-            found.add(max(known, key=len, default="cuda"))
-    return DEVICES[found.pop()] if len(found) == 1 else DEVICES["cuda"]
+    sheet = match_gpu(facts.name)
+    if sheet is not None:
+        known = part_of(gpu(sheet), facts.name)
+        return known._replace(
+            memory_bytes=facts.memory_bytes,
+            source=f"{known.source}; {facts.memory_bytes / 2**30:.0f} GiB as its driver says",
+        )
+    units = facts.processors * SINGLE_LANES.get(facts.capability, 128)
+    single = 2.0 * units * facts.clock_hz
+    bandwidth = 2.0 * facts.memory_clock_hz * facts.bus_bits / 8
+    if not single or not bandwidth:
+        raise LaunchError(
+            f"a GPU must be one whose speed is known or told by its driver, but got "
+            f"{facts.name!r}. Known: {', '.join(sheet.name for sheet in SHEETS)}. Type "
+            "pack.device=cpu, or report the name."
+        )
+    double = single * DOUBLE_SHARE.get(facts.capability, 1 / 64)
+    return Device(
+        facts.name,
+        "cuda",
+        {"float32": single, "float64": double},
+        bandwidth,
+        facts.memory_bytes,
+        "estimated, not measured: by the processors and clocks that its driver says",
+    )
+
+
+def smallest_gpu(devices: Sequence[Device]) -> Device:
+    """Return the GPU that packs for all of `devices` are planned for: that of least memory.
+
+    Its source names the others, if there are any of another kind.
+    """
+    least = min(devices, key=lambda device: (device.memory_bytes, device.flops["float32"]))
+    others = sorted({device.name for device in devices} - {least.name})
+    if not others:
+        return least
+    return least._replace(
+        source=f"{least.source}; the smallest decides, beside {', '.join(others)}"
+    )

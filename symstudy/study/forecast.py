@@ -5,20 +5,13 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from symstudy.study.cells import Run
+from symstudy.study.constants import BUSY, PACK_S, START_S
 from symstudy.study.cost import NOMINAL, Speed
-from symstudy.study.devices import find_device
-from symstudy.study.packs import Pack, gpu_share, plan_packs
+from symstudy.study.devices import Device
+from symstudy.study.packs import Pack, as_device, gpu_share, packs_per_gpu, plan_packs
 from symstudy.study.sections import PackConfig
 
 __all__ = ["Forecast", "Outline", "forecast", "outline"]
-
-START_S = 5.0
-"""From the command to the first pack: Ray, a process a worker, and torch in each."""
-PACK_S = 0.06
-"""What a pack takes beside its training: Tune, its data, its files."""
-BUSY = 0.5
-"""Share of the time in which one pack keeps a GPU busy, at least: packs are cut so that the work of
-a step takes no less than its calls. So more than two packs at a time get no more done."""
 
 
 class Forecast(NamedTuple):
@@ -54,13 +47,20 @@ class Outline(NamedTuple):
         packs: In the order in which they are started.
         workers: Packs at the same time.
         share: Share of a GPU that a pack reserves; None on the CPU.
-        forecast: What they take.
+        forecast: What they take; of the packs of a GPU alone, where there are any.
+        on_cpu: What those packs take that are for the CPU although there is a GPU; None if none is.
     """
 
     packs: list[Pack]
     workers: int
     share: float | None
     forecast: Forecast
+    on_cpu: Forecast | None = None
+
+    @property
+    def wall(self) -> float:
+        """Time from the start to the end, in seconds."""
+        return max(self.forecast.wall, self.on_cpu.wall if self.on_cpu else 0.0)
 
 
 def outline(
@@ -68,7 +68,7 @@ def outline(
     config: PackConfig,
     *,
     workers: int | None,
-    device: str = "cpu",
+    device: str | Device = "cpu",
     speed: Speed = NOMINAL,
 ) -> Outline:
     """Return `runs` as packs, with what they take.
@@ -76,23 +76,29 @@ def outline(
     Args:
         runs: What is to be trained; at least one.
         config: How runs are packed.
-        workers: Packs at the same time; None for as many as one GPU takes, or one core.
-        device: Name of a device.
+        workers: Packs at the same time, on a GPU and on the CPU beside it alike; None for as many
+            as one GPU takes, or one core.
+        device: A device, or its name.
         speed: How it compares with the constants of the estimate.
 
     Raises:
         UnknownNameError: If there is no such device.
     """
+    target = as_device(device)
     share = None
-    if find_device(device).kind == "cuda":
-        packs = plan_packs(runs, config, workers=workers or 1, device=device, speed=speed)
-        share = gpu_share(packs, config, device)
-        workers = workers or int(1 / share)
+    if target.kind == "cuda":
+        packs = plan_packs(runs, config, workers=workers or 1, device=target, speed=speed)
+        share = gpu_share(packs, config, target)
+        workers = workers or packs_per_gpu(share)
     count = workers or 1
-    packs = plan_packs(runs, config, workers=count, device=device, speed=speed)
-    return Outline(
-        packs, count, share, forecast(packs, workers=count, cpus=config.cpus, share=share)
-    )
+    packs = plan_packs(runs, config, workers=count, device=target, speed=speed)
+    on_gpu, on_cpu = ([pack for pack in packs if pack.device == kind] for kind in ("cuda", "cpu"))
+    told = forecast(on_cpu, workers=count, cpus=config.cpus) if on_cpu else None
+    if not on_gpu:
+        assert told is not None, "there is at least one run"
+        return Outline(packs, count, None, told)
+    found = forecast(on_gpu, workers=count, cpus=config.cpus, share=share)
+    return Outline(packs, count, share, found, told)
 
 
 def forecast(

@@ -6,40 +6,32 @@ smaller: they fill the time in which some workers would wait for others.
 """
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from symstudy.identity import pack_id
 from symstudy.study.cells import Run
+from symstudy.study.constants import (
+    CONTEXT_BYTES,
+    CPU_PACK_BYTES,
+    EAGER_LARGE,
+    EAGER_RUNS,
+    LARGEST,
+    MOST_PER_GPU,
+    PACKS_PER_WORKER,
+    SLACK,
+    SMALLEST_S,
+    TAIL_PARTS,
+    USABLE,
+)
 from symstudy.study.cost import NOMINAL, Cost, Speed, estimate_cost
-from symstudy.study.devices import find_device
+from symstudy.study.devices import CPU, Device, find_device
 from symstudy.study.padding import can_pad, padded_shape
 from symstudy.study.sections import PackConfig
 
-__all__ = ["Pack", "gpu_share", "make_pack", "plan_packs"]
+__all__ = ["Pack", "gpu_share", "make_pack", "packs_per_gpu", "plan_packs"]
 
-PACKS_PER_WORKER = 4
-"""At least so many packs a worker, if the runs suffice: the last ones then end close together."""
-MEMORY_BYTES = {"cpu": 2 << 30, "cuda": 24 << 30}
-"""Memory that the runs of one pack may take."""
-LARGEST = {"cpu": 1024, "cuda": 8192}
-"""No pack has more runs: beyond that a packed step gains nothing, and a lost pack costs more."""
-SMALLEST_S = 0.5
-"""No pack is split below this much work: starting a pack costs a tenth of it."""
-EAGER_LARGE = 200_000
-"""Parameters beyond which eager packs on the CPU gain nothing: the products outweigh the calls."""
-EAGER_RUNS = 4
-"""Runs of a pack of such networks: few, so that their memory stays near the caches."""
-TAIL_PARTS = 4
-"""Into how many a pack of the tail is cut: the last workers then wait a quarter as long."""
-CONTEXT_BYTES = 768 << 20
-"""GPU memory that a process takes before it has trained anything: the CUDA context and libraries.
-Not measured here; data-centre GPUs are known to take 0.3 to 0.6 GiB."""
-SLACK = 1.5
-"""Memory of a pack over what its runs are estimated to take: torch keeps what it has freed."""
-USABLE = 0.9
-"""Share of a GPU's memory that packs may fill."""
-MOST_PER_GPU = 4
-"""Packs on one GPU at the same time: they take turns, and one's calls hide another's work."""
+SHARE_UNITS = 10_000
+"""Ray counts shares in ten-thousandths; three thirds rounded up would not fit one GPU."""
 
 
 class Pack(NamedTuple):
@@ -52,12 +44,14 @@ class Pack(NamedTuple):
         runs: The runs, by width, by seed and then by data, so that neighbours share data.
         seconds: Estimated duration.
         memory_bytes: Estimated memory.
+        device: Where it is to be trained: `cpu` or `cuda`.
     """
 
     pack_id: str
     runs: tuple[Run, ...]
     seconds: float
     memory_bytes: int
+    device: Literal["cpu", "cuda"]
 
 
 def plan_packs(
@@ -65,27 +59,72 @@ def plan_packs(
     config: PackConfig,
     *,
     workers: int = 1,
-    device: str = "cpu",
+    device: str | Device = "cpu",
     speed: Speed = NOMINAL,
+    cpu_workers: int | None = None,
 ) -> list[Pack]:
     """Return `runs` as packs, the longest first, so that the last to start are short.
 
+    With `pack.device = "auto"` and a GPU, shapes that one core is estimated to train faster than
+    the GPU are packs of the CPU.
+
     Args:
         runs: What is to be trained.
-        config: Wanted size or duration, engine and padding.
+        config: Wanted size or duration, device, engine and padding.
         workers: Packs that train at the same time.
-        device: Name of a device: `cpu`, `cuda`, or a certain GPU of `symstudy.study.devices`.
+        device: A device of `symstudy.study.devices`, or its name.
         speed: How the device compares with the constants that durations are estimated by.
+        cpu_workers: Packs that train at the same time on the CPU beside a GPU; as many as `workers`
+            if None.
 
     Raises:
         UnknownNameError: If there is no such device.
     """
-    planner = Planner(runs, config, workers=workers, device=device, speed=speed)
-    packs = [pack for lot in planner.lots() for pack in planner.cut(lot)]
+    target = as_device(device)
+    on_cpu: list[Run] = []
+    if target.kind == "cuda":
+        on_cpu, runs = part_by_device(runs, config, target, workers=workers, speed=speed)
+    planners = [Planner(runs, config, workers=workers, device=target, speed=speed)]
+    if on_cpu:
+        planners.append(Planner(on_cpu, config, workers=cpu_workers or workers, device=CPU))
+    packs = [pack for planner in planners for lot in planner.lots() for pack in planner.cut(lot)]
     return sorted(packs, key=lambda pack: (-pack.seconds, pack.pack_id))
 
 
-def gpu_share(packs: Sequence[Pack], config: PackConfig, device: str = "cuda") -> float:
+def part_by_device(
+    runs: Sequence[Run], config: PackConfig, gpu: Device, *, workers: int, speed: Speed
+) -> tuple[list[Run], list[Run]]:
+    """Return the runs that are for the CPU where there is a GPU, and those that are for the GPU."""
+    if config.device == "cuda":
+        return [], list(runs)
+    if config.device == "cpu" or config.engine == "compiled":
+        return list(runs), []
+    planner = Planner(runs, config, workers=workers, device=gpu, speed=speed)
+    is_for_cpu = {}
+    for shape, members in planner.shapes.items():
+        largest = max(len(part) for part in planner.parts(members))
+        is_for_cpu[shape] = is_core_faster(members[0], largest, planner.costs[shape], config)
+    return (
+        [run for run in runs if is_for_cpu[run.cell.shape]],
+        [run for run in runs if not is_for_cpu[run.cell.shape]],
+    )
+
+
+def is_core_faster(run: Run, count: int, on_gpu: Cost, config: PackConfig) -> bool:
+    """Return whether one core is estimated to train a pack of such runs faster than a GPU.
+
+    Args:
+        run: One of them.
+        count: How many.
+        on_gpu: Cost of one on the GPU.
+        config: Holds the engine.
+    """
+    on_core = estimate_cost(run.cell, device=CPU, engine=config.engine)
+    # What the compiled solver trains it trains on the CPU, whatever the device.
+    return on_gpu.is_compiled or on_core.pack_seconds(count) < on_gpu.pack_seconds(count)
+
+
+def gpu_share(packs: Sequence[Pack], config: PackConfig, device: str | Device) -> float:
     """Return the share of a GPU that one pack reserves: several packs a GPU where they fit.
 
     With `pack.gpus = "auto"` it is 1 / k for the largest k, at most 4, of packs as large as the
@@ -94,24 +133,43 @@ def gpu_share(packs: Sequence[Pack], config: PackConfig, device: str = "cuda") -
     again for as many workers as it gives.
 
     Args:
-        packs: What is to be trained.
+        packs: What is to be trained; those of the CPU take no part.
         config: Holds `gpus`.
-        device: Name of the GPU.
+        device: The GPU, or its name.
 
     Raises:
         UnknownNameError: If there is no such device.
     """
     if config.gpus != "auto":
         return config.gpus
-    largest = max((pack.memory_bytes for pack in packs), default=0)
-    fit = USABLE * find_device(device).memory_bytes / (CONTEXT_BYTES + SLACK * largest)
-    # Ray counts shares in ten-thousandths; three thirds rounded up would not fit one GPU.
-    return 10_000 // max(1, min(MOST_PER_GPU, int(fit))) / 10_000
+    largest = max((pack.memory_bytes for pack in packs if pack.device == "cuda"), default=0)
+    fit = USABLE * as_device(device).memory_bytes / (CONTEXT_BYTES + SLACK * largest)
+    return SHARE_UNITS // max(1, min(MOST_PER_GPU, int(fit))) / SHARE_UNITS
 
 
-def make_pack(runs: Sequence[Run], config: PackConfig, *, device: str = "cpu") -> Pack:
+def packs_per_gpu(share: float) -> int:
+    """Return how many packs that reserve `share` of a GPU fit one: none is cut over two."""
+    return SHARE_UNITS // max(1, round(share * SHARE_UNITS))
+
+
+def make_pack(runs: Sequence[Run], config: PackConfig, *, device: str | Device = "cpu") -> Pack:
     """Return the pack that holds exactly `runs`, in their order."""
-    return Planner(runs, config, workers=1, device=device).pack_of(runs)
+    target = as_device(device)
+    planner = Planner(runs, config, workers=1, device=target)
+    if target.kind == "cuda" and config.device != "cuda":
+        cost = planner.widest(runs)
+        if config.engine == "compiled" or is_core_faster(runs[0], len(runs), cost, config):
+            planner = Planner(runs, config, workers=1, device=CPU)
+    return planner.pack_of(runs)
+
+
+def as_device(device: str | Device) -> Device:
+    """Return a device, looked up if it is named.
+
+    Raises:
+        UnknownNameError: If there is none of that name.
+    """
+    return find_device(device) if isinstance(device, str) else device
 
 
 class Planner:
@@ -126,18 +184,18 @@ class Planner:
         config: PackConfig,
         *,
         workers: int,
-        device: str,
+        device: Device,
         speed: Speed = NOMINAL,
     ) -> None:
         """Gather `runs` by shape and estimate what each shape costs."""
         self.config = config
-        self.kind = find_device(device).kind
-        self.memory = MEMORY_BYTES[self.kind]
+        self.kind: Literal["cpu", "cuda"] = "cuda" if device.kind == "cuda" else "cpu"
+        self.memory = CPU_PACK_BYTES
         if self.kind == "cuda":
             # What a pack takes at most fits its share, with what its process takes beside.
             share = 1.0 if config.gpus == "auto" else config.gpus
-            usable = share * USABLE * find_device(device).memory_bytes - CONTEXT_BYTES
-            self.memory = min(self.memory, int(usable / SLACK))
+            usable = share * USABLE * device.memory_bytes - CONTEXT_BYTES
+            self.memory = max(0, int(usable / SLACK))
         cells = {run.cell.cell_id: run.cell.config for run in runs}
         # The text of a cell begins with its data.
         self.order = {cell: i for i, cell in enumerate(sorted(cells, key=cells.__getitem__))}
@@ -217,6 +275,7 @@ class Planner:
             tuple(runs),
             cost.pack_seconds(len(runs)),
             cost.memory_bytes * len(runs),
+            self.kind,
         )
 
     def parts(self, lot: Sequence[Run]) -> list[Sequence[Run]]:

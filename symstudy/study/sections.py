@@ -93,7 +93,8 @@ class PackConfig(Component):
     seconds: Annotated[float, Gt(0)] = 8.0
     """How long the planner lets a pack train, as far as it can tell beforehand."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    """Where packs train; auto takes a GPU where there is one."""
+    """Where packs train; auto takes a GPU where there is one, but for packs that one core is
+    estimated to train faster."""
     engine: Literal["auto", "compiled", "torch"] = "auto"
     """compiled kernels (dense networks on the CPU) or torch (any model, any device)."""
     pad: Literal["auto", "never", "always"] = "auto"

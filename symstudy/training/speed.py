@@ -12,7 +12,6 @@ import json
 import math
 import time
 from collections.abc import Callable, Sequence
-from typing import Literal
 
 import numpy as np
 import threadpoolctl
@@ -21,6 +20,7 @@ import torch
 from symstudy.errors import LaunchError
 from symstudy.study.cells import Cell, Run, expand_runs, read_cell
 from symstudy.study.cost import Cost, Speed, estimate_cost
+from symstudy.study.devices import CPU, Device
 from symstudy.study.sections import PackConfig
 from symstudy.training.loop import train_pack
 from symstudy.training.schedule import probe_steps
@@ -43,7 +43,7 @@ def measure_speed(
     runs: Sequence[Run],
     config: PackConfig,
     *,
-    device: Literal["cpu", "cuda"] = "cpu",
+    device: Device = CPU,
     limit_s: float = LIMIT_S,
     told: Callable[[str], None] | None = None,
 ) -> Speed:
@@ -52,7 +52,7 @@ def measure_speed(
     Args:
         runs: What is to be planned; at least one.
         config: Engine and cores of a pack.
-        device: `cpu` or `cuda`: what packs of this machine train on.
+        device: What packs of this machine train on: the CPU, or its GPU.
         limit_s: Seconds after which no further shape is begun; at least one is measured.
         told: Called with the name of each shape that is about to be measured.
 
@@ -60,12 +60,12 @@ def measure_speed(
         LaunchError: If `device` is not here.
         UserError: If a user's own model cannot be trained.
     """
-    if device != "cpu" and not torch.cuda.is_available():
+    if device.kind == "cuda" and not torch.cuda.is_available():
         raise LaunchError(
-            f"--probe must be on the device that trains, but got {device!r} and this machine has "
-            "no GPU that torch can use. Leave --probe out, or type --device cpu."
+            f"--probe must be on the device that trains, but got {device.name!r} and this machine "
+            "has no GPU that torch can use. Leave --probe out, or type --device cpu."
         )
-    here = dataclasses.replace(config, device=device, size=None)
+    here = dataclasses.replace(config, device="cuda" if device.kind == "cuda" else "cpu", size=None)
     members: dict[str, list[Cell]] = {}
     for run in runs:
         members.setdefault(run.cell.shape, []).append(run.cell)

@@ -24,7 +24,7 @@ class KeptUp(RayLauncher):
     """Uses the Ray that is up."""
 
     def __enter__(self) -> Self:
-        return self if self.resources else super().__enter__()
+        return self if self.nodes else super().__enter__()
 
     def __exit__(self, *_: object) -> None:
         pass

@@ -14,6 +14,7 @@ from typing import NamedTuple, Self
 from workload import study_of
 
 from symstudy.launch import RayLauncher, run_study
+from symstudy.launch.cluster.nodes import Node
 from symstudy.launch.tune.connection import RayConnection
 from symstudy.store import open_store
 from symstudy.study import PackConfig, Run, Study
@@ -104,7 +105,7 @@ class KeptUp(RayLauncher):
     """Uses the Ray that is up, as plain Ray Tune does here."""
 
     def __enter__(self) -> Self:
-        self.resources = {"CPU": 2.0}
+        self.nodes = [Node("a", "a", 2.0, 0.0)]
         self.connection = RayConnection.of_ray(is_own=True)
         return self
 

@@ -11,6 +11,7 @@ from symstudy.findings import Finding, Part, SeedTest, Verdict, student_interval
 from symstudy.findings.power import power_of
 from symstudy.statistics.power import sign_margin
 from symstudy.study.budget import fit_budget
+from symstudy.study.devices import CPU
 from symstudy.testing.stores import plant_store
 
 FLAT = SeedTest(rule="slope within +-0.1", level=0.9, margin=0.1, unit="slope")
@@ -39,7 +40,7 @@ def test_a_plan_for_a_gpu_says_that_nobody_measured_it(program, digits, root):
     plan = json.loads(said.stdout)
     assert plan["gpu_share"] == 0.25
     assert plan["workers"] == 4
-    assert plan["estimate"].startswith("not measured")
+    assert plan["estimate"].startswith("estimated, not measured: ")
     assert plan["device_hours"] > 0
 
 
@@ -119,14 +120,14 @@ def test_what_a_budget_leaves_out_is_told(study_of, capsys):
         train={"steps": 500_000},
         sweep={"train.gamma": [0.0, 0.1, 0.2], "seed": 12},
     )
-    whole = fit_budget(study, 1e9, workers=2).forecast.wall
-    part = within_budget(study, f"{0.7 * whole:.0f}s", workers=2)
+    whole = fit_budget(study, 1e9, workers=2, device=CPU).forecast.wall
+    part = within_budget(study, f"{0.7 * whole:.0f}s", workers=2, device=CPU)
     assert len(part.seeds) < 12
     assert "seeds of every cell" in capsys.readouterr().err
-    assert within_budget(study, "10d", workers=2) == study
+    assert within_budget(study, "10d", workers=2, device=CPU) == study
     assert capsys.readouterr().err == ""
     with pytest.raises(UserError, match="--budget must be a duration"):
-        within_budget(study, "2", workers=2)
+        within_budget(study, "2", workers=2, device=CPU)
 
 
 @pytest.mark.parametrize(

@@ -20,13 +20,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from symstudy.components import looking_in
 from symstudy.errors import LaunchError, StoreError
 from symstudy.launch import InlineLauncher, RayLauncher, open_study_folder, run_study
+from symstudy.launch.cluster.gpus import FoundGpu
 from symstudy.launch.control import request_stop
 from symstudy.launch.launchers.ray import ENVIRONMENT
 from symstudy.store import Store, open_store, verify
+from symstudy.study.devices import find_device
 
 pytestmark = [
     pytest.mark.ray,
@@ -216,12 +219,30 @@ def test_a_node_that_dies_costs_no_run(
 
 
 @slow
-def test_two_packs_share_a_gpu(extra_node, launcher_of, study_of, tmp_path, recorder):
-    # The GPU is Ray's idea alone: packs reserve it and train on the CPU.
+@pytest.mark.skipif(torch.version.cuda is not None, reason="torch here is a build with CUDA")
+def test_a_node_with_a_gpu_and_a_torch_for_the_cpu_is_refused(
+    extra_node, launcher_of, study_of, tmp_path
+):
+    # The GPU is Ray's idea alone, as it would be on a node whose torch cannot use it.
     extra_node(num_cpus=4, num_gpus=1)
-    study = study_of(sweep={"seed": 4}, pack={"size": 1, "gpus": 0.5, "certify": 0})
+    study = study_of(sweep={"seed": 4})
+    with pytest.raises(LaunchError, match=r"torch 2\.\S+, a build for the CPU.*pack.device=cpu"):
+        run_study(study, str(tmp_path), launcher_of(study))
+    assert not (tmp_path / "small" / "study.json").exists()
+
+
+@slow
+def test_packs_of_the_cpu_train_beside_a_gpu_without_it(
+    extra_node, launcher_of, study_of, tmp_path, recorder, monkeypatch
+):
+    extra_node(num_cpus=4, num_gpus=1)
+    found = FoundGpu(find_device("a100"), "")
+    monkeypatch.setattr(RayLauncher, "find_gpu", lambda launcher: found)
+    study = study_of(sweep={"seed": 4}, pack={"size": 1, "certify": 0})
     summary = run_study(study, str(tmp_path), launcher_of(study), listeners=[recorder])
-    assert (recorder.launches[0].device, recorder.launches[0].workers) == ("cuda", 2)
+    assert {each.pack.device for each in recorder.assignments} == {"cpu"}
+    assert recorder.launches[0].device == "cpu"
+    assert "packs train on the CPU, where one core" in recorder.launches[0].notes[-1]
     assert summary.done == 4
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from symstudy.errors import LaunchError, StoreError
 from symstudy.launch import (
+    Capacity,
     InlineLauncher,
     RayLauncher,
     open_study_folder,
@@ -19,8 +20,11 @@ from symstudy.launch import (
     request_stop,
     run_study,
 )
+from symstudy.launch.cluster.gpus import FoundGpu
+from symstudy.launch.cluster.nodes import Node
 from symstudy.store import open_store, verify
 from symstudy.study import PackConfig
+from symstudy.study.devices import find_device
 
 pytestmark = [
     pytest.mark.ray,
@@ -39,7 +43,7 @@ class KeptUp(RayLauncher):
     """A launcher whose cluster outlives its launches, to be started once."""
 
     def __enter__(self):
-        return self if self.resources else super().__enter__()
+        return self if self.nodes else super().__enter__()
 
     def __exit__(self, *_):
         pass
@@ -186,23 +190,24 @@ def test_a_launch_is_cancelled_from_elsewhere_and_goes_on_from_its_state(
 
 def test_more_cpus_than_there_are_is_refused(launcher):
     greedy = RayLauncher(PackConfig(device="cpu", cpus=10_000))
-    greedy.resources = dict(launcher.resources)
+    greedy.nodes = list(launcher.nodes)
     with pytest.raises(LaunchError, match=r"pack\.cpus must be at most"):
         assert greedy.capacity
 
 
 def test_a_gpu_that_is_not_there_is_refused(launcher):
     hopeful = RayLauncher(PackConfig(device="cuda"))
-    hopeful.resources = dict(launcher.resources)
+    hopeful.nodes = list(launcher.nodes)
     with pytest.raises(LaunchError, match=r"must have a cluster with GPUs.*pack\.device=auto"):
         assert hopeful.device
 
 
 def test_gpus_of_a_cluster_make_more_workers():
-    sharing = RayLauncher(PackConfig(gpus=0.5))
-    sharing.resources = {"CPU": 16.0, "GPU": 2.0}
-    assert sharing.capacity.workers == 4
-    assert sharing.capacity.device == "cuda"
+    sharing = RayLauncher(PackConfig(gpus=0.4))
+    sharing.nodes = [Node("a", "a", 16.0, 2.0), Node("b", "b", 4.0, 1.0), Node("c", "c", 3.0, 0.0)]
+    sharing.found = FoundGpu(find_device("h100"), "")
+    # Two of 0.4 a GPU, not seven on three; 12 + 2 + 3 cores are left for packs of the CPU.
+    assert sharing.capacity == Capacity(6, "cuda", find_device("h100"), 17)
 
 
 @pytest.mark.slow

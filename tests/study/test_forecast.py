@@ -1,8 +1,10 @@
 import pytest
 
 from symstudy.study import PackConfig, make_study, plan_packs
+from symstudy.study.constants import BUSY, PACK_S, START_S
+from symstudy.study.cost import estimate_cost
 from symstudy.study.devices import DEVICES
-from symstudy.study.forecast import BUSY, PACK_S, START_S, forecast, outline
+from symstudy.study.forecast import forecast, outline
 
 
 @pytest.fixture
@@ -65,7 +67,8 @@ def test_cores_count_by_what_a_pack_uses(pack):
 @pytest.mark.parametrize("device", list(DEVICES))
 def test_an_outline_is_there_for_every_device(device, study_of):
     study = study_of(sweep={"model.width": [8, 64], "seed": 20})
-    found = outline(study.runs(), study.pack, workers=None, device=device)
+    config = PackConfig(device="cpu" if device == "cpu" else "cuda")
+    found = outline(study.runs(), config, workers=None, device=device)
     assert sum(len(pack.runs) for pack in found.packs) == 40
     assert found.forecast.wall > START_S
     assert (found.share is None) == (device == "cpu")
@@ -81,3 +84,25 @@ def test_faster_devices_are_planned_to_be_faster(study_of):
         for name in ("cpu", "t4", "a100", "h100")
     ]
     assert hours == sorted(hours, reverse=True)
+
+
+def test_packs_of_the_cpu_beside_a_gpu_are_told_apart(study_of):
+    study = study_of(
+        model={"depth": 5},
+        train={"steps": 20_000, "batch_size": 40},
+        sweep={"model.width": [4, 256], "seed": 40},
+    )
+    found = outline(study.runs(), PackConfig(), workers=2, device="a100")
+    assert found.on_cpu is not None
+    assert found.on_cpu.packs + found.forecast.packs == len(found.packs)
+    assert found.wall == max(found.on_cpu.wall, found.forecast.wall)
+
+
+def test_a_step_on_a_gpu_is_bound_by_calls_then_by_memory(study_of):
+    (cell,) = study_of(model={"width": 64}, train={"steps": 1000}).cells
+    cost = estimate_cost(cell, device="h200", engine="torch")
+    assert cost.pack_seconds(2) < 1.1 * cost.pack_seconds(1)
+    assert cost.pack_seconds(40_000) == pytest.approx(2 * cost.pack_seconds(20_000), rel=0.01)
+    fast, slow = (estimate_cost(cell, device=name, engine="torch") for name in ("h200", "l4"))
+    assert slow.hidden_s > 5 * fast.hidden_s
+    assert slow.calls_s == fast.calls_s

@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 from symstudy.errors import UnknownNameError
 from symstudy.study import PackConfig, make_study, plan_packs
 from symstudy.study.cost import Speed
-from symstudy.study.devices import gpu_of
-from symstudy.study.packs import gpu_share
+from symstudy.study.packs import gpu_share, make_pack, packs_per_gpu
 from symstudy.testing.strategies import small_studies
+
+ON_GPU = PackConfig(device="cuda")
 
 
 def wide_study(**tables):
@@ -69,12 +70,12 @@ def test_the_identifier_is_that_of_the_set_of_runs():
 
 def test_packs_on_a_gpu_are_larger():
     runs = wide_study(sweep={"seed": 500}).runs()
-    on_cpu, on_gpu = (plan_packs(runs, PackConfig(), device=device) for device in ("cpu", "cuda"))
+    on_cpu, on_gpu = (plan_packs(runs, ON_GPU, device=device) for device in ("cpu", "h100"))
     assert len(on_gpu) < len(on_cpu)
 
 
 def test_small_memory_makes_small_packs(monkeypatch):
-    monkeypatch.setitem(plan_packs.__globals__["MEMORY_BYTES"], "cpu", 10_000_000)
+    monkeypatch.setattr("symstudy.study.packs.CPU_PACK_BYTES", 10_000_000)
     packs = plan_packs(wide_study().runs(), PackConfig(seconds=1e9), workers=1)
     assert all(pack.memory_bytes <= 10_000_000 for pack in packs)
 
@@ -135,12 +136,12 @@ def test_short_packs_are_not_cut_further():
 
 
 def test_a_pack_of_small_networks_takes_a_quarter_of_a_gpu():
-    packs = plan_packs(wide_study().runs(), PackConfig(), device="cuda")
-    assert gpu_share(packs, PackConfig()) == 0.25
+    packs = plan_packs(wide_study().runs(), ON_GPU, device="a100")
+    assert gpu_share(packs, ON_GPU, "a100") == 0.25
 
 
 def test_shares_are_chosen_so_that_the_packs_fit_the_memory():
-    pack = plan_packs(wide_study().runs(), PackConfig(), device="cuda")[0]
+    pack = plan_packs(wide_study().runs(), ON_GPU, device="h100")[0]
     shares = {
         size: gpu_share([pack._replace(memory_bytes=size << 30)], PackConfig(), "h100")
         for size in (1, 12, 20, 44)
@@ -150,19 +151,20 @@ def test_shares_are_chosen_so_that_the_packs_fit_the_memory():
 
 def test_a_share_that_is_given_is_taken_and_bounds_the_packs():
     runs = wide_study(sweep={"model.width": [256], "seed": 3000}).runs()
-    quarter = PackConfig(gpus=0.25, seconds=1e9)
+    quarter = PackConfig(device="cuda", gpus=0.25, seconds=1e9)
     whole, part = (plan_packs(runs, config, device="t4") for config in (
-        PackConfig(gpus=1.0, seconds=1e9), quarter))  # fmt: skip
+        PackConfig(device="cuda", gpus=1.0, seconds=1e9), quarter))  # fmt: skip
     assert gpu_share(part, quarter, "t4") == 0.25
     assert max(pack.memory_bytes for pack in part) < max(pack.memory_bytes for pack in whole)
 
 
 def test_packs_planned_for_a_share_fit_it_when_more_train_at_a_time():
     runs = wide_study(sweep={"model.width": [64], "seed": 20_000}).runs()
-    alone = plan_packs(runs, PackConfig(seconds=60), workers=1, device="a100")
-    share = gpu_share(alone, PackConfig(), "a100")
-    together = plan_packs(runs, PackConfig(seconds=60), workers=round(1 / share), device="a100")
-    assert gpu_share(together, PackConfig(), "a100") <= share
+    minute = PackConfig(device="cuda", seconds=60)
+    alone = plan_packs(runs, minute, workers=1, device="a100")
+    share = gpu_share(alone, minute, "a100")
+    together = plan_packs(runs, minute, workers=round(1 / share), device="a100")
+    assert gpu_share(together, minute, "a100") <= share
 
 
 def test_a_slower_machine_has_smaller_packs_of_the_same_duration():
@@ -179,15 +181,43 @@ def test_an_unknown_device_is_refused_with_the_known_ones():
 
 
 @pytest.mark.parametrize(
-    ("resources", "name"),
-    [
-        (("CPU", "GPU", "accelerator_type:H100"), "h100"),
-        (("CPU", "GPU", "accelerator_type:A100-80G", "node:10.0.0.1"), "a100"),
-        (("GPU", "accelerator_type:A10G"), "a10"),
-        (("GPU", "accelerator_type:XYZ"), "cuda"),
-        (("GPU", "accelerator_type:H100", "accelerator_type:T4"), "cuda"),
-        (("GPU",), "cuda"),
-    ],
+    ("share", "fit"), [(0.4, 2), (0.5, 2), (0.3333, 3), (1 / 3, 3), (0.1, 10), (0.6, 1), (1.0, 1)]
 )
-def test_a_cluster_says_which_gpus_it_has(resources, name):
-    assert gpu_of(resources).name == name
+def test_no_pack_is_cut_over_two_gpus(share, fit):
+    assert packs_per_gpu(share) == fit
+    assert fit * share <= 1
+
+
+def test_a_larger_gpu_gets_larger_packs():
+    runs = wide_study(
+        sweep={"model.width": [512], "seed": 9000}, train={"lr": 0.1, "steps": 9}
+    ).runs()
+    long = PackConfig(device="cuda", seconds=1e9)
+    sizes = [
+        max(pack.memory_bytes for pack in plan_packs(runs, long, device=name))
+        for name in ("h100-mig-1g.10gb", "a10", "h200")
+    ]
+    assert sizes[0] < 10e9 < sizes[1] < 24e9 < sizes[2]
+
+
+def test_few_small_networks_are_for_a_core_and_many_large_ones_for_the_gpu():
+    model, probe = {"kind": "fcn", "depth": 4}, {"num": 2, "detail": 1}
+    few, many = (
+        wide_study(model=model, probe=probe, sweep={"model.width": [width], "seed": seeds}).runs()
+        for width, seeds in ((8, 10), (512, 200))
+    )
+    packs = plan_packs([*few, *many], PackConfig(), device="h200")
+    by_run = {run.run_id: pack.device for pack in packs for run in pack.runs}
+    assert {by_run[run.run_id] for run in few} == {"cpu"}
+    assert {by_run[run.run_id] for run in many} == {"cuda"}
+    assert {pack.device for pack in plan_packs(few, ON_GPU, device="h200")} == {"cuda"}
+    assert all(make_pack(pack.runs, PackConfig(), device="h200") == pack for pack in packs)
+
+
+def test_what_the_compiled_solver_trains_is_for_the_cpu_on_every_machine():
+    runs = wide_study(
+        model={"kind": "fcn", "width": 512},
+        train={"optimizer": "lbfgs", "steps": 100, "dtype": "float64"},
+        sweep={"seed": 40},
+    ).runs()
+    assert {pack.device for pack in plan_packs(runs, PackConfig(), device="h200")} == {"cpu"}

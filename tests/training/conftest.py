@@ -37,10 +37,29 @@ class Account:
     Attributes:
         kernels: Number of calls of each operation that starts a kernel.
         waits: Why the host waited, and how often.
+        room: Numbers that one tensor may have; None for any.
+        fault_after: Kernels after which every call fails, as after an illegal access; None for
+            never.
     """
+
+    room: int | None
+    fault_after: int | None
 
     def __init__(self):
         self.reset()
+        self.mend()
+
+    def mend(self):
+        """Let the device be whole."""
+        self.room = self.fault_after = None
+
+    def fail(self, result):
+        """Raise what CUDA does where there is no room for a result, or after a fault."""
+        sizes = [leaf.numel() for leaf in tree_leaves(result) if isinstance(leaf, torch.Tensor)]
+        if self.room is not None and max(sizes, default=0) > self.room:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate more")
+        if self.fault_after is not None and sum(self.kernels.values()) > self.fault_after:
+            raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
 
     def reset(self):
         self.kernels: collections.Counter[str] = collections.Counter()
@@ -111,6 +130,7 @@ def call(function, args, kwargs):
         check_devices(name, args, leaves)
     note(name, args)
     result = function(*inner_args, **inner_kwargs)
+    ACCOUNT.fail(result)
     if name in WAITING or not any(isinstance(leaf, torch.Tensor) for leaf in tree_leaves(result)):
         return result
     outer = {id(leaf.inner): leaf for leaf in leaves if isinstance(leaf, PretendTensor)}
@@ -147,7 +167,9 @@ def copied(name, function, args, inner, goes_there, device):
     from_there = isinstance(args[0], PretendTensor)
     if goes_there and not from_there:
         ACCOUNT.waits["pageable copy to the device"] += 1
-        return PretendTensor(function(*inner_args, **inner_kwargs).clone())
+        result = function(*inner_args, **inner_kwargs)
+        ACCOUNT.fail(result)
+        return PretendTensor(result.clone())
     if from_there and device is not None and not goes_there:
         ACCOUNT.waits["copy to the host"] += 1
         return function(*inner_args, **inner_kwargs)
@@ -193,5 +215,7 @@ def pretend_gpu(monkeypatch):
             f"symstudy.training.engines.{module}.pick_device", lambda config: torch.device(NAME, 0)
         )
     ACCOUNT.reset()
+    ACCOUNT.mend()
     with OnDevice():
         yield ACCOUNT
+    ACCOUNT.mend()

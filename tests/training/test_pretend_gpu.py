@@ -6,29 +6,94 @@ import numpy as np
 import pytest
 import torch
 
-from symstudy.study import PackConfig, make_study
-from symstudy.training import train_pack
+from symstudy.errors import LaunchError, StudyFileError
+from symstudy.launch import InlineLauncher, open_study_folder, run_study
+from symstudy.measures.catalogue import EXTRA_MEASURES
+from symstudy.store import Store, verify
+from symstudy.study import PackConfig, Study, make_study
+from symstudy.training import NextAction, Paused, train_pack
+from symstudy.training.engines.polished import PolishedEngine
 from symstudy.training.loop import make_engine, make_pack
 
 TORCH = PackConfig(device="cpu", engine="torch")
-CASES: dict[str, dict[str, Any]] = {
-    "sgd": {"train": {"optimizer": "sgd", "momentum": 0.9}},
-    "adam": {},
-    "adamw": {"train": {"optimizer": "adamw", "gamma": 0.1, "schedule": "cosine"}},
-    "syre": {"train": {"gamma": 0.1, "syre": 0.2, "syre_anisotropy": 0.3}},
-    "online noise": {"data": {"label_noise": 0.3, "noise_mode": "online"}},
-    "classes": {"data": {"kind": "digits", "samples": 20}},
+MODELS: dict[str, dict[str, Any]] = {
+    "dense": {},
+    "homogeneous": {"model": {"activation": "relu"}},
+    "linear": {"model": {"kind": "deep_linear", "depth": 3, "width": 5}},
     "products": {"model": {"reparametrise": "gate"}},
-    "padded": {"sweep": {"model.width": [3, 6], "seed": 2}},
     "transformer": {
         "model": {"kind": "transformer", "width": 6, "heads": 2, "head_dim": 3, "mlp_width": 5},
         "data": {"kind": "digits", "samples": 20, "patch": 4},
     },
-    "diverging": {"train": {"optimizer": "sgd"}, "sweep": {"train.lr": [0.01, 60.0], "seed": 1}},
+    "normalised": {
+        "model": {
+            "kind": "transformer", "width": 6, "heads": 2, "head_dim": 3, "norm": "layernorm",
+        },
+        "data": {"kind": "in_context", "test_samples": 10},
+    },
+    "own": {"model": {"kind": "torch.nn:Linear", "in_features": 8, "out_features": 4}},
+}  # fmt: skip
+TRAININGS: dict[str, dict[str, Any]] = {
+    "sgd": {"train": {"optimizer": "sgd", "momentum": 0.9}},
+    "adam": {},
+    "adamw": {"train": {"optimizer": "adamw", "gamma": 0.1, "schedule": "cosine"}},
+    "syre": {"train": {"gamma": 0.1, "syre": 0.2, "syre_anisotropy": 0.3}},
+    "entropic": {"train": {"entropic": 0.01}},
+    "online noise": {"data": {"label_noise": 0.3, "noise_mode": "online"}},
+    "fresh": {"data": {"samples": None, "fresh": True}, "train": {"batch_size": 4}},
+    "classes": {"data": {"kind": "digits", "samples": 20}},
+    "flipped": {
+        "data": {"kind": "digits", "samples": 20, "label_noise": 0.3, "noise_mode": "online"}
+    },
+    "float64": {"train": {"dtype": "float64", "batch_size": "full"}},
+    "padded": {"sweep": {"model.width": [3, 6], "seed": 2}},
 }
+ENDING: dict[str, dict[str, Any]] = {
+    "diverging": {"train": {"optimizer": "sgd"}, "sweep": {"train.lr": [0.01, 60.0], "seed": 1}},
+    "converging": {"sweep": {"train.converged": [0.0, 10.0], "seed": 2}, "probe": {"detail": 4}},
+}
+"""Trainings in which runs end before the last step."""
+CASES = MODELS | TRAININGS | ENDING
+QUICK = {"transformer", "own", "entropic", "flipped", "padded", "diverging", "adam"}
+"""Cases of the quick suite; the others are slow together."""
 
 
-def runs_of(**tables):
+def cases(names, quick=QUICK):
+    """Return parameters, marked slow but for the quick ones."""
+    slow = pytest.mark.slow
+    return [pytest.param(name, marks=() if name in quick else slow) for name in names]
+
+
+class Pausing:
+    """Pauses a training at its n-th chance, and keeps its state."""
+
+    def __init__(self, chance):
+        self.chance, self.saved = chance, None
+
+    def load(self):
+        return self.saved
+
+    def next_action(self):
+        self.chance -= 1
+        return NextAction.STOP if self.chance == 0 else NextAction.GO_ON
+
+    def save(self, state):
+        self.saved = {name: np.array(value) for name, value in state.items()}
+
+
+def measures_of(tables):
+    """Return the extra measures that a model has."""
+    found = []
+    for item in EXTRA_MEASURES:
+        try:
+            runs_of(**{**tables, "probe": {"measures": [item.name]}})
+        except StudyFileError:
+            continue
+        found.append(item.name)
+    return found
+
+
+def study_of(**tables) -> Study:
     values: dict[str, Any] = {
         "schema": 1,
         "name": "gpu",
@@ -39,11 +104,17 @@ def runs_of(**tables):
         "probe": {"num": 4, "detail": 2, "samples": 8},
     }
     for name, table in tables.items():
-        values[name] = table if "kind" in table or name == "sweep" else {**values[name], **table}
-    return make_study(values).runs()
+        values[name] = (
+            table if "kind" in table or name == "sweep" else {**values.get(name, {}), **table}
+        )
+    return make_study(values)
 
 
-@pytest.mark.parametrize("case", CASES)
+def runs_of(**tables):
+    return study_of(**tables).runs()
+
+
+@pytest.mark.parametrize("case", cases(CASES))
 def test_a_pack_is_trained_and_measured_without_mixing_devices(case, request):
     runs = runs_of(**CASES[case])
     expected = train_pack(runs, TORCH).runs
@@ -55,7 +126,7 @@ def test_a_pack_is_trained_and_measured_without_mixing_devices(case, request):
         np.testing.assert_allclose(found[name], expected[name], rtol=1e-4, err_msg=name)
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if case != "diverging"])
+@pytest.mark.parametrize("case", cases(MODELS | TRAININGS))
 def test_every_step_of_a_block_is_the_same_calls_and_no_wait(case, pretend_gpu):
     engine = make_engine(make_pack(runs_of(**CASES[case]), PackConfig(device="cuda")))
     counts = []
@@ -67,6 +138,79 @@ def test_every_step_of_a_block_is_the_same_calls_and_no_wait(case, pretend_gpu):
     assert sum(three.values()) - sum(two.values()) > 10
     assert sum(six.values()) - sum(three.values()) == 3 * (sum(three.values()) - sum(two.values()))
     assert waits == more
+
+
+@pytest.mark.parametrize("case", cases(MODELS, quick={"transformer"}))
+def test_every_measure_of_a_model_is_that_of_the_cpu(case, request):
+    names = measures_of(MODELS[case])
+    assert len(names) > 5
+    runs = runs_of(**{**MODELS[case], "probe": {"detail": 2, "measures": names}})
+    expected = train_pack(runs, TORCH)
+    request.getfixturevalue("pretend_gpu")
+    found = train_pack(runs, PackConfig(device="cuda"))
+    for table in ("history", "layers"):
+        columns = getattr(expected, table)
+        for name, column in columns.items():
+            if np.asarray(column).dtype.kind != "f":
+                continue
+            np.testing.assert_allclose(
+                getattr(found, table)[name], column, rtol=1e-3, atol=1e-5, err_msg=name
+            )
+
+
+@pytest.mark.parametrize(
+    "case", cases(["adam", "padded", "diverging", "converging", "entropic"], quick={"padded"})
+)
+def test_a_training_that_was_paused_goes_on_to_the_same_bits(case, pretend_gpu):
+    runs, config = runs_of(**CASES[case]), PackConfig(device="cuda")
+    whole = train_pack(runs, config).runs
+    pausing = Pausing(chance=2)
+    with pytest.raises(Paused):
+        train_pack(runs, config, None, pausing)
+    assert pausing.saved is not None
+    again = train_pack(runs, config, None, pausing).runs
+    for name in ("test_loss", "theta_norm", "steps_done", "outcome"):
+        np.testing.assert_array_equal(again[name], whole[name], err_msg=name)
+
+
+def test_a_pack_without_room_on_the_device_trains_in_parts_that_have(pretend_gpu, tmp_path):
+    pack = {"size": 4, "certify": 0, "engine": "torch"}
+    few = {"num": 2, "detail": 1}
+    study = study_of(sweep={"seed": 4}, pack=pack, probe=few, train={"steps": 2})
+    parameters = study.cells[0].model.size(study.cells[0].data.shape).parameters
+    pretend_gpu.room = 2 * parameters + 200
+    summary = run_study(study, str(tmp_path), InlineLauncher(device="cpu"))
+    assert (summary.done, summary.failed) == (4, 0)
+    store = Store([open_study_folder(str(tmp_path), study)])
+    (packs, device) = store.sql("select count(distinct pack_id), min(engine) from runs").rows[0]
+    assert packs > 1
+    assert device == "torch-pretend"
+
+
+def test_a_fault_of_the_device_is_no_result_and_the_next_launch_trains_the_pack(
+    pretend_gpu, tmp_path
+):
+    study = study_of(sweep={"seed": 2}, pack={"certify": 0, "engine": "torch"})
+    pretend_gpu.fault_after = 300
+    with pytest.raises(LaunchError, match="an illegal memory access was encountered"):
+        run_study(study, str(tmp_path), InlineLauncher(device="cpu"))
+    folder = open_study_folder(str(tmp_path), study)
+    assert not folder.list_files("runs", "")
+    pretend_gpu.mend()
+    assert run_study(study, str(tmp_path), InlineLauncher(device="cpu")).done == 2
+    assert verify(folder).is_proven
+
+
+@pytest.mark.slow
+def test_what_polishes_on_a_gpu_is_the_compiled_solver(pretend_gpu):
+    runs = runs_of(train={"polish": 20, "dtype": "float64", "gamma": 0.1})
+    config = PackConfig(device="cuda")
+    engine = make_engine(make_pack(runs, config))
+    assert isinstance(engine, PolishedEngine)
+    assert engine.network is not None
+    found = train_pack(runs, config).runs
+    assert set(found["engine"]) == {"polished-torch-pretend"}
+    assert np.isfinite(found["grad_ratio"]).all()
 
 
 def test_the_device_refuses_what_a_gpu_refuses(pretend_gpu):

@@ -7,6 +7,7 @@ import pytest
 from symstudy.errors import LaunchError
 from symstudy.study import Run, plan_packs
 from symstudy.study.cost import Cost
+from symstudy.study.devices import find_device
 from symstudy.training import speed as module
 from symstudy.training.speed import measure_speed, nearest, time_pack
 
@@ -97,4 +98,4 @@ def test_a_probe_of_a_gpu_that_is_not_here_is_refused(monkeypatch, study_of):
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     study = study_of()
     with pytest.raises(LaunchError, match="--device cpu"):
-        measure_speed(study.runs(), study.pack, device="cuda")
+        measure_speed(study.runs(), study.pack, device=find_device("h100"))

@@ -5,10 +5,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch.nn.functional import scaled_dot_product_attention
 
 from symstudy.errors import StudyFileError
 from symstudy.launch import InlineLauncher, run_study
 from symstudy.measures import ATTENTION_MEASURES, MEASURES
+from symstudy.models.transformer import network
 from symstudy.models.transformer.network import Transformer
 from symstudy.store import open_store
 from symstudy.study import PackConfig, make_study, plan_packs
@@ -173,3 +175,18 @@ def test_a_larger_transformer_is_estimated_to_take_longer():
 def test_a_study_whose_inputs_are_no_tokens_is_refused_by_key(model, data):
     with pytest.raises(StudyFileError, match=r"model\.tokens"):
         study_of(model=model, data=data)
+
+
+def test_attention_in_parts_is_that_of_all_samples_at_once(monkeypatch):
+    q, k, v = torch.randn(3, 10, 2, 4, 3).unbind(0)
+    whole = network.attention(q, k, v)
+    monkeypatch.setattr(network, "MOST_SAMPLES", 4)
+    counted = []
+
+    def counting(q, k, v):
+        counted.append(len(q))
+        return scaled_dot_product_attention(q, k, v)
+
+    monkeypatch.setattr(network, "scaled_dot_product_attention", counting)
+    torch.testing.assert_close(network.attention(q, k, v), whole, rtol=1e-6, atol=1e-7)
+    assert counted == [4, 4, 2]

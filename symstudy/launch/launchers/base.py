@@ -4,11 +4,13 @@ from abc import ABC, abstractmethod
 from types import TracebackType
 from typing import NamedTuple, Self
 
+from symstudy.errors import LaunchError
 from symstudy.launch.cluster.environment import make_importable
 from symstudy.launch.events import Listener
 from symstudy.launch.messages import LaunchConfig
 from symstudy.launch.source import AbstractPackSource
 from symstudy.study import Study
+from symstudy.study.devices import CPU, Device
 from symstudy.study.sections import PackConfig
 
 __all__ = ["AbstractLauncher", "Capacity"]
@@ -18,24 +20,45 @@ class Capacity(NamedTuple):
     """Resources that a launcher can train on.
 
     Attributes:
-        workers: Number of packs that train at the same time.
+        workers: Number of packs that train at the same time; on GPUs where `device` is `cuda`.
         device: `cpu` or `cuda`.
-        gpu: Name of the GPU, as `symstudy plan --device` knows it; `cuda` if that is unknown.
+        gpu: The GPU that packs are planned for, the smallest of all; None on the CPU.
+        cpu_workers: Number of packs that train on the CPU beside those on GPUs.
+        note: What to tell the user of the device; empty if nothing.
     """
 
     workers: int
     device: str
-    gpu: str = "cuda"
+    gpu: Device | None = None
+    cpu_workers: int = 0
+    note: str = ""
+
+    @property
+    def target(self) -> Device:
+        """The device that packs are planned for.
+
+        Raises:
+            LaunchError: If it is a GPU of which nothing is known.
+        """
+        if self.device == "cpu":
+            return CPU
+        if self.gpu is None:
+            raise LaunchError(
+                "a launcher that trains on GPUs must say on which, but its capacity has none. "
+                "Return Capacity(workers, 'cuda', gpu=find_device('h200')) with "
+                "symstudy.study.devices.find_device, or describe_gpu for one that is asked."
+            )
+        return self.gpu
 
 
 class AbstractLauncher(ABC):
     """Trains the packs of a launch, and returns when all are accounted for.
 
     Contract: every assignment of the source is given to `symstudy.launch.worker`'s
-    `train_assigned_pack` until it has been accounted for, so that a dead worker costs time and
-    never a run. Nothing is read back but reports, since workers write the store. A
-    `KeyboardInterrupt` ends the launch within seconds and leaves no worker behind; packs that were
-    not finished stay missing. A launcher is used in a `with` block, by one thread.
+    `train_assigned_pack`, with the `device` of its pack, until it has been accounted for, so that a
+    dead worker costs time and never a run. Nothing is read back but reports, since workers write
+    the store. A `KeyboardInterrupt` ends the launch within seconds and leaves no worker behind;
+    packs that were not finished stay missing. A launcher is used in a `with` block, by one thread.
 
     `symstudy.testing.launchers.LauncherConformance` tests all of this.
     """

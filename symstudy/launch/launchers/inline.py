@@ -1,11 +1,13 @@
 """The inline launcher: packs train one after another in the calling process."""
 
+import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
 from symstudy.errors import LaunchError
+from symstudy.launch.cluster.gpus import choose_gpu
 from symstudy.launch.events import Listener, PackEnded, PackProgressed, PackStarted
 from symstudy.launch.launchers.base import AbstractLauncher, Capacity
 from symstudy.launch.messages import LaunchConfig
@@ -60,11 +62,23 @@ class InlineLauncher(AbstractLauncher):
 
     @property
     def capacity(self) -> Capacity:
-        """One worker: this process."""
-        import torch
+        """One worker: this process.
 
-        has_gpu = self.device != "cpu" and torch.cuda.is_available()
-        return Capacity(1, "cuda" if has_gpu else "cpu")
+        Raises:
+            LaunchError: If a GPU is asked for that torch cannot use.
+        """
+        if self.device == "cpu":
+            return Capacity(1, "cpu")
+        from symstudy.training.gpu_report import read_report
+
+        report = read_report()
+        may_use_cpu = self.device == "auto"
+        if may_use_cpu and not report["gpus"]:
+            return Capacity(1, "cpu")
+        found = choose_gpu({platform.node(): report}, may_use_cpu=may_use_cpu)
+        if found.device is None:
+            return Capacity(1, "cpu", note=found.note)
+        return Capacity(1, "cuda", found.device, 1, found.note)
 
     def launch(self, config: LaunchConfig, source: AbstractPackSource, tell: Listener) -> None:
         """Train the packs, one after another; torch has as many threads afterwards as before."""
@@ -83,6 +97,7 @@ class InlineLauncher(AbstractLauncher):
                     config,
                     name,
                     assignment.file,
+                    device=assignment.pack.device,
                     certified=assignment.certified,
                     progress=progress,
                 )

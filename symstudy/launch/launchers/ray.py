@@ -18,7 +18,9 @@ from typing import Any, Self
 from symstudy.errors import LaunchError
 from symstudy.launch.cluster.check import check_cluster
 from symstudy.launch.cluster.environment import own_modules, runtime_environment
+from symstudy.launch.cluster.gpus import FoundGpu, ask_nodes, choose_gpu
 from symstudy.launch.cluster.local_start import check_local_start
+from symstudy.launch.cluster.nodes import Node, count_room, read_node
 from symstudy.launch.cluster.reachable import check_reachable
 from symstudy.launch.events import Listener
 from symstudy.launch.launchers.base import AbstractLauncher, Capacity
@@ -26,7 +28,6 @@ from symstudy.launch.messages import LaunchConfig
 from symstudy.launch.source import AbstractPackSource
 from symstudy.launch.tune.connection import RayConnection, exit_without_ray, run_while_connected
 from symstudy.study import Study
-from symstudy.study.devices import gpu_of
 from symstudy.study.sections import PackConfig
 
 __all__ = ["RayLauncher"]
@@ -92,7 +93,8 @@ class RayLauncher(AbstractLauncher):
         self.workers = workers
         self.callbacks = list(callbacks)
         self.gpus = 1.0 if config.gpus == "auto" else config.gpus
-        self.resources: dict[str, float] = {}
+        self.nodes: list[Node] = []
+        self.found: FoundGpu | None = None
         self.environment: dict[str, Any] = {}
         self.modules: list[str] = []
         self.is_shared = False
@@ -147,7 +149,8 @@ class RayLauncher(AbstractLauncher):
         cluster: Any = ray
         if not self.is_shared:
             self.connect()
-        self.resources = dict(cluster.cluster_resources())
+        self.nodes = [read_node(node) for node in cluster.nodes() if node["Alive"]]
+        self.found = None
         self.connection = RayConnection.of_ray(is_own=self.address is None)
         return self
 
@@ -188,32 +191,58 @@ class RayLauncher(AbstractLauncher):
         self.connection.close()
 
     @property
-    def device(self) -> str:
-        """`cuda` where the cluster has GPUs and the study does not refuse them."""
-        has_gpus = self.resources.get("GPU", 0) > 0
-        if self.config.device == "cuda" and not has_gpus:
+    def gpu(self) -> FoundGpu:
+        """The GPU that packs are planned for, asked once of every node that has one.
+
+        Raises:
+            LaunchError: If the study asks for a GPU that is not there or cannot be used, or nodes
+                of a cluster have GPUs that cannot be used.
+        """
+        if self.found is None:
+            self.found = self.find_gpu()
+        return self.found
+
+    def find_gpu(self) -> FoundGpu:
+        """Ask the nodes that have GPUs for them.
+
+        Raises:
+            LaunchError: As `gpu`.
+        """
+        names = {node.node_id: node.host for node in self.nodes if node.gpus >= 1}
+        if self.config.device == "cuda" and not names:
             raise LaunchError(
                 "pack.device = 'cuda' must have a cluster with GPUs, but this one has none. "
                 "Type pack.device=auto, or name another --address."
             )
-        return "cuda" if has_gpus and self.config.device != "cpu" else "cpu"
+        if self.config.device == "cpu" or not names:
+            return FoundGpu(None, "")
+        # A desktop's GPU may be for the screen alone; a cluster has GPUs to train on them.
+        may_use_cpu = self.config.device == "auto" and self.address is None
+        return choose_gpu(ask_nodes(names), may_use_cpu=may_use_cpu)
+
+    @property
+    def device(self) -> str:
+        """`cuda` where the cluster has GPUs and the study does not refuse them."""
+        return "cpu" if self.gpu.device is None else "cuda"
 
     @property
     def capacity(self) -> Capacity:
         """Number of packs that fit the cluster at the same time, and their device."""
-        fit = int(self.resources.get("CPU", 1) // self.config.cpus)
-        if self.device == "cuda":
-            fit = min(fit, int(self.resources["GPU"] / self.gpus))
-        if fit < 1 and not (self.address and self.workers):
+        has_gpu = self.device == "cuda"
+        room = count_room(self.nodes, cpus=self.config.cpus, gpus=self.gpus if has_gpu else 0.0)
+        if room.packs < 1 and not (self.address and self.workers):
+            most = max((node.cpus for node in self.nodes), default=0)
             raise LaunchError(
-                f"pack.cpus must be at most the cluster's {self.resources.get('CPU', 0):g} CPUs, "
+                f"pack.cpus must be at most the {most:g} CPUs of a node of the cluster, "
                 f"but got {self.config.cpus}. If the cluster grows with its work, say how far: "
                 "--workers 16"
             )
         # A cluster may grow with its work: more workers than fit now are taken at their word.
-        wanted = self.workers or fit
-        workers = wanted if self.address else min(fit, wanted)
-        return Capacity(workers, self.device, gpu_of(self.resources).name)
+        wanted = self.workers or room.packs
+        workers = wanted if self.address else min(room.packs, wanted)
+        left = room.left if has_gpu and self.config.device == "auto" else 0
+        beside = min(left, self.workers) if self.workers else left
+        return Capacity(workers, self.device, self.gpu.device, beside, self.gpu.note)
 
     def reserve(self, gpus: float) -> Capacity:
         """Reserve `gpus` of a GPU for each pack; return the capacity that this leaves."""
@@ -228,10 +257,10 @@ class RayLauncher(AbstractLauncher):
         from symstudy.launch.tune.searcher import PackSearcher
         from symstudy.launch.tune.trial import PackTrial
 
-        resources: dict[str, float] = {"CPU": self.config.cpus}
-        if self.device == "cuda":
-            resources["GPU"] = self.gpus
-        workers = self.capacity.workers
+        on_cpu: dict[str, float] = {"CPU": self.config.cpus}
+        resources = {"cpu": on_cpu, "cuda": {**on_cpu, "GPU": self.gpus}}
+        capacity = self.capacity
+        workers = self.workers or capacity.workers + capacity.cpu_workers
         events = TrialEvents(source, tell)
         trainable: Any = tune.with_parameters(
             PackTrial, launch=config, report_s=max(REPORT_EVERY_S, workers / REPORTS_PER_S)

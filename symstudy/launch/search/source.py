@@ -15,6 +15,7 @@ from symstudy.launch.search.rungs import write_rungs
 from symstudy.launch.search.state import SearchState
 from symstudy.launch.source import AbstractPackSource, PackAssignment
 from symstudy.store.tables.writer import write_packs, write_plan
+from symstudy.study.devices import Device
 from symstudy.study.packs import Pack, plan_packs
 from symstudy.study.search import MODELS
 from symstudy.study.sections import PackConfig
@@ -33,14 +34,16 @@ class BatchSettings(NamedTuple):
         launch: Identifier of the launch, with which the names of its files begin.
         config: The study's [pack] table: how runs are packed.
         workers: Number of packs that train at the same time.
-        device: `cpu` or `cuda`.
+        device: The device that they train on, or its name.
+        cpu_workers: Number of packs that train on the CPU beside a GPU; 0 for none.
     """
 
     study: str
     launch: str
     config: PackConfig
     workers: int
-    device: str
+    device: str | Device
+    cpu_workers: int = 0
 
 
 class SearchSource(AbstractPackSource):
@@ -175,6 +178,7 @@ class SearchSource(AbstractPackSource):
                 self.settings.config,
                 workers=self.settings.workers,
                 device=self.settings.device,
+                cpu_workers=self.settings.cpu_workers or None,
             )
             write_packs(folder, name, packs)
             self.write_pack_rungs(packs)

@@ -1,5 +1,6 @@
 """A Tune searcher whose suggestions are the packs of a source."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from ray.tune.search import Searcher
@@ -14,9 +15,18 @@ class PackSearcher(Searcher):
     """Suggests the packs of a source to Tune, each as the configuration of one trial."""
 
     def __init__(
-        self, source: AbstractPackSource, tell: Listener, resources: dict[str, float]
+        self,
+        source: AbstractPackSource,
+        tell: Listener,
+        resources: Mapping[str, dict[str, float]],
     ) -> None:
-        """Suggest the packs of `source`, each with `resources`; call `tell` as each starts."""
+        """Suggest the packs of a source.
+
+        Args:
+            source: Packs to train.
+            tell: Called with `PackStarted` as each starts.
+            resources: What a pack reserves of Ray, by its device.
+        """
         super().__init__(metric=None, mode=None)
         self.resources = resources
         self.source = source
@@ -37,7 +47,8 @@ class PackSearcher(Searcher):
             "pack": assignment.pack.pack_id,
             "file": assignment.file,
             "certified": assignment.certified,
-            "resources": self.resources,
+            "device": assignment.pack.device,
+            "resources": self.resources[assignment.pack.device],
         }
 
     def on_trial_complete(self, trial_id: str, *_: Any, **__: Any) -> None:

@@ -41,7 +41,8 @@ class PackTrial(tune.Trainable):
         """Start the first pack of this worker.
 
         Args:
-            config: `pack`, `file` and `certified` of an assignment, and `resources` of the worker.
+            config: `pack`, `file` and `certified` of an assignment, the pack's `device`, and
+                `resources` of the worker.
             launch: Settings of the launch.
             report_s: Least seconds between two progress reports: the driver answers each.
         """
@@ -49,7 +50,7 @@ class PackTrial(tune.Trainable):
         self.launch = launch
         self.report_s = report_s
         self.preempted = threading.Event()
-        if launch.pack.device != "cuda" and not has_gpu():
+        if config["device"] == "cpu":
             # A task without a GPU still sees those of its node.
             os.environ["CUDA_VISIBLE_DEVICES"] = ""
         self.previous_handler = signal.getsignal(signal.SIGTERM)
@@ -75,6 +76,7 @@ class PackTrial(tune.Trainable):
                 self.launch,
                 config["pack"],
                 config["file"],
+                device=config["device"],
                 certified=config["certified"],
                 progress=messages.put,
                 is_preempted=self.preempted.is_set,
@@ -109,10 +111,3 @@ class PackTrial(tune.Trainable):
             self.previous_handler(number, frame)
         else:
             os._exit(1)
-
-
-def has_gpu() -> bool:
-    """Return whether Ray has given this worker a GPU."""
-    import ray
-
-    return bool(ray.get_gpu_ids())

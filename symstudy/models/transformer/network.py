@@ -26,6 +26,8 @@ FUSED: dict[str, Callable[[Tensor], Tensor]] = {
 }
 """Activations that torch computes in one pass, as `symstudy.models.activations` up to rounding. A
 pack of transformers equals its runs up to rounding anyway."""
+MOST_SAMPLES = 32_768
+"""Samples of all runs that attention is computed of at a time."""
 NORM_EPSILON = 1e-12
 """Added to the variance in a normalisation: so little that its scaling symmetry is exact up to
 round-off."""
@@ -126,7 +128,7 @@ class Transformer(AbstractModel):
         heads = (config.heads, config.head_dim)
         q = q_KTHN.view(runs * batch, -1, *heads).transpose(1, 2)
         k, v = kv_KTHN.view(runs * batch, tokens, 2, *heads).permute(2, 0, 3, 1, 4).unbind(0)
-        read = scaled_dot_product_attention(q, k, v).transpose(1, 2)
+        read = attention(q, k, v).transpose(1, 2)
         read_KTN = read.reshape(runs, -1, config.heads * config.head_dim)
         return h_KTD + affine(weights, f"{name}.output", read_KTN)
 
@@ -147,6 +149,24 @@ class Transformer(AbstractModel):
             name: part.view(runs, *shape)
             for (name, _, shape), part in zip(self.pieces, parts, strict=True)
         }
+
+
+def attention(
+    q_SHTN: Float[Tensor, "samples heads queries head_dim"],
+    k_SHTN: Float[Tensor, "samples heads tokens head_dim"],
+    v_SHTN: Float[Tensor, "samples heads tokens head_dim"],
+) -> Float[Tensor, "samples heads queries head_dim"]:
+    """Return what each query reads, for the samples of all runs in parts that a GPU can take.
+
+    CUDA has at most 65,535 blocks along an axis: torch's fused kernels fail or change beyond so
+    many samples (pytorch#142228, #146733).
+    """
+    if len(q_SHTN) <= MOST_SAMPLES:
+        return scaled_dot_product_attention(q_SHTN, k_SHTN, v_SHTN)
+    parts = zip(
+        *(torch.split(each, MOST_SAMPLES) for each in (q_SHTN, k_SHTN, v_SHTN)), strict=True
+    )
+    return torch.cat([scaled_dot_product_attention(*part) for part in parts])
 
 
 def affine(

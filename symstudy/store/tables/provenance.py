@@ -57,7 +57,8 @@ class Provenance(NamedTuple):
     def deviations(self) -> list[str]:
         """Return which packages this process has in another version, and which.
 
-        What follows a plus names the build, `2.13.0+cpu`, which may differ from machine to machine.
+        What follows a plus names the build, `2.13.0+cpu`, which may differ from machine to machine:
+        rows name that of the worker. Whether it can use the worker's GPU is asked for itself.
         """
         here = installed_versions()
         there = {name: getattr(self, f"{name}_version") for name in PACKAGES}
@@ -66,6 +67,15 @@ class Provenance(NamedTuple):
             for name in PACKAGES
             if here[name].partition("+")[0] != there[name].partition("+")[0]
         ]
+
+    def with_builds_here(self) -> "Provenance":
+        """Return the same with the builds of the packages in this process, as in `2.13.0+cpu`."""
+        here = installed_versions()
+        return self._replace(
+            symstudy_version=here["symstudy"],
+            torch_version=here["torch"],
+            numpy_version=here["numpy"],
+        )
 
 
 def current_provenance(folder: Path) -> Provenance:

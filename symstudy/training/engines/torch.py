@@ -18,6 +18,7 @@ from symstudy.training.engines.evaluators import TorchEvaluator
 from symstudy.training.engines.lanes import initial_parameters, make_lanes, num_moments
 from symstudy.training.engines.torch_lanes import TorchLanes
 from symstudy.training.engines.torch_steps import train_lanes
+from symstudy.training.gpu import pin_precision
 
 __all__ = ["TorchEngine"]
 
@@ -52,6 +53,8 @@ class TorchEngine(AbstractEngine):
         self.device = pick_device(pack.config)
         if self.device.type == "cpu":
             torch.set_num_threads(pack.config.cpus)
+        else:
+            pin_precision()
         theta = initial_parameters(pack) if start is None else start
         lanes = make_lanes(pack, np.ascontiguousarray(theta.numpy()))
         self.lanes = TorchLanes(pack, lanes, self.device, num_moments(pack))

@@ -67,6 +67,8 @@ def train_block(
     on_device = BlockOnDevice(block, pack.data.sigma.astype(pack.dtype), device)
     stepper = Stepper(lanes, first, steps, by_kernels=lanes.by_kernels)
     seeds = tuple(run.seed for run in pack.runs)
+    # Sent once a block: a copy a step would have the host wait for the device in each.
+    strength_K1 = stepper.column(pack.lane_values("entropic").astype(pack.dtype))
     for s in range(steps):
         batch = on_device.batch(s)
         theta = lanes.theta.detach().requires_grad_(True)
@@ -74,7 +76,8 @@ def train_block(
         loss_K = data_loss(pack.train.loss, output, batch.y_KBO)
         (gradient,) = torch.autograd.grad(loss_K.sum(), theta)
         if pack.train.entropic > 0:
-            gradient = gradient + entropic_gradient(lanes, batch, entropic_chunk)
+            terms_KP = entropic_gradient(lanes, batch, entropic_chunk)
+            gradient = gradient + strength_K1 * terms_KP
         is_alive = (lanes.diverged < 0) & ~lanes.is_frozen
         is_sound = (loss_K.detach() < LOSS_LIMIT) & is_alive
         # In place: on the CPU this is the lanes' own memory.
@@ -85,7 +88,7 @@ def train_block(
 def entropic_gradient(
     lanes: TorchLanes, batch: Batch, chunk: int
 ) -> Float[Tensor, "runs parameters"]:
-    """Return the gradient of each run's entropic term, estimated on a batch."""
+    """Return the gradient of each run's entropic term of strength 1, estimated on a batch."""
     pack = lanes.pack
     terms = entropic_terms(
         pack,
@@ -95,8 +98,7 @@ def entropic_gradient(
         is_batch=not pack.train.full_batch,
         chunk=chunk,
     )
-    weights = torch.from_numpy(pack.lane_values("entropic").astype(pack.dtype))
-    return weights.to(lanes.device)[:, None] * terms.gradient_KP
+    return terms.gradient_KP
 
 
 @final
