@@ -1,11 +1,12 @@
 """Commands about claims: analyze, plot, report."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import typer
 
 from symstudy.cli.options import Claims, Json, ProjectFolder, ResultsPath
 from symstudy.cli.output import note, print_json
+from symstudy.cli.project import project_to_run
 
 __all__ = ["add_commands"]
 
@@ -31,7 +32,7 @@ def analyze(
     """
     from symstudy.findings import correct_family
 
-    evaluated = evaluate_all(results, names, project)
+    evaluated = [found.item for found in evaluate_all(results, names, project)]
     family = correct_family(
         [item.finding.verdict for item in evaluated], [item.finding.p_value for item in evaluated]
     )
@@ -80,19 +81,33 @@ def frozen_note(is_frozen: bool | None) -> str:
     return ", frozen before the data" if is_frozen else ", CHANGED since the study first ran"
 
 
-def evaluate_all(results: str, names: list[str] | None, project: Any) -> list[Any]:
+class EvaluatedIn(NamedTuple):
+    """A claim evaluated on a study.
+
+    Attributes:
+        folder: The study's folder: two studies may say that they have the same name.
+        item: The finding with what it rests on.
+    """
+
+    folder: Any
+    item: Any
+
+
+def evaluate_all(results: str, names: list[str] | None, project: Any) -> list[EvaluatedIn]:
     """Return every wanted claim evaluated on every study."""
-    from symstudy.findings.discovery import find_project, pick_claims
+    from symstudy.findings.discovery import pick_claims
     from symstudy.findings.evaluate import claims_of, evaluate_claim
     from symstudy.store import find_studies
 
-    claims = pick_claims(find_project(project), [])
+    folders = find_studies([results])
+    found = project_to_run(project)
+    claims = pick_claims(found, [])
     if names:
-        pick_claims(find_project(project), names)
-    evaluated: list[Any] = []
-    for folder in find_studies([results]):
+        pick_claims(found, names)
+    evaluated: list[EvaluatedIn] = []
+    for folder in folders:
         wanted = claims_of(folder, claims, names or ())
-        evaluated.extend(evaluate_claim(claim, folder) for claim in wanted)
+        evaluated.extend(EvaluatedIn(folder, evaluate_claim(claim, folder)) for claim in wanted)
     if not evaluated:
         note(
             "No study here serves a claim. Name one, as in: symstudy analyze results "
@@ -109,12 +124,10 @@ def plot(
 ) -> None:
     """Draw the figure of each claim, as SVG beside a CSV of what was drawn."""
     from symstudy.findings.evaluate import draw_claim
-    from symstudy.store import find_studies
 
-    folders = {folder.name: folder for folder in find_studies([results])}
     paths: list[str] = []
-    for item in evaluate_all(results, names, project):
-        made = draw_claim(item, folders[item.study])
+    for folder, item in evaluate_all(results, names, project):
+        made = draw_claim(item, folder)
         if not made:
             note(f"{item.claim.name} on {item.study}: untested, nothing to draw")
         paths.extend(made)
@@ -137,11 +150,9 @@ def report(
     from symstudy.report import write_report
     from symstudy.store import find_studies
 
-    folders = find_studies([results])
-    by_name = {folder.name: folder for folder in folders}
-    for item in evaluate_all(results, None, project):
-        draw_claim(item, by_name[item.study])
-    path = write_report(folders, results)
+    for folder, item in evaluate_all(results, None, project):
+        draw_claim(item, folder)
+    path = write_report(find_studies([results]), results)
     if as_json:
         print_json({"report": path})
     else:

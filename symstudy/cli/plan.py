@@ -7,6 +7,7 @@ import typer
 
 from symstudy.cli.options import Json, Overrides, Preset, ProjectFolder, StudyPath
 from symstudy.cli.output import note, print_json
+from symstudy.cli.project import project_to_run
 from symstudy.errors import UserError
 from symstudy.quantities import duration, size
 
@@ -269,11 +270,11 @@ def powers_of(
     Raises:
         StoreError: If results are named and cannot be read.
     """
-    from symstudy.findings.discovery import find_project, load_claims
+    from symstudy.findings.discovery import load_claims
     from symstudy.findings.power import power_of
 
-    found = find_project(project)
-    if not names or found is None:
+    found = project_to_run(project) if names else None
+    if found is None:
         return []
     claims = load_claims(found)
     store = None

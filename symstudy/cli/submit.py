@@ -70,7 +70,7 @@ def submit(
     Examples: `symstudy submit studies/digits.toml --results s3://bucket/results`;
     `symstudy jobs ID --logs --follow`
     """
-    from symstudy.findings.discovery import find_project, list_claims
+    from symstudy.findings.discovery import check_own, find_project, list_claims
     from symstudy.launch.cluster.submission import Jobs, Submission
     from symstudy.study import load_study
 
@@ -82,6 +82,8 @@ def submit(
             f"claims of {study} must be those of the project {found.root}, but got "
             f"{min(strangers)!r}."
         )
+    if found and loaded.claims:
+        check_own(found)
     options = [*(overrides or ())]
     options += ["--preset", preset] if preset else []
     options += ["--workers", str(workers)] if workers else []
