@@ -75,13 +75,17 @@ class Figure(NamedTuple):
 
 @contextmanager
 def theme() -> "Iterator[None]":
-    """Draw in the house style, on no screen."""
+    """Draw in the house style, on no screen.
+
+    Settings of a `matplotlibrc` do not count: one in the working directory may be somebody else's,
+    and may name functions to call and programs to typeset with.
+    """
     import matplotlib as mpl
 
     mpl.use("agg")
     import seaborn as sns
 
-    with mpl.rc_context(), sns.axes_style("ticks"), sns.color_palette(PALETTE):
+    with mpl.rc_context(mpl.rcParamsDefault), sns.axes_style("ticks"), sns.color_palette(PALETTE):
         parameters: Any = mpl.rcParams
         parameters.update(STYLE)
         yield

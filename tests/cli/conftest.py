@@ -1,5 +1,6 @@
 """The program, called as a user calls it."""
 
+import os
 import subprocess
 import sys
 
@@ -25,6 +26,12 @@ def program():
         )
 
     return call
+
+
+@pytest.fixture
+def environment() -> dict[str, str]:
+    """The variables of this process."""
+    return dict(os.environ)
 
 
 @pytest.fixture(scope="session")
