@@ -1,7 +1,7 @@
 """Text of others where it is shown: on a terminal, in a page, in a figure, in a spreadsheet.
 
 Names, titles, reasons and tracebacks come from study files and results, which may be somebody
-else's. Shown as they are, they could move the cursor, hide or reorder lines, or be run as a formula.
+else's. Shown as they are, they could move the cursor, hide or reorder lines, or be run as formulas.
 """
 
 import re

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import typer
 
 from symstudy.cli.options import Claims, Json, ProjectFolder, ResultsPath
-from symstudy.cli.output import note, print_json
+from symstudy.cli.output import note, print_json, say
 from symstudy.cli.project import project_to_run
 
 __all__ = ["add_commands"]
@@ -46,28 +46,28 @@ def analyze(
         return
     for item in evaluated:
         finding = item.finding
-        typer.echo(f"{item.claim.name} on {item.study}: {finding.verdict.label.upper()}")
-        typer.echo(f"  {item.claim.statement}")
-        typer.echo(f"  {finding.reason}")
+        say(f"{item.claim.name} on {item.study}: {finding.verdict.label.upper()}")
+        say(f"  {item.claim.statement}")
+        say(f"  {finding.reason}")
         for part in finding.parts:
             estimate = f"{part.effect:.3g}" if part.effect is not None else "-"
             interval = f" {part.interval}" if part.interval else ""
             word = part.verdict.label if part.decides else "reported"
-            typer.echo(f"    {word:>12}  {part.name}: {estimate}{interval} ({part.rule})")
-        typer.echo(
+            say(f"    {word:>12}  {part.name}: {estimate}{interval} ({part.rule})")
+        say(
             f"  {finding.seeds} seeds; rule "
             f"{item.claim.rule_hash}{frozen_note(item.rule_is_frozen)}"
         )
         for why, count in finding.excluded:
-            typer.echo(f"  {count} runs left out: {why}")
+            say(f"  {count} runs left out: {why}")
     if len(evaluated) > 1:
-        typer.echo(f"\nAll {len(evaluated)} together (Holm's correction, 5 %):")
+        say(f"\nAll {len(evaluated)} together (Holm's correction, 5 %):")
         for item, held in zip(evaluated, family, strict=True):
             finding = item.finding
             estimate = f"{finding.effect:.3g}" if finding.effect is not None else "-"
             interval = f" {finding.interval}" if finding.interval else ""
             falls = held.verdict is not finding.verdict
-            typer.echo(
+            say(
                 f"  {held.verdict.label:>12}  {item.claim.name} on {item.study}: "
                 f"{estimate}{interval} {finding.unit}, {finding.seeds} seeds"
                 + (f"; {finding.verdict.label} alone" if falls else "")
@@ -136,7 +136,7 @@ def plot(
         return
     for path in paths:
         if path.endswith(".svg"):
-            typer.echo(path)
+            say(path)
 
 
 def report(
@@ -156,4 +156,4 @@ def report(
     if as_json:
         print_json({"report": path})
     else:
-        typer.echo(path)
+        say(path)

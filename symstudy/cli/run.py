@@ -9,6 +9,7 @@ from symstudy.cli.options import Json, Overrides, Preset, ProjectFolder, Results
 from symstudy.cli.output import note, print_json
 from symstudy.cli.project import project_to_run
 from symstudy.errors import UserError
+from symstudy.escaping import printable_line
 from symstudy.quantities import duration
 
 __all__ = ["add_commands"]
@@ -216,7 +217,8 @@ def report_outcome(folder: object) -> dict[str, int]:
     assert isinstance(folder, StudyFolder), "results are in a study's folder"
     (account,) = read_account(Store([folder]))
     for (outcome, reason), count in account.failed.items():
-        note(f"{account.study}: {count} runs {outcome}: {reason} Train them again with --retry.")
+        what = printable_line(f"{count} runs {outcome}: {reason}")
+        note(f"{account.study}: {what} Train them again with --retry.")
     return {
         "planned": account.planned,
         "done": account.done,

@@ -22,7 +22,15 @@ from typing import Any, NamedTuple
 
 from symstudy.errors import ModelError
 
-__all__ = ["OwnModule", "find_module", "load_own", "looking_in", "named_by_results", "siblings", "source_of"]
+__all__ = [
+    "OwnModule",
+    "find_module",
+    "load_own",
+    "looking_in",
+    "named_by_results",
+    "siblings",
+    "source_of",
+]
 
 IN_WORKING_DIRECTORY = contextvars.ContextVar("in_working_directory", default=True)
 PLACES: contextvars.ContextVar[tuple[Path, ...]] = contextvars.ContextVar("places", default=())

@@ -279,7 +279,7 @@ def test_a_claim_that_is_neither_rule_nor_functions_says_what_to_write(project):
 
 def test_r4_a_project_of_somebody_else_is_not_run_unless_it_is_named(project, monkeypatch):
     monkeypatch.setattr("symstudy.ownership.trusted_owners", lambda: frozenset([54321]))
-    with pytest.raises(ProjectError, match=r"must be your own, but of .* it belongs to .*--project"):
+    with pytest.raises(ProjectError, match=r"your own, but of .* it belongs to .*--project"):
         load_claims(find_project())
     assert not [module for module in sys.modules if module.startswith("claims_")]
     assert any(name.startswith("own_") for name in load_claims(find_project(project)))

@@ -1,4 +1,4 @@
-"""Fault R3: compiled kernels, which are run as they are found, lie in a folder of the user's own."""
+"""Fault R3: compiled kernels, which are run as found, lie in a folder of the user's own."""
 
 import pytest
 
