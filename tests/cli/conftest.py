@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from symstudy.cli import main
 from symstudy.launch import InlineLauncher, run_study
 from symstudy.study import load_study
 
@@ -24,6 +25,21 @@ def program():
             env=env,
             check=False,
         )
+
+    return call
+
+
+@pytest.fixture
+def told_in(monkeypatch, capsys):
+    """Call the program in this process, in a folder; return what it said and its exit status."""
+
+    def call(place, *words):
+        monkeypatch.chdir(place)
+        monkeypatch.setattr("sys.argv", ["symstudy", *map(str, words)])
+        with pytest.raises(SystemExit) as end:
+            main()
+        said = capsys.readouterr()
+        return said.out + said.err, end.value.code
 
     return call
 

@@ -43,3 +43,21 @@ def test_r4_nothing_beside_the_results_is_run(program, root, shared, tmp_path, e
     assert named.returncode == 0, named.stderr
     assert f"runs the claims of the project {root}" in named.stderr
     assert not trace.exists()
+
+
+def test_r1_no_command_reads_a_private_file_that_results_link_to(told_in, results, tmp_path, root):
+    place = tmp_path / "results"
+    shutil.copytree(results, place)
+    (study,) = (path for path in place.iterdir() if path.is_dir())
+    (tmp_path / "id_rsa").write_text("private")
+    (study / "figures").mkdir(exist_ok=True)
+    (study / "figures" / "c.csv").symlink_to(tmp_path / "id_rsa")
+    for command in (
+        *(("status",), ("verify",), ("query", place, "from runs"), ("runs",), ("compact",)),
+        *(("retry",), ("cancel",), ("analyze",), ("plot",), ("report",)),
+    ):
+        named = ("--project", root) if command[0] in {"analyze", "plot", "report"} else ()
+        said, status = told_in(tmp_path, *command, *named)
+        assert status == 2, command
+        assert "c.csv' is a symbolic link, which is not followed" in said
+    assert not (place / "report.html").exists()
