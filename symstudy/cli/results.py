@@ -88,7 +88,7 @@ def status_row(account: Any, driver: dict[str, Any] | None) -> dict[str, Any]:
 def print_accounts(accounts: Any, drivers: list[dict[str, Any] | None]) -> None:
     """Print counts, failures by reason, and what runs now."""
     from symstudy.cli.progress import progress_text
-    from symstudy.launch import ProgressSnapshot
+    from symstudy.launch.progress import parse_snapshot
 
     rows = [
         (
@@ -108,9 +108,8 @@ def print_accounts(accounts: Any, drivers: list[dict[str, Any] | None]) -> None:
         for (outcome, reason), count in account.failed.items():
             note(f"{study}: {count} runs {outcome}: {printable_line(reason)}")
         if driver:
-            progress = driver["progress"]
-            known = {key: value for key, value in (progress or {}).items() if key != "launch"}
-            text = progress_text(ProgressSnapshot(**known)) if known else "starting"
+            snapshot = parse_snapshot(driver["progress"] or {})
+            text = progress_text(snapshot) if snapshot else "starting"
             note(f"{study}: {printable_line(driver['driver'])}: {text}")
 
 

@@ -59,6 +59,7 @@ def planted(tmp_path_factory):
     folder.write_bytes(b"=cmd(),-1\n", "figures", "c.csv")
     lease = {"launch": "l", "host": HOSTILE, "pid": os.getpid(), "since": LINES, "beat": 1}
     folder.write_json(lease, "control", "lease.json")
+    folder.write_json({"launch": "l", "share": HOSTILE}, "control", "progress.json")
     for run in study.runs():
         folder.write_bytes(LINES.encode(), "tracebacks", f"{run.run_id}.txt")
     return place

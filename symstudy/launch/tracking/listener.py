@@ -158,8 +158,9 @@ def log_runs(
     """
     note_name = f"{name.replace(':', '.')}.json"
     try:
-        seen = set(folder.read_json(FOLDER, note_name).get("runs", []))
-    except StoreError:
+        seen = set(folder.read_json(FOLDER, note_name)["runs"])
+    except (StoreError, TypeError, LookupError):
+        # Not there, or not as it is written below: trackers are told of all runs again.
         seen = set()
     logged = 0
     for chunk in ended_runs_of(folder, seen):
