@@ -67,13 +67,13 @@ def parse_snapshot(values: Mapping[str, Any]) -> ProgressSnapshot | None:
     Args:
         values: As `to_json` returned them, and perhaps more; of any types.
     """
-    found = [values.get(name) for name in ProgressSnapshot._fields]
-    for name, value in zip(ProgressSnapshot._fields, found, strict=True):
+    found: dict[str, Any] = {name: values.get(name) for name in ProgressSnapshot._fields}
+    for name, value in found.items():
         if value is None and name == "seconds_left":
             continue
         if type(value) not in {int, float} or not abs(value) < MOST:
             return None
-    return ProgressSnapshot(*found)
+    return ProgressSnapshot(**found)
 
 
 class LaunchProgress:

@@ -87,7 +87,8 @@ def theme() -> "Iterator[None]":
     mpl.use("agg")
     import seaborn as sns
 
-    plain = {key: value for key, value in mpl.rcParamsDefault.items() if key != "backend"}
+    defaults: Any = mpl.rcParamsDefault
+    plain: Any = {key: value for key, value in defaults.items() if key != "backend"}
     with mpl.rc_context(plain), sns.axes_style("ticks"), sns.color_palette(PALETTE):
         parameters: Any = mpl.rcParams
         parameters.update(STYLE)
