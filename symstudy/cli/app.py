@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from symstudy.cli import claims, compact, control, results, run, studies, submit
+from symstudy.cli.output import note, print_crash, say
 from symstudy.errors import UserError
 
 __all__ = ["app", "main"]
@@ -42,7 +43,7 @@ claims.add_commands(app)
 def print_version(value: bool) -> None:
     """Print the version and end, if asked to."""
     if value:
-        typer.echo(importlib.metadata.version("symstudy"))
+        say(importlib.metadata.version("symstudy"))
         raise typer.Exit
 
 
@@ -61,10 +62,11 @@ def common(
 
 def main() -> None:
     """Run the program and end with its exit status."""
+    sys.excepthook = print_crash
     try:
         app(standalone_mode=True)
     except UserError as error:
-        typer.echo(f"symstudy: {error}", err=True)
+        note(f"symstudy: {error}")
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)

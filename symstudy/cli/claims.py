@@ -1,11 +1,12 @@
 """Commands about claims: analyze, plot, report."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import typer
 
 from symstudy.cli.options import Claims, Json, ProjectFolder, ResultsPath
-from symstudy.cli.output import note, print_json
+from symstudy.cli.output import note, print_json, say
+from symstudy.cli.project import project_to_run
 
 __all__ = ["add_commands"]
 
@@ -31,7 +32,7 @@ def analyze(
     """
     from symstudy.findings import correct_family
 
-    evaluated = evaluate_all(results, names, project)
+    evaluated = [found.item for found in evaluate_all(results, names, project)]
     family = correct_family(
         [item.finding.verdict for item in evaluated], [item.finding.p_value for item in evaluated]
     )
@@ -45,28 +46,28 @@ def analyze(
         return
     for item in evaluated:
         finding = item.finding
-        typer.echo(f"{item.claim.name} on {item.study}: {finding.verdict.label.upper()}")
-        typer.echo(f"  {item.claim.statement}")
-        typer.echo(f"  {finding.reason}")
+        say(f"{item.claim.name} on {item.study}: {finding.verdict.label.upper()}")
+        say(f"  {item.claim.statement}")
+        say(f"  {finding.reason}")
         for part in finding.parts:
             estimate = f"{part.effect:.3g}" if part.effect is not None else "-"
             interval = f" {part.interval}" if part.interval else ""
             word = part.verdict.label if part.decides else "reported"
-            typer.echo(f"    {word:>12}  {part.name}: {estimate}{interval} ({part.rule})")
-        typer.echo(
+            say(f"    {word:>12}  {part.name}: {estimate}{interval} ({part.rule})")
+        say(
             f"  {finding.seeds} seeds; rule "
             f"{item.claim.rule_hash}{frozen_note(item.rule_is_frozen)}"
         )
         for why, count in finding.excluded:
-            typer.echo(f"  {count} runs left out: {why}")
+            say(f"  {count} runs left out: {why}")
     if len(evaluated) > 1:
-        typer.echo(f"\nAll {len(evaluated)} together (Holm's correction, 5 %):")
+        say(f"\nAll {len(evaluated)} together (Holm's correction, 5 %):")
         for item, held in zip(evaluated, family, strict=True):
             finding = item.finding
             estimate = f"{finding.effect:.3g}" if finding.effect is not None else "-"
             interval = f" {finding.interval}" if finding.interval else ""
             falls = held.verdict is not finding.verdict
-            typer.echo(
+            say(
                 f"  {held.verdict.label:>12}  {item.claim.name} on {item.study}: "
                 f"{estimate}{interval} {finding.unit}, {finding.seeds} seeds"
                 + (f"; {finding.verdict.label} alone" if falls else "")
@@ -80,19 +81,33 @@ def frozen_note(is_frozen: bool | None) -> str:
     return ", frozen before the data" if is_frozen else ", CHANGED since the study first ran"
 
 
-def evaluate_all(results: str, names: list[str] | None, project: Any) -> list[Any]:
+class EvaluatedIn(NamedTuple):
+    """A claim evaluated on a study.
+
+    Attributes:
+        folder: The study's folder: two studies may say that they have the same name.
+        item: The finding with what it rests on.
+    """
+
+    folder: Any
+    item: Any
+
+
+def evaluate_all(results: str, names: list[str] | None, project: Any) -> list[EvaluatedIn]:
     """Return every wanted claim evaluated on every study."""
-    from symstudy.findings.discovery import find_project, pick_claims
+    from symstudy.findings.discovery import pick_claims
     from symstudy.findings.evaluate import claims_of, evaluate_claim
     from symstudy.store import find_studies
 
-    claims = pick_claims(find_project(project), [])
+    folders = find_studies([results])
+    found = project_to_run(project)
+    claims = pick_claims(found, [])
     if names:
-        pick_claims(find_project(project), names)
-    evaluated: list[Any] = []
-    for folder in find_studies([results]):
+        pick_claims(found, names)
+    evaluated: list[EvaluatedIn] = []
+    for folder in folders:
         wanted = claims_of(folder, claims, names or ())
-        evaluated.extend(evaluate_claim(claim, folder) for claim in wanted)
+        evaluated.extend(EvaluatedIn(folder, evaluate_claim(claim, folder)) for claim in wanted)
     if not evaluated:
         note(
             "No study here serves a claim. Name one, as in: symstudy analyze results "
@@ -109,12 +124,10 @@ def plot(
 ) -> None:
     """Draw the figure of each claim, as SVG beside a CSV of what was drawn."""
     from symstudy.findings.evaluate import draw_claim
-    from symstudy.store import find_studies
 
-    folders = {folder.name: folder for folder in find_studies([results])}
     paths: list[str] = []
-    for item in evaluate_all(results, names, project):
-        made = draw_claim(item, folders[item.study])
+    for folder, item in evaluate_all(results, names, project):
+        made = draw_claim(item, folder)
         if not made:
             note(f"{item.claim.name} on {item.study}: untested, nothing to draw")
         paths.extend(made)
@@ -123,7 +136,7 @@ def plot(
         return
     for path in paths:
         if path.endswith(".svg"):
-            typer.echo(path)
+            say(path)
 
 
 def report(
@@ -137,12 +150,10 @@ def report(
     from symstudy.report import write_report
     from symstudy.store import find_studies
 
-    folders = find_studies([results])
-    by_name = {folder.name: folder for folder in folders}
-    for item in evaluate_all(results, None, project):
-        draw_claim(item, by_name[item.study])
-    path = write_report(folders, results)
+    for folder, item in evaluate_all(results, None, project):
+        draw_claim(item, folder)
+    path = write_report(find_studies([results]), results)
     if as_json:
         print_json({"report": path})
     else:
-        typer.echo(path)
+        say(path)

@@ -7,7 +7,8 @@ from typing import Annotated, Any
 import typer
 
 from symstudy.cli.options import Json, ResultsPath
-from symstudy.cli.output import note, print_json, print_table, printable
+from symstudy.cli.output import note, print_json, print_table, say
+from symstudy.escaping import printable_line
 
 __all__ = ["add_commands"]
 
@@ -85,7 +86,7 @@ def read_tracebacks(store: Any, rows: Sequence[Sequence[Any]]) -> dict[str, str]
 
     folders = {folder.name: folder for folder in store.folders}
     return {
-        run_id: printable(read_traceback(folders[study], run_id)) if study in folders else ""
+        run_id: read_traceback(folders[study], run_id) if study in folders else ""
         for study, run_id, *_ in rows
     }
 
@@ -97,7 +98,7 @@ def print_tracebacks(texts: Mapping[str, str]) -> None:
         if text:
             runs_of.setdefault(text, []).append(run_id)
     for text, run_ids in runs_of.items():
-        typer.echo(f"\n{', '.join(run_ids)}:\n{text.rstrip()}")
+        say(f"\n{', '.join(run_ids)}:\n{text.rstrip()}")
 
 
 def cancel(results: ResultsPath = "results", as_json: Json = False) -> None:
@@ -133,7 +134,7 @@ def cancel(results: ResultsPath = "results", as_json: Json = False) -> None:
         note(f"{results}: no study is running here; nothing to cancel")
     for row in rows:
         word = "stopped" if row["ended"] else f"asked to stop, but not gone in {CANCEL_S:.0f} s"
-        note(f"{row['study']}: {word} ({row['driver']})")
+        note(printable_line(f"{row['study']}: {word} ({row['driver']})"))
 
 
 def retry(
@@ -173,5 +174,6 @@ def retry(
         note(f"{results}: no failed run{' like this' if where else ''}; nothing to retry")
         return
     for row in rows:
-        note(f"{row['study']}: {row['runs']} runs taken back ({row['outcome']}: {row['reason']})")
+        why = f"{row['outcome']}: {row['reason']}"
+        note(printable_line(f"{row['study']}: {row['runs']} runs taken back ({why})"))
     note("Train them with the same `symstudy run` as before.")

@@ -1,13 +1,30 @@
-"""How commands print: data on stdout, everything else on stderr."""
+"""How commands print: data on stdout, everything else on stderr.
+
+Everything that a command prints goes through this file. Names, reasons and tracebacks may be
+somebody else's text, which must not change what a terminal shows: `symstudy.escaping`.
+"""
 
 import json
-import unicodedata
+import sys
+import traceback
 from collections.abc import Sequence
+from types import TracebackType
 from typing import Any
 
 import typer
 
-__all__ = ["note", "print_json", "print_table", "printable"]
+from symstudy.escaping import printable, printable_line
+
+__all__ = ["note", "print_crash", "print_data", "print_json", "print_table", "say"]
+
+
+WIDEST = 1_000_000
+"""Characters of a line of a table, at most."""
+
+
+def say(text: str, *, end: str = "\n") -> None:
+    """Print text for a person, to stdout."""
+    typer.echo(f"{printable(text)}{end}", nl=False)
 
 
 def note(message: str) -> None:
@@ -15,37 +32,44 @@ def note(message: str) -> None:
     typer.echo(printable(message), err=True)
 
 
-def printable(text: str) -> str:
-    """Return `text` without control characters other than line ends and tabs.
-
-    Text of others, such as a traceback in results that were shared, must not change a terminal.
-    """
-    kept = ("\n", "\t")
-    return "".join(c for c in text if c in kept or unicodedata.category(c) not in ("Cc", "Cf"))
+def print_data(text: str) -> None:
+    """Print text for a program as it is; what cannot be seen is escaped on a terminal alone."""
+    typer.echo(printable(text) if sys.stdout.isatty() else text, nl=False)
 
 
 def print_json(value: Any) -> None:
-    """Print `value` as JSON."""
-    typer.echo(json.dumps(value, indent=2, default=str))
+    """Print `value` as JSON, in which all that is not ASCII is escaped."""
+    text = json.dumps(value, indent=2, default=str)
+    typer.echo(text.replace("\x7f", "\\u007f"))
+
+
+def print_crash(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    """Print the traceback of an error that nobody has foreseen, to stderr: a `sys.excepthook`."""
+    note("".join(traceback.format_exception(kind, error, trace)).rstrip())
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, title: str = "") -> None:
     """Print rows under headings, in full: on a terminal with lines, elsewhere as aligned text."""
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     console = Console()
-    table = Table(
-        title=title or None, title_justify="left", box=lines() if console.is_terminal else None
-    )
+    # Texts, and not strings: in those, [model] is a style.
+    heading = Text(printable_line(title)) if title else None
+    table = Table(title=heading, title_justify="left", box=lines() if console.is_terminal else None)
     for place, column in enumerate(columns):
         numbers = all(isinstance(row[place], int | float) or row[place] is None for row in rows)
-        table.add_column(column, justify="right" if numbers and rows else "left", overflow="fold")
+        side: Any = "right" if numbers and rows else "left"
+        table.add_column(Text(printable_line(column)), justify=side, overflow="fold")
     for row in rows:
-        table.add_row(*(show(value) for value in row))
+        table.add_row(*(Text(show(value)) for value in row))
     if not console.is_terminal:
         # As wide as it has to be: a pipe has no edge.
-        console = Console(width=max(80, console.measure(table).maximum), soft_wrap=True)
+        needed = Console(width=WIDEST).measure(table).maximum
+        console = Console(width=max(80, needed), soft_wrap=True)
     console.print(table)
 
 
@@ -64,4 +88,4 @@ def show(value: Any) -> str:
         return "yes" if value else "no"
     if isinstance(value, float):
         return f"{value:.6g}"
-    return printable(str(value))
+    return printable_line(str(value))

@@ -6,7 +6,8 @@ from typing import Annotated, Any
 import typer
 
 from symstudy.cli.options import Json, Overrides, Preset, ProjectFolder, StudyPath
-from symstudy.cli.output import note, print_json
+from symstudy.cli.output import note, print_json, say
+from symstudy.cli.project import project_to_run
 from symstudy.errors import UserError
 from symstudy.quantities import duration, size
 
@@ -117,40 +118,40 @@ def plan(
         return
     for message in loaded.notes:
         note(f"{study}: {message}")
-    typer.echo(f"{loaded.name}: {loaded.title}")
-    typer.echo(f"  swept    {', '.join(loaded.swept) or 'nothing'}")
+    say(f"{loaded.name}: {loaded.title}")
+    say(f"  swept    {', '.join(loaded.swept) or 'nothing'}")
     if loaded.search is None:
-        typer.echo(f"  runs     {len(runs)} = {cells} cells x {len(loaded.seeds)} seeds")
+        say(f"  runs     {len(runs)} = {cells} cells x {len(loaded.seeds)} seeds")
     else:
         confirming = loaded.search.num_confirming
-        typer.echo(
+        say(
             f"  runs     at most {len(runs)}: a search, which asks as it goes"
             + (f"; {confirming} of these confirm finds" if confirming else "")
         )
     if budget is not None:
-        typer.echo(f"  budget   {budget}: {'; '.join(left_out) or 'the whole study fits'}")
+        say(f"  budget   {budget}: {'; '.join(left_out) or 'the whole study fits'}")
         if left_out:
-            typer.echo("           left out; a larger budget adds them to what is there")
-    typer.echo(
+            say("           left out; a larger budget adds them to what is there")
+    say(
         f"  packs    {found.packs} of {found.smallest} to {found.largest} runs, at most "
         f"{size(found.memory_bytes)}"
     )
     if drawn.share is not None:
-        typer.echo(f"           {packs_per_gpu(drawn.share)} on a GPU at the same time")
-        typer.echo(f"  device   {target.name} with {size(target.memory_bytes)}")
+        say(f"           {packs_per_gpu(drawn.share)} on a GPU at the same time")
+        say(f"  device   {target.name} with {size(target.memory_bytes)}")
     if target.kind == "cuda":
         print_cpu_packs(drawn)
     what = "a core" if drawn.share is None else "a GPU"
-    typer.echo(
+    say(
         f"  time     about {duration(found.seconds)} of {what} "
         f"({found.seconds / 3600:.2g} device hours), {duration(drawn.wall)} on {drawn.workers} "
         "workers"
     )
-    typer.echo(
+    say(
         f"           at the end {found.last} packs of at most {duration(found.longest_last)} are "
         f"waited for: {found.idle:.1%} of the workers' time"
     )
-    typer.echo(f"           {summary['estimate']}")
+    say(f"           {summary['estimate']}")
     print_powers(powers, results)
 
 
@@ -180,7 +181,7 @@ def print_cpu_packs(drawn: Any) -> None:
     found = drawn.on_cpu or (drawn.forecast if drawn.share is None else None)
     if found is None:
         return
-    typer.echo(
+    say(
         f"  on CPU   {found.packs} of the {len(drawn.packs)} packs, where one core is estimated to "
         f"be faster: about {duration(found.seconds)} of a core; pack.device=cuda for the GPU"
     )
@@ -269,11 +270,11 @@ def powers_of(
     Raises:
         StoreError: If results are named and cannot be read.
     """
-    from symstudy.findings.discovery import find_project, load_claims
+    from symstudy.findings.discovery import load_claims
     from symstudy.findings.power import power_of
 
-    found = find_project(project)
-    if not names or found is None:
+    found = project_to_run(project) if names else None
+    if found is None:
         return []
     claims = load_claims(found)
     store = None
@@ -298,12 +299,12 @@ def print_powers(rows: Sequence[Any], results: str | None) -> None:
         return
     from symstudy.findings.power import POWER
 
-    typer.echo(
+    say(
         f"  claims   what {rows[0].seeds} seeds find with a chance of {POWER:.0%}, in standard "
         "deviations (sd) between seeds"
     )
     for row in rows:
-        typer.echo(f"           {row.claim}: {row.rule}: {describe_power(row)}")
+        say(f"           {row.claim}: {row.rule}: {describe_power(row)}")
     if results is None:
         note("symstudy: name --results with results of the study to see effects in their units")
 

@@ -5,6 +5,7 @@ from types import TracebackType
 from typing import Self
 
 from symstudy.cli.output import note
+from symstudy.escaping import printable_line
 from symstudy.launch import (
     Event,
     LaunchPlanned,
@@ -58,10 +59,10 @@ class RunDisplay:
             from rich.progress import BarColumn, Progress, TextColumn
 
             self.progress = Progress(
-                TextColumn("{task.description}"),
+                TextColumn("{task.description}", markup=False),
                 BarColumn(bar_width=28),
                 TextColumn("{task.percentage:>3.0f}%"),
-                TextColumn("{task.fields[state]}"),
+                TextColumn("{task.fields[state]}", markup=False),
                 console=self.console,
                 transient=True,
             )
@@ -115,6 +116,7 @@ class RunDisplay:
             f"{plan.workers} {plan.device} worker{'s' if plan.workers > 1 else ''}"
         )
         if self.is_live:
+            name = printable_line(name)
             self.bar = self.progress.add_task(name, total=1.0, state="starting workers")
 
     def refresh(self) -> None:

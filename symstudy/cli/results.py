@@ -8,8 +8,9 @@ from typing import Annotated, Any
 import typer
 
 from symstudy.cli.options import Json, ResultsPath
-from symstudy.cli.output import note, print_json, print_table
+from symstudy.cli.output import note, print_data, print_json, print_table, say
 from symstudy.errors import unknown_name
+from symstudy.escaping import printable_line
 
 __all__ = ["add_commands"]
 
@@ -87,7 +88,7 @@ def status_row(account: Any, driver: dict[str, Any] | None) -> dict[str, Any]:
 def print_accounts(accounts: Any, drivers: list[dict[str, Any] | None]) -> None:
     """Print counts, failures by reason, and what runs now."""
     from symstudy.cli.progress import progress_text
-    from symstudy.launch import ProgressSnapshot
+    from symstudy.launch.progress import parse_snapshot
 
     rows = [
         (
@@ -103,13 +104,13 @@ def print_accounts(accounts: Any, drivers: list[dict[str, Any] | None]) -> None:
     ]
     print_table(("study", "planned", "done", "stopped early", "failed", "missing", "now"), rows)
     for account, driver in zip(accounts, drivers, strict=True):
+        study = printable_line(account.study)
         for (outcome, reason), count in account.failed.items():
-            note(f"{account.study}: {count} runs {outcome}: {reason}")
+            note(f"{study}: {count} runs {outcome}: {printable_line(reason)}")
         if driver:
-            progress = driver["progress"]
-            known = {key: value for key, value in (progress or {}).items() if key != "launch"}
-            text = progress_text(ProgressSnapshot(**known)) if known else "starting"
-            note(f"{account.study}: {driver['driver']}: {text}")
+            snapshot = parse_snapshot(driver["progress"] or {})
+            text = progress_text(snapshot) if snapshot else "starting"
+            note(f"{study}: {printable_line(driver['driver'])}: {text}")
 
 
 def verify(results: ResultsPath = "results", as_json: Json = False) -> None:
@@ -145,26 +146,26 @@ def verify(results: ResultsPath = "results", as_json: Json = False) -> None:
     else:
         for item in found:
             account = item.account
+            study = printable_line(account.study)
             if item.damaged:
-                typer.echo(
-                    f"{account.study}: {len(item.damaged)} damaged files: {', '.join(item.damaged)}"
-                )
+                say(f"{study}: {len(item.damaged)} damaged files: {', '.join(item.damaged)}")
                 continue
             word = "proven" if item.is_proven else "not proven"
-            typer.echo(
-                f"{account.study}: {word}: {account.planned} planned = {account.done} done + "
+            say(
+                f"{study}: {word}: {account.planned} planned = {account.done} done + "
                 f"{account.stopped} stopped + {account.num_failed} failed + "
                 f"{account.missing} missing, {len(item.twice)} twice, {len(item.unplanned)} "
                 f"unplanned, {len(item.incomplete)} packs incomplete"
             )
             if item.unknown_cells:
-                typer.echo(
-                    f"{account.study}: {len(item.unknown_cells)} planned cells without their "
+                say(
+                    f"{study}: {len(item.unknown_cells)} planned cells without their "
                     "hyperparameters. Run the study again: they are written down again."
                 )
     for item in found:
         if item.certificate is not None and not item.certificate.holds:
-            note(f"{item.account.study}: warning: {certificate_warning(item.certificate)}")
+            study, warning = item.account.study, certificate_warning(item.certificate)
+            note(printable_line(f"{study}: warning: {warning}"))
     if not all(item.is_consistent for item in found):
         raise typer.Exit(2)
     if not all(item.is_proven and item.account.num_failed == 0 for item in found):
@@ -253,9 +254,16 @@ def write_rows(table: Any, form: str, output: Path | None) -> None:
         columns = [column.to_pylist() for column in table.columns]
         print_table(table.column_names, list(zip(*columns, strict=True)))
         return
-    text = to_json(table) if form == "json" else to_csv(table)
+    text = to_json(table)
+    if form != "json":
+        text, quoted = to_csv(table)
+        if quoted:
+            note(
+                f"{quoted} texts that a spreadsheet would run as formulas begin with ' in this "
+                "CSV; --format json and parquet have them as they are"
+            )
     if output is None:
-        typer.echo(text, nl=False)
+        print_data(text)
     else:
         output.write_text(text, encoding="utf-8")
         note(f"{table.num_rows} rows in {output}")

@@ -7,7 +7,9 @@ import typer
 
 from symstudy.cli.options import Json, Overrides, Preset, ProjectFolder, Results, StudyPath
 from symstudy.cli.output import note, print_json
+from symstudy.cli.project import project_to_run
 from symstudy.errors import UserError
+from symstudy.escaping import printable_line
 from symstudy.quantities import duration
 
 __all__ = ["add_commands"]
@@ -164,9 +166,11 @@ def claim_rules(study: Any, source: Path, project: Path | None) -> dict[str, str
     Raises:
         UserError: If the project that is found has no such claim.
     """
-    from symstudy.findings.discovery import find_project, list_claims, load_claims
+    from symstudy.findings.discovery import list_claims, load_claims
 
-    found = find_project(project)
+    if not study.claims:
+        return {}
+    found = project_to_run(project)
     known = {claim.name for claim in list_claims(found)}
     strangers = [name for name in study.claims if name not in known]
     if strangers and found is not None:
@@ -174,7 +178,7 @@ def claim_rules(study: Any, source: Path, project: Path | None) -> dict[str, str
             f"claims of {source} must be those of the project {found.root}, but got "
             f"{strangers[0]!r}. Known: {', '.join(sorted(known))}."
         )
-    if not study.claims or found is None:
+    if found is None:
         return {}
     claims = load_claims(found)
     return {name: claims[name].rule_hash for name in study.claims}
@@ -213,7 +217,8 @@ def report_outcome(folder: object) -> dict[str, int]:
     assert isinstance(folder, StudyFolder), "results are in a study's folder"
     (account,) = read_account(Store([folder]))
     for (outcome, reason), count in account.failed.items():
-        note(f"{account.study}: {count} runs {outcome}: {reason} Train them again with --retry.")
+        what = printable_line(f"{count} runs {outcome}: {reason}")
+        note(f"{account.study}: {what} Train them again with --retry.")
     return {
         "planned": account.planned,
         "done": account.done,

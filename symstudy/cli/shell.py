@@ -5,9 +5,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-import typer
-
-from symstudy.cli.output import note, print_table
+from symstudy.cli.output import note, print_table, say
 from symstudy.errors import UserError
 from symstudy.store import Store, open_store
 
@@ -69,7 +67,7 @@ def describe(store: Store, table: str) -> None:
     if not table:
         print_table(("table", "columns"), [(name, len(names)) for name, names in columns.items()])
     elif table in columns:
-        typer.echo(", ".join(columns[table]))
+        say(", ".join(columns[table]))
     else:
         note(f"There is no table {table!r}; there are {', '.join(columns)}.")
 

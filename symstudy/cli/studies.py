@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from symstudy.cli.options import Json, Overrides, Preset, ProjectFolder, StudyPath
-from symstudy.cli.output import note, print_json, print_table
+from symstudy.cli.output import note, print_json, print_table, say
 from symstudy.cli.plan import plan
 from symstudy.errors import unknown_name
 
@@ -61,7 +61,7 @@ def validate(
         what = f"{row['cells']} cells x {row['seeds']} seeds = {row['runs']} runs"
         if row["search"]:
             what = f"a search ({row['search']}) of at most {row['runs']} runs"
-        typer.echo(f"{study}: valid{with_preset}: {what}")
+        say(f"{study}: valid{with_preset}: {what}")
 
 
 def study_rows(project: Any) -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from symstudy.cli.options import Json, Overrides, Preset, ProjectFolder, StudyPath
-from symstudy.cli.output import note, print_json, print_table
+from symstudy.cli.output import note, print_json, print_table, say
 from symstudy.errors import UserError
 
 __all__ = ["add_commands"]
@@ -70,7 +70,7 @@ def submit(
     Examples: `symstudy submit studies/digits.toml --results s3://bucket/results`;
     `symstudy jobs ID --logs --follow`
     """
-    from symstudy.findings.discovery import find_project, list_claims
+    from symstudy.findings.discovery import check_own, find_project, list_claims
     from symstudy.launch.cluster.submission import Jobs, Submission
     from symstudy.study import load_study
 
@@ -82,6 +82,8 @@ def submit(
             f"claims of {study} must be those of the project {found.root}, but got "
             f"{min(strangers)!r}."
         )
+    if found and loaded.claims:
+        check_own(found)
     options = [*(overrides or ())]
     options += ["--preset", preset] if preset else []
     options += ["--workers", str(workers)] if workers else []
@@ -98,7 +100,7 @@ def submit(
     if as_json:
         print_json({"job": job, "study": loaded.name, "results": results, "address": address})
     else:
-        typer.echo(job)
+        say(job)
         note(f"Look at it with: symstudy jobs {job} --address {shlex.quote(address)} --logs")
     if wait:
         end_with(cluster, job)
@@ -148,13 +150,13 @@ def jobs(
     if logs and follow:
         end_with(cluster, job)
     elif logs:
-        typer.echo(cluster.log(job), nl=False)
+        say(cluster.log(job), end="")
     else:
         state = cluster.state(job)
         if as_json:
             print_json(state._asdict())
         else:
-            typer.echo(f"{state.job} {state.status}: {state.message}")
+            say(f"{state.job} {state.status}: {state.message}")
         raise typer.Exit(state.exit_status or 0)
 
 
@@ -165,7 +167,7 @@ def end_with(cluster: object, job: str) -> None:
     assert isinstance(cluster, Jobs), "jobs are those of a cluster"
     try:
         for text in cluster.follow(job):
-            typer.echo(text, nl=False)
+            say(text, end="")
     except KeyboardInterrupt as interrupt:
         note(f"symstudy: the job goes on; stop it with: symstudy jobs {job} --stop")
         raise typer.Exit(130) from interrupt

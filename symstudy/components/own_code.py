@@ -22,8 +22,17 @@ from typing import Any, NamedTuple
 
 from symstudy.errors import ModelError
 
-__all__ = ["OwnModule", "find_module", "load_own", "looking_in", "siblings", "source_of"]
+__all__ = [
+    "OwnModule",
+    "find_module",
+    "load_own",
+    "looking_in",
+    "named_by_results",
+    "siblings",
+    "source_of",
+]
 
+IN_WORKING_DIRECTORY = contextvars.ContextVar("in_working_directory", default=True)
 PLACES: contextvars.ContextVar[tuple[Path, ...]] = contextvars.ContextVar("places", default=())
 
 LOADED: dict[str, str] = {}
@@ -52,9 +61,23 @@ def looking_in(*places: Path) -> Iterator[None]:
         PLACES.reset(token)
 
 
+@contextlib.contextmanager
+def named_by_results() -> Iterator[None]:
+    """Look for own modules among what Python can import alone, since results name them.
+
+    What a study file names may be in the working directory; what results name is not looked for
+    there, since both may be somebody else's.
+    """
+    token = IN_WORKING_DIRECTORY.set(False)
+    try:
+        yield
+    finally:
+        IN_WORKING_DIRECTORY.reset(token)
+
+
 def search_places() -> tuple[Path, ...]:
     """Return the folders in which own modules are looked for first."""
-    return (*PLACES.get(), Path.cwd())
+    return (*PLACES.get(), Path.cwd()) if IN_WORKING_DIRECTORY.get() else PLACES.get()
 
 
 def find_module(name: str, places: Iterable[Path] | None = None) -> OwnModule | None:

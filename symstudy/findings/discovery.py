@@ -9,6 +9,9 @@ The project is the folder given, else `SYMSTUDY_PROJECT`, else the nearest folde
 directory whose pyproject.toml has a table `[tool.symstudy]`. Its key `analyses` names the package
 of claims, `studies` the folder of study files. Other packages add claims by the entry-point group
 `symstudy.analyses`.
+
+A project that was not named is run only if nobody but the user may change it: the working directory
+may be somebody else's folder of results.
 """
 
 import ast
@@ -16,17 +19,28 @@ import importlib
 import importlib.metadata
 import importlib.util
 import os
+import shlex
 import sys
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from symstudy.errors import ProjectError, unknown_name
 from symstudy.findings.claim import Claim, registered_claims
+from symstudy.ownership import others_in_tree, who_else_may_change
 
-__all__ = ["Listed", "Project", "find_project", "list_claims", "load_claims"]
+__all__ = [
+    "Listed",
+    "Project",
+    "check_own",
+    "find_project",
+    "list_claims",
+    "load_claims",
+    "pick_claims",
+]
 
 GROUP = "symstudy.analyses"
+PROJECT_FILE = "pyproject.toml"
 
 
 @dataclass(frozen=True)
@@ -37,11 +51,13 @@ class Project:
         root: The folder.
         analyses: Its package of claims.
         studies: Its folder of study files.
+        is_named: Whether the user named it.
     """
 
     root: Path
     analyses: Path
     studies: Path
+    is_named: bool = False
 
 
 @dataclass(frozen=True)
@@ -81,7 +97,7 @@ def find_project(given: Path | None = None) -> Project | None:
                 "--project must be a folder whose pyproject.toml has a table [tool.symstudy], but "
                 f"got {str(named)!r}."
             )
-        return project
+        return replace(project, is_named=True)
     here = Path.cwd()
     for folder in (here, *here.parents):
         project = read_project(folder)
@@ -93,7 +109,7 @@ def find_project(given: Path | None = None) -> Project | None:
 def read_project(folder: Path) -> Project | None:
     """Return `folder` as a project, or None if it is none."""
     try:
-        with (folder / "pyproject.toml").open("rb") as file:
+        with (folder / PROJECT_FILE).open("rb") as file:
             table = tomllib.load(file).get("tool", {}).get("symstudy")
     except (OSError, tomllib.TOMLDecodeError):
         return None
@@ -103,6 +119,30 @@ def read_project(folder: Path) -> Project | None:
         root=folder.absolute(),
         analyses=folder.absolute() / str(table.get("analyses", "analysis")),
         studies=folder.absolute() / str(table.get("studies", "studies")),
+    )
+
+
+def check_own(project: Project) -> None:
+    """Check that a project was named, or is one that nobody but the user may change.
+
+    Raises:
+        ProjectError: If not.
+    """
+    if project.is_named:
+        return
+    for path in (project.root, project.root / PROJECT_FILE):
+        if who := who_else_may_change(path):
+            raise foreign_error(project, path, who)
+    if project.analyses.is_dir() and (found := others_in_tree(project.analyses)):
+        raise foreign_error(project, *found)
+
+
+def foreign_error(project: Project, path: Path, who: str) -> ProjectError:
+    """Return the error that somebody else may change what would be run."""
+    return ProjectError(
+        "claims are code, so a project that is not named must be your own, but of "
+        f"{str(path)!r} {who}. If you trust it, name it: --project {shlex.quote(str(project.root))}"
+        "; else name yours, or type the command in another folder."
     )
 
 
@@ -156,9 +196,10 @@ def load_claims(project: Project | None) -> dict[str, Claim]:
     """Import the analyses of the project and of installed packages; return their claims by name.
 
     Raises:
-        ProjectError: If the project's package cannot be imported.
+        ProjectError: If the project's package cannot be imported, or somebody else may change it.
     """
     if project and project.analyses.is_dir():
+        check_own(project)
         load_package(project.analyses)
     for point in importlib.metadata.entry_points(group=GROUP):
         point.load()

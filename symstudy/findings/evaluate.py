@@ -1,7 +1,6 @@
 """Testing claims on results, and keeping what was found."""
 
 import datetime
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +11,7 @@ from symstudy.findings.finding import Finding, Verdict
 from symstudy.plots.figures import Figure, figure_files, theme
 from symstudy.store import Store, StudyFolder
 
-__all__ = ["Evaluated", "Kept", "draw_claim", "evaluate_claim", "read_findings"]
+__all__ = ["Evaluated", "draw_claim", "evaluate_claim"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,19 +55,6 @@ class Evaluated:
         }
 
 
-@dataclass(frozen=True, kw_only=True)
-class Kept:
-    """A finding as it was kept in a study's folder.
-
-    Attributes:
-        values: What `Evaluated.to_json` returned.
-        is_stale: Whether rows have been added since.
-    """
-
-    values: dict[str, Any]
-    is_stale: bool
-
-
 def evaluate_claim(claim: Claim, folder: StudyFolder) -> Evaluated:
     """Test `claim` on the results of one study and keep the finding in its folder.
 
@@ -76,7 +62,7 @@ def evaluate_claim(claim: Claim, folder: StudyFolder) -> Evaluated:
         StoreError: If the results cannot be read, or the finding cannot be kept.
     """
     store = Store([folder])
-    frozen = folder.read_json("study.json").get("rules", {}).get(claim.name)
+    frozen = folder.read_study().get("rules", {}).get(claim.name)
     measured = claim.measure(store)
     finding = claim.judge(measured)
     evaluated = Evaluated(
@@ -117,28 +103,13 @@ def draw_claim(evaluated: Evaluated, folder: StudyFolder) -> list[str]:
     return [folder.join("figures", f"{evaluated.claim.name}.{suffix}") for suffix in files]
 
 
-def read_findings(folder: StudyFolder) -> list[Kept]:
-    """Return the findings kept in a study's folder, by name.
-
-    Raises:
-        StoreError: If they cannot be read.
-    """
-    now = Store([folder]).fingerprint
-    kept = []
-    for path in folder.list_files("findings", ".json"):
-        name = path.rsplit("/", 1)[-1]
-        values = json.loads(folder.read_bytes("findings", name))
-        kept.append(Kept(values=values, is_stale=values.get("fingerprint") != now))
-    return kept
-
-
 def claims_of(folder: StudyFolder, claims: dict[str, Claim], wanted: Iterable[str]) -> list[Claim]:
     """Return the claims to test on a study: those wanted, else those that the study serves.
 
     Raises:
         UserError: If the study serves a claim that is not known here.
     """
-    names = list(wanted) or list(folder.read_json("study.json").get("claims", []))
+    names = list(wanted) or list(folder.read_study().get("claims", []))
     unknown = [name for name in names if name not in claims]
     if unknown:
         raise UserError(

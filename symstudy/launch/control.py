@@ -37,7 +37,9 @@ def stop_reason(folder: StudyFolder, launch: str) -> str:
         request = folder.read_json(*STOP)
     except StoreError:
         return ""
-    return str(request.get("why", "")) if request.get("launch") == launch else ""
+    if not isinstance(request, dict) or request.get("launch") != launch:
+        return ""
+    return str(request.get("why", ""))
 
 
 def read_progress(folder: StudyFolder, launch: str) -> dict[str, Any] | None:
@@ -46,7 +48,8 @@ def read_progress(folder: StudyFolder, launch: str) -> dict[str, Any] | None:
         progress = folder.read_json(*PROGRESS)
     except StoreError:
         return None
-    return progress if progress.get("launch") == launch else None
+    is_ours = isinstance(progress, dict) and progress.get("launch") == launch
+    return progress if is_ours else None
 
 
 class DriverControl:

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from symstudy.launch.events import (
@@ -18,10 +18,13 @@ from symstudy.launch.events import (
 from symstudy.launch.messages import PackReport
 from symstudy.study.packs import Pack
 
-__all__ = ["LaunchProgress", "ProgressSnapshot"]
+__all__ = ["LaunchProgress", "ProgressSnapshot", "parse_snapshot"]
 
 LEAST_SHARE = 0.02
 """Share of the work that must be done before the time left is estimated."""
+
+MOST = 1e15
+"""No number of a launch is larger."""
 
 
 class ProgressSnapshot(NamedTuple):
@@ -56,6 +59,21 @@ class ProgressSnapshot(NamedTuple):
     seconds: float
     seconds_left: float | None
     retried: int
+
+
+def parse_snapshot(values: Mapping[str, Any]) -> ProgressSnapshot | None:
+    """Return the progress that a file tells of; None if it is not told as we write it.
+
+    Args:
+        values: As `to_json` returned them, and perhaps more; of any types.
+    """
+    found: dict[str, Any] = {name: values.get(name) for name in ProgressSnapshot._fields}
+    for name, value in found.items():
+        if value is None and name == "seconds_left":
+            continue
+        if type(value) not in {int, float} or not abs(value) < MOST:
+            return None
+    return ProgressSnapshot(**found)
 
 
 class LaunchProgress:

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from symstudy.escaping import csv_text
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -75,13 +77,19 @@ class Figure(NamedTuple):
 
 @contextmanager
 def theme() -> "Iterator[None]":
-    """Draw in the house style, on no screen."""
+    """Draw in the house style, on no screen.
+
+    Settings of a `matplotlibrc` do not count: one in the working directory may be somebody else's,
+    and may name functions to call and programs to typeset with.
+    """
     import matplotlib as mpl
 
     mpl.use("agg")
     import seaborn as sns
 
-    with mpl.rc_context(), sns.axes_style("ticks"), sns.color_palette(PALETTE):
+    defaults: Any = mpl.rcParamsDefault
+    plain: Any = {key: value for key, value in defaults.items() if key != "backend"}
+    with mpl.rc_context(plain), sns.axes_style("ticks"), sns.color_palette(PALETTE):
         parameters: Any = mpl.rcParams
         parameters.update(STYLE)
         yield
@@ -161,7 +169,10 @@ def figure_files(figure: Figure, note: Mapping[str, Any]) -> dict[str, bytes]:
     picture = io.BytesIO()
     # No date: the same data give the same bytes.
     figure.canvas.savefig(picture, format="svg", bbox_inches="tight", metadata={"Date": None})
-    table = figure.drawn.to_csv(index=False, float_format="%.8g").encode()
+    plain = figure.drawn.rename(columns=lambda name: csv_text(str(name))).map(
+        lambda value: csv_text(value) if isinstance(value, str) else value
+    )
+    table = plain.to_csv(index=False, float_format="%.8g").encode()
     about = json.dumps({"caption": figure.caption, **note}, indent=2) + "\n"
     return {"svg": picture.getvalue(), "csv": table, "json": about.encode()}
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pandas as pd
 
+from symstudy.escaping import figure_text
 from symstudy.plots.figures import PALETTE, Figure, color_ramp, error_bars, log_ticks
 
 if TYPE_CHECKING:
@@ -129,7 +130,7 @@ def draw_panel(axis: "Axes", panel: Panel) -> None:
             fmt="o-" if line.is_joined else "o",
             capsize=2,
             color=color,
-            label=line.name,
+            label=figure_text(line.name),
         )
     for curve in panel.curves:
         color = "0.45" if curve.line is None else colors[curve.line]
@@ -139,9 +140,9 @@ def draw_panel(axis: "Axes", panel: Panel) -> None:
     if panel.allowed is not None:
         axis.axhspan(*panel.allowed, color=PALETTE[2], alpha=0.12, zorder=0)
     axis.set(
-        xlabel=panel.x_label,
-        ylabel=textwrap.fill(panel.y_label, LONG),
-        title=textwrap.fill(panel.title, LONG),
+        xlabel=figure_text(panel.x_label),
+        ylabel=textwrap.fill(figure_text(panel.y_label), LONG),
+        title=textwrap.fill(figure_text(panel.title), LONG),
     )
     set_scales(axis, panel)
     longest = max((len(line.name) for line in panel.lines), default=0)

@@ -1,9 +1,10 @@
 """One self-contained HTML page about one or more studies."""
 
 import base64
+import csv
 import datetime
 import importlib.metadata
-import json
+import io
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -13,12 +14,19 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 
 from symstudy.errors import StoreError
+from symstudy.escaping import csv_text, printable
 from symstudy.findings import Verdict, correct_family
-from symstudy.findings.evaluate import Kept, read_findings
+from symstudy.findings.kept import Kept, read_findings
 from symstudy.quantities import duration
 from symstudy.store import Store, StudyFolder, open_location, read_account, read_certificate
 
 __all__ = ["render_report", "write_report"]
+
+LAUNCH = (
+    *("at", "new_runs", "git_sha", "git_dirty", "symstudy_version", "torch_version"),
+    *("numpy_version", "python_version", "host"),
+)
+"""What the page says of each launch."""
 
 
 def write_report(folders: Sequence[StudyFolder], location: str) -> str:
@@ -41,7 +49,12 @@ def write_report(folders: Sequence[StudyFolder], location: str) -> str:
 def render_report(folders: Sequence[StudyFolder], location: str) -> str:
     """Return the report about `folders` as HTML without any outside reference."""
     environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        # Characters that reorder or hide text would do so in a page too.
+        finalize=lambda value: printable(value) if type(value) is str else value,
     )
     environment.filters["number"] = number
     environment.filters["interval"] = interval
@@ -83,7 +96,8 @@ def place_in_paper(reference: str) -> tuple[float, str]:
 
 def describe_study(folder: StudyFolder) -> dict[str, Any]:
     """Return everything that the page says of a study."""
-    frozen = folder.read_json("study.json")
+    frozen = folder.read_study()
+    findings = read_findings(folder)
     store = Store([folder])
     (account,) = read_account(store)
     engines, seconds = store.sql(
@@ -96,7 +110,7 @@ def describe_study(folder: StudyFolder) -> dict[str, Any]:
         "description": frozen.get("description", ""),
         "preset": frozen.get("preset"),
         "swept": frozen.get("swept", []),
-        "launches": frozen.get("launches", []),
+        "launches": [describe_launch(launch) for launch in frozen.get("launches", [])],
         "planned": account.planned,
         "done": account.done,
         "stopped": account.stopped,
@@ -109,9 +123,17 @@ def describe_study(folder: StudyFolder) -> dict[str, Any]:
         "certificate": describe_certificate(store),
         "engines": engines,
         "hours": duration(seconds),
-        "claims": [
-            describe_claim(folder, store.fingerprint, kept) for kept in read_findings(folder)
-        ],
+        "claims": [describe_claim(folder, store.fingerprint, kept) for kept in findings.kept],
+        "refused": findings.refused,
+    }
+
+
+def describe_launch(launch: Mapping[str, Any]) -> dict[str, str]:
+    """Return what the page says of a launch, as texts; `?` for what is not written down."""
+    values = {key: launch.get(key, "?") for key in LAUNCH}
+    # Empty is false to the page.
+    return {
+        key: "" if value is None or value is False else str(value) for key, value in values.items()
     }
 
 
@@ -126,16 +148,16 @@ def describe_claim(folder: StudyFolder, fingerprint: str, kept: Kept) -> dict[st
     name = kept.values["claim"]
     picture, table, caption, figure_is_stale = "", "", "", False
     try:
-        about = json.loads(folder.read_bytes("figures", f"{name}.json"))
+        about = folder.read_json("figures", f"{name}.json")
         content = folder.read_bytes("figures", f"{name}.svg")
-        picture = f"data:image/svg+xml;base64,{base64.b64encode(content).decode()}"
-        drawn = folder.read_bytes("figures", f"{name}.csv")
-        table = f"data:text/csv;base64,{base64.b64encode(drawn).decode()}"
-        caption = about["caption"]
-        figure_is_stale = about.get("fingerprint") != fingerprint
-    except StoreError:
-        # Not drawn yet, or nothing to draw: the finding stands without it.
+        drawn = plain_csv(folder.read_bytes("figures", f"{name}.csv"))
+        caption, figure_is_stale = str(about["caption"]), about.get("fingerprint") != fingerprint
+    except (StoreError, ValueError, TypeError, LookupError, AttributeError):
+        # Not drawn yet, nothing to draw, or not as it was written: the finding stands without it.
         pass
+    else:
+        picture = f"data:image/svg+xml;base64,{base64.b64encode(content).decode()}"
+        table = f"data:text/csv;base64,{base64.b64encode(drawn).decode()}"
     return {
         **kept.values,
         "anchor": f"{folder.name}-{name}",
@@ -145,6 +167,22 @@ def describe_claim(folder: StudyFolder, fingerprint: str, kept: Kept) -> dict[st
         "caption": caption,
         "figure_is_stale": figure_is_stale,
     }
+
+
+def plain_csv(content: bytes) -> bytes:
+    """Return a CSV file in which no text begins a formula.
+
+    Raises:
+        ValueError: If it is no CSV file.
+    """
+    sink = io.StringIO()
+    try:
+        rows = list(csv.reader(io.StringIO(content.decode())))
+    except csv.Error as error:
+        raise ValueError(str(error)) from error
+    plain = [[csv_text(text) for text in row] for row in rows]
+    csv.writer(sink, lineterminator="\n").writerows(plain)
+    return sink.getvalue().encode()
 
 
 def number(value: float | None) -> str:

@@ -1,10 +1,12 @@
 """The program, called as a user calls it."""
 
+import os
 import subprocess
 import sys
 
 import pytest
 
+from symstudy.cli import main
 from symstudy.launch import InlineLauncher, run_study
 from symstudy.study import load_study
 
@@ -25,6 +27,27 @@ def program():
         )
 
     return call
+
+
+@pytest.fixture
+def told_in(monkeypatch, capsys):
+    """Call the program in this process, in a folder; return what it said and its exit status."""
+
+    def call(place, *words):
+        monkeypatch.chdir(place)
+        monkeypatch.setattr("sys.argv", ["symstudy", *map(str, words)])
+        with pytest.raises(SystemExit) as end:
+            main()
+        said = capsys.readouterr()
+        return said.out + said.err, end.value.code
+
+    return call
+
+
+@pytest.fixture
+def environment() -> dict[str, str]:
+    """The variables of this process."""
+    return dict(os.environ)
 
 
 @pytest.fixture(scope="session")

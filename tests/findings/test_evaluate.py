@@ -5,13 +5,14 @@ import pytest
 
 from symstudy.errors import UserError
 from symstudy.findings import Verdict
-from symstudy.findings.evaluate import claims_of, draw_claim, evaluate_claim, read_findings
+from symstudy.findings.evaluate import claims_of, draw_claim, evaluate_claim
+from symstudy.findings.kept import read_findings
 
 
 def test_a_finding_is_kept_with_what_it_rests_on(small_claim, plant_small):
     folder = plant_small()
     evaluated = evaluate_claim(small_claim, folder)
-    (kept,) = read_findings(folder)
+    (kept,) = read_findings(folder).kept
     told = kept.values  # noqa: PD011  # a finding, no frame
     assert not kept.is_stale
     assert told["verdict"] == "supported"
@@ -32,7 +33,7 @@ def test_rows_added_since_make_a_finding_stale(small_claim, plant_small, tmp_pat
     folder = plant_small()
     evaluate_claim(small_claim, folder)
     plant_small(seeds=4)
-    (kept,) = read_findings(folder)
+    (kept,) = read_findings(folder).kept
     assert kept.is_stale
 
 

@@ -224,6 +224,14 @@ def test_the_command_of_a_job_is_one_that_symstudy_reads(study):
     assert int(job["runtime_env"]["env_vars"]["RAY_JOB_STOP_WAIT_TIME_S"]) > 20
 
 
+def test_r4_a_job_names_the_project_that_travels_with_it(study, tmp_path):
+    (tmp_path / "claims").mkdir()
+    (tmp_path / "claims" / "__init__.py").write_text("")
+    jobs = jobs_of()
+    jobs.submit(Submission(study, (), WHERE, tmp_path / "claims"))
+    assert jobs.client.submitted[0]["entrypoint"].endswith(" --project .")
+
+
 def test_a_job_that_is_unknown_is_told_with_those_that_are_there():
     jobs = jobs_of(info_of("b", start_time=2), info_of("a"))
     with pytest.raises(LaunchError, match=r"got 'c'. Known: a, b"):

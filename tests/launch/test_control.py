@@ -71,6 +71,12 @@ def test_progress_is_published_and_the_lease_given_up(folder):
         assert lease.launch == "mine"
     assert read_progress(folder, "mine") == {"launch": "mine", "share": 0.5}
     assert read_progress(folder, "another") is None
+    others: tuple[object, ...] = ([], "mine", None, 3)
+    for other in others:
+        folder.write_json(other, "control", "progress.json")
+        folder.write_json(other, "control", "stop.json")
+        assert read_progress(folder, "mine") is None
+        assert stop_reason(folder, "mine") == ""
     assert read_lease(folder) is None
 
 

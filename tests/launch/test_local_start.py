@@ -10,12 +10,14 @@ from ray._private.utils import validate_socket_filepath
 
 from symstudy.errors import LaunchError
 from symstudy.launch import RayLauncher
+from symstudy.launch.cluster import reachable
 from symstudy.launch.cluster.local_start import (
     MAX_SOCKET_PATH,
     SOCKET,
     check_home,
     check_local_start,
     check_temporary_folder,
+    temporary_folder,
 )
 from symstudy.launch.launchers.ray import check_no_session, start_error
 from symstudy.study import PackConfig
@@ -108,3 +110,19 @@ def test_a_package_over_rays_limit_is_named_with_its_largest_file(tmp_path, monk
     assert "must be below Ray's limit" in str(error)
     assert f"The largest file is {package / 'data.npz'}" in str(error)
     assert "same command again" not in str(error)
+
+
+def test_r3_ray_works_in_a_folder_that_the_user_alone_may_enter():
+    folder = temporary_folder()
+    assert folder.stat().st_mode & 0o077 == 0
+    assert folder.stat().st_uid == os.geteuid()
+
+
+def test_r3_a_cluster_that_another_user_wrote_down_is_not_joined(tmp_path, monkeypatch):
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr(reachable, "CURRENT", tmp_path / "ray_current_cluster")
+    reachable.CURRENT.write_text("10.0.0.1:6379\n")
+    assert reachable.find_current() == "10.0.0.1:6379"
+    monkeypatch.setattr(reachable, "trusted_owners", lambda: frozenset([54321]))
+    with pytest.raises(LaunchError, match=r"was written by .*--address host:port"):
+        reachable.find_current()

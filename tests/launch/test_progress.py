@@ -17,6 +17,7 @@ from symstudy.launch import (
     PacksPlanned,
     PackStarted,
 )
+from symstudy.launch.progress import parse_snapshot
 from symstudy.study import plan_packs
 
 
@@ -97,3 +98,11 @@ def test_a_further_batch_of_a_search_adds_to_the_work(study_of, progress, packs)
 
 def test_what_is_published_is_json(progress):
     assert set(progress.to_json()) == set(progress.snapshot()._asdict())
+
+
+def test_r5_progress_of_another_form_is_no_progress():
+    told = LaunchProgress().to_json()
+    assert parse_snapshot({"launch": "a", **told}) is not None
+    for key, wrong in (("share", "1"), ("planned", None), ("seconds", float("nan")), ("lanes", [])):
+        assert parse_snapshot({**told, key: wrong}) is None
+    assert parse_snapshot({}) is None

@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 
 from symstudy.errors import LaunchError
+from symstudy.ownership import own_temporary_folder
 
 __all__ = ["check_home", "check_local_start", "check_temporary_folder", "temporary_folder"]
 
@@ -34,11 +35,14 @@ def check_local_start() -> None:
 
 
 def temporary_folder() -> Path:
-    """Return the folder that Ray makes its own in: RAY_TMPDIR, TMPDIR or /tmp."""
+    """Return the folder that Ray makes its own in: RAY_TMPDIR, TMPDIR, or the user's own in /tmp.
+
+    Ray lets everybody write to what it makes, and runs what it finds there.
+    """
     named = os.environ.get("RAY_TMPDIR")
     if named is None and sys.platform.startswith("linux"):
         named = os.environ.get("TMPDIR")
-    return Path(named if named is not None else "/tmp")  # noqa: S108  # what Ray falls back to
+    return Path(named) if named is not None else own_temporary_folder()
 
 
 def check_temporary_folder(folder: Path) -> None:

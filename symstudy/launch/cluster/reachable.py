@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from symstudy.errors import LaunchError
+from symstudy.ownership import trusted_owners, user_name
 
 __all__ = ["check_reachable", "read_token"]
 
@@ -52,11 +53,22 @@ def check_reachable(address: str) -> None:
 
 
 def find_current() -> str:
-    """Return the address of the cluster that this machine is a node of; empty if unknown."""
+    """Return the address of the cluster that this machine is a node of; empty if unknown.
+
+    Raises:
+        LaunchError: If another user has written it down, who may have a cluster of any kind.
+    """
     named = os.environ.get("RAY_ADDRESS", "")
     if ":" in named and "://" not in named:
         return named
     try:
+        owner = CURRENT.lstat().st_uid
+        if owner not in trusted_owners():
+            raise LaunchError(
+                "--address auto must mean a cluster of your own, but the address in "
+                f"{str(CURRENT)!r} was written by {user_name(owner)}. Name the cluster: --address "
+                "host:port"
+            )
         return CURRENT.read_text(encoding="utf-8").strip()
     except OSError:
         return ""

@@ -127,6 +127,8 @@ class Jobs:
             file = pack_files(submission, Path(folder))
             words = ["python", "-m", "symstudy", "run", file, *submission.options]
             words += ["--address", "auto", "--results", submission.results]
+            # Ray lets everybody write to the job's folder: a project in it counts if it is named.
+            words += ["--project", "."] if submission.analyses is not None else []
             try:
                 self.client.submit_job(
                     # The shell makes way, so that a signal to stop reaches the driver.

@@ -19,7 +19,7 @@ from symstudy.errors import LaunchError
 from symstudy.launch.cluster.check import check_cluster
 from symstudy.launch.cluster.environment import own_modules, runtime_environment
 from symstudy.launch.cluster.gpus import FoundGpu, ask_nodes, choose_gpu
-from symstudy.launch.cluster.local_start import check_local_start
+from symstudy.launch.cluster.local_start import check_local_start, temporary_folder
 from symstudy.launch.cluster.nodes import Node, count_room, read_node
 from symstudy.launch.cluster.reachable import check_reachable
 from symstudy.launch.events import Listener
@@ -169,6 +169,7 @@ class RayLauncher(AbstractLauncher):
                 log_to_driver=False,
                 logging_level=logging.CRITICAL,
                 runtime_env=self.environment or None,
+                _temp_dir=None if self.address else str(temporary_folder() / "ray"),
             )
         except Exception as error:  # a node that does not start in time is nothing more special
             ray.shutdown()

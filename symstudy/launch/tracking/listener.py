@@ -15,6 +15,7 @@ from symstudy.errors import StoreError
 from symstudy.launch.events import Event, LaunchPlanned, PackEnded
 from symstudy.launch.tracking.trackers import STEP, LoggedRun, Tracked, check_tracker, make_tracker
 from symstudy.store import Store, StudyFolder, quoted
+from symstudy.store.files.strangers import TRACKING
 from symstudy.store.tables.schema import CURVE_MEASURES, FINAL_LAYER_MEASURES
 
 __all__ = ["RunTracking", "log_runs"]
@@ -131,8 +132,8 @@ class RunTracking:
 def place_of(folder: StudyFolder) -> Path:
     """Return the local folder that trackers write to: in the study's folder, or here."""
     if folder.is_local:
-        return Path(folder.path).absolute() / "tracking"
-    return Path.cwd() / "tracking" / folder.name
+        return Path(folder.path).absolute() / TRACKING
+    return Path.cwd() / TRACKING / folder.name
 
 
 def log_runs(
@@ -157,8 +158,9 @@ def log_runs(
     """
     note_name = f"{name.replace(':', '.')}.json"
     try:
-        seen = set(folder.read_json(FOLDER, note_name).get("runs", []))
-    except StoreError:
+        seen = set(folder.read_json(FOLDER, note_name)["runs"])
+    except (StoreError, TypeError, LookupError):
+        # Not there, or not as it is written below: trackers are told of all runs again.
         seen = set()
     logged = 0
     for chunk in ended_runs_of(folder, seen):

@@ -53,6 +53,7 @@ def read_seen(folder: StudyFolder, *parts: str) -> Seen | None:
     Raises:
         StoreError: If it cannot be read.
     """
+    folder.refuse_link(folder.join(*parts))
     place = place_of(folder, parts)
     if is_disk(place):
         return read_disk(place.path)
@@ -154,6 +155,7 @@ def change_disk(
         StoreError: If it cannot be made.
     """
     folder.refuse_link(target)
+    folder.refuse_link(folder.join(*LOCK))
     lock = place_of(folder, LOCK).path
     try:
         for path in (target, lock):

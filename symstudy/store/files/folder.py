@@ -9,7 +9,6 @@ import contextlib
 import itertools
 import json
 import os
-import shlex
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -33,6 +32,7 @@ from symstudy.store.files.sealed import (
     read_whole,
     seal,
 )
+from symstudy.store.files.strangers import link_error, refuse_foreign_link, refuse_strangers
 from symstudy.store.files.study_file import is_study
 from symstudy.store.tables.schema import SCHEMA_VERSION, VERSIONS
 
@@ -104,10 +104,7 @@ class StudyFolder:
         """
         link = disk.find_link(self.path, path) if self.is_local else None
         if link is not None:
-            raise StoreError(
-                f"files of a study must be files, but {link!r} is a symbolic link, which is not "
-                f"followed. Put the file itself there (cp -L), or remove it: rm {shlex.quote(link)}"
-            )
+            raise link_error(link)
 
     def exists(self) -> bool:
         """Return whether there is a study here: its file, the copy of it, or a plan."""
@@ -405,6 +402,8 @@ class StudyFolder:
             FileNotFoundError: If there is no such file.
             StoreError: If it cannot be renamed.
         """
+        for place in (path, target):
+            self.refuse_link(place.rsplit("/", 1)[0])
         try:
             if self.is_local:
                 disk.make_folder(target.rsplit("/", 1)[0])
@@ -469,6 +468,9 @@ def find_studies(locations: list[str]) -> list[StudyFolder]:
             if info.type == fs.FileType.Directory
         ]
         inside = [folder for folder in folders if folder.exists()]
+        for folder in inside:
+            if folder.is_local:
+                refuse_foreign_link(folder.path)
         if not inside:
             raise StoreError(
                 f"RESULTS must be the folder of a study, or of several, but {location!r} holds "
@@ -485,8 +487,11 @@ def check_version(folder: StudyFolder) -> None:
     """Raise if the results were written with other tables than this version reads.
 
     Raises:
-        StoreError: If `study.json` says another schema version.
+        StoreError: If `study.json` says another schema version, or something in the folder is no
+            plain file, so that nothing of it is read.
     """
+    if folder.is_local:
+        refuse_strangers(folder.path)
     if folder.version not in VERSIONS:
         known = " or ".join(map(str, VERSIONS))
         raise StoreError(

@@ -4,7 +4,7 @@ import re
 
 from symstudy.errors import StoreError
 
-__all__ = ["is_plain_name", "require_inside"]
+__all__ = ["is_folder_name", "is_plain_name", "require_inside"]
 
 PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 
@@ -16,6 +16,21 @@ def is_plain_name(value: object) -> bool:
         value: What a file says; of any type.
     """
     return isinstance(value, str) and PLAIN.fullmatch(value) is not None
+
+
+def is_folder_name(value: object) -> bool:
+    """Return whether `value` can be the name of a folder, in any script, and nothing else.
+
+    Args:
+        value: What a file says; of any type.
+    """
+    return (
+        isinstance(value, str)
+        and 0 < len(value) < 256
+        and value not in {".", ".."}
+        and not {"/", "\\"} & set(value)
+        and value.isprintable()
+    )
 
 
 def require_inside(folder: str, *parts: str) -> None:

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
+from symstudy.components.own_code import named_by_results
 from symstudy.store.files.checkpoints import mend_checkpoints
 from symstudy.store.files.cleaning import clean
 from symstudy.store.files.compaction import GRACE_S
@@ -261,7 +262,8 @@ def write_again(folder: StudyFolder, lost: set[str]) -> int:
     """Write down those of some lost cells whose configurations packs hold; return how many."""
     packs = [path for path in folder.list_files(PACKS.name, ".parquet") if folder.is_sound(path)]
     configs = pc.unique(read_files(folder, packs, PACKS.schema, ("config",))["config"])
-    cells = [read_cell(config) for config in configs.to_pylist()]
+    with named_by_results():
+        cells = [read_cell(config) for config in configs.to_pylist()]
     again = list({cell.cell_id: cell for cell in cells if cell.cell_id in lost}.values())
     if again:
         rows = cells_table(folder.name, again, utc_now())
@@ -290,7 +292,8 @@ def plan_again(folder: StudyFolder, sound: list[str], *, is_damaged: bool) -> in
     known = known_runs(folder)
     lost = known.filter(pc.invert(pc.is_in(known["run_id"], planned)))
     lost = lost.filter(lost["config"].is_valid())
-    cells = {config: read_cell(config) for config in pc.unique(lost["config"]).to_pylist()}
+    with named_by_results():
+        cells = {config: read_cell(config) for config in pc.unique(lost["config"]).to_pylist()}
     runs = {
         row["run_id"]: Run(row["run_id"], cells[row["config"]], row["seed"])
         for row in lost.to_pylist()

@@ -2,9 +2,11 @@
 
 from typing import Any
 
+from symstudy.store.files.names import is_folder_name
+
 __all__ = ["is_study"]
 
-TEXTS = ("name", "title", "description", "source")
+TEXTS = ("title", "description", "source")
 LISTS = {"claims": str, "swept": str, "launches": dict}
 
 
@@ -15,6 +17,9 @@ def is_study(values: dict[str, Any]) -> bool:
         values: A JSON object.
     """
     if not all(isinstance(values.get(key, ""), str) for key in TEXTS):
+        return False
+    # Folders are called so, such as those of trackers.
+    if values.get("name") and not is_folder_name(values["name"]):
         return False
     for key, kind in LISTS.items():
         found = values.get(key, [])

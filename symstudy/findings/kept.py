@@ -1,0 +1,126 @@
+"""Findings as they were kept in a study's folder, read as what somebody else may have written."""
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from symstudy.errors import StoreError
+from symstudy.statistics.verdict import Verdict
+from symstudy.store import Store, StudyFolder
+from symstudy.store.files.names import is_plain_name
+
+__all__ = ["Findings", "Kept", "read_findings"]
+
+LABELS = frozenset(verdict.label for verdict in Verdict)
+TEXTS = (
+    *("title", "statement", "reference", "rule", "rule_hash", "study", "fingerprint"),
+    *("reason", "unit", "threshold"),
+)
+ENDS = ("low", "high")
+SUFFIX = ".json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kept:
+    """A finding as it was kept in a study's folder.
+
+    Attributes:
+        values: What `Evaluated.to_json` returned.
+        is_stale: Whether rows have been added since.
+    """
+
+    values: dict[str, Any]
+    is_stale: bool
+
+
+class Findings(NamedTuple):
+    """The findings in a study's folder.
+
+    Attributes:
+        kept: Those that can be shown, by name.
+        refused: Names of files that are no findings as symstudy writes them.
+    """
+
+    kept: list[Kept]
+    refused: list[str]
+
+
+def read_findings(folder: StudyFolder) -> Findings:
+    """Return the findings kept in a study's folder, by name.
+
+    Raises:
+        StoreError: If they cannot be listed, or the results cannot be read.
+    """
+    now = Store([folder]).fingerprint
+    found = Findings([], [])
+    for path in folder.list_files("findings", SUFFIX):
+        name = path.rsplit("/", 1)[-1]
+        values = read_finding(folder, name)
+        if values is None:
+            found.refused.append(f"findings/{name}")
+        else:
+            found.kept.append(Kept(values=values, is_stale=values["fingerprint"] != now))
+    return found
+
+
+def read_finding(folder: StudyFolder, file: str) -> dict[str, Any] | None:
+    """Return what a file of a finding says; None if it is none as symstudy writes them.
+
+    The name of the claim, of which other files are named, is the file's own.
+    """
+    claim = file.removesuffix(SUFFIX)
+    try:
+        values = folder.read_json("findings", file)
+    except StoreError:
+        return None
+    if not is_plain_name(claim) or not isinstance(values, dict) or values.get("claim") != claim:
+        return None
+    return values if is_finding(values) else None
+
+
+def is_finding(values: dict[str, Any]) -> bool:
+    """Return whether the values of a finding are of their types."""
+    parts, excluded = values.get("parts"), values.get("excluded")
+    return (
+        all(isinstance(values.get(key), str) for key in TEXTS)
+        and values.get("verdict") in LABELS
+        and is_estimate(values)
+        and type(values.get("seeds")) is int
+        and isinstance(values.get("rule_is_frozen"), bool | None)
+        and is_number(values.get("p_value"))
+        and is_texts(values.get("queries"))
+        and isinstance(parts, list)
+        and all(map(is_part, parts))
+        and isinstance(excluded, dict)
+        and all(type(count) is int for count in excluded.values())
+    )
+
+
+def is_part(part: object) -> bool:
+    """Return whether a value can be a part of a finding."""
+    return (
+        isinstance(part, dict)
+        and all(isinstance(part.get(key), str) for key in ("name", "rule", "unit"))
+        and part.get("verdict") in LABELS
+        and is_estimate(part)
+        and isinstance(part.get("decides"), bool)
+    )
+
+
+def is_estimate(values: dict[str, Any]) -> bool:
+    """Return whether the effect and its interval are numbers or none."""
+    interval = values.get("interval")
+    is_interval = interval is None or (
+        isinstance(interval, dict)
+        and all(interval.get(end) is not None and is_number(interval[end]) for end in ENDS)
+    )
+    return is_interval and is_number(values.get("effect"))
+
+
+def is_number(value: object) -> bool:
+    """Return whether a value is a number or none."""
+    return value is None or type(value) in {int, float}
+
+
+def is_texts(values: object) -> bool:
+    """Return whether a value is a list of texts."""
+    return isinstance(values, list) and all(isinstance(value, str) for value in values)
