@@ -78,6 +78,11 @@ class Study:
     source: str = "python"
     notes: tuple[str, ...] = ()
 
+    @property
+    def num_runs(self) -> int:
+        """Number of runs of a grid; 0 of a search."""
+        return len(self.cells) * len(self.seeds)
+
     def runs(self) -> list[Run]:
         """Return every cell with every seed; none of a search."""
         return expand_runs(self.cells, self.seeds)
