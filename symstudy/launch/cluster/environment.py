@@ -63,7 +63,9 @@ def own_names(study: Study) -> set[str]:
         for _, field, value in items_of(table)
         if field.name == "kind" or field.choice is not None
     }
-    names |= {name for measures in {cell.probe.measures for cell in study.cells} for name in measures}
+    names |= {
+        name for measures in {cell.probe.measures for cell in study.cells} for name in measures
+    }
     return {name for name in names if ":" in name}
 
 

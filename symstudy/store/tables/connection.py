@@ -68,6 +68,9 @@ from symstudy.study.columns import builtin_hyperparameters, builtin_names
 __all__ = ["Answer", "Store", "open_store"]
 
 LOCKS = (
+    # DuckDB knows no sizes of Arrow's files, and would hash the million rows of runs and not those
+    # of the cells: the views have the smaller table on the right, which is the one that is hashed.
+    "set disabled_optimizers = 'build_side_probe_side'",
     "set autoinstall_known_extensions = false",
     "set autoload_known_extensions = false",
     "set python_enable_replacements = false",
@@ -142,7 +145,6 @@ class Store:
             "pack": "study, pack_id" if several else "pack_id",
             "cell": "study, cell_id" if several else "cell_id",
             "but_study": "exclude (study)" if several else "",
-            "but_no_study": "" if several else "exclude (study)",
         }
         for keys in KEYS:
             name = SQL_NAMES.get(keys.table.name, keys.table.name)
