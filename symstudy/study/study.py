@@ -15,7 +15,8 @@ from symstudy.study.document import (
     normalised,
     read_document,
 )
-from symstudy.study.search import Around, Search, read_search
+from symstudy.study.read_search import Around, read_search
+from symstudy.study.search import Search
 from symstudy.study.sections import PackConfig
 from symstudy.study.sweep import Axis, read_sweep
 from symstudy.study.tabulate import check_own_keys

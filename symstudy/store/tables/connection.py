@@ -28,7 +28,8 @@ from pyarrow import fs
 from symstudy.errors import QueryError, StoreError, choices
 from symstudy.identity import digest
 from symstudy.measures import EXTRA_MEASURES
-from symstudy.store.files.folder import StudyFolder, find_studies
+from symstudy.store.files.folder import StudyFolder
+from symstudy.store.files.locations import find_studies
 from symstudy.store.files.manifest import ATTEMPTS, list_tables, read_again
 from symstudy.store.files.rewriting import united_schema
 from symstudy.store.files.sealed import find_broken
