@@ -9,7 +9,8 @@ from symstudy.launch.search import BatchSettings, SearchSource, SearchState
 from symstudy.launch.source import AbstractPackSource, PackAssignment, PlannedSource
 from symstudy.launch.study_record import check_same_study
 from symstudy.store.files.checkpoints import delete_checkpoint, list_checkpoints
-from symstudy.store.files.folder import StudyFolder, check_version
+from symstudy.store.files.folder import StudyFolder
+from symstudy.store.files.locations import check_version
 from symstudy.store.files.repair import repair
 from symstudy.store.tables.ledger import ended_runs, planned_runs
 from symstudy.store.tables.settling import settle

@@ -82,7 +82,7 @@ def run_study(
     folder = open_study_folder(results, study)
     launch = new_launch_id()
     summary = Summary()
-    progress = LaunchProgress(planned=len(study.runs()))
+    progress = LaunchProgress(planned=study.num_runs)
     tell = to_all((summary, progress, *listeners))
     since = utc_now().isoformat(sep=" ", timespec="seconds")
     with DriverControl(folder, launch, since, progress.to_json) as control:

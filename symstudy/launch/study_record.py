@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 
 from symstudy.errors import StoreError
-from symstudy.store.files.folder import StudyFolder, open_location
+from symstudy.store.files.folder import StudyFolder
+from symstudy.store.files.locations import open_location
 from symstudy.store.tables.provenance import Provenance
 from symstudy.store.tables.schema import SCHEMA_VERSION
 from symstudy.store.tables.writer import utc_now

@@ -12,12 +12,18 @@ from collections.abc import Iterable
 from symstudy.errors import StoreError
 from symstudy.store.files.folder import StudyFolder
 
-__all__ = ["MAX_CHARACTERS", "read_traceback", "write_tracebacks"]
+__all__ = ["MAX_CHARACTERS", "last_line", "read_traceback", "write_tracebacks"]
 
 FOLDER = "tracebacks"
 MAX_CHARACTERS = 20_000
 """Length of a stored traceback; of a longer one the end is kept, which names the exception."""
 RUN_ID = re.compile(r"[0-9a-z]{1,64}")
+
+
+def last_line(text: str, otherwise: str) -> str:
+    """Return the last line of an error's text, which names the exception; `otherwise` if empty."""
+    lines = text.strip().splitlines()
+    return lines[-1] if lines else otherwise
 
 
 def write_tracebacks(folder: StudyFolder, run_ids: Iterable[str], error: BaseException) -> None:

@@ -16,7 +16,8 @@ from symstudy.launch.lease import TAKEN_OVER
 from symstudy.launch.messages import LaunchConfig, PackReport
 from symstudy.launch.tracebacks import write_tracebacks
 from symstudy.outcomes import Outcome
-from symstudy.store.files.folder import StudyFolder, open_location
+from symstudy.store.files.folder import StudyFolder
+from symstudy.store.files.locations import open_location
 from symstudy.store.tables.ledger import read_pack
 from symstudy.store.tables.schema import CURVE_MEASURES, FINAL_LAYER_MEASURES
 from symstudy.store.tables.writer import write_pack

@@ -1,6 +1,7 @@
 """Results: Parquet files, a ledger, and read-only SQL over them."""
 
-from symstudy.store.files.folder import StudyFolder, find_studies, open_location
+from symstudy.store.files.folder import StudyFolder
+from symstudy.store.files.locations import find_studies, open_location
 from symstudy.store.tables.certificates import Certificate, read_certificate
 from symstudy.store.tables.connection import Answer, Store, open_store
 from symstudy.store.tables.ledger import Account, Verification, planned_runs, read_account, verify

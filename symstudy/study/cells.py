@@ -29,7 +29,15 @@ from symstudy.study.sections import ProbeConfig
 from symstudy.study.sweep import Axis
 from symstudy.study.train import Train, resolve_train
 
-__all__ = ["Cell", "Grid", "Run", "expand_cells", "expand_runs", "read_cell"]
+__all__ = [
+    "Cell",
+    "Grid",
+    "Run",
+    "different_tables",
+    "expand_cells",
+    "expand_runs",
+    "read_cell",
+]
 
 
 class Cell(NamedTuple):
@@ -63,6 +71,11 @@ class Cell(NamedTuple):
     def tables(self) -> dict[str, Component]:
         """The tables by name, in the order in which a study file has them."""
         return {"model": self.model, "data": self.data, "train": self.train, "probe": self.probe}
+
+
+def different_tables(cells: Iterable[Cell]) -> list[Component]:
+    """Return every table of `cells` once: a hundred thousand cells share a few hundred."""
+    return list({id(table): table for cell in cells for table in cell.tables.values()}.values())
 
 
 class Grid(NamedTuple):

@@ -3,7 +3,7 @@
 from typing import Any
 
 from symstudy.components import Key, fields_of, keys_of, keys_of_group
-from symstudy.study.search import ConfirmConfig, HaltConfig, SearchConfig
+from symstudy.study.search_keys import ConfirmConfig, HaltConfig, SearchConfig
 from symstudy.study.sections import PackConfig, ProbeConfig
 from symstudy.study.train import Train
 

@@ -15,7 +15,8 @@ from symstudy.study.document import (
     normalised,
     read_document,
 )
-from symstudy.study.search import Around, Search, read_search
+from symstudy.study.read_search import Around, read_search
+from symstudy.study.search import Search
 from symstudy.study.sections import PackConfig
 from symstudy.study.sweep import Axis, read_sweep
 from symstudy.study.tabulate import check_own_keys
@@ -77,6 +78,11 @@ class Study:
     preset: str | None = None
     source: str = "python"
     notes: tuple[str, ...] = ()
+
+    @property
+    def num_runs(self) -> int:
+        """Number of runs of a grid; 0 of a search."""
+        return len(self.cells) * len(self.seeds)
 
     def runs(self) -> list[Run]:
         """Return every cell with every seed; none of a search."""

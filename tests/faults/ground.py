@@ -17,7 +17,8 @@ from typing import Any
 from symstudy.errors import LaunchError, StoreError
 from symstudy.launch import InlineLauncher, run_study
 from symstudy.store import open_store, verify
-from symstudy.store.files.folder import StudyFolder, find_studies
+from symstudy.store.files.folder import StudyFolder
+from symstudy.store.files.locations import find_studies
 from symstudy.study import Study, make_study
 
 __all__ = ["Ground", "make_small_study"]

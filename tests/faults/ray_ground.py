@@ -19,7 +19,8 @@ from ground import Ground
 from symstudy.errors import StoreError
 from symstudy.launch import read_lease, read_progress
 from symstudy.store import verify
-from symstudy.store.files.folder import StudyFolder, find_studies
+from symstudy.store.files.folder import StudyFolder
+from symstudy.store.files.locations import find_studies
 from symstudy.study import load_study
 
 __all__ = [

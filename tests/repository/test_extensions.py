@@ -1,6 +1,7 @@
 """A package that adds one of everything, one file each, is found wherever symstudy lists things."""
 
 import csv
+import json
 import os
 import subprocess
 import sys
@@ -244,23 +245,33 @@ def symstudy(folder: Path, *arguments: str) -> str:
     return done.stdout
 
 
+KEYS = {
+    "turns": "Turns of the spiral.",
+    "blend": "Share of the mean in the step.",
+    "exponent_of_loss": "The power.",
+}
+"""Keys of a study file that the package adds, with the words of their declarations."""
+
+
 @pytest.mark.parametrize(
-    ("noun", "name"),
+    ("noun", "meanings"),
     [
-        ("datasets", "spiral"),
-        ("losses", "power"),
-        ("optimizers", "lion"),
-        ("measures", "peak_norm"),
-        ("symmetries", "mirror"),
-        ("launchers", "quiet"),
-        ("claims", "learns"),
-        ("keys", "turns"),
-        ("keys", "blend"),
-        ("columns", "turns"),
+        ("datasets", {"spiral": "Points on a spiral."}),
+        ("losses", {"power": "|f - y| to a power."}),
+        ("optimizers", {"lion": "Steps along the sign of a mean of gradients."}),
+        ("measures", {"peak_norm": "norm of the largest neuron"}),
+        ("symmetries", {"mirror": "(u, w) -> (-u, -w): neurons of this package"}),
+        ("launchers", {"quiet": "Trains in this process."}),
+        ("claims", {"learns": "The test loss of the median seed is at most 100."}),
+        ("keys", KEYS),
+        ("columns", KEYS),
     ],
 )
-def test_each_is_listed(project, noun, name):
-    assert name in symstudy(project, "list", noun)
+def test_each_is_in_the_reference_of_what_is_installed(project, noun, meanings):
+    rows = [list(row.values()) for row in json.loads(symstudy(project, "list", noun, "--json"))]
+    for name, meaning in meanings.items():
+        (found,) = [row for row in rows if name in row]
+        assert meaning in found
 
 
 def test_all_runs_end_and_their_keys_and_measures_are_columns(project):

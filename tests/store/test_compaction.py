@@ -10,8 +10,8 @@ from symstudy.store import Store, StudyFolder, read_account, verify
 from symstudy.store.files import compaction, disk
 from symstudy.store.files.cleaning import clear_leftovers
 from symstudy.store.files.compaction import compact
-from symstudy.store.files.folder import open_location
 from symstudy.store.files.generations import to_change, write_generation
+from symstudy.store.files.locations import open_location
 from symstudy.store.files.manifest import list_tables
 from symstudy.store.files.repair import repair
 from symstudy.store.tables.ledger import ended_runs, planned_runs

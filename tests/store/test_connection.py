@@ -107,6 +107,20 @@ def test_an_error_in_sql_says_what_there_is(store):
         store.sql("select widht from runs")
 
 
+@pytest.mark.parametrize(
+    ("columns", "joins"), [("count(*), avg(test_loss)", False), ("avg(width)", True)]
+)
+def test_runs_are_joined_with_their_cells_only_where_a_query_reads_one(store, columns, joins):
+    ((_, plan),) = store.sql(f"explain select {columns} from runs").rows
+    assert ("JOIN" in plan.upper()) == joins
+
+
+def test_the_smaller_table_of_a_view_is_the_one_that_is_hashed(store):
+    query = "explain select width, gamma, avg(test_loss), count(*) from runs group by all"
+    ((_, plan),) = store.sql(query).rows
+    assert "Join Type: LEFT" in plan
+
+
 def test_parameters_are_bound(store):
     assert store.sql("select count(*) from runs where width = ?", [4]).rows == [(6,)]
 

@@ -8,13 +8,15 @@ from pyarrow import fs
 
 from symstudy.errors import StoreError
 from symstudy.store.files import local_lock, lock
-from symstudy.store.files.folder import StudyFolder, open_location
+from symstudy.store.files.folder import StudyFolder
+from symstudy.store.files.locations import open_location
 from symstudy.store.files.lock import TOKEN, locked, token_held
 from symstudy.testing.object_store import s3_environment, s3_proxy
 
 HOLD = """
 import sys, time
-from symstudy.store.files.folder import StudyFolder, open_location
+from symstudy.store.files.folder import StudyFolder
+from symstudy.store.files.locations import open_location
 from symstudy.store.files.lock import locked
 with locked(StudyFolder(*open_location(sys.argv[1]))):
     print("held", flush=True)

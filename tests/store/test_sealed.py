@@ -3,7 +3,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from symstudy.store.files.folder import StudyFolder, open_location
+from symstudy.store.files.folder import StudyFolder
+from symstudy.store.files.locations import open_location
 from symstudy.store.files.sealed import (
     BrokenFileError,
     find_broken,

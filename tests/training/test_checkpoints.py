@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from symstudy.store.files.checkpoints import read_checkpoint, write_checkpoint
-from symstudy.store.files.folder import StudyFolder, open_location
+from symstudy.store.files.folder import StudyFolder
+from symstudy.store.files.locations import open_location
 from symstudy.study import PackConfig, make_study
 from symstudy.testing.strategies import packs_of_runs
 from symstudy.training import NextAction, Paused, train_pack

@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from symstudy.errors import LaunchError
-from symstudy.store.files.folder import StudyFolder, open_location
+from symstudy.store.files.folder import StudyFolder
+from symstudy.store.files.locations import open_location
 from symstudy.store.tables.provenance import PACKAGES
 
 __all__ = ["check_cluster"]
@@ -149,7 +150,8 @@ def make_question() -> Callable[..., tuple[str, dict[str, str], list[str], str]]
                 digest.update(path.read_bytes())
             versions["sources"] = digest.hexdigest()
             try:
-                from symstudy.store.files.folder import StudyFolder, open_location
+                from symstudy.store.files.folder import StudyFolder
+                from symstudy.store.files.locations import open_location
 
                 folder = StudyFolder(*open_location(location))
                 deadline = time.monotonic() + see_s

@@ -16,6 +16,7 @@ from symstudy.components import items_of
 from symstudy.components.own_code import OwnModule, find_module, siblings
 from symstudy.errors import LaunchError
 from symstudy.study import Study
+from symstudy.study.cells import different_tables
 
 __all__ = [
     "OwnModule",
@@ -58,12 +59,13 @@ def own_names(study: Study) -> set[str]:
     """Return what the components of `study` name as `package.module:Name`."""
     names = {
         value
-        for cell in study.cells
-        for component in cell.tables.values()
-        for _, field, value in items_of(component)
+        for table in different_tables(study.cells)
+        for _, field, value in items_of(table)
         if field.name == "kind" or field.choice is not None
     }
-    names |= {name for cell in study.cells for name in cell.probe.measures}
+    names |= {
+        name for measures in {cell.probe.measures for cell in study.cells} for name in measures
+    }
     return {name for name in names if ":" in name}
 
 

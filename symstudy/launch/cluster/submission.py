@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 from symstudy.errors import LaunchError
 from symstudy.launch.cluster.environment import VARIABLES, own_modules
 from symstudy.launch.cluster.reachable import read_token
+from symstudy.launch.tracebacks import last_line
 from symstudy.store.tables.provenance import COMMIT, find_commit
 from symstudy.study import Study
 
@@ -138,9 +139,8 @@ class Jobs:
                     metadata={"study": submission.study.name, "results": submission.results},
                 )
             except (RuntimeError, ConnectionError, ValueError) as error:
-                raise LaunchError(
-                    f"the cluster must take the job, but said: {last_line(error)}"
-                ) from error
+                said = last_line(str(error), type(error).__name__)
+                raise LaunchError(f"the cluster must take the job, but said: {said}") from error
         return name
 
     def state(self, job: str) -> JobState:
@@ -163,7 +163,9 @@ class Jobs:
         try:
             found = [info for info in self.client.list_jobs() if info.submission_id]
         except (RuntimeError, ConnectionError) as error:
-            raise LaunchError(f"the cluster must answer, but said: {last_line(error)}") from error
+            raise LaunchError(
+                f"the cluster must answer, but said: {last_line(str(error), type(error).__name__)}"
+            ) from error
         return [read_state(info) for info in sorted(found, key=lambda info: info.start_time or 0)]
 
     def log(self, job: str) -> str:
@@ -209,7 +211,9 @@ class Jobs:
     def unknown(self, job: str, error: Exception) -> LaunchError:
         """Return the error for a job that the cluster does not know, or another one it has."""
         if "does not exist" not in str(error) and "404" not in str(error):
-            return LaunchError(f"the cluster must answer, but said: {last_line(error)}")
+            return LaunchError(
+                f"the cluster must answer, but said: {last_line(str(error), type(error).__name__)}"
+            )
         known = [state.job for state in self.states()]
         return LaunchError(
             f"ID must be a job of the cluster, but got {job!r}. "
@@ -320,9 +324,3 @@ def read_state(info: Any) -> JobState:
         message=str(info.message or ""),
         exit_status=info.driver_exit_code,
     )
-
-
-def last_line(error: BaseException) -> str:
-    """Return the last line of an error of Ray."""
-    lines = str(error).strip().splitlines()
-    return lines[-1] if lines else type(error).__name__

@@ -12,7 +12,8 @@ from symstudy.launch.search.bisection import bisect
 from symstudy.launch.search.replication import replicate
 from symstudy.launch.search.sampling import sample
 from symstudy.launch.search.trials import EvaluatedTrial, Proposal
-from symstudy.study.search import MODELS, Search
+from symstudy.study.search import Search
+from symstudy.study.search_keys import MODELS
 
 __all__ = ["METHODS", "propose"]
 

@@ -24,7 +24,8 @@ from symstudy.store import Store
 from symstudy.store.files.folder import StudyFolder
 from symstudy.study.cells import Run
 from symstudy.study.packs import Pack
-from symstudy.study.search import HaltConfig, Search
+from symstudy.study.search import Search
+from symstudy.study.search_keys import HaltConfig
 
 __all__ = ["Rungs", "read_rungs", "write_rungs"]
 

@@ -17,7 +17,7 @@ from symstudy.launch.source import AbstractPackSource, PackAssignment
 from symstudy.store.tables.writer import write_packs, write_plan
 from symstudy.study.devices import Device
 from symstudy.study.packs import Pack, plan_packs
-from symstudy.study.search import MODELS
+from symstudy.study.search_keys import MODELS
 from symstudy.study.sections import PackConfig
 
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ from ray import tune
 from symstudy.launch.events import Listener, PackEnded, PackLost, PackProgressed, PackRetried
 from symstudy.launch.messages import PackReport
 from symstudy.launch.source import AbstractPackSource
+from symstudy.launch.tracebacks import last_line
 
 __all__ = ["TrialEvents"]
 
@@ -76,17 +77,16 @@ class TrialEvents(tune.Callback):
     def on_trial_error(self, iteration: int, trials: Any, trial: Any, **_: Any) -> None:
         """Tell that a pack is given up."""
         del iteration, trials
-        self.errors.append(last_line(trial))
+        self.errors.append(reason_of(trial))
         self.tell(PackLost(pack_id=trial.config["pack"]))
         self.source.lost(trial.config["pack"])
 
 
-def last_line(trial: Any) -> str:
+def reason_of(trial: Any) -> str:
     """Return the last line of the error of a trial's worker.
 
     `get_error` reads where Tune copies the file to later; it lies in the local folder first.
     """
     file = Path(trial.error_file) if trial.error_file else None
     text = file.read_text(encoding="utf-8") if file is not None and file.exists() else ""
-    lines = text.strip().splitlines()
-    return lines[-1] if lines else "its worker left no message"
+    return last_line(text, "its worker left no message")

@@ -24,26 +24,23 @@ from symstudy.errors import StoreError
 from symstudy.identity import canonical_json, digest
 from symstudy.store.files import disk
 from symstudy.store.files.names import require_inside
+from symstudy.store.files.parquet import STATISTICS_ROWS, parquet_content
 from symstudy.store.files.sealed import (
     BrokenFileError,
     has_frame,
     is_sound,
     read_keys,
     read_whole,
-    seal,
 )
-from symstudy.store.files.strangers import link_error, refuse_foreign_link, refuse_strangers
+from symstudy.store.files.strangers import link_error
 from symstudy.store.files.study_file import is_study
-from symstudy.store.tables.schema import SCHEMA_VERSION, VERSIONS
+from symstudy.store.tables.schema import SCHEMA_VERSION
 
-__all__ = ["StudyFolder", "check_version", "find_studies", "open_location", "plan_version"]
+__all__ = ["STUDY_COPY", "STUDY_FILE", "StudyFolder", "plan_version", "reason_of"]
 
 STUDY_FILE = "study.json"
 STUDY_COPY = "study.copy.json"
 """The same, for the day that `study.json` is damaged: it holds the rules that were frozen."""
-STATISTICS_ROWS = 10_000
-"""Files of fewer rows have no statistics: a reader of thousands of small ones reads mostly footers,
-which are twice as long with them."""
 
 
 @dataclass(frozen=True)
@@ -226,28 +223,8 @@ class StudyFolder:
         Raises:
             StoreError: If it cannot be written.
         """
-        sink = pa.BufferOutputStream()
-        texts = [field.name for field in schema if pa.types.is_string(field.type)]
-        narrow = pa.schema([schema.field(name) for name in keys])
-        kept = [narrow.empty_table()]
-        with pq.ParquetWriter(
-            sink,
-            schema,
-            compression="zstd",
-            use_dictionary=texts,
-            write_statistics=statistics,
-            write_page_checksum=True,
-            # Readers know the types: with Arrow's schema footers are twice as long. Where columns
-            # differ from file to file, it says what they mean.
-            store_schema=any(field.metadata for field in schema),
-        ) as writer:
-            for group in groups:
-                writer.write_table(group, row_group_size=max(group.num_rows, 1))
-                kept.append(group.select(narrow.names).replace_schema_metadata(None))
-            about = {key.decode(): value.decode() for key, value in (schema.metadata or {}).items()}
-            writer.add_key_value_metadata(about)
-        found = pa.concat_tables(kept) if keys else None
-        self.write_bytes(seal(sink.getvalue(), found), *parts)
+        content = parquet_content(schema, groups, statistics=statistics, keys=keys)
+        self.write_bytes(content, *parts)
 
     def write_json(self, value: Any, *parts: str) -> None:
         """Write `value` as JSON that a person can read."""
@@ -422,83 +399,6 @@ class StudyFolder:
         target = f"{path}.damaged"
         self.move(path, target)
         return target
-
-
-def open_location(location: str) -> tuple[fs.FileSystem, str]:
-    """Return the file system and path of a local path or of a URI such as s3://bucket/folder.
-
-    Raises:
-        StoreError: If the URI cannot be opened.
-    """
-    if "://" not in location:
-        return fs.LocalFileSystem(), str(Path(location).expanduser().absolute())
-    try:
-        filesystem, path = fs.FileSystem.from_uri(location)
-    except (OSError, ValueError) as error:
-        raise StoreError(
-            f"--results must be a path or a URI that pyarrow can open, but got {location!r}: "
-            f"{error}. Credentials come from the environment (AWS_ACCESS_KEY_ID, ...)."
-        ) from error
-    return filesystem, path.rstrip("/")
-
-
-def find_studies(locations: list[str]) -> list[StudyFolder]:
-    """Return the studies at `locations`: each a study's folder, or a folder of such folders.
-
-    Raises:
-        StoreError: If there is none.
-    """
-    found: list[StudyFolder] = []
-    for location in locations:
-        filesystem, path = open_location(location)
-        own = StudyFolder(filesystem, path)
-        if own.exists():
-            found.append(own)
-            continue
-        selector = fs.FileSelector(path, allow_not_found=True)
-        try:
-            infos = filesystem.get_file_info(selector)
-        except OSError as error:
-            raise StoreError(
-                f"RESULTS must be a readable folder, but {location!r} is not: {reason_of(error)}."
-            ) from error
-        folders = [
-            StudyFolder(filesystem, info.path)
-            for info in sorted(infos, key=lambda info: info.path)
-            if info.type == fs.FileType.Directory
-        ]
-        inside = [folder for folder in folders if folder.exists()]
-        for folder in inside:
-            if folder.is_local:
-                refuse_foreign_link(folder.path)
-        if not inside:
-            raise StoreError(
-                f"RESULTS must be the folder of a study, or of several, but {location!r} holds "
-                f"none (no {STUDY_FILE} in it or in its folders). Make one with: symstudy run "
-                "STUDY.toml"
-            )
-        found.extend(inside)
-    for folder in found:
-        check_version(folder)
-    return found
-
-
-def check_version(folder: StudyFolder) -> None:
-    """Raise if the results were written with other tables than this version reads.
-
-    Raises:
-        StoreError: If `study.json` says another schema version, or something in the folder is no
-            plain file, so that nothing of it is read.
-    """
-    if folder.is_local:
-        refuse_strangers(folder.path)
-    if folder.version not in VERSIONS:
-        known = " or ".join(map(str, VERSIONS))
-        raise StoreError(
-            f"results must have schema version {known}, but {folder.path!r} has "
-            f"{folder.version!r}: another version of symstudy wrote it. Read it with that version, "
-            "or name another folder with --results."
-        )
 
 
 def plan_version(folder: StudyFolder) -> int:

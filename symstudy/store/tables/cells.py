@@ -15,7 +15,8 @@ import pyarrow.parquet as pq
 from pyarrow import fs
 
 from symstudy.errors import StoreError
-from symstudy.store.files.folder import STATISTICS_ROWS, StudyFolder
+from symstudy.store.files.folder import StudyFolder
+from symstudy.store.files.parquet import STATISTICS_ROWS
 from symstudy.store.files.sealed import THREADS
 from symstudy.store.tables.scanning import parquet_format
 from symstudy.store.tables.schema import (

@@ -60,7 +60,9 @@ def view_statements(
     values = {
         **clauses,
         "hyperparameters": names,
-        "known_cells": listed((*hyperparameters, "config")),
+        "known_cells": ", ".join(
+            f"any_value({quoted(name)}) as {quoted(name)}" for name in (*hyperparameters, "config")
+        ),
         "run_identity": listed(IDENTITY, of="runs_files"),
         "run_measures": ", ".join(
             renamed(RUNS.name, name)

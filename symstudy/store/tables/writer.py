@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from symstudy.store.files.folder import STATISTICS_ROWS, StudyFolder
+from symstudy.store.files.folder import StudyFolder
+from symstudy.store.files.parquet import STATISTICS_ROWS
 from symstudy.store.tables.cells import cells_table, write_cells
 from symstudy.store.tables.named import with_named
 from symstudy.store.tables.provenance import Provenance

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from symstudy.launch.search.rungs import Rungs, cut_off, rung_steps
-from symstudy.study.search import HaltConfig
+from symstudy.study.search_keys import HaltConfig
 from symstudy.training.early_stopping import StopRule
 
 HALT = HaltConfig(measure="test_loss", reduction=3, rungs=2)

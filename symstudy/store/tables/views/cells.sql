@@ -13,4 +13,4 @@ from (
     where outcome = 'done'
     group by study, cell_id
 ) as means
-left join (select * $but_no_study from known_cells) as known_cells using ($cell);
+left join known_cells using ($cell);

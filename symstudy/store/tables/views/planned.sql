@@ -7,4 +7,4 @@ from (
     from plan_files
     $plan_files_once
 ) as plan_files
-left join (select * $but_no_study from known_cells) as known_cells using ($cell);
+left join known_cells using ($cell);

@@ -7,4 +7,4 @@ from (
     from runs_files
     $runs_files_once
 ) as runs_files
-left join (select * $but_no_study from known_cells) as known_cells using ($cell);
+left join known_cells using ($cell);

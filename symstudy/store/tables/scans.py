@@ -1,0 +1,239 @@
+"""The tables of studies as they are on the disk at one moment, as datasets that DuckDB scans."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+from pyarrow import fs
+
+from symstudy.errors import StoreError
+from symstudy.measures import EXTRA_MEASURES
+from symstudy.store.files.folder import StudyFolder
+from symstudy.store.files.manifest import list_tables
+from symstudy.store.files.rewriting import united_schema
+from symstudy.store.files.sealed import find_broken
+from symstudy.store.tables.cells import (
+    cells_schema,
+    in_columns,
+    read_cells,
+    read_schemas,
+    unite_schemas,
+)
+from symstudy.store.tables.keys import KEYS, damaged_error, find_once, read_keys
+from symstudy.store.tables.scanning import parquet_format, with_dictionaries
+from symstudy.store.tables.schema import (
+    CELL_KEYS,
+    CELLS,
+    HISTORY,
+    LAYERS,
+    PLAN,
+    RENAMED,
+    RESERVED,
+    RUNS,
+    TABLES,
+    Table,
+)
+from symstudy.store.tables.version_4 import derive_cells
+from symstudy.study.columns import builtin_hyperparameters
+
+__all__ = ["StudyTables"]
+
+
+class StudyTables:
+    """The files of every table of some studies, with what must be known of them to query them.
+
+    Attributes:
+        folders: The studies' folders.
+        files: Files of each table, each with its folder, by the table's name.
+        derived: Cells of studies that have them in their plan, by the folder's identity.
+        narrow: Narrow columns of a table of a study, by the folder's identity and the table's name.
+        keys: Narrow columns of each table, of all studies.
+        once: Which rows of each table do not count.
+        hyperparameters: The hyperparameters of the studies: those that are columns of the views.
+        datasets: Rows of each table as something DuckDB can scan.
+        named: Columns of measures that are not built in, by table.
+    """
+
+    def __init__(self, folders: Sequence[StudyFolder]) -> None:
+        """Find the files of every table, and read the columns that say which rows count.
+
+        Raises:
+            FileNotFoundError: If one is gone in the meantime.
+            StoreError: If one of them is damaged.
+        """
+        self.folders = tuple(folders)
+        self.files = self.list_files()
+        self.derived = self.derive_cells()
+        self.narrow = {
+            (id(folder), keys.table.name): read_keys(
+                folder, self.infos(folder, keys.table.name), keys
+            )
+            for folder in self.folders
+            for keys in KEYS
+        }
+        for folder in self.folders:
+            if (rows := self.derived.get(id(folder))) is not None:
+                at = (id(folder), CELLS.name)
+                own = rows.select(CELL_KEYS).replace_schema_metadata(None)
+                self.narrow[at] = pa.concat_tables([self.narrow[at], own]).combine_chunks()
+        self.keys = {
+            keys.table.name: pa.concat_tables(
+                self.narrow[id(folder), keys.table.name] for folder in self.folders
+            )
+            for keys in KEYS
+        }
+        self.once = {keys.table.name: find_once(keys, self.keys[keys.table.name]) for keys in KEYS}
+        self.datasets = {CELLS.name: self.cells()}
+        self.named = self.named_fields()
+        tables = (table for table in TABLES.values() if table is not CELLS)
+        self.datasets.update({table.name: self.dataset(table) for table in tables})
+
+    def infos(self, folder: StudyFolder, table: str) -> list[fs.FileInfo]:
+        """Return the files of a table of a study."""
+        return [info for at, info in self.files[table] if at is folder]
+
+    def list_files(self) -> dict[str, list[tuple[StudyFolder, fs.FileInfo]]]:
+        """Return the files of every table in every study.
+
+        Raises:
+            FileNotFoundError: If one is gone in the meantime.
+            StoreError: If one of them is damaged.
+        """
+        files: dict[str, list[tuple[StudyFolder, fs.FileInfo]]] = {name: [] for name in TABLES}
+        damaged: list[str] = []
+        for folder in self.folders:
+            listing = list_tables(folder)
+            damaged.extend(listing.lost)
+            for name, infos in listing.files.items():
+                files[name].extend((folder, info) for info in infos)
+                if name not in {keys.table.name for keys in KEYS}:
+                    paths = [info.path for info in infos]
+                    damaged.extend(find_broken(folder.is_whole, paths))
+        if damaged:
+            raise damaged_error(damaged)
+        return files
+
+    def derive_cells(self) -> dict[int, pa.Table]:
+        """Return the cells of studies that have them in their plan, by the folder's identity."""
+        found = {}
+        for folder in self.folders:
+            if folder.version == 4:
+                paths = [info.path for info in self.infos(folder, PLAN.name)]
+                found[id(folder)] = derive_cells(folder, paths)
+        return {at: rows for at, rows in found.items() if rows is not None}
+
+    def cells(self) -> Any:
+        """Return the cells of every study as something DuckDB can scan.
+
+        `hyperparameters` is then what they have columns for.
+        """
+        schemas = {
+            id(folder): read_schemas(folder, self.infos(folder, CELLS.name))
+            for folder in self.folders
+        }
+        every = [schema for of_study in schemas.values() for schema in of_study.values()]
+        every += [rows.schema for rows in self.derived.values()]
+        self.hyperparameters = tuple(unite_schemas(every, first=builtin_hyperparameters(RESERVED)))
+        parts: list[ds.Dataset] = []
+        for folder in self.folders:
+            parts.extend(read_cells(folder, schemas[id(folder)], self.hyperparameters))
+            if (rows := self.derived.get(id(folder))) is not None:
+                wanted = in_columns(rows, self.hyperparameters).replace_schema_metadata(None)
+                parts.append(ds.dataset(wanted))
+        if not parts:
+            return cells_schema(self.hyperparameters).remove_metadata().empty_table()
+        return parts[0] if len(parts) == 1 else ds.dataset(parts)
+
+    def named_fields(self) -> dict[str, list[pa.Field]]:
+        """Return the columns of measures that are not built in, by table, as the files have them.
+
+        Files are looked at only where a cell names such a measure.
+        """
+        cells = self.datasets[CELLS.name]
+        rows = cells if isinstance(cells, pa.Table) else cells.to_table(columns=["measures"])
+        texts = pc.unique(rows["measures"]).to_pylist()
+        named = {name for text in texts for name in json.loads(text or "[]")}
+        if named <= {measure.name for measure in EXTRA_MEASURES}:
+            return {}
+        found: dict[str, list[pa.Field]] = {}
+        for table in (RUNS, HISTORY, LAYERS):
+            schemas = [
+                schema
+                for folder in self.folders
+                for schema in read_schemas(folder, self.infos(folder, table.name)).values()
+            ]
+            united = united_schema(table.name, schemas)
+            found[table.name] = [field for field in united if field.name not in table.schema.names]
+        return found
+
+    def study_of(self, folder: StudyFolder) -> str:
+        """Return the name of a study, as its rows have it."""
+        for keys in KEYS:
+            names = self.narrow[id(folder), keys.table.name]["study"]
+            if len(names):
+                return str(names[0])
+        return folder.name
+
+    def dataset(self, table: Table) -> Any:
+        """Return the rows of `table` of every study as something DuckDB can scan.
+
+        Of several studies each row of a table without a study gets its own: the same run may be in
+        two of them, in packs of the same name.
+        """
+        schema, texts = with_dictionaries(table)
+        for field in self.named.get(table.name, ()):
+            schema = schema.append(field)
+        for old in RENAMED.get(table.name, {}).values():
+            schema = schema.append(pa.field(old, pa.float64()))
+        is_nameless = len(self.folders) > 1 and "study" not in schema.names
+        if is_nameless:
+            schema = schema.append(pa.field("study", pa.string()))
+        parts = []
+        for folder in self.folders:
+            paths = [info.path for info in self.infos(folder, table.name)]
+            if not paths:
+                continue
+            form = parquet_format(texts, is_local=folder.is_local)
+            if is_nameless:
+                constant = ds.field("study") == self.study_of(folder)
+                fragments = [
+                    form.make_fragment(path, folder.filesystem, partition_expression=constant)
+                    for path in paths
+                ]
+                parts.append(ds.FileSystemDataset(fragments, schema, form, folder.filesystem))
+            else:
+                parts.append(
+                    ds.dataset(paths, schema=schema, format=form, filesystem=folder.filesystem)
+                )
+        if not parts:
+            return schema.empty_table()
+        return parts[0] if len(parts) == 1 else ds.dataset(parts)
+
+    def is_stale(self) -> bool:
+        """Return whether a file that this connection reads is gone or not what it was."""
+        for files in self.files.values():
+            for folder in self.folders:
+                known = {info.path: info for at, info in files if at is folder}
+                now = folder.filesystem.get_file_info(list(known))
+                for info in now:
+                    before = known[info.path]
+                    if (info.size, info.mtime_ns) != (before.size, before.mtime_ns):
+                        return True
+        return False
+
+    def damage(self, error: Exception) -> StoreError:
+        """Return the error that names the files which cannot be read through."""
+        damaged = [
+            path
+            for folder in self.folders
+            for files in self.files.values()
+            for path in find_broken(
+                folder.is_sound, [info.path for at, info in files if at is folder]
+            )
+            # What is gone has been merged.
+            if folder.filesystem.get_file_info(path).type == fs.FileType.File
+        ]
+        return damaged_error(damaged) if damaged else StoreError(str(error))
