@@ -5,8 +5,9 @@ somebody else's text, which must not change what a terminal shows: `symstudy.esc
 """
 
 import json
+import shutil
 import sys
-import traceback
+import unicodedata
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Any
@@ -25,6 +26,13 @@ WIDEST = 1_000_000
 def say(text: str, *, end: str = "\n") -> None:
     """Print text for a person, to stdout."""
     typer.echo(f"{printable(text)}{end}", nl=False)
+
+TEXT_WIDTH = 24
+"""Characters that a column of words gets at least on a terminal, where its words are wrapped."""
+WORD_WIDTH = 40
+"""Longest word that is never broken on a terminal, such as an identifier."""
+GAP = "  "
+REMEDY = "put this behind the command: | less -S"
 
 
 def note(message: str) -> None:
@@ -50,34 +58,112 @@ def print_crash(
     note("".join(traceback.format_exception(kind, error, trace)).rstrip())
 
 
-def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, title: str = "") -> None:
-    """Print rows under headings, in full: on a terminal with lines, elsewhere as aligned text."""
+def print_table(
+    columns: Sequence[str], rows: Sequence[Sequence[Any]], *, remedy: str = REMEDY
+) -> None:
+    """Print rows under headings, one a line.
+
+    Off a terminal every value is there in full, on the row's own line. On a terminal, columns of
+    words are wrapped, columns that do not fit are left out, and stderr says which.
+
+    Args:
+        columns: Headings.
+        rows: Values, one a heading.
+        remedy: How to see the columns that are left out.
+    """
+    heads = [one_line(str(column)) for column in columns]
+    texts = [[one_line(show(value)) for value in row] for row in rows]
+    is_number = [
+        bool(rows) and all(isinstance(row[place], int | float | None) for row in rows)
+        for place in range(len(heads))
+    ]
+    if sys.stdout.isatty():
+        left_out = print_on_terminal(heads, texts, is_number)
+        if left_out:
+            note(
+                f"{len(left_out)} of {len(heads)} columns do not fit this terminal: "
+                f"{', '.join(left_out)}. To see them, {remedy}"
+            )
+    else:
+        print_plain(heads, texts, is_number)
+
+
+def print_plain(
+    heads: Sequence[str], texts: Sequence[Sequence[str]], is_number: Sequence[bool]
+) -> None:
+    """Print aligned columns, each as wide as its longest text; numbers stand to the right."""
+    from rich.cells import cell_len
+
+    widths = widths_of(heads, texts)
+    for row in (heads, *texts):
+        parts = []
+        for text, width, is_right in zip(row, widths, is_number, strict=True):
+            padding = " " * (width - cell_len(text))
+            parts.append(padding + text if is_right else text + padding)
+        typer.echo(GAP.join(parts).rstrip())
+
+
+def print_on_terminal(
+    heads: Sequence[str], texts: Sequence[Sequence[str]], is_number: Sequence[bool]
+) -> Sequence[str]:
+    """Print the columns that fit the terminal, and return the headings of those that do not."""
+    from rich import box
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    console = Console()
-    # Texts, and not strings: in those, [model] is a style.
-    heading = Text(printable_line(title)) if title else None
-    table = Table(title=heading, title_justify="left", box=lines() if console.is_terminal else None)
-    for place, column in enumerate(columns):
-        numbers = all(isinstance(row[place], int | float) or row[place] is None for row in rows)
-        side: Any = "right" if numbers and rows else "left"
-        table.add_column(Text(printable_line(column)), justify=side, overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(show(value)) for value in row))
-    if not console.is_terminal:
-        # As wide as it has to be: a pipe has no edge.
-        needed = Console(width=WIDEST).measure(table).maximum
-        console = Console(width=max(80, needed), soft_wrap=True)
-    console.print(table)
+    width = shutil.get_terminal_size().columns
+    shown = num_fitting(heads, texts, width)
+    table = Table(box=box.SIMPLE_HEAD)
+    is_words = [is_wrapped(column_of(texts, place)) for place in range(shown)]
+    for place in range(shown):
+        table.add_column(
+            Text(heads[place]),
+            justify="right" if is_number[place] else "left",
+            overflow="fold",
+            no_wrap=not is_words[place],
+        )
+    for row in texts:
+        table.add_row(*(Text(text) for text in row[:shown]))
+    Console(width=width, force_terminal=True).print(table)
+    return heads[shown:]
 
 
-def lines() -> Any:
-    """Return the border style of tables on a terminal."""
-    from rich import box
+def num_fitting(heads: Sequence[str], texts: Sequence[Sequence[str]], width: int) -> int:
+    """Return how many of the first columns fit; at least one."""
+    needed, place = 2, 0
+    for place, longest in enumerate(widths_of(heads, texts)):
+        if is_wrapped(column_of(texts, place)):
+            needed += min(longest, max(TEXT_WIDTH, len(heads[place]))) + len(GAP)
+        else:
+            needed += longest + len(GAP)
+        if needed > width:
+            return max(1, place)
+    return len(heads)
 
-    return box.SIMPLE_HEAD
+
+def is_wrapped(texts: Sequence[str]) -> bool:
+    """Return whether a column holds words, or longer texts than a terminal can keep whole."""
+    return any(" " in text or len(text) > WORD_WIDTH for text in texts)
+
+
+def widths_of(heads: Sequence[str], texts: Sequence[Sequence[str]]) -> list[int]:
+    """Return how many characters wide the longest text of each column is."""
+    from rich.cells import cell_len
+
+    return [
+        max(map(cell_len, (head, *column_of(texts, place)))) for place, head in enumerate(heads)
+    ]
+
+
+def column_of(texts: Sequence[Sequence[str]], place: int) -> list[str]:
+    """Return the texts of one column."""
+    return [row[place] for row in texts]
+
+
+def one_line(text: str) -> str:
+    r"""Return `text` with line ends and tabs as `\n` and `\t`: a row is a line."""
+    return text.replace("\n", "\\n").replace("\t", "\\t")
 
 
 def show(value: Any) -> str:
