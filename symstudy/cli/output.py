@@ -4,7 +4,6 @@ Everything that a command prints goes through this file. Names, reasons and trac
 somebody else's text, which must not change what a terminal shows: `symstudy.escaping`.
 """
 
-import json
 import shutil
 import sys
 import unicodedata
@@ -14,18 +13,9 @@ from typing import Any
 
 import typer
 
-from symstudy.escaping import printable, printable_line
+from symstudy.identity import valid_json
 
-__all__ = ["note", "print_crash", "print_data", "print_json", "print_table", "say"]
-
-
-WIDEST = 1_000_000
-"""Characters of a line of a table, at most."""
-
-
-def say(text: str, *, end: str = "\n") -> None:
-    """Print text for a person, to stdout."""
-    typer.echo(f"{printable(text)}{end}", nl=False)
+__all__ = ["note", "print_json", "print_table", "printable", "table_text"]
 
 TEXT_WIDTH = 24
 """Characters that a column of words gets at least on a terminal, where its words are wrapped."""
@@ -46,16 +36,8 @@ def print_data(text: str) -> None:
 
 
 def print_json(value: Any) -> None:
-    """Print `value` as JSON, in which all that is not ASCII is escaped."""
-    text = json.dumps(value, indent=2, default=str)
-    typer.echo(text.replace("\x7f", "\\u007f"))
-
-
-def print_crash(
-    kind: type[BaseException], error: BaseException, trace: TracebackType | None
-) -> None:
-    """Print the traceback of an error that nobody has foreseen, to stderr: a `sys.excepthook`."""
-    note("".join(traceback.format_exception(kind, error, trace)).rstrip())
+    """Print `value` as JSON; NaN and infinity are null."""
+    typer.echo(valid_json(value, indent=2))
 
 
 def print_table(
@@ -71,36 +53,49 @@ def print_table(
         rows: Values, one a heading.
         remedy: How to see the columns that are left out.
     """
-    heads = [one_line(str(column)) for column in columns]
-    texts = [[one_line(show(value)) for value in row] for row in rows]
-    is_number = [
-        bool(rows) and all(isinstance(row[place], int | float | None) for row in rows)
-        for place in range(len(heads))
-    ]
-    if sys.stdout.isatty():
-        left_out = print_on_terminal(heads, texts, is_number)
-        if left_out:
-            note(
-                f"{len(left_out)} of {len(heads)} columns do not fit this terminal: "
-                f"{', '.join(left_out)}. To see them, {remedy}"
-            )
-    else:
-        print_plain(heads, texts, is_number)
+    if not sys.stdout.isatty():
+        typer.echo(table_text(columns, rows), nl=False)
+        return
+    heads, texts = texts_of(columns, rows)
+    left_out = print_on_terminal(heads, texts, right_aligned(rows, len(heads)))
+    if left_out:
+        note(
+            f"{len(left_out)} of {len(heads)} columns do not fit this terminal: "
+            f"{', '.join(left_out)}. To see them, {remedy}"
+        )
 
 
-def print_plain(
-    heads: Sequence[str], texts: Sequence[Sequence[str]], is_number: Sequence[bool]
-) -> None:
-    """Print aligned columns, each as wide as its longest text; numbers stand to the right."""
+def table_text(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """Return rows as aligned text, each column as wide as its longest; numbers to the right."""
     from rich.cells import cell_len
 
+    heads, texts = texts_of(columns, rows)
     widths = widths_of(heads, texts)
+    is_right = right_aligned(rows, len(heads))
+    lines = []
     for row in (heads, *texts):
         parts = []
-        for text, width, is_right in zip(row, widths, is_number, strict=True):
+        for text, width, is_number in zip(row, widths, is_right, strict=True):
             padding = " " * (width - cell_len(text))
-            parts.append(padding + text if is_right else text + padding)
-        typer.echo(GAP.join(parts).rstrip())
+            parts.append(padding + text if is_number else text + padding)
+        lines.append(GAP.join(parts).rstrip())
+    return "\n".join([*lines, ""])
+
+
+def texts_of(
+    columns: Sequence[str], rows: Sequence[Sequence[Any]]
+) -> tuple[list[str], list[list[str]]]:
+    """Return headings and values as texts of one line each."""
+    heads = [one_line(show(column)) for column in columns]
+    return heads, [[one_line(show(value)) for value in row] for row in rows]
+
+
+def right_aligned(rows: Sequence[Sequence[Any]], count: int) -> list[bool]:
+    """Return for each of `count` columns whether it holds numbers alone."""
+    return [
+        bool(rows) and all(isinstance(row[place], int | float | None) for row in rows)
+        for place in range(count)
+    ]
 
 
 def print_on_terminal(
