@@ -7,7 +7,7 @@ from typing import Any
 
 from symstudy.components import check_table, looking_in
 from symstudy.errors import Mistake, StudyFileError, choices
-from symstudy.study.cells import Cell, Grid, Run, expand_cells, expand_runs
+from symstudy.study.cells import Cell, Grid, Run, expand_cells, expand_runs, known_fields
 from symstudy.study.document import (
     Document,
     apply_overrides,
@@ -195,7 +195,9 @@ def head_mistakes(values: Mapping[str, Any], lines: Mapping[str, int]) -> Iterat
 
     for key in values:
         if key not in STUDY_KEYS:
-            yield wrong(key, f"unknown key. {choices(key, STUDY_KEYS)}")
+            inside = [name for name in known_fields() if name.rpartition(".")[2] == key]
+            hint = f"Did you mean {' or '.join(dict.fromkeys(inside))}? " if inside else ""
+            yield wrong(key, f"unknown key. {hint}{choices(key, STUDY_KEYS)}")
     if values.get("schema") != SCHEMA:
         yield wrong("schema", f"must be {SCHEMA}, but got {values.get('schema')!r}")
     name = values.get("name")

@@ -1,7 +1,6 @@
 """Rows in the forms that other programs read, and the files that hold them."""
 
 import io
-import os
 import uuid
 from pathlib import Path
 from typing import NamedTuple
@@ -69,7 +68,7 @@ def write_file(content: bytes, path: Path) -> None:
         draft = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
         try:
             draft.write_bytes(content)
-            os.replace(draft, target)
+            draft.replace(target)
         finally:
             draft.unlink(missing_ok=True)
     except OSError as error:
