@@ -95,16 +95,17 @@ class EvaluatedIn(NamedTuple):
 
 def evaluate_all(results: str, names: list[str] | None, project: Any) -> list[EvaluatedIn]:
     """Return every wanted claim evaluated on every study."""
-    from symstudy.findings.discovery import pick_claims
+    from symstudy.findings.discovery import find_project, load_claims, pick_claims
     from symstudy.findings.evaluate import claims_of, evaluate_claim
     from symstudy.store import find_studies
 
     folders = find_studies([results])
-    found = project_to_run(project)
-    claims = pick_claims(found, [])
+    served = [name for folder in folders for name in folder.read_study().get("claims", [])]
+    found = find_project(project)
+    claims = load_claims(found, note, needed=names or served)
     if names:
-        pick_claims(found, names)
-    evaluated: list[EvaluatedIn] = []
+        pick_claims(found, names, lambda _: None)
+    evaluated: list[Any] = []
     for folder in folders:
         wanted = claims_of(folder, claims, names or ())
         evaluated.extend(EvaluatedIn(folder, evaluate_claim(claim, folder)) for claim in wanted)

@@ -273,10 +273,10 @@ def powers_of(
     from symstudy.findings.discovery import load_claims
     from symstudy.findings.power import power_of
 
-    found = project_to_run(project) if names else None
-    if found is None:
+    found = find_project(project)
+    if not names:
         return []
-    claims = load_claims(found)
+    claims = load_claims(found, note, needed=names)
     store = None
     if results is not None:
         from symstudy.store import Store, find_studies
@@ -285,7 +285,7 @@ def powers_of(
     rows: list[Any] = []
     for name in names:
         if name not in claims:
-            note(f"symstudy: claim {name!r} is not in the project {found.root}")
+            note(f"symstudy: claim {name!r} is neither in a project here nor shipped")
             continue
         claim = claims[name]
         finding = claim.judge(claim.measure(store)) if store else None

@@ -256,7 +256,9 @@ def pick_format(form: str | None, output: Path | None) -> str:
         raise unknown_name("--format", form, FORMATS)
     if output is None:
         if form == "parquet":
-            raise UserError("--format parquet must have a file. Type --output rows.parquet.")
+            raise UserError(
+                "--format parquet must have a file to write to. Type --output rows.parquet."
+            )
         return form or "table"
     by_ending = ENDINGS.get(output.suffix.lower())
     if form is None and by_ending is None:

@@ -164,24 +164,21 @@ def claim_rules(study: Any, source: Path, project: Path | None) -> dict[str, str
         project: Folder of the project that was named; None to look for it.
 
     Raises:
-        UserError: If the project that is found has no such claim.
+        UserError: If the project that is found has no such claim, or the claim's file fails.
     """
-    from symstudy.findings.discovery import list_claims, load_claims
+    from symstudy.findings.discovery import find_project, load_claims
 
     if not study.claims:
         return {}
-    found = project_to_run(project)
-    known = {claim.name for claim in list_claims(found)}
-    strangers = [name for name in study.claims if name not in known]
+    found = find_project(project)
+    claims = load_claims(found, note, needed=study.claims)
+    strangers = [name for name in study.claims if name not in claims]
     if strangers and found is not None:
         raise UserError(
-            f"claims of {source} must be those of the project {found.root}, but got "
-            f"{strangers[0]!r}. Known: {', '.join(sorted(known))}."
+            f"claims of {source} must be those of the project {found.root}, or shipped ones, but "
+            f"got {strangers[0]!r}. Known: {', '.join(sorted(claims))}."
         )
-    if found is None:
-        return {}
-    claims = load_claims(found)
-    return {name: claims[name].rule_hash for name in study.claims}
+    return {name: claims[name].rule_hash for name in study.claims if name in claims}
 
 
 def affordable(study: Any, budget: str, results: str, workers: int | None, *, is_here: bool) -> Any:

@@ -107,7 +107,7 @@ def claim_rows(project: Any) -> list[dict[str, Any]]:
             "statement": item.statement,
             "reference": item.reference,
         }
-        for item in list_claims(find_project(project))
+        for item in list_claims(find_project(project), note)
     ]
 
 
