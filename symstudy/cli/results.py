@@ -45,18 +45,39 @@ def status(
         folders = find_studies([results])
         drivers = [read_driver(folder) for folder in folders]
         accounts = read_account(open_store(results))
+        left = [
+            count_left(folder, account, driver)
+            for folder, account, driver in zip(folders, accounts, drivers, strict=True)
+        ]
         if as_json:
             print_json(
                 [
-                    status_row(account, driver)
-                    for account, driver in zip(accounts, drivers, strict=True)
+                    {**status_row(account, driver), "earlier_form": count}
+                    for account, driver, count in zip(accounts, drivers, left, strict=True)
                 ]
             )
         else:
             print_accounts(accounts, drivers)
+            print_left(folders, accounts, left)
         if not watch or not any(drivers):
             return
         time.sleep(WATCH_S)
+
+
+def count_left(folder: Any, account: Any, driver: Any) -> int:
+    """Return how many planned runs of an earlier form of a study never trained."""
+    from symstudy.store import never_trained
+
+    return len(never_trained(folder)) if account.missing and driver is None else 0
+
+
+def print_left(folders: Any, accounts: Any, left: list[int]) -> None:
+    """Say how many planned runs earlier forms of the studies have left, and how to drop them."""
+    from symstudy.launch import drop_advice
+
+    for folder, account, count in zip(folders, accounts, left, strict=True):
+        if count:
+            note(f"{account.study}: {drop_advice(count, folder.path)}")
 
 
 def read_driver(folder: Any) -> dict[str, Any] | None:

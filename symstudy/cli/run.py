@@ -133,7 +133,7 @@ def run(
         )
         raise typer.Exit(130)
     folder = open_study_folder(results, loaded)
-    outcome = report_outcome(folder)
+    outcome = report_outcome(folder, wanted_runs(loaded))
     seconds = time.monotonic() - start
     if as_json:
         print_json(
@@ -207,19 +207,48 @@ def affordable(study: Any, budget: str, results: str, workers: int | None, *, is
     )
 
 
-def report_outcome(folder: object) -> dict[str, int]:
-    """Return the number of runs by outcome, and print failed ones by their reason."""
+def wanted_runs(study: Any) -> set[str] | None:
+    """Return the runs of a grid; None for a search, which asks as it goes."""
+    return None if study.search is not None else {run.run_id for run in study.runs()}
+
+
+def report_outcome(folder: object, wanted: set[str] | None) -> dict[str, int]:
+    """Return the number of runs by outcome, and print failed ones by their reason.
+
+    Args:
+        folder: Folder of the study.
+        wanted: Runs of the study; failed runs of an earlier form of it are told apart. None if all
+            that are planned are its runs.
+    """
     from symstudy.store import Store, StudyFolder, read_account
 
     assert isinstance(folder, StudyFolder), "results are in a study's folder"
-    (account,) = read_account(Store([folder]))
-    for (outcome, reason), count in account.failed.items():
-        what = printable_line(f"{count} runs {outcome}: {reason}")
-        note(f"{account.study}: {what} Train them again with --retry.")
+    store = Store([folder])
+    (account,) = read_account(store)
+    failed: dict[tuple[str, str], int] = {}
+    earlier = 0
+    if account.failed:
+        for run_id, outcome, reason in store.sql(
+            "select run_id, outcome, coalesce(reason, '') from runs_ended "
+            "where outcome not in ('done', 'stopped') order by all"
+        ).rows:
+            if wanted is not None and run_id not in wanted:
+                earlier += 1
+            else:
+                failed[outcome, reason] = failed.get((outcome, reason), 0) + 1
+    for (outcome, reason), count in failed.items():
+        note(f"{account.study}: {count} runs {outcome}: {reason} Train them again with --retry.")
+    if earlier:
+        note(
+            f"{account.study}: {earlier} runs of an earlier form of the study failed; take them "
+            f"back with symstudy retry {folder.path}, then drop them with symstudy drop "
+            f"{folder.path} --never-trained"
+        )
     return {
         "planned": account.planned,
         "done": account.done,
         "stopped": account.stopped,
-        "failed": account.num_failed,
+        "failed": sum(failed.values()),
+        "failed_earlier": earlier,
         "missing": account.missing,
     }
