@@ -116,7 +116,7 @@ def plan(
     if as_json:
         print_json(summary)
         return
-    for message in (*loaded.notes, *left_behind(loaded, results)):
+    for message in (*loaded.notes, *(left_behind(loaded, results) if budget is None else ())):
         note(f"{study}: {message}")
     say(f"{loaded.name}: {loaded.title}")
     say(f"  swept    {', '.join(loaded.swept) or 'nothing'}")

@@ -111,7 +111,7 @@ def run(
     where = kind.from_options(loaded.pack, address=address, workers=workers)
     try:
         with (
-            RunDisplay(quiet=quiet) as display,
+            RunDisplay(quiet=quiet, engine=loaded.pack.engine, is_here=address is None) as display,
             RunTracking(log or (), say=note) as tracking,
         ):
             summary = run_study(

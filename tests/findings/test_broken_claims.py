@@ -68,7 +68,8 @@ def project(tmp_path, monkeypatch, request):
 def test_a_broken_claim_is_told_and_stops_no_other(project, kind):
     text, reason = BROKEN[kind]
     (project / "claims" / "broken.py").write_text(text)
-    found, said = find_project(project.parent), []
+    found = find_project(project.parent)
+    said: list[str] = []
     claims = load_claims(found, said.append)
     assert set(claims) == {"good"}
     (message,) = said
@@ -89,7 +90,8 @@ def test_an_f_string_in_a_rule_is_listed_as_written_and_run_as_meant(project):
 
 def test_the_first_of_two_claims_of_one_name_counts_and_both_are_told(project):
     (project / "good.py").write_text(GOOD.format(name="good"))
-    found, said = find_project(project.parent), []
+    found = find_project(project.parent)
+    said: list[str] = []
     assert load_claims(found, said.append)["good"].study == "x"
     assert "Rename one of the files" in said[0]
     list_claims(found, said.append)

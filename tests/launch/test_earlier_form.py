@@ -46,7 +46,7 @@ def plan_only(study, results, launch="20250101T000000-aaaaaa"):
 def corrected(study_of, tmp_path):
     """Results of a study, trained after an earlier form of it was planned and never trained."""
     folder = plan_only(study_of(train={"steps": 10}, sweep={"seed": 3}), tmp_path)
-    said = []
+    said: list[object] = []
     run_study(
         study_of(train={"steps": 5}, sweep={"seed": 2}), str(tmp_path), listeners=[said.append]
     )
