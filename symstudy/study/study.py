@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +88,18 @@ class Study:
     def runs(self) -> list[Run]:
         """Return every cell with every seed; none of a search."""
         return expand_runs(self.cells, self.seeds)
+
+    def _repr_html_(self) -> str:
+        """Return name, title, size and axes, for notebooks."""
+        size = f"{len(self.cells)} cells x {len(self.seeds)} seeds"
+        if self.search is not None:
+            size = f"a search of at most {self.search.num_runs} runs"
+        rows = "".join(
+            f"<tr><td>{escape(', '.join(axis.fields))}</td><td>{len(axis.points)}</td></tr>"
+            for axis in self.axes
+        )
+        table = f"<table><tr><th>swept</th><th>values</th></tr>{rows}</table>" if rows else ""
+        return f"<p><b>{escape(self.name)}</b>: {escape(self.title)}; {size}</p>{table}"
 
     def expected_runs(self) -> list[Run]:
         """Return the runs of a grid, or examples of what a search may ask for, at most so many."""

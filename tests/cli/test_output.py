@@ -7,6 +7,7 @@ from typer.testing import CliRunner
 
 from symstudy.cli.app import app
 from symstudy.cli.output import print_table
+from symstudy.testing.stores import plant_store
 
 LONG = "so long a reason " * 18
 
@@ -83,3 +84,16 @@ def test_w7_words_are_wrapped_on_a_terminal_and_all_there(capsys, terminal):
     assert said.out.count("reason ") + said.out.count("reason\n") >= 18
     assert "b0c12a9e40dfb96eef13" in said.out
     assert said.err == ""
+
+
+def test_runs_show_every_axis_whatever_table_its_key_is_of(study_of, tmp_path):
+    study = study_of(
+        model={"kind": "transformer", "width": 8, "heads": 2},
+        data={"kind": "in_context"},
+        train={"optimizer": "adam"},
+        sweep={"model.layers": [1, 2], "train.epsilon": [1e-8, 1e-6]},
+    )
+    plant_store(tmp_path, study, lambda run: {"test_loss": 1.0})
+    lines = CliRunner().invoke(app, ["runs", str(tmp_path)]).stdout.splitlines()
+    assert {"layers", "epsilon"} <= set(lines[0].split())
+    assert len({tuple(line.split()[2:4]) for line in lines[1:]}) == 4

@@ -1,13 +1,17 @@
 """One bad claim file stops no other claim, and is told."""
 
+import dataclasses
 import re
 import sys
 
 import pytest
+from typer.testing import CliRunner
 
+from symstudy.cli.app import app
 from symstudy.errors import ProjectError
 from symstudy.findings.claim import SHIPPED
 from symstudy.findings.discovery import find_project, list_claims, load_claims, shipped_project
+from symstudy.testing.stores import plant_store
 
 GOOD = '''
 from symstudy.findings import Bound, claim
@@ -122,3 +126,17 @@ def test_a_claim_of_the_project_wins_over_a_shipped_one(project):
     claims = load_claims(find_project(project.parent), needed=["width_saturation", "depth_gap"])
     assert claims["width_saturation"].study == "x"
     assert claims["depth_gap"].study == "depth_gap"
+
+
+def test_analyze_tests_the_other_claims_and_ends_with_2(project, study_of, monkeypatch):
+    (project / "claims" / "broken.py").write_text(GOOD.format(name="broken") + "\n1 / 0\n")
+    lost = GOOD.format(name="lost").replace("test_loss", "no_such_column")
+    (project / "claims" / "lost.py").write_text(lost)
+    monkeypatch.chdir(project.parent)
+    study = dataclasses.replace(study_of(sweep={"seed": 5}), claims=("broken", "lost", "good"))
+    plant_store(project.parent / "results", study, lambda run: {"test_loss": 0.5})
+    said = CliRunner().invoke(app, ["analyze", "results"])
+    assert said.exit_code == 2
+    assert "good on small: SUPPORTED" in said.stdout
+    assert "claim 'broken' is left out" in said.stderr
+    assert "claim 'lost' on small fails" in said.stderr

@@ -79,6 +79,10 @@ class Answer(NamedTuple):
     columns: tuple[str, ...]
     rows: list[tuple[Any, ...]]
 
+    def _repr_html_(self) -> str:
+        """Return the rows as a table, for notebooks."""
+        return str(pd.DataFrame(self.rows, columns=list(self.columns)).to_html(index=False))
+
 
 class Store:
     """Read-only access to the results of one or more studies.
