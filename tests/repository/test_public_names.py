@@ -12,7 +12,7 @@ PACKAGES = ["symstudy", "symstudy.theory", "symstudy.measures"]
 
 def typed_names(package):
     """Return the names that type checkers and editors see, and where from."""
-    tree = ast.parse(Path(importlib.import_module(package).__file__).read_text())
+    tree = ast.parse(Path(str(importlib.import_module(package).__file__)).read_text())
     (block,) = [
         node
         for node in tree.body
