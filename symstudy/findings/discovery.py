@@ -8,10 +8,9 @@ itself, side by side.
 The project is the folder given, else `SYMSTUDY_PROJECT`, else the nearest folder above the working
 directory whose pyproject.toml has a table `[tool.symstudy]`. Its key `analyses` names the package
 of claims, `studies` the folder of study files. Other packages add claims by the entry-point group
-`symstudy.analyses`.
+`symstudy.analyses`, and where a claim is in neither, the shipped ones are looked through.
 
-A project that was not named is run only if nobody but the user may change it: the working directory
-may be somebody else's folder of results.
+A file that cannot be read or imported is left out and told of: it stops no other claim.
 """
 
 import ast
