@@ -5,7 +5,8 @@ from typing import Any, NamedTuple
 import typer
 
 from symstudy.cli.options import Claims, Json, ProjectFolder, ResultsPath
-from symstudy.cli.output import note, print_json
+from symstudy.cli.output import note, print_json, say
+from symstudy.cli.project import project_to_run
 from symstudy.errors import unknown_name
 
 __all__ = ["add_commands"]
@@ -33,7 +34,7 @@ def analyze(
     from symstudy.findings import correct_family
 
     evaluations = evaluate_all(results, names, project)
-    evaluated = evaluations.found
+    evaluated = [found.item for found in evaluations.found]
     family = correct_family(
         [item.finding.verdict for item in evaluated], [item.finding.p_value for item in evaluated]
     )
@@ -84,6 +85,18 @@ def frozen_note(is_frozen: bool | None) -> str:
     return ", frozen before the data" if is_frozen else ", CHANGED since the study first ran"
 
 
+class EvaluatedIn(NamedTuple):
+    """A claim evaluated on a study.
+
+    Attributes:
+        folder: The study's folder: two studies may say that they have the same name.
+        item: The finding with what it rests on.
+    """
+
+    folder: Any
+    item: Any
+
+
 class Evaluations(NamedTuple):
     """Claims that were tested, and why others could not be.
 
@@ -92,7 +105,7 @@ class Evaluations(NamedTuple):
         failed: What is wrong with each claim that could not be tested.
     """
 
-    found: list[Any]
+    found: list[EvaluatedIn]
     failed: list[str]
 
     def end(self) -> None:
@@ -109,14 +122,14 @@ class Evaluations(NamedTuple):
 
 def evaluate_all(results: str, names: list[str] | None, project: Any) -> Evaluations:
     """Return every wanted claim evaluated on every study; one that fails stops no other."""
-    from symstudy.findings.discovery import described, find_project, import_claims
+    from symstudy.findings.discovery import described, import_claims
     from symstudy.findings.evaluate import claims_of, evaluate_claim
     from symstudy.store import find_studies
 
     folders = find_studies([results])
     served = [folder.read_study().get("claims", []) for folder in folders]
     needed = names or [name for of_one in served for name in of_one]
-    claims, broken = import_claims(find_project(project), needed)
+    claims, broken = import_claims(project_to_run(project), needed)
     for name in names or ():
         if name not in claims and name not in broken:
             raise unknown_name("CLAIM", name, sorted(claims))
@@ -124,12 +137,12 @@ def evaluate_all(results: str, names: list[str] | None, project: Any) -> Evaluat
     for name, message in broken.items():
         if name not in needed:
             note(message)
-    evaluated: list[Any] = []
+    evaluated: list[EvaluatedIn] = []
     for folder, own in zip(folders, served, strict=True):
         wanted = [name for name in names or own if name not in broken]
         for claim in claims_of(folder, claims, wanted) if wanted else ():
             try:
-                evaluated.append(evaluate_claim(claim, folder))
+                evaluated.append(EvaluatedIn(folder, evaluate_claim(claim, folder)))
             except Exception as error:  # noqa: BLE001  # a claim is code of the user's
                 failed.append(f"claim {claim.name!r} on {folder.name} fails: {described(error)}")
     if not evaluated and not failed:
@@ -151,8 +164,8 @@ def plot(
 
     paths: list[str] = []
     evaluations = evaluate_all(results, names, project)
-    for item in evaluations.found:
-        made = draw_claim(item, folders[item.study])
+    for folder, item in evaluations.found:
+        made = draw_claim(item, folder)
         if not made:
             note(f"{item.claim.name} on {item.study}: untested, nothing to draw")
         paths.extend(made)
@@ -160,7 +173,7 @@ def plot(
         print_json(paths)
     for path in paths if not as_json else ():
         if path.endswith(".svg"):
-            typer.echo(path)
+            say(path)
     evaluations.end()
 
 
@@ -175,14 +188,12 @@ def report(
     from symstudy.report import write_report
     from symstudy.store import find_studies
 
-    folders = find_studies([results])
-    by_name = {folder.name: folder for folder in folders}
     evaluations = evaluate_all(results, None, project)
-    for item in evaluations.found:
-        draw_claim(item, by_name[item.study])
-    path = write_report(folders, results)
+    for folder, item in evaluations.found:
+        draw_claim(item, folder)
+    path = write_report(find_studies([results]), results)
     if as_json:
         print_json({"report": path})
     else:
-        typer.echo(path)
+        say(path)
     evaluations.end()

@@ -7,8 +7,9 @@ from typing import Annotated, Any
 import typer
 
 from symstudy.cli.options import Json, ResultsPath
-from symstudy.cli.output import note, print_json, print_table, printable
+from symstudy.cli.output import note, print_json, print_table, say
 from symstudy.errors import UserError
+from symstudy.escaping import printable_line
 
 __all__ = ["add_commands"]
 

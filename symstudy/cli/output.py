@@ -6,16 +6,17 @@ somebody else's text, which must not change what a terminal shows: `symstudy.esc
 
 import shutil
 import sys
-import unicodedata
+import traceback
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Any
 
 import typer
 
+from symstudy.escaping import printable, printable_line
 from symstudy.identity import valid_json
 
-__all__ = ["note", "print_json", "print_table", "printable", "table_text"]
+__all__ = ["note", "print_crash", "print_data", "print_json", "print_table", "say", "table_text"]
 
 TEXT_WIDTH = 24
 """Characters that a column of words gets at least on a terminal, where its words are wrapped."""
@@ -23,6 +24,11 @@ WORD_WIDTH = 40
 """Longest word that is never broken on a terminal, such as an identifier."""
 GAP = "  "
 REMEDY = "put this behind the command: | less -S"
+
+
+def say(text: str, *, end: str = "\n") -> None:
+    """Print text for a person, to stdout."""
+    typer.echo(f"{printable(text)}{end}", nl=False)
 
 
 def note(message: str) -> None:
@@ -36,8 +42,15 @@ def print_data(text: str) -> None:
 
 
 def print_json(value: Any) -> None:
-    """Print `value` as JSON; NaN and infinity are null."""
-    typer.echo(valid_json(value, indent=2))
+    """Print `value` as JSON: NaN and infinity are null, and all that is not ASCII is escaped."""
+    typer.echo(valid_json(value, indent=2).replace("\x7f", "\\u007f"))
+
+
+def print_crash(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    """Print the traceback of an error that nobody has foreseen, to stderr: a `sys.excepthook`."""
+    note("".join(traceback.format_exception(kind, error, trace)).rstrip())
 
 
 def print_table(
@@ -86,8 +99,8 @@ def texts_of(
     columns: Sequence[str], rows: Sequence[Sequence[Any]]
 ) -> tuple[list[str], list[list[str]]]:
     """Return headings and values as texts of one line each."""
-    heads = [one_line(show(column)) for column in columns]
-    return heads, [[one_line(show(value)) for value in row] for row in rows]
+    heads = [show(column) for column in columns]
+    return heads, [[show(value) for value in row] for row in rows]
 
 
 def right_aligned(rows: Sequence[Sequence[Any]], count: int) -> list[bool]:
@@ -154,11 +167,6 @@ def widths_of(heads: Sequence[str], texts: Sequence[Sequence[str]]) -> list[int]
 def column_of(texts: Sequence[Sequence[str]], place: int) -> list[str]:
     """Return the texts of one column."""
     return [row[place] for row in texts]
-
-
-def one_line(text: str) -> str:
-    r"""Return `text` with line ends and tabs as `\n` and `\t`: a row is a line."""
-    return text.replace("\n", "\\n").replace("\t", "\\t")
 
 
 def show(value: Any) -> str:

@@ -285,7 +285,7 @@ def powers_of(
     from symstudy.findings.discovery import load_claims
     from symstudy.findings.power import power_of
 
-    found = find_project(project)
+    found = project_to_run(project) if names else None
     if not names:
         return []
     claims = load_claims(found, note, needed=names)

@@ -8,8 +8,9 @@ from typing import Annotated, Any
 import typer
 
 from symstudy.cli.options import Json, ResultsPath
-from symstudy.cli.output import note, print_json, print_table, table_text
+from symstudy.cli.output import note, print_data, print_json, print_table, say, table_text
 from symstudy.errors import UserError, unknown_name
+from symstudy.escaping import printable_line
 
 __all__ = ["add_commands"]
 
@@ -322,10 +323,17 @@ def write_rows(table: Any, form: str, output: Path | None) -> None:
         content: str | bytes = table_text(table.column_names, rows)
     elif form == "parquet":
         content = to_parquet(table)
+    elif form == "json":
+        content = to_json(table)
     else:
-        content = to_json(table) if form == "json" else to_csv(table)
+        content, quoted = to_csv(table)
+        if quoted:
+            note(
+                f"{quoted} texts that a spreadsheet would run as formulas begin with ' in this "
+                "CSV; --format json and parquet have them as they are"
+            )
     if output is None:
-        typer.echo(content, nl=False)
+        print_data(str(content))
     else:
         write_file(content.encode() if isinstance(content, str) else content, output)
         note(f"{table.num_rows} rows in {output}")

@@ -166,11 +166,11 @@ def claim_rules(study: Any, source: Path, project: Path | None) -> dict[str, str
     Raises:
         UserError: If the project that is found has no such claim, or the claim's file fails.
     """
-    from symstudy.findings.discovery import find_project, load_claims
+    from symstudy.findings.discovery import load_claims
 
     if not study.claims:
         return {}
-    found = find_project(project)
+    found = project_to_run(project)
     claims = load_claims(found, note, needed=study.claims)
     strangers = [name for name in study.claims if name not in claims]
     if strangers and found is not None:
@@ -237,7 +237,8 @@ def report_outcome(folder: object, wanted: set[str] | None) -> dict[str, int]:
             else:
                 failed[outcome, reason] = failed.get((outcome, reason), 0) + 1
     for (outcome, reason), count in failed.items():
-        note(f"{account.study}: {count} runs {outcome}: {reason} Train them again with --retry.")
+        what = printable_line(f"{count} runs {outcome}: {reason}")
+        note(f"{account.study}: {what} Train them again with --retry.")
     if earlier:
         note(
             f"{account.study}: {earlier} runs of an earlier form of the study failed; take them "

@@ -277,6 +277,6 @@ def copy(
         print_json([str(path) for path in copied.paths])
     else:
         for path in copied.paths:
-            typer.echo(path)
+            say(str(path))
     if copied.missing:
         note(f"For the claims to be found add to {to / 'pyproject.toml'}:\n{copied.missing}")

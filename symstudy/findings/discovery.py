@@ -11,6 +11,9 @@ of claims, `studies` the folder of study files. Other packages add claims by the
 `symstudy.analyses`, and where a claim is in neither, the shipped ones are looked through.
 
 A file that cannot be read or imported is left out and told of: it stops no other claim.
+
+A project that was not named is run only if nobody but the user may change it: the working directory
+may be somebody else's folder of results.
 """
 
 import ast
@@ -24,16 +27,18 @@ import tomllib
 import traceback
 import warnings
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
 from symstudy.errors import ProjectError, UserError, unknown_name
 from symstudy.findings.claim import SHIPPED, Claim, declarations, restore
+from symstudy.ownership import others_in_tree, who_else_may_change
 
 __all__ = [
     "Listed",
     "Project",
+    "check_own",
     "find_project",
     "list_claims",
     "load_claims",
@@ -124,6 +129,30 @@ def read_project(folder: Path) -> Project | None:
         root=folder.absolute(),
         analyses=folder.absolute() / str(table.get("analyses", "analysis")),
         studies=folder.absolute() / str(table.get("studies", "studies")),
+    )
+
+
+def check_own(project: Project) -> None:
+    """Check that a project was named, or is one that nobody but the user may change.
+
+    Raises:
+        ProjectError: If not.
+    """
+    if project.is_named:
+        return
+    for path in (project.root, project.root / PROJECT_FILE):
+        if who := who_else_may_change(path):
+            raise foreign_error(project, path, who)
+    if project.analyses.is_dir() and (found := others_in_tree(project.analyses)):
+        raise foreign_error(project, *found)
+
+
+def foreign_error(project: Project, path: Path, who: str) -> ProjectError:
+    """Return the error that somebody else may change what would be run."""
+    return ProjectError(
+        "claims are code, so a project that is not named must be your own, but of "
+        f"{str(path)!r} {who}. If you trust it, name it: --project {shlex.quote(str(project.root))}"
+        "; else name yours, or type the command in another folder."
     )
 
 
@@ -281,7 +310,7 @@ def load_claims(
         needed: Names that are looked for among the shipped claims too, if they are not there.
 
     Raises:
-        ProjectError: If the project's package cannot be imported.
+        ProjectError: If the project's package cannot be imported, or somebody else may change it.
         UserError: If one that is needed failed.
     """
     loaded = import_claims(project, needed)
@@ -297,6 +326,7 @@ def import_claims(project: Project | None, needed: Iterable[str]) -> Loaded:
     """Import the claims of the project and of installed packages, and shipped ones if need be."""
     broken: dict[str, str] = {}
     if project and project.analyses.is_dir():
+        check_own(project)
         broken.update(load_package(project.analyses, project.analyses.name))
     for point in importlib.metadata.entry_points(group=GROUP):
         try:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from symstudy.errors import ProjectError, unknown_name
-from symstudy.findings.discovery import Project, find_project, shipped_project
+from symstudy.findings.discovery import Project, check_own, find_project, shipped_project
 
 __all__ = ["Copied", "copy_shipped", "find_study"]
 
@@ -29,13 +29,20 @@ class Copied(NamedTuple):
 
 
 def find_study(given: Path) -> Path:
-    """Return the study file that is meant: a path, or the name of a study here or shipped."""
+    """Return the study file that is meant: a path, or the name of a study here or shipped.
+
+    Raises:
+        ProjectError: If it is a study of a project that somebody else may change.
+    """
     if given.exists() or given.suffix or given.name != str(given):
         return given
-    for project in (find_project(), shipped_project()):
-        named = project.studies / f"{given}.toml" if project else given
-        if named.is_file():
-            return named
+    project, shipped = find_project(), shipped_project()
+    if project is not None and (named := project.studies / f"{given}.toml").is_file():
+        # It was not named, and modules beside a study file are run.
+        check_own(project)
+        return named
+    if shipped is not None and (named := shipped.studies / f"{given}.toml").is_file():
+        return named
     return given
 
 

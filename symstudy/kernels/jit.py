@@ -7,13 +7,39 @@ is named after a hash of this folder's sources, so that no change of a kernel ca
 What is kept there is run as it is found. So a folder that somebody else may write to is not used.
 """
 
+import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, ParamSpec, TypeVar, cast
 
 import llvmlite.binding as llvm
 from numpy.typing import NDArray
 
+from symstudy.errors import LaunchError
 from symstudy.kernels.cache import cache_folder
+from symstudy.ownership import who_else_may_change
+
+SETTINGS = Path(".numba_config.yaml")
+"""What Numba reads in the working directory when it is imported; it may name code, and flags that
+change numbers."""
+
+
+def check_settings() -> None:
+    """Check that Numba's settings in the working directory are the user's own.
+
+    Raises:
+        LaunchError: If somebody else may change them.
+    """
+    if os.path.lexists(SETTINGS) and (who := who_else_may_change(SETTINGS)):
+        raise LaunchError(
+            "Numba compiles as a file in the working directory says, so that must be your own, but "
+            f"of {str(SETTINGS.absolute())!r} {who}. Type the command in another folder."
+        )
+
+
+check_settings()
+
+import numba  # noqa: E402  # reads the settings
 
 P = ParamSpec("P")
 R = TypeVar("R")

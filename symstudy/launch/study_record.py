@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 
 from symstudy.errors import StoreError
 from symstudy.store.files.checkpoints import list_checkpoints
-from symstudy.store.files.folder import StudyFolder, open_location
+from symstudy.store.files.folder import StudyFolder
+from symstudy.store.files.locations import open_location
 from symstudy.store.tables.ledger import ended_runs
 from symstudy.store.tables.provenance import Provenance
 from symstudy.store.tables.schema import SCHEMA_VERSION

@@ -29,7 +29,16 @@ from symstudy.study.sections import ProbeConfig
 from symstudy.study.sweep import Axis
 from symstudy.study.train import Train, resolve_train
 
-__all__ = ["Cell", "Grid", "Run", "expand_cells", "expand_runs", "known_fields", "read_cell"]
+__all__ = [
+    "Cell",
+    "Grid",
+    "Run",
+    "different_tables",
+    "expand_cells",
+    "expand_runs",
+    "known_fields",
+    "read_cell",
+]
 
 
 class Cell(NamedTuple):

@@ -275,3 +275,29 @@ def test_a_claim_that_is_neither_rule_nor_functions_says_what_to_write(project):
     path.write_text(path.read_text().replace("def draw(", "def paint("))
     with pytest.raises(ProjectError, match="but draw is not there"):
         load_claims(found_project(), needed=[path.stem])
+
+
+def test_r4_a_project_of_somebody_else_is_not_run_unless_it_is_named(project, monkeypatch):
+    monkeypatch.setattr("symstudy.ownership.trusted_owners", lambda: frozenset([54321]))
+    with pytest.raises(ProjectError, match=r"your own, but of .* it belongs to .*--project"):
+        load_claims(find_project())
+    assert not [module for module in sys.modules if module.startswith("claims_")]
+    assert any(name.startswith("own_") for name in load_claims(find_project(project)))
+
+
+@pytest.mark.parametrize("place", [".", "pyproject.toml", "{name}", "{name}/helpful.py"])
+def test_r4_a_project_that_others_may_write_to_is_not_run(project, place):
+    found = found_project()
+    (project / place.format(name=found.analyses.name)).chmod(0o777)
+    with pytest.raises(ProjectError, match="everybody may write to it"):
+        load_claims(found)
+
+
+def test_r4_a_module_that_is_a_link_counts_as_what_it_leads_to(project, tmp_path_factory):
+    planted = tmp_path_factory.mktemp("planted") / "claim.py"
+    planted.write_text("raise SystemExit\n")
+    planted.chmod(0o666)
+    found = found_project()
+    (found.analyses / "linked.py").symlink_to(planted)
+    with pytest.raises(ProjectError, match=r"linked\.py' everybody may write to it"):
+        load_claims(found)

@@ -1,4 +1,6 @@
+import csv
 import datetime
+import io
 import json
 import math
 from decimal import Decimal
@@ -15,16 +17,29 @@ TABLE = pa.table({"name": ["a,b", None], "value": [1.5, 2.0], "curve": [[1, 2], 
 
 
 def test_csv_has_a_heading_lists_as_json_and_empty_nulls():
-    assert to_csv(TABLE) == '"name","value","curve"\n"a,b",1.5,"[1, 2]"\n,2,\n'
+    assert to_csv(TABLE).text == '"name","value","curve"\n"a,b",1.5,"[1, 2]"\n,2,\n'
 
 
 def test_csv_of_lists_of_dates_and_of_what_csv_lacks():
     days = pa.array([[datetime.date(2025, 1, 2), None]])
     spans = pa.array([(1, 2, 3)], pa.month_day_nano_interval())
-    heading, row = to_csv(pa.table({"days": days, "span": spans})).splitlines()
+    heading, row = to_csv(pa.table({"days": days, "span": spans})).text.splitlines()
     assert heading == '"days","span"'
     assert row.startswith('"[""2025-01-02"", null]","')
     assert "months=1" in row
+
+
+@pytest.mark.parametrize("text", ["=cmd|' /C calc'!A0", "+SUM(1)", "-2+3", "@x", "\t=1", "\r=1"])
+def test_r9_no_text_of_a_csv_file_is_a_formula(text):
+    found = to_csv(pa.table({"reason": pa.array([text, "fine"]).dictionary_encode(), text: [1, 2]}))
+    assert found.quoted == 2
+    rows = list(csv.reader(io.StringIO(found.text, newline="")))
+    assert rows == [["reason", f"'{text}"], [f"'{text}", "1"], ["fine", "2"]]
+
+
+def test_r9_numbers_of_a_csv_file_stay_numbers():
+    table = pa.table({"effect": [-1.5, -2e-9], "text": ["-1.5", "+3e-7"], "list": [[-1], [2]]})
+    assert to_csv(table) == ('"effect","text","list"\n-1.5,"-1.5","[-1]"\n-2e-9,"+3e-7","[2]"\n', 0)
 
 
 def test_json_is_a_list_of_objects():

@@ -23,20 +23,11 @@ import pyarrow as pa
 
 from symstudy.errors import QueryError, StoreError, choices
 from symstudy.identity import digest
-from symstudy.measures import EXTRA_MEASURES
-from symstudy.store.files.folder import StudyFolder, find_studies
-from symstudy.store.files.manifest import ATTEMPTS, list_tables, read_again
-from symstudy.store.files.rewriting import united_schema
-from symstudy.store.files.sealed import find_broken
+from symstudy.store.files.folder import StudyFolder
+from symstudy.store.files.locations import find_studies
+from symstudy.store.files.manifest import ATTEMPTS, read_again
 from symstudy.store.tables.answers import distinct_names, is_query, plain_numbers
-from symstudy.store.tables.cells import (
-    cells_schema,
-    in_columns,
-    read_cells,
-    read_schemas,
-    unite_schemas,
-)
-from symstudy.store.tables.keys import KEYS, damaged_error, find_once, read_keys
+from symstudy.store.tables.keys import KEYS
 from symstudy.store.tables.limits import (
     MEMORY,
     TIMEOUT_S,

@@ -10,32 +10,67 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from symstudy.errors import StoreError
+from symstudy.escaping import csv_text
 from symstudy.identity import valid_json
 
-__all__ = ["to_csv", "to_json", "to_parquet", "write_file"]
+__all__ = ["Csv", "to_csv", "to_json", "to_parquet", "write_file"]
 
 
-def to_csv(table: pa.Table) -> str:
-    """Return rows as CSV with a heading.
+class Csv(NamedTuple):
+    """Rows as CSV.
+
+    Attributes:
+        text: The rows, with a heading.
+        quoted: Number of texts that begin with `'`, since spreadsheets would run them as formulas.
+    """
+
+    text: str
+    quoted: int
+
+
+def to_csv(table: pa.Table) -> Csv:
+    """Return rows as CSV with a heading, in which no text begins a formula.
 
     Lists become JSON, what CSV has no form for becomes text, and null is empty.
     """
-    sink = io.BytesIO()
     columns = [csv_column(column) for column in table.columns]
-    pyarrow.csv.write_csv(pa.table(columns, names=table.column_names), sink)
-    return sink.getvalue().decode()
+    plain = [without_formulas(column) for column in columns]
+    names = [csv_text(name) for name in table.column_names]
+    quoted = sum(name != before for name, before in zip(names, table.column_names, strict=True))
+    quoted += sum(map(num_changed, plain, columns))
+    sink = io.BytesIO()
+    pyarrow.csv.write_csv(pa.table(plain, names=names), sink)
+    return Csv(sink.getvalue().decode(), quoted)
 
 
-def csv_column(column: pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+def without_formulas(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return a column in which no text begins a formula; numbers are left alone."""
+    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
+        return column
+    values = column.to_pylist()
+    texts = [None if value is None else csv_text(value) for value in values]
+    return column if texts == values else pa.chunked_array([pa.array(texts, pa.string())])
+
+
+def num_changed(after: pa.ChunkedArray, before: pa.ChunkedArray) -> int:
+    """Return the number of values in which two columns differ."""
+    if after is before:
+        return 0
+    pairs = zip(after.to_pylist(), before.to_pylist(), strict=True)
+    return sum(one != other for one, other in pairs)
+
+
+def csv_column(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Return a column in a type that CSV can be written of."""
     if pa.types.is_nested(column.type):
         values = [None if value is None else valid_json(value) for value in column.to_pylist()]
-        return pa.array(values, pa.string())
+        return pa.chunked_array([pa.array(values, pa.string())])
     try:
         pyarrow.csv.write_csv(pa.table({"x": column.slice(0, 1)}), io.BytesIO())
     except pa.ArrowException:
         values = [None if value is None else str(value) for value in column.to_pylist()]
-        return pa.array(values, pa.string())
+        return pa.chunked_array([pa.array(values, pa.string())])
     return column
 
 
