@@ -133,7 +133,8 @@ def print_on_terminal(
         )
     for row in texts:
         table.add_row(*(Text(text) for text in row[:shown]))
-    Console(width=width, force_terminal=True).print(table)
+    console = Console(width=width, force_terminal=True)
+    console.print(table)
     return heads[shown:]
 
 
