@@ -9,7 +9,8 @@ initialisation and batches, and can be compared in pairs.
 
 import hashlib
 import json
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 IDENTITY_VERSION = 1
@@ -19,6 +20,25 @@ IDENTITY_VERSION = 1
 def canonical_json(value: Any) -> str:
     """Return the one JSON text of `value`: sorted keys, no spaces, shortest floats, no NaN."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def valid_json(value: Any, *, indent: int | None = None) -> str:
+    """Return `value` as JSON that every program reads: NaN and infinity, which it lacks, are null.
+
+    What is no value of JSON, such as a date, becomes text.
+    """
+    return json.dumps(finite(value), indent=indent, default=str, allow_nan=False)
+
+
+def finite(value: Any) -> Any:
+    """Return a value with None in the place of every float that is not finite."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(item) for item in value]
+    return value
 
 
 def digest(text: str) -> str:

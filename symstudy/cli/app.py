@@ -29,7 +29,7 @@ app = typer.Typer(
         "`query` reads them with SQL; `analyze` tests the study's claims; `plot` and `report` show "
         "them."
     ),
-    epilog="Start with: `symstudy list studies`, then `symstudy run studies/smoke.toml`.",
+    epilog="Start with: `symstudy list studies`, then `symstudy run smoke`.",
 )
 studies.add_commands(app)
 run.add_commands(app)

@@ -7,6 +7,7 @@ import typer
 from symstudy.cli.options import Claims, Json, ProjectFolder, ResultsPath
 from symstudy.cli.output import note, print_json, say
 from symstudy.cli.project import project_to_run
+from symstudy.errors import unknown_name
 
 __all__ = ["add_commands"]
 
@@ -26,13 +27,14 @@ def analyze(
 ) -> None:
     """Test the claims of each study by their rules; keep the findings.
 
-    The exit status is 0 whatever the verdict.
+    The exit status is 0 whatever the verdict, and 2 if a claim could not be tested.
 
     Examples: `symstudy analyze results`; `symstudy analyze results/digits space_quantization`
     """
     from symstudy.findings import correct_family
 
-    evaluated = [found.item for found in evaluate_all(results, names, project)]
+    evaluations = evaluate_all(results, names, project)
+    evaluated = [found.item for found in evaluations.found]
     family = correct_family(
         [item.finding.verdict for item in evaluated], [item.finding.p_value for item in evaluated]
     )
@@ -43,6 +45,7 @@ def analyze(
                 for item, held in zip(evaluated, family, strict=True)
             ]
         )
+        evaluations.end()
         return
     for item in evaluated:
         finding = item.finding
@@ -72,6 +75,7 @@ def analyze(
                 f"{estimate}{interval} {finding.unit}, {finding.seeds} seeds"
                 + (f"; {finding.verdict.label} alone" if falls else "")
             )
+    evaluations.end()
 
 
 def frozen_note(is_frozen: bool | None) -> str:
@@ -93,27 +97,60 @@ class EvaluatedIn(NamedTuple):
     item: Any
 
 
-def evaluate_all(results: str, names: list[str] | None, project: Any) -> list[EvaluatedIn]:
-    """Return every wanted claim evaluated on every study."""
-    from symstudy.findings.discovery import pick_claims
+class Evaluations(NamedTuple):
+    """Claims that were tested, and why others could not be.
+
+    Attributes:
+        found: Each wanted claim evaluated on each study.
+        failed: What is wrong with each claim that could not be tested.
+    """
+
+    found: list[EvaluatedIn]
+    failed: list[str]
+
+    def end(self) -> None:
+        """Say which claims could not be tested; the exit status is 2 if there are any.
+
+        Raises:
+            Exit: If there are some.
+        """
+        for message in self.failed:
+            note(message)
+        if self.failed:
+            raise typer.Exit(2)
+
+
+def evaluate_all(results: str, names: list[str] | None, project: Any) -> Evaluations:
+    """Return every wanted claim evaluated on every study; one that fails stops no other."""
+    from symstudy.findings.discovery import described, import_claims
     from symstudy.findings.evaluate import claims_of, evaluate_claim
     from symstudy.store import find_studies
 
     folders = find_studies([results])
-    found = project_to_run(project)
-    claims = pick_claims(found, [])
-    if names:
-        pick_claims(found, names)
+    served = [folder.read_study().get("claims", []) for folder in folders]
+    needed = names or [name for of_one in served for name in of_one]
+    claims, broken = import_claims(project_to_run(project), needed)
+    for name in names or ():
+        if name not in claims and name not in broken:
+            raise unknown_name("CLAIM", name, sorted(claims))
+    failed = [message for name, message in broken.items() if name in needed]
+    for name, message in broken.items():
+        if name not in needed:
+            note(message)
     evaluated: list[EvaluatedIn] = []
-    for folder in folders:
-        wanted = claims_of(folder, claims, names or ())
-        evaluated.extend(EvaluatedIn(folder, evaluate_claim(claim, folder)) for claim in wanted)
-    if not evaluated:
+    for folder, own in zip(folders, served, strict=True):
+        wanted = [name for name in names or own if name not in broken]
+        for claim in claims_of(folder, claims, wanted) if wanted else ():
+            try:
+                evaluated.append(EvaluatedIn(folder, evaluate_claim(claim, folder)))
+            except Exception as error:  # noqa: BLE001  # a claim is code of the user's
+                failed.append(f"claim {claim.name!r} on {folder.name} fails: {described(error)}")
+    if not evaluated and not failed:
         note(
             "No study here serves a claim. Name one, as in: symstudy analyze results "
             "width_saturation"
         )
-    return evaluated
+    return Evaluations(evaluated, failed)
 
 
 def plot(
@@ -126,17 +163,18 @@ def plot(
     from symstudy.findings.evaluate import draw_claim
 
     paths: list[str] = []
-    for folder, item in evaluate_all(results, names, project):
+    evaluations = evaluate_all(results, names, project)
+    for folder, item in evaluations.found:
         made = draw_claim(item, folder)
         if not made:
             note(f"{item.claim.name} on {item.study}: untested, nothing to draw")
         paths.extend(made)
     if as_json:
         print_json(paths)
-        return
-    for path in paths:
+    for path in paths if not as_json else ():
         if path.endswith(".svg"):
             say(path)
+    evaluations.end()
 
 
 def report(
@@ -150,10 +188,12 @@ def report(
     from symstudy.report import write_report
     from symstudy.store import find_studies
 
-    for folder, item in evaluate_all(results, None, project):
+    evaluations = evaluate_all(results, None, project)
+    for folder, item in evaluations.found:
         draw_claim(item, folder)
     path = write_report(find_studies([results]), results)
     if as_json:
         print_json({"report": path})
     else:
         say(path)
+    evaluations.end()

@@ -1,4 +1,4 @@
-"""Commands about the runs of a study, from any terminal: runs, cancel, retry."""
+"""Commands about the runs of a study, from any terminal: runs, cancel, retry, drop."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -8,6 +8,7 @@ import typer
 
 from symstudy.cli.options import Json, ResultsPath
 from symstudy.cli.output import note, print_json, print_table, say
+from symstudy.errors import UserError
 from symstudy.escaping import printable_line
 
 __all__ = ["add_commands"]
@@ -30,6 +31,7 @@ def add_commands(app: typer.Typer) -> None:
     app.command(rich_help_panel="Results")(runs)
     app.command(rich_help_panel="Studies")(cancel)
     app.command(rich_help_panel="Studies")(retry)
+    app.command(rich_help_panel="Studies")(drop)
 
 
 def runs(
@@ -177,3 +179,52 @@ def retry(
         why = f"{row['outcome']}: {row['reason']}"
         note(printable_line(f"{row['study']}: {row['runs']} runs taken back ({why})"))
     note("Train them with the same `symstudy run` as before.")
+
+
+def drop(
+    results: ResultsPath = "results",
+    never_trained: Annotated[
+        bool,
+        typer.Option(
+            "--never-trained",
+            help="Runs without a row or a saved state that the last launch did not ask for.",
+        ),
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be dropped, and drop nothing.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Take planned runs that an earlier form of a study has left out of its plan.
+
+    Runs that have rows stay, failed ones too: `symstudy retry` takes those back first. A run that
+    the study still asks for is planned again by the next `symstudy run`.
+
+    Examples: `symstudy drop results --never-trained --dry-run`;
+    `symstudy drop results/digits --never-trained`
+    """
+    from symstudy.launch import may_be_alive, read_lease
+    from symstudy.store import drop_planned, find_studies
+    from symstudy.store import never_trained as find_never_trained
+
+    if not never_trained:
+        raise UserError(
+            "drop must be told what to drop. Type: symstudy drop RESULTS --never-trained"
+        )
+    rows: list[dict[str, Any]] = []
+    for folder in find_studies([results]):
+        lease = read_lease(folder)
+        if lease is not None and may_be_alive(lease):
+            raise UserError(
+                f"drop must wait until no launch trains {folder.name!r}, but {lease.driver} does. "
+                f"Type: symstudy cancel {folder.path}"
+            )
+        runs = find_never_trained(folder)
+        count = len(runs) if dry_run else drop_planned(folder, runs)
+        rows.append({"study": folder.name, "runs": count, "dropped": not dry_run})
+    if as_json:
+        print_json(rows)
+        return
+    word = "would be dropped" if dry_run else "dropped"
+    for row in rows:
+        note(f"{row['study']}: {row['runs']} planned runs that never trained {word}")

@@ -16,7 +16,23 @@ __all__ = [
     "StudyPath",
 ]
 
-StudyPath = Annotated[Path, typer.Argument(metavar="STUDY", help="Study file.", show_default=False)]
+
+def study_file(given: Path) -> Path:
+    """Return the study file that is meant by a path or by the name of a study."""
+    from symstudy.findings.shipping import find_study
+
+    return find_study(given)
+
+
+StudyPath = Annotated[
+    Path,
+    typer.Argument(
+        metavar="STUDY",
+        help="Study file, or the name of a study of the project or of symstudy.",
+        callback=study_file,
+        show_default=False,
+    ),
+]
 Overrides = Annotated[
     list[str] | None,
     typer.Argument(

@@ -4,7 +4,7 @@ Everything that a command prints goes through this file. Names, reasons and trac
 somebody else's text, which must not change what a terminal shows: `symstudy.escaping`.
 """
 
-import json
+import shutil
 import sys
 import traceback
 from collections.abc import Sequence
@@ -14,12 +14,16 @@ from typing import Any
 import typer
 
 from symstudy.escaping import printable, printable_line
+from symstudy.identity import valid_json
 
-__all__ = ["note", "print_crash", "print_data", "print_json", "print_table", "say"]
+__all__ = ["note", "print_crash", "print_data", "print_json", "print_table", "say", "table_text"]
 
-
-WIDEST = 1_000_000
-"""Characters of a line of a table, at most."""
+TEXT_WIDTH = 24
+"""Characters that a column of words gets at least on a terminal, where its words are wrapped."""
+WORD_WIDTH = 40
+"""Longest word that is never broken on a terminal, such as an identifier."""
+GAP = "  "
+REMEDY = "put this behind the command: | less -S"
 
 
 def say(text: str, *, end: str = "\n") -> None:
@@ -38,9 +42,8 @@ def print_data(text: str) -> None:
 
 
 def print_json(value: Any) -> None:
-    """Print `value` as JSON, in which all that is not ASCII is escaped."""
-    text = json.dumps(value, indent=2, default=str)
-    typer.echo(text.replace("\x7f", "\\u007f"))
+    """Print `value` as JSON: NaN and infinity are null, and all that is not ASCII is escaped."""
+    typer.echo(valid_json(value, indent=2).replace("\x7f", "\\u007f"))
 
 
 def print_crash(
@@ -50,34 +53,121 @@ def print_crash(
     note("".join(traceback.format_exception(kind, error, trace)).rstrip())
 
 
-def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, title: str = "") -> None:
-    """Print rows under headings, in full: on a terminal with lines, elsewhere as aligned text."""
+def print_table(
+    columns: Sequence[str], rows: Sequence[Sequence[Any]], *, remedy: str = REMEDY
+) -> None:
+    """Print rows under headings, one a line.
+
+    Off a terminal every value is there in full, on the row's own line. On a terminal, columns of
+    words are wrapped, columns that do not fit are left out, and stderr says which.
+
+    Args:
+        columns: Headings.
+        rows: Values, one a heading.
+        remedy: How to see the columns that are left out.
+    """
+    if not sys.stdout.isatty():
+        typer.echo(table_text(columns, rows), nl=False)
+        return
+    heads, texts = texts_of(columns, rows)
+    left_out = print_on_terminal(heads, texts, right_aligned(rows, len(heads)))
+    if left_out:
+        note(
+            f"{len(left_out)} of {len(heads)} columns do not fit this terminal: "
+            f"{', '.join(left_out)}. To see them, {remedy}"
+        )
+
+
+def table_text(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """Return rows as aligned text, each column as wide as its longest; numbers to the right."""
+    from rich.cells import cell_len
+
+    heads, texts = texts_of(columns, rows)
+    widths = widths_of(heads, texts)
+    is_right = right_aligned(rows, len(heads))
+    lines = []
+    for row in (heads, *texts):
+        parts = []
+        for text, width, is_number in zip(row, widths, is_right, strict=True):
+            padding = " " * (width - cell_len(text))
+            parts.append(padding + text if is_number else text + padding)
+        lines.append(GAP.join(parts).rstrip())
+    return "\n".join([*lines, ""])
+
+
+def texts_of(
+    columns: Sequence[str], rows: Sequence[Sequence[Any]]
+) -> tuple[list[str], list[list[str]]]:
+    """Return headings and values as texts of one line each."""
+    heads = [show(column) for column in columns]
+    return heads, [[show(value) for value in row] for row in rows]
+
+
+def right_aligned(rows: Sequence[Sequence[Any]], count: int) -> list[bool]:
+    """Return for each of `count` columns whether it holds numbers alone."""
+    return [
+        bool(rows) and all(isinstance(row[place], int | float | None) for row in rows)
+        for place in range(count)
+    ]
+
+
+def print_on_terminal(
+    heads: Sequence[str], texts: Sequence[Sequence[str]], is_number: Sequence[bool]
+) -> Sequence[str]:
+    """Print the columns that fit the terminal, and return the headings of those that do not."""
+    from rich import box
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    console = Console()
-    # Texts, and not strings: in those, [model] is a style.
-    heading = Text(printable_line(title)) if title else None
-    table = Table(title=heading, title_justify="left", box=lines() if console.is_terminal else None)
-    for place, column in enumerate(columns):
-        numbers = all(isinstance(row[place], int | float) or row[place] is None for row in rows)
-        side: Any = "right" if numbers and rows else "left"
-        table.add_column(Text(printable_line(column)), justify=side, overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(show(value)) for value in row))
-    if not console.is_terminal:
-        # As wide as it has to be: a pipe has no edge.
-        needed = Console(width=WIDEST).measure(table).maximum
-        console = Console(width=max(80, needed), soft_wrap=True)
+    width = shutil.get_terminal_size().columns
+    shown = num_fitting(heads, texts, width)
+    table = Table(box=box.SIMPLE_HEAD)
+    is_words = [is_wrapped(column_of(texts, place)) for place in range(shown)]
+    for place in range(shown):
+        table.add_column(
+            Text(heads[place]),
+            justify="right" if is_number[place] else "left",
+            overflow="fold",
+            no_wrap=not is_words[place],
+        )
+    for row in texts:
+        table.add_row(*(Text(text) for text in row[:shown]))
+    console = Console(width=width, force_terminal=True)
     console.print(table)
+    return heads[shown:]
 
 
-def lines() -> Any:
-    """Return the border style of tables on a terminal."""
-    from rich import box
+def num_fitting(heads: Sequence[str], texts: Sequence[Sequence[str]], width: int) -> int:
+    """Return how many of the first columns fit; at least one."""
+    needed, place = 2, 0
+    for place, longest in enumerate(widths_of(heads, texts)):
+        if is_wrapped(column_of(texts, place)):
+            needed += min(longest, max(TEXT_WIDTH, len(heads[place]))) + len(GAP)
+        else:
+            needed += longest + len(GAP)
+        if needed > width:
+            return max(1, place)
+    return len(heads)
 
-    return box.SIMPLE_HEAD
+
+def is_wrapped(texts: Sequence[str]) -> bool:
+    """Return whether a column holds words, or longer texts than a terminal can keep whole."""
+    return any(" " in text or len(text) > WORD_WIDTH for text in texts)
+
+
+def widths_of(heads: Sequence[str], texts: Sequence[Sequence[str]]) -> list[int]:
+    """Return how many characters wide the longest text of each column is."""
+    from rich.cells import cell_len
+
+    return [
+        max(map(cell_len, (head, *column_of(texts, place)))) for place, head in enumerate(heads)
+    ]
+
+
+def column_of(texts: Sequence[Sequence[str]], place: int) -> list[str]:
+    """Return the texts of one column."""
+    return [row[place] for row in texts]
 
 
 def show(value: Any) -> str:

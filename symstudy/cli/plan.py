@@ -116,7 +116,7 @@ def plan(
     if as_json:
         print_json(summary)
         return
-    for message in loaded.notes:
+    for message in (*loaded.notes, *(left_behind(loaded, results) if budget is None else ())):
         note(f"{study}: {message}")
     say(f"{loaded.name}: {loaded.title}")
     say(f"  swept    {', '.join(loaded.swept) or 'nothing'}")
@@ -185,6 +185,18 @@ def print_cpu_packs(drawn: Any) -> None:
         f"  on CPU   {found.packs} of the {len(drawn.packs)} packs, where one core is estimated to "
         f"be faster: about {duration(found.seconds)} of a core; pack.device=cuda for the GPU"
     )
+
+
+def left_behind(study: Any, results: str | None) -> list[str]:
+    """Return what to tell of planned runs that an earlier form of a grid has left in results."""
+    from symstudy.launch import earlier_form, open_study_folder
+
+    if study.search is not None:
+        return []
+    folder = open_study_folder(results or "results", study)
+    if not folder.has_file("study.json"):
+        return []
+    return earlier_form(folder, {run.run_id for run in study.runs()})
 
 
 def packs_at_a_time(workers: int | None, kind: str, cpus: int) -> int | None:
@@ -274,9 +286,9 @@ def powers_of(
     from symstudy.findings.power import power_of
 
     found = project_to_run(project) if names else None
-    if found is None:
+    if not names:
         return []
-    claims = load_claims(found)
+    claims = load_claims(found, note, needed=names)
     store = None
     if results is not None:
         from symstudy.store import Store, find_studies
@@ -285,7 +297,7 @@ def powers_of(
     rows: list[Any] = []
     for name in names:
         if name not in claims:
-            note(f"symstudy: claim {name!r} is not in the project {found.root}")
+            note(f"symstudy: claim {name!r} is neither in a project here nor shipped")
             continue
         claim = claims[name]
         finding = claim.judge(claim.measure(store)) if store else None

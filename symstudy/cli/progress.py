@@ -23,6 +23,7 @@ __all__ = ["RunDisplay", "progress_text"]
 
 LINE_EVERY_S = 10.0
 """Seconds between two progress lines where stderr is no terminal."""
+COMPILING = "compiling kernels, once on this machine: about half a minute"
 
 
 def progress_text(snapshot: ProgressSnapshot) -> str:
@@ -41,8 +42,16 @@ class RunDisplay:
     On a terminal one line is kept up to date; elsewhere a plain line is printed now and then.
     """
 
-    def __init__(self, *, quiet: bool = False) -> None:
-        """Show nothing but problems if `quiet`."""
+    def __init__(self, *, quiet: bool = False, engine: str = "auto", is_here: bool = True) -> None:
+        """Prepare to show the progress of a launch.
+
+        Args:
+            quiet: Whether to show nothing but problems.
+            engine: The study's `pack.engine`.
+            is_here: Whether this machine trains, and not a cluster that was there before.
+        """
+        self.engine = engine
+        self.is_here = is_here
         from rich.console import Console
 
         self.console = Console(stderr=True)
@@ -52,6 +61,7 @@ class RunDisplay:
         self.last_line = time.monotonic()
         self.numbers = LaunchProgress()
         self.sizes: dict[str, int] = {}
+        self.is_compiling = False
 
     def __enter__(self) -> Self:
         """Start the live line on a terminal."""
@@ -87,6 +97,7 @@ class RunDisplay:
                 self.show_plan(event)
             case PackStarted(assignment=assignment):
                 self.sizes[assignment.pack.pack_id] = len(assignment.pack.runs)
+                self.refresh()
             case PackEnded(report=report):
                 self.sizes.pop(report.pack_id, None)
                 self.refresh()
@@ -115,9 +126,31 @@ class RunDisplay:
             f"{name}: {plan.planned} runs{ended}; {left} left in {len(plan.packs)} packs on "
             f"{plan.workers} {plan.device} worker{'s' if plan.workers > 1 else ''}"
         )
+        if self.has_to_compile(plan):
+            note(f"{name}: {COMPILING}")
+            self.is_compiling = True
         if self.is_live:
             name = printable_line(name)
             self.bar = self.progress.add_task(name, total=1.0, state="starting workers")
+
+    def has_to_compile(self, plan: LaunchPlanned) -> bool:
+        """Return whether the first pack has to wait until its kernels are compiled."""
+        from symstudy.kernels.cache import has_kernels
+        from symstudy.study.cost import estimate_cost
+
+        cells = {pack.runs[0].cell.shape: pack.runs[0].cell for pack in plan.packs}
+        is_for_kernels = plan.device == "cpu" and any(
+            estimate_cost(cell, device="cpu", engine=self.engine).is_compiled
+            for cell in cells.values()
+        )
+        return is_for_kernels and self.is_here and not has_kernels()
+
+    def state(self) -> str:
+        """Return the line on the progress now."""
+        snapshot = self.numbers.snapshot()
+        if self.is_compiling and snapshot.run_steps == 0:
+            return f"{snapshot.ended}/{snapshot.planned} runs, {COMPILING}"
+        return progress_text(snapshot)
 
     def refresh(self) -> None:
         """Show the numbers again."""
@@ -128,8 +161,8 @@ class RunDisplay:
             self.progress.update(
                 self.bar,  # type: ignore[arg-type]
                 completed=snapshot.share,
-                state=progress_text(snapshot),
+                state=self.state(),
             )
         elif time.monotonic() - self.last_line >= LINE_EVERY_S:
             self.last_line = time.monotonic()
-            note(progress_text(self.numbers.snapshot()))
+            note(self.state())

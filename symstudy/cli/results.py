@@ -8,14 +8,16 @@ from typing import Annotated, Any
 import typer
 
 from symstudy.cli.options import Json, ResultsPath
-from symstudy.cli.output import note, print_data, print_json, print_table, say
-from symstudy.errors import unknown_name
+from symstudy.cli.output import note, print_data, print_json, print_table, say, table_text
+from symstudy.errors import UserError, unknown_name
 from symstudy.escaping import printable_line
 
 __all__ = ["add_commands"]
 
 WATCH_S = 2.0
 FORMATS = ("table", "csv", "json", "parquet")
+ENDINGS = {".txt": "table", ".csv": "csv", ".json": "json", ".parquet": "parquet"}
+"""Format of a file by its ending."""
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -44,18 +46,39 @@ def status(
         folders = find_studies([results])
         drivers = [read_driver(folder) for folder in folders]
         accounts = read_account(open_store(results))
+        left = [
+            count_left(folder, account, driver)
+            for folder, account, driver in zip(folders, accounts, drivers, strict=True)
+        ]
         if as_json:
             print_json(
                 [
-                    status_row(account, driver)
-                    for account, driver in zip(accounts, drivers, strict=True)
+                    {**status_row(account, driver), "earlier_form": count}
+                    for account, driver, count in zip(accounts, drivers, left, strict=True)
                 ]
             )
         else:
             print_accounts(accounts, drivers)
+            print_left(folders, accounts, left)
         if not watch or not any(drivers):
             return
         time.sleep(WATCH_S)
+
+
+def count_left(folder: Any, account: Any, driver: Any) -> int:
+    """Return how many planned runs of an earlier form of a study never trained."""
+    from symstudy.store import never_trained
+
+    return len(never_trained(folder)) if account.missing and driver is None else 0
+
+
+def print_left(folders: Any, accounts: Any, left: list[int]) -> None:
+    """Say how many planned runs earlier forms of the studies have left, and how to drop them."""
+    from symstudy.launch import drop_advice
+
+    for folder, account, count in zip(folders, accounts, left, strict=True):
+        if count:
+            note(f"{account.study}: {drop_advice(count, folder.path)}")
 
 
 def read_driver(folder: Any) -> dict[str, Any] | None:
@@ -201,12 +224,21 @@ def query(
         ),
     ] = None,
     form: Annotated[
-        str, typer.Option("--format", metavar="|".join(FORMATS), help="How to print the rows.")
-    ] = "table",
+        str | None,
+        typer.Option(
+            "--format",
+            metavar="|".join(FORMATS),
+            help="How to print the rows; by the ending of the file, or else a table.",
+            show_default=False,
+        ),
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option(
-            "--output", "-o", help="File to write to; parquet needs one.", show_default=False
+            "--output",
+            "-o",
+            help="File to write to: .csv, .json, .parquet or .txt.",
+            show_default=False,
         ),
     ] = None,
     memory: Annotated[
@@ -222,48 +254,86 @@ def query(
 
     Example: `symstudy query results "select width, gamma, avg(test_loss) from runs group by all"`
     """
-    if form not in FORMATS:
-        raise unknown_name("--format", form, FORMATS)
-    from symstudy.errors import UserError
     from symstudy.store import open_store
 
+    form = pick_format(form, output)
     if sql is None and sys.stdin.isatty():
         from symstudy.cli.shell import interact
 
         interact(results, memory=memory, timeout_s=timeout)
         return
     text = sys.stdin.read() if sql is None else sql
-    if form == "parquet" and output is None:
-        raise UserError(
-            "--format parquet must have a file to write to. Type --output rows.parquet."
-        )
     table = open_store(results, memory=memory, timeout_s=timeout).arrow(text)
     write_rows(table, form, output)
 
 
+def pick_format(form: str | None, output: Path | None) -> str:
+    """Return how rows are to be written: as was asked for, or by the ending of the file.
+
+    Raises:
+        UserError: If there is no such format, it is not that of the file's ending, or neither is
+            known.
+    """
+    if form is not None and form not in FORMATS:
+        raise unknown_name("--format", form, FORMATS)
+    if output is None:
+        if form == "parquet":
+            raise UserError(
+                "--format parquet must have a file to write to. Type --output rows.parquet."
+            )
+        return form or "table"
+    by_ending = ENDINGS.get(output.suffix.lower())
+    if form is None and by_ending is None:
+        raise UserError(
+            f"--output must end in {', '.join(ENDINGS)}, or be given a --format, but got "
+            f"{str(output)!r}. Type --format csv."
+        )
+    if form is not None and by_ending not in (None, form):
+        raise UserError(
+            f"--output must end as --format {form} does, but got {str(output)!r}. Leave --format "
+            f"out, or type --output {output.with_suffix(ending_of(form))}."
+        )
+    return form or str(by_ending)
+
+
+def ending_of(form: str) -> str:
+    """Return the ending of files of a format."""
+    return next(ending for ending, its in ENDINGS.items() if its == form)
+
+
 def write_rows(table: Any, form: str, output: Path | None) -> None:
     """Print rows, or write them to a file."""
-    from symstudy.store.tables.export import to_csv, to_json, write_parquet
+    from symstudy.store.tables.answers import distinct_names
+    from symstudy.store.tables.export import to_csv, to_json, to_parquet, write_file
 
-    if form == "parquet":
-        assert output is not None, "checked by the caller"
-        write_parquet(table, output)
-        note(f"{table.num_rows} rows in {output}")
-        return
+    names = distinct_names(table.column_names)
+    renamed = [new for new, old in zip(names, table.column_names, strict=True) if new != old]
+    if renamed:
+        note(
+            f"Columns of one name are told apart: {', '.join(renamed)}. Name them with `as`, or "
+            "join with `using`."
+        )
+        table = table.rename_columns(names)
+    columns = [column.to_pylist() for column in table.columns] if form == "table" else []
+    rows = list(zip(*columns, strict=True))
     if form == "table" and output is None:
-        columns = [column.to_pylist() for column in table.columns]
-        print_table(table.column_names, list(zip(*columns, strict=True)))
+        print_table(table.column_names, rows)
         return
-    text = to_json(table)
-    if form != "json":
-        text, quoted = to_csv(table)
+    if form == "table":
+        content: str | bytes = table_text(table.column_names, rows)
+    elif form == "parquet":
+        content = to_parquet(table)
+    elif form == "json":
+        content = to_json(table)
+    else:
+        content, quoted = to_csv(table)
         if quoted:
             note(
                 f"{quoted} texts that a spreadsheet would run as formulas begin with ' in this "
                 "CSV; --format json and parquet have them as they are"
             )
     if output is None:
-        print_data(text)
+        print_data(str(content))
     else:
-        output.write_text(text, encoding="utf-8")
+        write_file(content.encode() if isinstance(content, str) else content, output)
         note(f"{table.num_rows} rows in {output}")

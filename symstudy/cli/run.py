@@ -111,7 +111,7 @@ def run(
     where = kind.from_options(loaded.pack, address=address, workers=workers)
     try:
         with (
-            RunDisplay(quiet=quiet) as display,
+            RunDisplay(quiet=quiet, engine=loaded.pack.engine, is_here=address is None) as display,
             RunTracking(log or (), say=note) as tracking,
         ):
             summary = run_study(
@@ -133,7 +133,7 @@ def run(
         )
         raise typer.Exit(130)
     folder = open_study_folder(results, loaded)
-    outcome = report_outcome(folder)
+    outcome = report_outcome(folder, wanted_runs(loaded))
     seconds = time.monotonic() - start
     if as_json:
         print_json(
@@ -164,24 +164,21 @@ def claim_rules(study: Any, source: Path, project: Path | None) -> dict[str, str
         project: Folder of the project that was named; None to look for it.
 
     Raises:
-        UserError: If the project that is found has no such claim.
+        UserError: If the project that is found has no such claim, or the claim's file fails.
     """
-    from symstudy.findings.discovery import list_claims, load_claims
+    from symstudy.findings.discovery import load_claims
 
     if not study.claims:
         return {}
     found = project_to_run(project)
-    known = {claim.name for claim in list_claims(found)}
-    strangers = [name for name in study.claims if name not in known]
+    claims = load_claims(found, note, needed=study.claims)
+    strangers = [name for name in study.claims if name not in claims]
     if strangers and found is not None:
         raise UserError(
-            f"claims of {source} must be those of the project {found.root}, but got "
-            f"{strangers[0]!r}. Known: {', '.join(sorted(known))}."
+            f"claims of {source} must be those of the project {found.root}, or shipped ones, but "
+            f"got {strangers[0]!r}. Known: {', '.join(sorted(claims))}."
         )
-    if found is None:
-        return {}
-    claims = load_claims(found)
-    return {name: claims[name].rule_hash for name in study.claims}
+    return {name: claims[name].rule_hash for name in study.claims if name in claims}
 
 
 def affordable(study: Any, budget: str, results: str, workers: int | None, *, is_here: bool) -> Any:
@@ -210,19 +207,49 @@ def affordable(study: Any, budget: str, results: str, workers: int | None, *, is
     )
 
 
-def report_outcome(folder: object) -> dict[str, int]:
-    """Return the number of runs by outcome, and print failed ones by their reason."""
+def wanted_runs(study: Any) -> set[str] | None:
+    """Return the runs of a grid; None for a search, which asks as it goes."""
+    return None if study.search is not None else {run.run_id for run in study.runs()}
+
+
+def report_outcome(folder: object, wanted: set[str] | None) -> dict[str, int]:
+    """Return the number of runs by outcome, and print failed ones by their reason.
+
+    Args:
+        folder: Folder of the study.
+        wanted: Runs of the study; failed runs of an earlier form of it are told apart. None if all
+            that are planned are its runs.
+    """
     from symstudy.store import Store, StudyFolder, read_account
 
     assert isinstance(folder, StudyFolder), "results are in a study's folder"
-    (account,) = read_account(Store([folder]))
-    for (outcome, reason), count in account.failed.items():
+    store = Store([folder])
+    (account,) = read_account(store)
+    failed: dict[tuple[str, str], int] = {}
+    earlier = 0
+    if account.failed:
+        for run_id, outcome, reason in store.sql(
+            "select run_id, outcome, coalesce(reason, '') from runs_ended "
+            "where outcome not in ('done', 'stopped') order by all"
+        ).rows:
+            if wanted is not None and run_id not in wanted:
+                earlier += 1
+            else:
+                failed[outcome, reason] = failed.get((outcome, reason), 0) + 1
+    for (outcome, reason), count in failed.items():
         what = printable_line(f"{count} runs {outcome}: {reason}")
         note(f"{account.study}: {what} Train them again with --retry.")
+    if earlier:
+        note(
+            f"{account.study}: {earlier} runs of an earlier form of the study failed; take them "
+            f"back with symstudy retry {folder.path}, then drop them with symstudy drop "
+            f"{folder.path} --never-trained"
+        )
     return {
         "planned": account.planned,
         "done": account.done,
         "stopped": account.stopped,
-        "failed": account.num_failed,
+        "failed": sum(failed.values()),
+        "failed_earlier": earlier,
         "missing": account.missing,
     }

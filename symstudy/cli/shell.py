@@ -79,5 +79,5 @@ def answer(open_again: Callable[[], Store], statement: str) -> None:
     except UserError as error:
         note(str(error))
         return
-    print_table(found.columns, found.rows)
+    print_table(found.columns, found.rows, remedy="name fewer columns.")
     note(f"{len(found.rows)} rows")

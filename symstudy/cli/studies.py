@@ -1,4 +1,4 @@
-"""Commands about study files: validate, list; plan is in its own file."""
+"""Commands about study files: validate, list, copy; plan is in its own file."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +19,7 @@ def add_commands(app: typer.Typer) -> None:
     app.command(rich_help_panel="Studies")(validate)
     app.command(rich_help_panel="Studies")(plan)
     app.command("list", rich_help_panel="Studies")(list_things)
+    app.command(rich_help_panel="Studies")(copy)
 
 
 def validate(
@@ -65,29 +66,32 @@ def validate(
 
 
 def study_rows(project: Any) -> list[dict[str, Any]]:
-    """Return the study files of the project."""
+    """Return the studies of the project by their files, and those of symstudy by their names."""
+    from symstudy.findings.discovery import find_project, shipped_project
+
+    found, shipped = find_project(project), shipped_project()
+    rows = []
+    if found is not None:
+        rows += [study_row(path, shown(path)) for path in sorted(found.studies.glob("*.toml"))]
+    if shipped is not None and (found is None or found.studies != shipped.studies):
+        rows += [study_row(path, path.stem) for path in sorted(shipped.studies.glob("*.toml"))]
+    return rows
+
+
+def study_row(path: Path, typed: str) -> dict[str, Any]:
+    """Return what is listed of a study file; `typed` is how a command names it."""
     import tomllib
 
-    from symstudy.findings.discovery import find_project
-
-    found = find_project(project)
-    if found is None:
-        return []
-    rows = []
-    for path in sorted(found.studies.glob("*.toml")):
-        try:
-            values = tomllib.loads(path.read_text(encoding="utf-8"))
-        except (OSError, tomllib.TOMLDecodeError) as error:
-            values = {"title": f"cannot be read: {error}"}
-        rows.append(
-            {
-                "file": shown(path),
-                "title": values.get("title", ""),
-                "presets": ", ".join(values.get("presets", {})),
-                "claims": ", ".join(values.get("claims", [])),
-            }
-        )
-    return rows
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        values = {"title": f"cannot be read: {error}"}
+    return {
+        "study": typed,
+        "title": values.get("title", ""),
+        "presets": ", ".join(values.get("presets", {})),
+        "claims": ", ".join(values.get("claims", [])),
+    }
 
 
 def shown(path: Path) -> str:
@@ -107,7 +111,7 @@ def claim_rows(project: Any) -> list[dict[str, Any]]:
             "statement": item.statement,
             "reference": item.reference,
         }
-        for item in list_claims(find_project(project))
+        for item in list_claims(find_project(project), note)
     ]
 
 
@@ -240,3 +244,39 @@ def list_things(
         note(f"No {noun} found. Name the project's folder with --project.")
         return
     print_table(list(rows[0]), [list(row.values()) for row in rows])
+
+
+def copy(
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME",
+            help="A study that comes with symstudy, or slurm, kubernetes, aws or docker.",
+            show_default=False,
+        ),
+    ],
+    to: Annotated[
+        Path, typer.Option("--to", metavar="FOLDER", help="Folder to write to.")
+    ] = Path(),
+    claims: Annotated[
+        bool, typer.Option("--claims", help="Copy the claims that the study serves as well.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Write a study of symstudy out as a file to change, or the files for a cluster.
+
+    Overwrites nothing.
+
+    Examples: `symstudy copy smoke`; `symstudy copy width_saturation --claims --to my_project`;
+    `symstudy copy slurm`
+    """
+    from symstudy.findings.shipping import copy_shipped
+
+    copied = copy_shipped(name, to, claims=claims)
+    if as_json:
+        print_json([str(path) for path in copied.paths])
+    else:
+        for path in copied.paths:
+            say(str(path))
+    if copied.missing:
+        note(f"For the claims to be found add to {to / 'pyproject.toml'}:\n{copied.missing}")

@@ -76,7 +76,8 @@ def submit(
 
     loaded = load_study(study, preset=preset, overrides=overrides or ())
     found = find_project(project)
-    strangers = set(loaded.claims) - {claim.name for claim in list_claims(found)}
+    known = {claim.name for claim in (*list_claims(found, note), *list_claims(None, note))}
+    strangers = set(loaded.claims) - known
     if strangers and found is not None:
         raise UserError(
             f"claims of {study} must be those of the project {found.root}, but got "

@@ -23,7 +23,7 @@ says of its `tests` is for planning and decides nothing, so it is not in the has
 
 import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -44,7 +44,11 @@ from symstudy.plots.figures import Figure
 from symstudy.statistics import part
 from symstudy.store import Store
 
-__all__ = ["Claim", "claim", "registered_claims"]
+__all__ = ["SHIPPED", "Claim", "claim", "declarations", "restore"]
+
+SHIPPED = "symstudy_shipped_analyses"
+"""Name that the claims which come with symstudy are imported under, beside a project's own."""
+
 
 Declared = TypeVar("Declared", bound=Callable[[Any], Any])
 
@@ -140,13 +144,18 @@ def claim(
             none is given. Of a declared rule they are derived.
 
     Raises:
-        ProjectError: If another module has a claim of that name.
+        ProjectError: If another module has a claim of that name that does not come with symstudy.
     """
 
     def register(declared: Declared) -> Declared:
         name = declared.__module__.rsplit(".", 1)[-1]
         taken = REGISTERED.get(name)
-        if taken is not None and taken.function.__module__ != declared.__module__:
+        if taken is not None and declared.__module__.startswith(f"{SHIPPED}."):
+            # A project's own claim of that name counts.
+            return declared
+        is_shipped = taken is not None and taken.function.__module__.startswith(f"{SHIPPED}.")
+        is_other = taken is not None and taken.function.__module__ != declared.__module__
+        if taken is not None and is_other and not is_shipped:
             raise ProjectError(
                 f"claims must have different names, but {taken.function.__module__} and "
                 f"{declared.__module__} are both called {name!r}. Rename one of the files."
@@ -226,10 +235,12 @@ def hash_rule(rule: str, module: ModuleType, names: list[str]) -> str:
     return digest(rule + deciding_code(inspect.getsource(module), path, names))
 
 
-def registered_claims() -> dict[str, Claim]:
-    """Return the claims of every module that has been imported, by name.
+def declarations() -> dict[str, Declaration]:
+    """Return the claims of every module that has been imported, by name."""
+    return dict(REGISTERED)
 
-    Raises:
-        ProjectError: If a module lacks one of the functions of a claim.
-    """
-    return {name: declaration.claim for name, declaration in REGISTERED.items()}
+
+def restore(before: Mapping[str, Declaration]) -> None:
+    """Take back what has been declared since `before`, by a module that failed."""
+    REGISTERED.clear()
+    REGISTERED.update(before)

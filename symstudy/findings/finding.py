@@ -1,6 +1,7 @@
 """What a claim's test returns."""
 
 from dataclasses import asdict, dataclass
+from html import escape
 from typing import Any
 
 from symstudy.statistics.intervals import Interval
@@ -65,6 +66,22 @@ class Finding:
         if name not in found:
             raise KeyError(f"a part must be one of {sorted(found)}, but got {name!r}")
         return found[name]
+
+    def _repr_html_(self) -> str:
+        """Return the verdict, its reason and a table of the parts, for notebooks."""
+        rows = "".join(
+            f"<tr><td>{escape(part.verdict.label if part.decides else 'reported')}</td>"
+            f"<td>{escape(part.name)}</td>"
+            f"<td>{'' if part.effect is None else f'{part.effect:.3g}'}</td>"
+            f"<td>{escape(str(part.interval or ''))}</td><td>{escape(part.rule)}</td></tr>"
+            for part in self.parts
+        )
+        head = "".join(
+            f"<th>{name}</th>" for name in ("verdict", "part", "effect", "interval", "rule")
+        )
+        table = f"<table><tr>{head}</tr>{rows}</table>" if self.parts else ""
+        said = f"<b>{escape(self.verdict.label)}</b>: {escape(self.reason)}"
+        return f"<p>{said} ({self.seeds} seeds)</p>{table}"
 
     def to_json(self) -> dict[str, Any]:
         """Return the finding as plain values."""

@@ -7,10 +7,7 @@ is named after a hash of this folder's sources, so that no change of a kernel ca
 What is kept there is run as it is found. So a folder that somebody else may write to is not used.
 """
 
-import hashlib
 import os
-import tempfile
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar, cast
@@ -19,7 +16,8 @@ import llvmlite.binding as llvm
 from numpy.typing import NDArray
 
 from symstudy.errors import LaunchError
-from symstudy.ownership import make_own_folder, own_temporary_folder, who_else_may_change
+from symstudy.kernels.cache import cache_folder
+from symstudy.ownership import who_else_may_change
 
 SETTINGS = Path(".numba_config.yaml")
 """What Numba reads in the working directory when it is imported; it may name code, and flags that
@@ -69,43 +67,6 @@ def vector_bytes() -> int:
 def has_many_registers() -> bool:
     """Return whether the processor has 32 vector registers (AVX-512, ARM) and not 16."""
     return vector_bytes() == 64 or llvm.get_process_triple().startswith(("aarch64", "arm64"))
-
-
-def cache_folder() -> Path:
-    """Return the folder that keeps the compiled kernels, made if it is not there.
-
-    It is the user's own. Where none can be kept, it is a new one for this process.
-    """
-    sources = sorted(Path(__file__).parent.glob("*.py"))
-    stamp = hashlib.blake2b(b"".join(path.read_bytes() for path in sources), digest_size=8)
-    name = f"kernels-{stamp.hexdigest()}"
-    named = os.environ.get("SYMSTUDY_KERNEL_CACHE")
-    first = Path(named) if named else Path.home() / ".cache" / "symstudy"
-    if is_usable(first) and is_usable(first / name):
-        return first / name
-    other = own_temporary_folder() / name
-    if is_usable(other):
-        return other
-    return Path(tempfile.mkdtemp(prefix="symstudy-kernels-"))
-
-
-def is_usable(folder: Path) -> bool:
-    """Return whether a folder can keep kernels; made if it is not there.
-
-    One that is not the user's own cannot, and the user is warned.
-    """
-    try:
-        problem = make_own_folder(folder)
-    except OSError:
-        return False
-    if problem:
-        warnings.warn(
-            f"compiled kernels must be kept in a folder of your own, but {str(folder)!r} is not: "
-            f"{problem}. It is not used. Name another one: SYMSTUDY_KERNEL_CACHE=FOLDER",
-            stacklevel=2,
-        )
-        return False
-    return os.access(folder, os.W_OK)
 
 
 CACHE_FOLDER = cache_folder()

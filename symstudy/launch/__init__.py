@@ -25,7 +25,7 @@ from symstudy.launch.messages import LaunchConfig, PackReport
 from symstudy.launch.progress import LaunchProgress, ProgressSnapshot
 from symstudy.launch.session import run_study
 from symstudy.launch.source import AbstractPackSource, PackAssignment, PlannedSource
-from symstudy.launch.study_record import open_study_folder
+from symstudy.launch.study_record import drop_advice, earlier_form, open_study_folder
 from symstudy.launch.summary import Summary
 from symstudy.launch.tracebacks import read_traceback
 from symstudy.launch.worker import train_assigned_pack
@@ -54,6 +54,8 @@ __all__ = [
     "ProgressSnapshot",
     "RayLauncher",
     "Summary",
+    "drop_advice",
+    "earlier_form",
     "find_launcher",
     "is_alive",
     "launcher_names",

@@ -7,7 +7,7 @@ from symstudy.launch.events import Listener, PacksPlanned
 from symstudy.launch.launchers.base import AbstractLauncher, Capacity
 from symstudy.launch.search import BatchSettings, SearchSource, SearchState
 from symstudy.launch.source import AbstractPackSource, PackAssignment, PlannedSource
-from symstudy.launch.study_record import check_same_study
+from symstudy.launch.study_record import check_same_study, earlier_form
 from symstudy.store.files.checkpoints import delete_checkpoint, list_checkpoints
 from symstudy.store.files.folder import StudyFolder
 from symstudy.store.files.locations import check_version
@@ -102,6 +102,8 @@ def read_state(folder: StudyFolder, study: Study, *, extend: bool, retry: bool) 
     runs = search.runs if search is not None else study.runs()
     if exists and not extend:
         check_same_study(folder, study, runs, known)
+    if exists and not extend and search is None:
+        notes.extend(earlier_form(folder, {run.run_id for run in runs}))
     ended = ended_runs(folder, failed_count=not retry) if exists else set()
     return StudyState(
         runs=runs,

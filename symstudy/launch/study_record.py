@@ -1,17 +1,28 @@
 """The study's folder as a launch finds and leaves it: whose it is, and the record `study.json`."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 
 from symstudy.errors import StoreError
+from symstudy.store.files.checkpoints import list_checkpoints
 from symstudy.store.files.folder import StudyFolder
 from symstudy.store.files.locations import open_location
+from symstudy.store.tables.ledger import ended_runs
 from symstudy.store.tables.provenance import Provenance
 from symstudy.store.tables.schema import SCHEMA_VERSION
+from symstudy.store.tables.superseded import never_trained
 from symstudy.store.tables.writer import utc_now
 from symstudy.study.cells import Run
 from symstudy.study.study import Study
 
-__all__ = ["check_same_study", "location_of", "open_study_folder", "record_launch"]
+__all__ = [
+    "check_same_study",
+    "drop_advice",
+    "earlier_form",
+    "location_of",
+    "open_study_folder",
+    "record_launch",
+]
 
 
 def open_study_folder(results: str, study: Study) -> StudyFolder:
@@ -34,6 +45,9 @@ def check_same_study(
 ) -> None:
     """Check that a folder that holds runs holds some of this study.
 
+    Runs that never trained, or only failed, are no results: a study that has been corrected since
+    goes on in their place.
+
     Args:
         folder: Folder of the study.
         study: Study to train.
@@ -41,10 +55,12 @@ def check_same_study(
         known: Identifiers of the runs that are planned in the folder.
 
     Raises:
-        StoreError: If it holds runs of other studies alone.
+        StoreError: If it holds results of other studies alone.
     """
     wanted = {run.run_id for run in runs}
     if not known or known & wanted:
+        return
+    if not ended_runs(folder, failed_count=False) and not list_checkpoints(folder):
         return
     frozen = folder.read_study()
     raise StoreError(
@@ -52,6 +68,28 @@ def check_same_study(
         f"runs of {frozen.get('title')!r} (preset {frozen.get('preset')}), none of which are "
         f"among the {len(wanted)} of {study.title!r} (preset {study.preset}). Name another place "
         "with --results, or keep both together with --extend."
+    )
+
+
+def earlier_form(folder: StudyFolder, wanted: set[str]) -> list[str]:
+    """Return what to tell of planned runs that an earlier form of a study has left, and to type.
+
+    Args:
+        folder: Folder of the study.
+        wanted: Identifiers of the runs of the study as it is now.
+
+    Raises:
+        StoreError: If the results cannot be read.
+    """
+    left = never_trained(folder, wanted)
+    return [drop_advice(len(left), folder.path)] if left else []
+
+
+def drop_advice(count: int, place: str) -> str:
+    """Return the sentence on planned runs that never trained, with the command that drops them."""
+    return (
+        f"{count} planned runs of an earlier form of the study never trained; drop them with: "
+        f"symstudy drop {shlex.quote(place)} --never-trained"
     )
 
 

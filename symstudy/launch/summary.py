@@ -1,6 +1,7 @@
 """Counts of what a launch did."""
 
 from dataclasses import dataclass, field
+from html import escape
 
 from symstudy.launch.events import Event, LaunchEnded, PackEnded
 from symstudy.launch.messages import PackReport
@@ -34,6 +35,19 @@ class Summary:
             self.add(event.report)
         elif isinstance(event, LaunchEnded):
             self.stopped = event.stopped
+
+    def _repr_html_(self) -> str:
+        """Return the counts as a table, for notebooks."""
+        counts = {
+            "done": self.done,
+            "failed": self.failed,
+            "stopped early": self.early,
+            "run steps": self.run_steps,
+        }
+        head = "".join(f"<th>{name}</th>" for name in counts)
+        cells = "".join(f"<td>{count:,}</td>" for count in counts.values())
+        stopped = f"<p>stopped: {escape(self.stopped)}</p>" if self.stopped else ""
+        return f"<table><tr>{head}</tr><tr>{cells}</tr></table>{stopped}"
 
     def add(self, report: PackReport) -> None:
         """Add the counts of a pack; of a paused one only its steps."""

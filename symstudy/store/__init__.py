@@ -7,6 +7,7 @@ from symstudy.store.tables.connection import Answer, Store, open_store
 from symstudy.store.tables.ledger import Account, Verification, planned_runs, read_account, verify
 from symstudy.store.tables.provenance import Provenance, current_provenance
 from symstudy.store.tables.retrying import take_back
+from symstudy.store.tables.superseded import drop_planned, never_trained
 from symstudy.store.tables.view_statements import quoted
 
 __all__ = [
@@ -18,7 +19,9 @@ __all__ = [
     "StudyFolder",
     "Verification",
     "current_provenance",
+    "drop_planned",
     "find_studies",
+    "never_trained",
     "open_location",
     "open_store",
     "planned_runs",

@@ -36,6 +36,7 @@ __all__ = [
     "different_tables",
     "expand_cells",
     "expand_runs",
+    "known_fields",
     "read_cell",
 ]
 

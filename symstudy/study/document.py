@@ -84,16 +84,25 @@ def normalised(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return nested tables as one, with dotted keys; a range table is a value."""
+    """Return nested tables as one, with dotted keys; a range table is a value.
+
+    Raises:
+        UserError: If a field is there twice, as a quoted and as a dotted key.
+    """
     result: dict[str, Any] = {}
     for key, value in table.items():
         is_range = isinstance(value, dict) and (
             "log" in value or "linear" in value or "num" in value
         )
-        if isinstance(value, dict) and not is_range:
-            result.update(flat(value, f"{prefix}{key}."))
-        else:
-            result[f"{prefix}{key}"] = value
+        is_table = isinstance(value, dict) and not is_range
+        found = flat(value, f"{prefix}{key}.") if is_table else {f"{prefix}{key}": value}
+        for name in found:
+            if name in result:
+                raise UserError(
+                    f"a sweep must have each field once, but got {name!r} both in quotes and as a "
+                    "dotted key. Keep one of them."
+                )
+        result.update(found)
     return result
 
 
@@ -126,6 +135,11 @@ def apply_preset(document: Document, name: str | None) -> Document:
         return Document(source=document.source, values=values, lines=document.lines)
     if not isinstance(presets, dict) or chosen not in presets:
         raise unknown_name(f"--preset of {document.source}", str(chosen), [*presets, "none"])
+    if not isinstance(presets[chosen], dict):
+        raise UserError(
+            f"presets.{chosen} of {document.source} must be a table, but got {presets[chosen]!r}. "
+            f"Type [presets.{chosen}] and its keys below."
+        )
     # A key that the preset sets is shown with the preset's line.
     head = f"presets.{chosen}."
     lines = dict(document.lines)
@@ -164,13 +178,20 @@ def apply_overrides(document: Document, overrides: Sequence[str]) -> Document:
             raise UserError(
                 f"an override must be key=value, as in train.steps=500, but got {override!r}."
             )
-        if key in given:
+        plain = field_of(key)
+        if plain in given:
             raise UserError(
-                f"an override must set each key once, but got {given[key]!r} and {override!r}."
+                f"an override must set each key once, but got {given[plain]!r} and {override!r}."
             )
-        given[key] = override
+        given[plain] = override
         draft.set(key, parse_value(key, text.strip()))
     return draft.document()
+
+
+def field_of(key: str) -> str:
+    """Return the field that an override is about: `sweep.model.width` is `model.width` too."""
+    plain = key.replace('"', "").removeprefix("search.space.").removeprefix("sweep.")
+    return "seed" if plain == "seeds" else plain
 
 
 class Draft:
@@ -235,7 +256,8 @@ class Draft:
 
     def forget_line(self, key: str) -> None:
         """Take note that a key no longer has the value that its line gives it."""
-        self.lines.pop(key, None)
+        # Without a line of its own it would be given that of its table.
+        self.lines[key] = 0
 
     def sweep_over(self, key: str, values: Any) -> None:
         """Make a field an axis of the grid."""
@@ -248,7 +270,8 @@ class Draft:
         """Give a field one value.
 
         Raises:
-            UserError: If it is one of several axes that move together.
+            UserError: If it is one of several axes that move together, or what it is a key of is
+                no table.
         """
         zipped = self.sweep.get("zip", [])
         groups = [group for group in zipped if isinstance(group, list) and key in group]
@@ -264,8 +287,13 @@ class Draft:
             self.notes.append(f"{key} is fixed at {value!r} and no longer searched")
         *heads, last = key.split(".")
         target = self.values
-        for head in heads:
+        for place, head in enumerate(heads, 1):
             target = target.setdefault(head, {})
+            if not isinstance(target, dict):
+                inner = ".".join(heads[:place])
+                raise UserError(
+                    f"{key} must be a key of a table, but {inner} is {target!r}. Type {inner}=..."
+                )
         target[last] = value
 
 

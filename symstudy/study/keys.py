@@ -26,6 +26,13 @@ SWEEP = (
         "An axis of the grid: any key of the tables above.",
     ),
     Key("sweep", "seed", "1", "number or list", "Replicates: 5 means the seeds 0 to 4."),
+    Key(
+        "sweep",
+        "max_runs",
+        "1000000",
+        "number",
+        "A study of more runs is refused before its cells are made; allow for them here.",
+    ),
     Key("sweep", "zip", "[]", "list of lists of axes", "Axes that move together, not as a grid."),
 )
 SPACE = Key(

@@ -2,12 +2,13 @@
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
+from html import escape
 from pathlib import Path
 from typing import Any
 
 from symstudy.components import check_table, looking_in
 from symstudy.errors import Mistake, StudyFileError, choices
-from symstudy.study.cells import Cell, Grid, Run, expand_cells, expand_runs
+from symstudy.study.cells import Cell, Grid, Run, expand_cells, expand_runs, known_fields
 from symstudy.study.document import (
     Document,
     apply_overrides,
@@ -87,6 +88,18 @@ class Study:
     def runs(self) -> list[Run]:
         """Return every cell with every seed; none of a search."""
         return expand_runs(self.cells, self.seeds)
+
+    def _repr_html_(self) -> str:
+        """Return name, title, size and axes, for notebooks."""
+        size = f"{len(self.cells)} cells x {len(self.seeds)} seeds"
+        if self.search is not None:
+            size = f"a search of at most {self.search.num_runs} runs"
+        rows = "".join(
+            f"<tr><td>{escape(', '.join(axis.fields))}</td><td>{len(axis.points)}</td></tr>"
+            for axis in self.axes
+        )
+        table = f"<table><tr><th>swept</th><th>values</th></tr>{rows}</table>" if rows else ""
+        return f"<p><b>{escape(self.name)}</b>: {escape(self.title)}; {size}</p>{table}"
 
     def expected_runs(self) -> list[Run]:
         """Return the runs of a grid, or examples of what a search may ask for, at most so many."""
@@ -195,7 +208,9 @@ def head_mistakes(values: Mapping[str, Any], lines: Mapping[str, int]) -> Iterat
 
     for key in values:
         if key not in STUDY_KEYS:
-            yield wrong(key, f"unknown key. {choices(key, STUDY_KEYS)}")
+            inside = [name for name in known_fields() if name.rpartition(".")[2] == key]
+            hint = f"Did you mean {' or '.join(dict.fromkeys(inside))}? " if inside else ""
+            yield wrong(key, f"unknown key. {hint}{choices(key, STUDY_KEYS)}")
     if values.get("schema") != SCHEMA:
         yield wrong("schema", f"must be {SCHEMA}, but got {values.get('schema')!r}")
     name = values.get("name")

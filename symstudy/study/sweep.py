@@ -1,6 +1,7 @@
 """The `[sweep]` table: what varies, as axes of a grid."""
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeGuard
@@ -9,9 +10,11 @@ from symstudy.errors import Mistake
 
 __all__ = ["Axis", "read_sweep"]
 
-MOST_RUNS = 10_000_000
-"""Runs of a study at most: a plan of a million takes a minute and two gigabytes."""
-MOST_SEEDS = 1_000_000
+MOST_RUNS = 1_000_000
+"""Runs of a study at most, unless `sweep.max_runs` allows more: to plan so many takes a minute and
+two gigabytes."""
+MOST_VALUES = 1_000_000
+"""Values of a range at most."""
 LARGEST_SEED = 2**32 - 1
 """Seeds are words of the random number generator's key, and integers of every store."""
 
@@ -57,10 +60,14 @@ def read_sweep(table: Mapping[str, Any], lines: Mapping[str, int]) -> tuple[Swee
 
     values: dict[str, tuple[Any, ...]] = {}
     seeds: tuple[int, ...] = (0,)
-    for key, value in table.items():
+    most = MOST_RUNS
+    # The limit first: it bounds the seeds too.
+    for key, value in sorted(table.items(), key=lambda item: item[0] != "max_runs"):
         try:
-            if key == "seed":
-                seeds = read_seeds(value)
+            if key == "max_runs":
+                most = read_limit(value)
+            elif key == "seed":
+                seeds = read_seeds(value, most)
             elif key != "zip":
                 values[key] = read_values(value)
         except ValueError as error:
@@ -68,22 +75,35 @@ def read_sweep(table: Mapping[str, Any], lines: Mapping[str, int]) -> tuple[Swee
     groups = list(read_zip(table.get("zip", []), values, wrong))
     axes = make_axes(values, groups)
     for axis in axes:
-        texts = [repr(point) for point in axis.points]
-        again = next((text for text in texts if texts.count(text) > 1), None)
+        counted = Counter(repr(point) for point in axis.points)
+        again = next((text for text, count in counted.items() if count > 1), None)
         if again is not None:
             wrong(axis.fields[0], f"must hold different values, but {again} is there twice")
-    size = math.prod(len(axis.points) for axis in axes) * len(seeds)
-    if size > MOST_RUNS and not mistakes:
-        counts = " x ".join(str(len(axis.points)) for axis in axes)
-        what = f"must ask for at most {MOST_RUNS:,} runs, but {counts} x {len(seeds)} seeds are "
-        mistakes.append(
-            Mistake(
-                line=lines.get("sweep", 0),
-                key="sweep",
-                what=f"{what}{size:,}. Take fewer values, or several studies.",
-            )
-        )
+    if too_many := excess(axes, seeds, most):
+        mistakes.append(Mistake(line=lines.get("sweep", 0), key="sweep", what=too_many))
     return Sweep(tuple(axes), seeds), mistakes
+
+
+def excess(axes: Sequence[Axis], seeds: Sequence[int], most: int) -> str:
+    """Return what is wrong with a grid of more runs than may be; empty if it has not so many.
+
+    The cells are counted, not made.
+    """
+    counts = [len(axis.points) for axis in axes]
+    cells = math.prod(counts)
+    runs = cells * len(seeds)
+    if runs <= most:
+        return ""
+    grid = (
+        f"{cells:,} cells ({' x '.join(map(str, counts))})"
+        if len(counts) > 1
+        else f"{cells:,} cells"
+    )
+    return (
+        f"must ask for at most {most:,} runs, but {grid} x {len(seeds):,} seeds are {runs:,}. Take "
+        f"fewer values, or allow for them with sweep.max_runs={runs}: a million runs take a minute "
+        "and 2 GB to plan"
+    )
 
 
 def read_zip(
@@ -133,11 +153,21 @@ def is_names(group: object) -> bool:
     return isinstance(group, list) and all(isinstance(name, str) for name in group)
 
 
-def read_seeds(value: object) -> tuple[int, ...]:
-    """Return the seeds of `5` (0 to 4) or of a list."""
+def read_limit(value: object) -> int:
+    """Return the most runs that a study may ask for."""
+    if not (is_integer(value) and value >= 1):
+        raise ValueError(f"must be a number of runs, at least 1, but got {value!r}")
+    return value
+
+
+def read_seeds(value: object, most: int = MOST_RUNS) -> tuple[int, ...]:
+    """Return the seeds of `5` (0 to 4) or of a list; at most `most`."""
     if is_integer(value) and value >= 1:
-        if value > MOST_SEEDS:
-            raise ValueError(f"must be at most {MOST_SEEDS:,} seeds, but got {value:,}")
+        if value > min(most, LARGEST_SEED + 1):
+            hint = f". For that one seed type seed=[{value}]" if value <= LARGEST_SEED else ""
+            raise ValueError(
+                f"must be at most {min(most, LARGEST_SEED + 1):,} seeds, but got {value:,}{hint}"
+            )
         return tuple(range(value))
     if isinstance(value, list) and value:
         seeds = [seed for seed in value if is_integer(seed)]
@@ -183,6 +213,8 @@ def read_range(table: Mapping[str, Any]) -> tuple[Any, ...]:
     low, high = ends
     if not (isinstance(num, int) and not isinstance(num, bool) and num >= 2):
         raise ValueError(f"`num` must be an integer of at least 2, but got {num!r}")
+    if num > MOST_VALUES:
+        raise ValueError(f"`num` must be at most {MOST_VALUES:,}, but got {num:,}")
     if not low < high:
         raise ValueError(f"the first end must be below the second, but got {low!r} and {high!r}")
     if kind == "log" and low <= 0:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from symstudy.cli.progress import RunDisplay, progress_text
+from symstudy.kernels.cache import cache_folder
 from symstudy.launch import (
     LaunchPlanned,
     LaunchProgress,
@@ -57,3 +58,33 @@ def test_a_line_without_a_basis_for_time_says_so(plan):
     progress = LaunchProgress(clock=iter(range(0, 1000, 20)).__next__)
     progress(plan)
     assert progress_text(progress.snapshot()).endswith("0 lanes, 0 steps/s, ? left")
+
+
+@pytest.mark.parametrize(
+    ("engine", "is_here", "says"),
+    [("auto", True, True), ("torch", True, False), ("auto", False, False)],
+)
+def test_a_machine_without_compiled_kernels_is_told_that_they_are_compiled(
+    plan, packs, capsys, monkeypatch, tmp_path, engine, is_here, says
+):
+    monkeypatch.setenv("SYMSTUDY_KERNEL_CACHE", str(tmp_path))
+    clock = iter(range(0, 1000, 20))
+    monkeypatch.setattr("symstudy.cli.progress.time.monotonic", lambda: next(clock))
+    with RunDisplay(engine=engine, is_here=is_here) as display:
+        display(plan)
+        display(PackStarted(assignment=PackAssignment(packs[0], "x")))
+        display(PackProgressed(pack_id=packs[0].pack_id, run_steps=20))
+    said = capsys.readouterr().err.splitlines()
+    told = [line for line in said if "compiling kernels, once on this machine" in line]
+    assert len(told) == (2 if says else 0)
+    assert "steps/s" in said[-1]
+
+
+def test_the_kernels_are_there_once_they_are_compiled(plan, capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("SYMSTUDY_KERNEL_CACHE", str(tmp_path))
+    index = cache_folder() / "kernels_x" / "lanes.update_lanes-153.py311.nbi"
+    index.parent.mkdir()
+    index.touch()
+    with RunDisplay() as display:
+        display(plan)
+    assert "compiling" not in capsys.readouterr().err

@@ -89,3 +89,12 @@ def judged_parts(*verdicts_and_ps):
 def test_a_finding_is_as_sure_as_the_parts_that_decide_it(given, expected):
     finding = Finding(verdict=combine(given), reason="x", parts=given)
     assert finding.p_value == (expected if expected is None else pytest.approx(expected))
+
+
+def test_a_finding_is_a_table_in_a_notebook_with_its_texts_escaped():
+    part = Part(
+        name="a<b", effect=1.5, interval=None, verdict=Verdict.REFUTED, rule="x & y", decides=True
+    )
+    shown = Finding(verdict=Verdict.REFUTED, reason="<i>", seeds=5, parts=(part,))._repr_html_()
+    assert "<b>refuted</b>: &lt;i&gt; (5 seeds)" in shown
+    assert "<td>a&lt;b</td><td>1.5</td><td></td><td>x &amp; y</td>" in shown

@@ -4,7 +4,7 @@ import pytest
 
 from symstudy import ownership
 from symstudy.errors import LaunchError
-from symstudy.kernels import jit
+from symstudy.kernels import cache, jit
 
 
 @pytest.fixture
@@ -24,10 +24,10 @@ def predictable(shared):
 
 
 def test_r3_without_a_home_kernels_lie_where_the_user_alone_may_enter(shared):
-    folder = jit.cache_folder()
+    folder = cache.cache_folder()
     assert folder.parent.parent == shared
     assert [place.stat().st_mode & 0o777 for place in (folder.parent, folder)] == [0o700] * 2
-    assert jit.cache_folder() == folder
+    assert cache.cache_folder() == folder
 
 
 @pytest.mark.parametrize("mode", [0o777, 0o757])
@@ -35,7 +35,7 @@ def test_r3_a_folder_that_others_may_write_to_is_not_used(shared, mode):
     planted = predictable(shared)
     planted.chmod(mode)
     ownership.own_temporary_folder.cache_clear()
-    folder = jit.cache_folder()
+    folder = cache.cache_folder()
     assert planted not in folder.parents
     assert folder.parent.stat().st_mode & 0o077 == 0
 
@@ -46,7 +46,7 @@ def test_r3_a_link_to_what_others_may_write_to_is_not_followed(shared, tmp_path_
     target.chmod(0o777)
     planted.symlink_to(target)
     ownership.own_temporary_folder.cache_clear()
-    assert planted not in jit.cache_folder().parents
+    assert planted not in cache.cache_folder().parents
     assert list(target.iterdir()) == []
 
 
@@ -56,7 +56,7 @@ def test_r3_a_named_folder_of_somebody_else_is_told_and_left(shared, monkeypatch
     named.chmod(0o777)
     monkeypatch.setenv("SYMSTUDY_KERNEL_CACHE", str(named))
     with pytest.warns(UserWarning, match=r"folder of your own.*named.*everybody may write to it"):
-        folder = jit.cache_folder()
+        folder = cache.cache_folder()
     assert named not in folder.parents
     assert list(named.iterdir()) == []
 

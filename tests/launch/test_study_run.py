@@ -2,6 +2,7 @@ import dataclasses
 import json
 
 import pytest
+import torch
 
 from symstudy.errors import LaunchError, StoreError
 from symstudy.launch import InlineLauncher, run_study, worker
@@ -244,3 +245,20 @@ def test_another_build_of_the_same_version_is_no_deviation(tmp_path):
     here = current_provenance(tmp_path)
     built = f"{here.torch_version.partition('+')[0]}+cu999"
     assert here._replace(torch_version=built).deviations() == []
+
+
+def test_the_inline_launcher_gives_torch_its_threads_back(study_of, run_inline):
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        run_inline(study_of(pack={"engine": "torch", "cpus": 1}))
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_the_counts_of_a_launch_are_a_table_in_a_notebook(study_of, run_inline):
+    summary, store = run_inline(study_of(sweep={"seed": 2}))
+    assert "<th>done</th>" in summary._repr_html_()
+    assert "<td>2</td>" in summary._repr_html_()
+    assert "<td>2</td>" in store.sql("select count(*) as n from runs")._repr_html_()

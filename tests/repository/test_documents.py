@@ -2,6 +2,7 @@ import functools
 import re
 import shlex
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), ROOT / "studies" / "README.md",
                 ROOT / "cluster" / "README.md"])  # fmt: skip
 NAMES = [str(path.relative_to(ROOT)) for path in PAGES]
+SHOWN = re.compile(r"```(?:python|toml)\n# (\S+\.(?:py|toml))\n(.*?)```", re.DOTALL)
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
@@ -62,15 +64,13 @@ def test_the_example_of_a_study_in_python_works():
 
 
 def test_the_example_of_a_claim_works(tmp_path, monkeypatch, study_of):
-    import sys
-
     from symstudy.findings import Verdict
     from symstudy.findings.discovery import find_project, load_claims
     from symstudy.plots.figures import figure_files, theme
     from symstudy.testing.stores import plant_store
 
-    (block,) = [
-        b for k, b in FENCE.findall((ROOT / "docs/how-to/claim.md").read_text()) if k == "python"
+    block = dict(SHOWN.findall((ROOT / "docs/how-to/claim.md").read_text()))[
+        "analysis/claims/small_loss.py"
     ]
     (tmp_path / "pyproject.toml").write_text('[tool.symstudy]\nanalyses = "example_claims"\n')
     folder = tmp_path / "example_claims"
@@ -89,6 +89,32 @@ def test_the_example_of_a_claim_works(tmp_path, monkeypatch, study_of):
         assert claim.judge(measured).verdict is verdict
     with theme():
         assert b"<svg" in figure_files(claim.draw(measured), {})["svg"]
+
+
+def test_the_page_on_claims_can_be_followed_to_a_verdict(tmp_path, monkeypatch):
+    from typer.testing import CliRunner
+
+    text = (ROOT / "docs/how-to/claim.md").read_text()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys.modules["symstudy.findings.claim"], "REGISTERED", {})
+    for name in [name for name in sys.modules if name.split(".")[0] == "analysis"]:
+        monkeypatch.delitem(sys.modules, name)
+    commands = "".join(block for kind, block in FENCE.findall(text) if kind == "sh").splitlines()
+    said = ""
+    for words in map(shlex.split, commands):
+        if words[0] != "symstudy":
+            subprocess.run(words, check=True)
+            for name, body in SHOWN.findall(text):
+                if Path(name).parent.is_dir():
+                    Path(name).write_text(body)
+            continue
+        more = ["--launcher=inline"] if words[1] == "run" else []
+        told = CliRunner().invoke(app, [*words[1:], *more])
+        assert told.exit_code == 0, told.output
+        said += told.stdout
+    assert "small_loss on my_study: SUPPORTED" in said
+    for name in [name for name in sys.modules if name.split(".")[0] == "analysis"]:
+        del sys.modules[name]
 
 
 def measured_as(loss, run):

@@ -153,6 +153,7 @@ def test_the_options_are_those_that_were_decided_on():
             "--json",
         },
         "list": {"--project", "--json"},
+        "copy": {"--to", "--claims", "--json"},
         "run": {
             "--preset", "--results", "--project", "--launcher", "--address", "--workers", "--log",
             "--budget", "--retry", "--extend", "--quiet", "--json",
@@ -166,6 +167,7 @@ def test_the_options_are_those_that_were_decided_on():
         "runs": {"--where", "--limit", "--traceback", "--json"},
         "cancel": {"--json"},
         "retry": {"--where", "--json"},
+        "drop": {"--never-trained", "--dry-run", "--json"},
         "compact": {"--grace", "--json"},
         "verify": {"--json"},
         "query": {"--format", "--output", "--memory", "--timeout"},

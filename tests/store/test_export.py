@@ -1,19 +1,32 @@
 import csv
+import datetime
 import io
 import json
+import math
+from decimal import Decimal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from symstudy.errors import StoreError
-from symstudy.store.tables.export import to_csv, to_json, write_parquet
+from symstudy.store.tables.answers import distinct_names, plain_numbers
+from symstudy.store.tables.export import to_csv, to_json, to_parquet, write_file
 
 TABLE = pa.table({"name": ["a,b", None], "value": [1.5, 2.0], "curve": [[1, 2], None]})
 
 
-def test_csv_has_a_heading_and_lists_as_json():
-    assert to_csv(TABLE).text == '"name","value","curve"\n"a,b",1.5,"[1, 2]"\n,2,"null"\n'
+def test_csv_has_a_heading_lists_as_json_and_empty_nulls():
+    assert to_csv(TABLE).text == '"name","value","curve"\n"a,b",1.5,"[1, 2]"\n,2,\n'
+
+
+def test_csv_of_lists_of_dates_and_of_what_csv_lacks():
+    days = pa.array([[datetime.date(2025, 1, 2), None]])
+    spans = pa.array([(1, 2, 3)], pa.month_day_nano_interval())
+    heading, row = to_csv(pa.table({"days": days, "span": spans})).text.splitlines()
+    assert heading == '"days","span"'
+    assert row.startswith('"[""2025-01-02"", null]","')
+    assert "months=1" in row
 
 
 @pytest.mark.parametrize("text", ["=cmd|' /C calc'!A0", "+SUM(1)", "-2+3", "@x", "\t=1", "\r=1"])
@@ -33,11 +46,69 @@ def test_json_is_a_list_of_objects():
     assert json.loads(to_json(TABLE))[0] == {"name": "a,b", "value": 1.5, "curve": [1, 2]}
 
 
+def refuse(constant):
+    raise ValueError(constant)
+
+
+def test_nan_and_infinity_are_null_in_json_also_in_lists():
+    table = pa.table({"loss": [math.nan, 1.0], "curve": [[math.inf, 2.0], [-math.inf]]})
+    rows = json.loads(to_json(table), parse_constant=refuse)
+    assert rows == [{"loss": None, "curve": [None, 2.0]}, {"loss": 1.0, "curve": [None]}]
+
+
 def test_parquet_comes_back(tmp_path):
-    write_parquet(TABLE, tmp_path / "rows.parquet")
+    write_file(to_parquet(TABLE), tmp_path / "rows.parquet")
     assert pq.read_table(tmp_path / "rows.parquet").equals(TABLE)
 
 
-def test_a_file_that_cannot_be_written_is_named(tmp_path):
-    with pytest.raises(StoreError, match="--output must be writable"):
-        write_parquet(TABLE, tmp_path / "none" / "rows.parquet")
+def test_decimals_become_numbers_also_in_lists():
+    whole, part = pa.decimal128(38, 0), pa.decimal128(10, 1)
+    table = pa.table(
+        {
+            "sum": pa.array([Decimal(6), None], whole),
+            "huge": pa.array([Decimal(2**70), Decimal(1)], whole),
+            "mean": pa.array([Decimal("1.5"), None], part),
+            "sums": pa.array([[Decimal(1), None], None], pa.list_(whole)),
+        }
+    )
+    plain = plain_numbers(table)
+    assert plain.schema.types == [pa.int64(), pa.float64(), pa.float64(), pa.list_(pa.int64())]
+    assert plain.to_pylist()[0] == {"sum": 6, "huge": 2.0**70, "mean": 1.5, "sums": [1, None]}
+
+
+def test_names_that_are_there_before_are_told_apart():
+    assert distinct_names(["a", "a", "a_2", "b", "a"]) == ["a", "a_3", "a_2", "b", "a_4"]
+
+
+@pytest.mark.parametrize(
+    ("place", "reason"),
+    [("none/rows.csv", "no folder .* mkdir -p"), ("", "it is a folder"), ("f/x.csv", "")],
+)
+def test_a_place_that_cannot_be_written_is_named_and_nothing_is_left(tmp_path, place, reason):
+    (tmp_path / "f").write_text("")
+    with pytest.raises(StoreError, match=f"--output must be a file that can be written.*{reason}"):
+        write_file(b"rows", tmp_path / place)
+    assert [path.name for path in tmp_path.iterdir()] == ["f"]
+
+
+def test_a_file_is_written_whole_or_left_as_it_was(tmp_path, monkeypatch):
+    path = tmp_path / "rows.csv"
+    path.write_text("before")
+
+    def fail(self, content):
+        self.touch()
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(type(path), "write_bytes", fail)
+    with pytest.raises(StoreError, match="No space left"):
+        write_file(b"rows", path)
+    assert [(each.name, each.read_text()) for each in tmp_path.iterdir()] == [
+        ("rows.csv", "before")
+    ]
+
+
+def test_a_device_takes_rows_too():
+    from pathlib import Path
+
+    write_file(b"rows", Path("/dev/null"))
+    assert not Path("/dev/null").is_file()

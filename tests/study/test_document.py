@@ -114,3 +114,9 @@ def test_a_syntax_error_is_a_mistake_of_the_file(tmp_path):
 def test_lines_survive_arrays_strings_and_comments():
     text = 'a = [\n  1, # ]\n  2,\n]\nb = """\nc = 1\n"""\n[t.u] # x\n"d.e" = "[" # [\nf.g = 1\n'
     assert index_keys(text) == {"a": 1, "b": 5, "t.u": 8, "t.u.d.e": 9, "t.u.f.g": 10}
+
+
+def test_a_study_shows_its_size_and_axes_in_a_notebook(study_file):
+    shown = load_study(study_file)._repr_html_()
+    assert "<b>example</b>: An example; 6 cells x 2 seeds" in shown
+    assert "<td>train.gamma</td><td>3</td>" in shown

@@ -15,6 +15,7 @@ PAGES = {
     "optimizer.md": ("lion.toml", 4),
     "dataset.md": ("spiral.toml", 4),
     "model.md": ("wide.toml", 4),
+    "measure.md": ("measured.toml", 2),
 }
 BLOCK = re.compile(r"```(?:python|toml)\n# (\S+\.(?:py|toml))\n(.*?)```", re.DOTALL)
 
@@ -56,3 +57,9 @@ def test_the_layout_of_the_page_on_models_gives_measures_of_neurons(follow):
     assert {layer for layer, _ in found} == {1}
     assert {count for _, count in found} <= set(range(9))
     assert store.sql("select distinct num_parameters from runs").rows != [(0,)]
+
+
+def test_the_columns_of_the_page_on_measures_are_there(follow):
+    _, store = follow("measure.md")
+    rows = store.sql("select mean_peak_norm, steepness, best_test_loss from runs").rows
+    assert all(value is not None and value > 0 for row in rows for value in row)

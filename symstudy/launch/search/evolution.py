@@ -36,7 +36,7 @@ def evolve(history: History) -> Iterator[Point]:
     strategy = make_strategy(history)
     search = history.search
     sign = 1.0 if search.config.direction == "minimize" else -1.0
-    ended = {a.trial.cell.cell_id: history.value(a) for a in history.trials if not a.is_open}
+    ended = {a.trial.cell.cell_id: a for a in history.trials if not a.is_open}
     for _ in range(MOST_GENERATIONS):
         shares = [strategy.ask() for _ in range(strategy.population_size)]
         points = [point_at(search.space, x.tolist()) for x in shares]
@@ -44,7 +44,8 @@ def evolve(history: History) -> Iterator[Point]:
         if not all(cell in ended for cell in cells):
             yield from points
             return
-        found = [ended[cell] for cell in cells]
+        # Of this generation alone, so that a replay tells the strategy what it was told before.
+        found = history.values([ended[cell] for cell in cells])
         worst = max((sign * v for v in found if v is not None), default=0.0)
         values = [worst + 1.0 if v is None else sign * v for v in found]
         strategy.tell(list(zip(shares, values, strict=True)))

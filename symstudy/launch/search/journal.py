@@ -80,7 +80,9 @@ class Journal:
 
     def tell(self, study: Study, key: tuple[int, int], asked: EvaluatedTrial) -> None:
         """Add one trial to its Optuna study, or report its result."""
-        frozen = frozen_trial(self.state.search, asked)
+        frozen = frozen_trial(
+            self.state.search, asked, asked.value(self.state.search.config.reduce)
+        )
         trial = self.running.get(key)
         if frozen.state is not TrialState.RUNNING:
             self.ended.add(key)

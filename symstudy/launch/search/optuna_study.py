@@ -29,8 +29,8 @@ def ask_optuna(history: History) -> Iterator[Point]:
         direction=search.config.direction,
         sampler=make_sampler(search, history.seed(str(len(history.trials)))),
     )
-    for asked in history.trials:
-        study.add_trial(frozen_trial(search, asked))
+    for asked, value in zip(history.trials, history.values(history.trials), strict=True):
+        study.add_trial(frozen_trial(search, asked, value))
     space = distributions(search)
     while True:
         with warnings.catch_warnings():
@@ -73,15 +73,16 @@ def distributions(search: Search) -> dict[str, Any]:
     return found
 
 
-def frozen_trial(search: Search, asked: EvaluatedTrial) -> Any:
+def frozen_trial(search: Search, asked: EvaluatedTrial, value: float | None) -> Any:
     """Return a trial as an Optuna trial: running, complete, failed, or pruned if it was stopped.
 
-    A trial has failed for Optuna if it has no value: its runs are not feasible, or did not end as
-    planned.
+    Args:
+        search: Search of the study.
+        asked: The trial.
+        value: Its objective; without one it has failed for Optuna.
     """
     from optuna.trial import TrialState, create_trial
 
-    value = asked.value(search.config.reduce)
     known: dict[str, Any] = {"state": TrialState.COMPLETE, "value": value}
     if asked.is_open:
         known = {"state": TrialState.RUNNING}

@@ -19,7 +19,15 @@ from symstudy.store.tables.ledger import read_column
 from symstudy.study.cells import Cell, Run
 from symstudy.study.search import Point, Search
 
-__all__ = ["EvaluatedTrial", "Proposal", "Result", "Trial", "make_trials", "read_trials"]
+__all__ = [
+    "REDUCERS",
+    "EvaluatedTrial",
+    "Proposal",
+    "Result",
+    "Trial",
+    "make_trials",
+    "read_trials",
+]
 
 REDUCERS: dict[str, Callable[[Sequence[float]], float]] = {
     "mean": statistics.fmean,
@@ -27,6 +35,7 @@ REDUCERS: dict[str, Callable[[Sequence[float]], float]] = {
     "min": min,
     "max": max,
 }
+"""How the values of the runs of a trial become one, by the name in the study file."""
 
 
 class Proposal(NamedTuple):
@@ -105,6 +114,17 @@ class EvaluatedTrial(NamedTuple):
     def is_stopped(self) -> bool:
         """Whether a run was stopped early."""
         return any(result is not None and result.outcome == "stopped" for result in self.results)
+
+    @property
+    def num_diverged(self) -> int:
+        """Number of runs that diverged."""
+        return sum(result is not None and result.outcome == "diverged" for result in self.results)
+
+    @property
+    def is_infeasible(self) -> bool:
+        """Whether every run took its steps and none has a value."""
+        ended = all(r is not None and r.outcome in {"done", "stopped"} for r in self.results)
+        return ended and not self.values
 
     @property
     def values(self) -> tuple[float, ...]:

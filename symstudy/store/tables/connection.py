@@ -26,6 +26,7 @@ from symstudy.identity import digest
 from symstudy.store.files.folder import StudyFolder
 from symstudy.store.files.locations import find_studies
 from symstudy.store.files.manifest import ATTEMPTS, read_again
+from symstudy.store.tables.answers import distinct_names, is_query, plain_numbers
 from symstudy.store.tables.keys import KEYS
 from symstudy.store.tables.limits import (
     MEMORY,
@@ -68,6 +69,10 @@ class Answer(NamedTuple):
 
     columns: tuple[str, ...]
     rows: list[tuple[Any, ...]]
+
+    def _repr_html_(self) -> str:
+        """Return the rows as a table, for notebooks."""
+        return str(pd.DataFrame(self.rows, columns=list(self.columns)).to_html(index=False))
 
 
 class Store:
@@ -191,11 +196,14 @@ class Store:
     def df(self, query: str, parameters: Sequence[Any] = ()) -> pd.DataFrame:
         """Return the answer as a pandas frame; integers with nulls become float64, for seaborn.
 
+        The second of two columns called `seed` is `seed_2`.
+
         Raises:
             QueryError: If `query` is no SELECT statement, or DuckDB refuses it.
             StoreError: If a file turns out to be damaged.
         """
-        frame = self.arrow(query, parameters).to_pandas()
+        table = self.arrow(query, parameters)
+        frame = table.rename_columns(distinct_names(table.column_names)).to_pandas()
         return pd.DataFrame(frame)
 
     def arrow(self, query: str, parameters: Sequence[Any] = ()) -> pa.Table:
@@ -209,7 +217,7 @@ class Store:
             statements = self.connection.extract_statements(query)
         except duckdb.Error as error:
             raise query_error(query, error) from error
-        if len(statements) != 1 or statements[0].type not in READING:
+        if len(statements) != 1 or not self.only_reads(statements[0]):
             kinds = ", ".join(statement.type.name for statement in statements) or "nothing"
             raise QueryError(
                 f"SQL must be one SELECT statement, since results are read-only, but got {kinds}."
@@ -227,7 +235,14 @@ class Store:
             self.connect()
         if table is None:
             raise QueryError("SQL must return rows, but the statement returned none.")
-        return table
+        return plain_numbers(table)
+
+    def only_reads(self, statement: Any) -> bool:
+        """Return whether a statement reads and does nothing else."""
+        try:
+            return is_query(self.connection, statement)
+        except duckdb.Error:
+            return False
 
     def run(self, query: str, parameters: Sequence[Any]) -> pa.Table | None:
         """Return what DuckDB answers.
@@ -282,7 +297,6 @@ class Store:
         return found
 
 
-READING = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
 SQL_NAMES = {CELLS.name: "cells"}
 """What tables are called in SQL, where it is not their own name."""
 BATCH_ROWS = 100_000

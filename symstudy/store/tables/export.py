@@ -1,7 +1,7 @@
-"""Rows in the forms that other programs read."""
+"""Rows in the forms that other programs read, and the files that hold them."""
 
 import io
-import json
+import uuid
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,8 +11,9 @@ import pyarrow.parquet as pq
 
 from symstudy.errors import StoreError
 from symstudy.escaping import csv_text
+from symstudy.identity import valid_json
 
-__all__ = ["Csv", "to_csv", "to_json", "write_parquet"]
+__all__ = ["Csv", "to_csv", "to_json", "to_parquet", "write_file"]
 
 
 class Csv(NamedTuple):
@@ -28,13 +29,11 @@ class Csv(NamedTuple):
 
 
 def to_csv(table: pa.Table) -> Csv:
-    """Return rows as CSV with a heading; lists become JSON, and no text begins a formula."""
-    columns = [
-        pa.chunked_array([pa.array([json.dumps(value) for value in column.to_pylist()])])
-        if pa.types.is_nested(column.type)
-        else column
-        for column in table.columns
-    ]
+    """Return rows as CSV with a heading, in which no text begins a formula.
+
+    Lists become JSON, what CSV has no form for becomes text, and null is empty.
+    """
+    columns = [csv_column(column) for column in table.columns]
     plain = [without_formulas(column) for column in columns]
     names = [csv_text(name) for name in table.column_names]
     quoted = sum(name != before for name, before in zip(names, table.column_names, strict=True))
@@ -62,20 +61,55 @@ def num_changed(after: pa.ChunkedArray, before: pa.ChunkedArray) -> int:
     return sum(one != other for one, other in pairs)
 
 
+def csv_column(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return a column in a type that CSV can be written of."""
+    if pa.types.is_nested(column.type):
+        values = [None if value is None else valid_json(value) for value in column.to_pylist()]
+        return pa.chunked_array([pa.array(values, pa.string())])
+    try:
+        pyarrow.csv.write_csv(pa.table({"x": column.slice(0, 1)}), io.BytesIO())
+    except pa.ArrowException:
+        values = [None if value is None else str(value) for value in column.to_pylist()]
+        return pa.chunked_array([pa.array(values, pa.string())])
+    return column
+
+
 def to_json(table: pa.Table) -> str:
-    """Return rows as a JSON list of objects."""
-    return json.dumps(table.to_pylist(), indent=1, default=str) + "\n"
+    """Return rows as a JSON list of objects; NaN and infinity, which JSON lacks, are null."""
+    return valid_json(table.to_pylist(), indent=1) + "\n"
 
 
-def write_parquet(table: pa.Table, path: Path) -> None:
-    """Write rows to a Parquet file.
+def to_parquet(table: pa.Table) -> bytes:
+    """Return rows as the bytes of a Parquet file."""
+    sink = io.BytesIO()
+    pq.write_table(table, sink)
+    return sink.getvalue()
+
+
+def write_file(content: bytes, path: Path) -> None:
+    """Write a file whole or not at all.
 
     Raises:
-        StoreError: If the file cannot be written.
+        StoreError: If it cannot be written.
     """
+    target = path.resolve()
     try:
-        pq.write_table(table, path)
+        if target.exists() and not (target.is_file() or target.is_dir()):
+            # A pipe or a device takes what it is given.
+            target.write_bytes(content)
+            return
+        if target.is_dir():
+            raise IsADirectoryError(0, "it is a folder")
+        draft = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
+        try:
+            draft.write_bytes(content)
+            draft.replace(target)
+        finally:
+            draft.unlink(missing_ok=True)
     except OSError as error:
+        reason = error.strerror or str(error)
+        if not target.parent.is_dir():
+            reason = f"there is no folder {str(target.parent)!r}. Type: mkdir -p '{target.parent}'"
         raise StoreError(
-            f"--output must be writable, but {str(path)!r} is not: {error.strerror}."
+            f"--output must be a file that can be written, but {str(path)!r} is not: {reason}"
         ) from error

@@ -48,7 +48,8 @@ def search_of(study_with):
 
 @pytest.fixture
 def play():
-    """Play a branch of a search to its end: `answer(run)` is the value of a run, or None."""
+    """Play a branch of a search to its end: `answer(run)` is the value of a run, None if it has
+    none, or the name of an outcome."""
 
     def to_the_end(search, answer, branch=0, asked=(), rounds=200):
         asked = list(asked)
@@ -59,7 +60,9 @@ def play():
             first = 1 + max((a.trial.number for a in asked), default=-1)
             for trial in make_trials(search, branch, first, proposals):
                 results = tuple(
-                    Result("done", None if value is None else float(value), 20)
+                    Result(value, None, 20)
+                    if isinstance(value, str)
+                    else Result("done", None if value is None else float(value), 20)
                     for value in map(answer, trial.runs)
                 )
                 asked.append(EvaluatedTrial(trial, results))

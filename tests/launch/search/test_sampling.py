@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from symstudy.errors import LaunchError
+from symstudy.launch.search.history import History
 from symstudy.launch.search.methods import propose
 
 SPACE = {
@@ -116,6 +117,44 @@ def test_trials_without_a_value_do_no_harm(hunt, play, method):
         hunt(method), lambda run: None if run.cell.train.value("momentum") > 0.5 else bowl(run)
     )
     assert len(asked) == 40
+
+
+def edge(run):
+    """Diverge for nine of ten rates."""
+    return "diverged" if run.cell.train.lr > 10**-3.6 else bowl(run)
+
+
+@pytest.mark.parametrize(
+    ("method", "trials", "least", "most"),
+    [("random", 60, 0.85, 1.0), ("tpe", 60, 0.0, 0.65), ("cmaes", 120, 0.0, 0.7)],
+)
+def test_a_sampler_turns_away_from_where_runs_diverge(hunt, play, method, trials, least, most):
+    asked = [a for seed in range(3) for a in play(hunt(method, trials=trials, seed=seed), edge)]
+    late = [a for a in asked if a.trial.number >= trials / 2]
+    assert least <= sum(a.num_diverged for a in late) / len(late) <= most
+
+
+def test_a_gaussian_process_turns_away_from_where_runs_diverge(hunt, play):
+    asked = play(hunt("gp", trials=24), edge)
+    assert sum(a.num_diverged for a in asked if a.trial.number >= 16) <= 3
+
+
+def test_a_sampler_takes_a_diverged_run_for_worse_than_any(hunt, play):
+    outcomes = ("diverged", 3.0, 1.0)
+    for direction, bad in (("minimize", 5.0), ("maximize", -1.0)):
+        for reduce, value in (("mean", (bad + 4) / 3), ("median", {5.0: 3.0, -1.0: 1.0}[bad])):
+            search = hunt("random", seeds=3, reduce=reduce, direction=direction)
+            asked = play(search, lambda run: outcomes[run.seed], rounds=1)
+            assert History(search, 0, tuple(asked)).values(asked)[0] == pytest.approx(value)
+
+
+def test_a_run_that_failed_for_memory_says_nothing_of_its_point(hunt, play):
+    search = hunt("random")
+    asked = play(search, lambda run: "out_of_memory" if run.cell.train.lr < 0.01 else 1.0, rounds=1)
+    values = History(search, 0, tuple(asked)).values(asked)
+    assert set(values) == {None, 1.0}
+    infeasible = play(search, lambda run: None if run.cell.train.lr < 0.01 else 1.0, rounds=1)
+    assert set(History(search, 0, tuple(infeasible)).values(infeasible)) == {2.0, 1.0}
 
 
 @pytest.mark.parametrize(
