@@ -229,6 +229,25 @@ def test_a_plan_that_is_written_again_under_its_name_is_read(folder, study):
     assert len(planned_runs(folder)) == 13
 
 
+def test_a_pack_that_is_written_again_while_it_is_merged_counts_as_written(
+    folder, study, monkeypatch
+):
+    plain = compaction.write_part
+    query = "select distinct test_loss from runs where pack_id = 'pack0000'"
+
+    def meanwhile(*arguments):
+        monkeypatch.undo()
+        done = plain(*arguments)
+        plant_pack(folder, "planted", "pack0000", study.runs()[:4], lambda run: {"test_loss": -1.0})
+        return done
+
+    monkeypatch.setattr(compaction, "write_part", meanwhile)
+    for _ in range(2):
+        compact(folder, grace_s=0)
+        assert Store([folder]).sql(query).rows == [(-1.0,)]
+        assert verify(folder).is_proven
+
+
 def test_a_generation_is_never_changed(folder, study):
     compact(folder)
     before = {path: path.read_bytes() for path in Path(folder.path, "generations").glob("*/**/*.*")}
