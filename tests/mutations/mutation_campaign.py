@@ -31,7 +31,7 @@ __all__ = ["Outcome", "campaign", "copy_tracked", "main"]
 
 ROOT = Path(__file__).parents[2]
 LIMIT_S = 600.0
-"""Longest time that the tests of a mutation may take; beyond it they are as good as failed."""
+"""Longest time that the tests of a mutation may take; what is slower has shown nothing."""
 PYTEST = ("-q", "-x", "-n", "0", "-m", "not gpu", "-p", "no:cacheprovider", "-p", "no:randomly")
 PASSED, FAILED, BROKEN = 0, 1, 2
 """Exit statuses of pytest; others than the first two say that its tests could not be run."""
@@ -83,9 +83,11 @@ class Ended(NamedTuple):
     @property
     def first_failure(self) -> str:
         """Name of the test that failed first; empty if pytest names none."""
-        lines = (line.removeprefix("FAILED ") for line in self.output.splitlines())
-        named = [line for line in lines if line.startswith("tests/") and " - " in f"{line} - "]
-        return named[-1].partition(" - ")[0].rpartition("/")[2] if named else ""
+        for line in self.output.splitlines():
+            kind, _, rest = line.partition(" tests/")
+            if kind in {"FAILED", "ERROR"}:
+                return rest.partition(" - ")[0]
+        return ""
 
 
 @final
@@ -95,6 +97,7 @@ class Tree:
     Attributes:
         path: Folder of the copy.
         environment: Environment variables of what runs in it.
+        has_kernels: Whether the kernels that its tests use were compiled before.
     """
 
     def __init__(self, root: Path, place: Path) -> None:
@@ -109,7 +112,7 @@ class Tree:
             "PYTHONDONTWRITEBYTECODE": "1",
         }
         copy_tracked(root, self.path)
-        share_kernels(root, self.path, cache)
+        self.has_kernels = share_kernels(root, self.path, cache)
         # What no mutation changes is compiled once.
         self.run("-m", "compileall", "-q", "symstudy")
 
@@ -127,7 +130,7 @@ class Tree:
                 check=False,
             )
         except subprocess.TimeoutExpired:
-            return Ended(FAILED, "it did not end in time", time.monotonic() - start)
+            return Ended(BROKEN, "it did not end in time", time.monotonic() - start)
         return Ended(done.returncode, done.stdout + done.stderr, time.monotonic() - start)
 
     def test(self, tests: Sequence[str], *, compiles: bool, limit_s: float | None = None) -> Ended:
@@ -158,8 +161,8 @@ class Tree:
             os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
 
 
-def share_kernels(root: Path, tree: Path, cache: Path) -> None:
-    """Copy the compiled kernels of the repository, as those of its copy, if there are any.
+def share_kernels(root: Path, tree: Path, cache: Path) -> bool:
+    """Copy the compiled kernels of the repository, as those of its copy; return if there are any.
 
     Numba keeps them in a folder that is named for the path of the source, and compiles what it does
     not find there.
@@ -174,10 +177,11 @@ def share_kernels(root: Path, tree: Path, cache: Path) -> None:
         shutil.copytree(
             ours, cache / CACHE_FOLDER.name / numba_folder(tree / "symstudy" / "kernels")
         )
+    return ours.is_dir()
 
 
 def numba_folder(source: Path) -> str:
-    """Return the name of the folder in which Numba keeps what it compiles of a folder of sources."""
+    """Return the name of the folder in which Numba keeps what it compiles of these sources."""
     return f"{source.name}_{hashlib.sha1(str(source).encode(), usedforsecurity=False).hexdigest()}"
 
 
@@ -208,13 +212,14 @@ def campaign(root: Path, mutations: Sequence[Mutation]) -> Iterator[Outcome]:
     with tempfile.TemporaryDirectory(prefix="symstudy-mutations-") as place:
         tree = Tree(root, Path(place).resolve())
         tests = list(dict.fromkeys(test for mutation in mutations for test in mutation.tests))
-        plain = tree.test(tests, compiles=True)
+        plain = tree.test(tests, compiles=not tree.has_kernels)
         if plain.status != PASSED:
             raise ValueError(
                 "the tests must pass without a mutation, but do not. Mend this first:\n"
                 f"{plain.output[-4000:]}"
             )
-        for mutation in mutations:
+        # Those for which kernels are compiled take longest.
+        for mutation in sorted(mutations, key=lambda item: item.is_of_kernels):
             yield try_mutation(tree, mutation)
 
 
