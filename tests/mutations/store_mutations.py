@@ -22,6 +22,17 @@ STORE = (
         (f"{CRASHES}::test_a_crash_of_a_writer_loses_no_pack_that_was_written",),
     ),
     Mutation(
+        "the name of a new folder is not fsynced",
+        f"{FILES}/disk.py",
+        (
+            Change(
+                "    place.mkdir(exist_ok=True)\n    sync_folder(str(place.parent))\n",
+                "    place.mkdir(exist_ok=True)\n",
+            ),
+        ),
+        (f"{CRASHES}::test_a_crash_of_a_compaction_loses_and_doubles_nothing[False]",),
+    ),
+    Mutation(
         "`runs` is written first and not last",
         f"{TABLES}/writer.py",
         (
@@ -74,7 +85,7 @@ STORE = (
                 "        folder.write_bytes(to_json(name, after), GENERATIONS, name, file)\n",
             ),
         ),
-        (f"{CRASHES}::test_a_crash_of_a_compaction_loses_and_doubles_nothing",),
+        (f"{CRASHES}::test_a_crash_of_a_compaction_loses_and_doubles_nothing[False]",),
     ),
     Mutation(
         "the pointer moves whoever has moved it meanwhile",

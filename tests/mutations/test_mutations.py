@@ -4,6 +4,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from mutation import Change, Mutation, find_rot
+from mutation_campaign import campaign
+from mutations import MUTATIONS
 
 FILES = {
     "sums.py": "def add(a, b):\n    return a + b\n\n\ndef is_large(a):\n    return a > 9\n",
@@ -12,21 +15,16 @@ FILES = {
         "def test_sums():\n    assert add(1, 2) == 3\n    assert is_large(20)\n"
     ),
 }
+TEST = "tests/test_sums.py::test_sums"
+
+
+def of_sums(name: str, old: str, new: str, *tests: str) -> Mutation:
+    """Return a mutation of the small repository."""
+    return Mutation(name, "sums.py", [Change(old, new)], tests)
 
 
 @pytest.fixture
-def modules(monkeypatch):
-    """The scripts beside this file."""
-    monkeypatch.syspath_prepend(str(Path(__file__).parent))
-    import mutation
-    import mutation_campaign
-    import mutations
-
-    return mutation, mutations, mutation_campaign
-
-
-@pytest.fixture
-def repository(tmp_path):
+def repository(tmp_path: Path) -> Path:
     """A repository of one module and one test."""
     place = tmp_path / "repository"
     for name, text in FILES.items():
@@ -37,39 +35,36 @@ def repository(tmp_path):
     return place
 
 
-def test_every_mutation_can_still_be_made_and_its_tests_are_there(modules, root):
-    mutation, mutations, _ = modules
-    assert mutation.find_rot(root, mutations.MUTATIONS) == []
+def test_every_mutation_can_still_be_made_and_its_tests_are_there(root: Path) -> None:
+    assert find_rot(root, MUTATIONS) == []
 
 
-def test_what_has_changed_since_a_mutation_was_written_is_told(modules, repository):
-    mutation, _, _ = modules
-
-    def rot(*, old="a + b", new="a - b", tests=("tests/test_sums.py::test_sums",)):
-        return mutation.find_rot(
-            repository,
-            [mutation.Mutation("sums differ", "sums.py", [mutation.Change(old, new)], tests)],
-        )
-
-    assert rot() == []
-    assert "occurs 0 times" in rot(old="a * b")[0]
-    assert "occurs 2 times" in rot(old="return a")[0]
-    assert "invalid syntax" in rot(new="a -")[0]
-    assert "test_gone is not" in rot(tests=("tests/test_sums.py::test_gone",))[0]
-    assert "names none" in rot(tests=())[0]
+@pytest.mark.parametrize(
+    ("old", "new", "tests", "told"),
+    [
+        ("a * b", "a - b", [TEST], "occurs 0 times"),
+        ("return a", "return b", [TEST], "occurs 2 times"),
+        ("a + b", "a -", [TEST], "invalid syntax"),
+        ("a + b", "a - b", ["tests/test_sums.py::test_gone"], "test_gone is not"),
+        ("a + b", "a - b", [], "names none"),
+    ],
+)
+def test_what_has_changed_since_a_mutation_was_written_is_told(
+    repository: Path, old: str, new: str, tests: list[str], told: str
+) -> None:
+    (sentence,) = find_rot(repository, [of_sums("sums differ", old, new, *tests)])
+    assert told in sentence
 
 
 @pytest.mark.slow
-def test_a_campaign_tells_what_its_tests_notice_from_what_survives(modules, repository):
-    mutation, _, mutation_campaign = modules
-    test = "tests/test_sums.py::test_sums"
-    list_of_two = [
-        mutation.Mutation("sums differ", "sums.py", [mutation.Change("a + b", "a - b")], [test]),
-        mutation.Mutation("nine is large", "sums.py", [mutation.Change("a > 9", "a >= 9")], [test]),
+def test_a_campaign_tells_what_its_tests_notice_from_what_survives(repository: Path) -> None:
+    mutations = [
+        of_sums("sums differ", "a + b", "a - b", TEST),
+        of_sums("nine is large", "a > 9", "a >= 9", TEST),
     ]
-    caught, survived = mutation_campaign.campaign(repository, list_of_two)
+    caught, survived = campaign(repository, mutations)
     assert (caught.result, caught.by) == ("caught", "test_sums.py::test_sums")
     assert survived.result == "survived"
     (repository / "tests/test_sums.py").write_text("def test_sums():\n    assert False\n")
     with pytest.raises(ValueError, match="must pass without a mutation"):
-        next(mutation_campaign.campaign(repository, list_of_two))
+        next(campaign(repository, mutations))
