@@ -67,8 +67,8 @@ LAUNCH = (
         "symstudy/launch/planning.py",
         (
             Change(
-                "resumed, rest = resume_packs(folder, left, study.pack, device=capacity.device)",
-                "resumed, rest = [], left",
+                "for checkpoint in list_checkpoints(folder):",
+                "for checkpoint in ():",
             ),
         ),
         (f"{GUARANTEES}::test_a_half_trained_pack_is_trained_on_as_it_was_packed",),
