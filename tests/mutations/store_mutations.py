@@ -243,7 +243,7 @@ STORE = (
                 "        if bad:\n            notes.extend(replace_parts(folder, bad))\n",
             ),
         ),
-        (f"{CRASHES}::test_a_crash_of_a_repair_is_mended_by_the_next",),
+        (f"{CRASHES}::test_a_crash_of_a_repair_loses_no_pack_that_can_be_saved",),
     ),
     Mutation(
         "the hash of a checkpoint's arrays is not compared",
