@@ -89,7 +89,9 @@ RESULTS = (
         "of two one-sided tests the surer one gives the p-value",
         "symstudy/statistics/tests.py",
         (Change("stats.t.sf(min(above, below), ", "stats.t.sf(max(above, below), "),),
-        ("tests/statistics/test_fits.py::test_the_p_value_of_a_part_keeps_its_level_at_the_edge",),
+        (
+            "tests/statistics/test_fits.py::test_the_p_value_of_an_equivalence_is_that_of_the_nearer_end",
+        ),
     ),
     Mutation(
         "Holm's steps may fall",
