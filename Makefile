@@ -8,7 +8,7 @@ BIN     := $(VENV)/bin
 RESULTS ?= results
 STAMP   := $(VENV)/.installed
 
-.PHONY: help setup demo paper-laptop test test-all test-faults test-gpu check format bench golden wheel clean
+.PHONY: help setup demo paper-laptop test test-all test-faults test-mutations test-gpu check format bench golden wheel clean
 
 help: ## Show this list.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -64,6 +64,9 @@ test-gpu: setup ## Run the tests that need a CUDA device.
 test-faults: setup ## Inject 200 faults into a study, and 40 into one on Ray (long).
 	$(BIN)/python tests/faults/campaign.py --faults 200
 	$(BIN)/python tests/faults/ray_campaign.py --faults 40
+
+test-mutations: setup ## Try mutations of the product that its tests must notice (half an hour).
+	$(BIN)/python tests/mutations/mutation_campaign.py $(if $(ONLY),'$(ONLY)')
 
 check: setup ## Lint, types, import graph.
 	$(BIN)/ruff format --check .

@@ -3,7 +3,7 @@
 As SQLite tests its journal: a writer's operations on files are recorded, and each prefix of them is
 replayed into a copy of the folder as it was before. What was not fsynced may be lost: the content
 of a file whose fsync is missing, and a name that was made, changed or deleted since the last fsync
-of its directory.
+of its directory; with the name of a folder all that is in it.
 """
 
 import os
@@ -17,6 +17,9 @@ from unittest.mock import patch
 from symstudy.store.files import disk
 
 __all__ = ["Operation", "crashed_states", "recorded", "replay"]
+
+NAMING = ("rename", "delete", "mkdir")
+"""Kinds of operations that change the names in a directory."""
 
 
 class Operation(NamedTuple):
@@ -71,8 +74,10 @@ def recorded(root: Path) -> Iterator[list[Operation]]:
         parents: bool = False,  # noqa: FBT001, FBT002  # as in Path
         exist_ok: bool = False,  # noqa: FBT001, FBT002  # as in Path
     ) -> None:
+        is_new = not self.exists()
         plain[3](self, mode, parents, exist_ok)
-        found.append(Operation("mkdir", within(self)))
+        if is_new:
+            found.append(Operation("mkdir", within(self)))
 
     def write_new(path: str, content: bytes) -> None:
         found.append(Operation("write", within(path), content=bytes(content)))
@@ -112,7 +117,7 @@ def unsynced_folders(operations: Sequence[Operation]) -> set[str]:
     for operation in operations:
         if operation.kind == "fsync_folder":
             changed.discard(operation.path)
-        elif operation.kind in {"rename", "delete"}:
+        elif operation.kind in NAMING:
             changed.add(parent_of(operation.target or operation.path))
     return changed
 
@@ -149,7 +154,10 @@ def replay(before: Path, target: Path, operations: Sequence[Operation], lost: Lo
 
 
 def without_lost_names(operations: Sequence[Operation], lost: Lost) -> list[Operation]:
-    """Return the operations without changes of names that were not fsynced in one directory."""
+    """Return the operations without changes of names that were not fsynced in one directory.
+
+    What is done in a folder whose own name is lost is lost with it.
+    """
     if not lost.folder:
         return list(operations)
     last = max(
@@ -160,10 +168,14 @@ def without_lost_names(operations: Sequence[Operation], lost: Lost) -> list[Oper
         ),
         default=-1,
     )
-    return [
-        operation
-        for place, operation in enumerate(operations)
-        if place <= last
-        or operation.kind not in {"rename", "delete"}
-        or parent_of(operation.target or operation.path) != lost.folder
-    ]
+    kept: list[Operation] = []
+    gone: list[Path] = []
+    for place, operation in enumerate(operations):
+        named = operation.target or operation.path
+        is_lost = place > last and operation.kind in NAMING and parent_of(named) == lost.folder
+        if is_lost and operation.kind == "mkdir":
+            gone.append(Path(operation.path))
+        is_inside = any(folder in Path(named).parents for folder in gone)
+        if not is_lost and not is_inside:
+            kept.append(operation)
+    return kept

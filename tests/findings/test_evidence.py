@@ -90,3 +90,12 @@ def test_groups_can_be_grouped_again(store):
 def test_no_rows_make_no_groups(store):
     runs = Evidence().where("false").per("width", loss=lambda test_loss: test_loss[0])
     assert list(load(store, runs, ("loss",)).frame.columns) == ["width", "seed", "loss"]
+
+
+def test_a_run_of_which_no_gradient_is_known_has_not_converged(study_of, tmp_path):
+    ratios = {0: 1e-9, 1: 1e-3, 2: None}
+    study = study_of(sweep={"seed": 3})
+    planted = plant_store(tmp_path, study, lambda run: {"grad_ratio": ratios[run.seed]})
+    counted = load(planted, Evidence().converged(grad_ratio=1e-6), ("grad_ratio",))
+    assert counted.frame["seed"].tolist() == [0]
+    assert counted.excluded == (("gradient above 1e-06 of 1 + objective", 2),)

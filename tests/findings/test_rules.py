@@ -126,6 +126,13 @@ def test_no_runs_leave_a_rule_untested(rule, true, false):
     assert finding(rule, true.iloc[:0]).verdict is Verdict.UNTESTED
 
 
+def test_a_claim_that_values_fall_is_refuted_where_they_rise_or_hardly_fall():
+    falls = Monotone(RUNS, "rank", along="width", sign=-1)
+    assert finding(falls, sweep([[3, 2, 1]] * 6)).verdict is Verdict.SUPPORTED
+    for values in ([1, 2, 3], [2, 1, 3], [2, 3, 1]):
+        assert finding(falls, sweep([values] * 6)).verdict is Verdict.REFUTED, values
+
+
 AT_THE_EDGE = {
     "Flat": (FLAT, lambda noise: powers(0.1 + 0.05 * noise)),
     "Grows": (GROWS, lambda noise: powers(0.5 + 0.05 * noise)),

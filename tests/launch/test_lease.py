@@ -89,6 +89,19 @@ def test_a_lease_of_another_machine_that_stands_still_is_taken_over(folder):
     assert take(folder, "second").launch == "second"
 
 
+def test_a_driver_of_another_machine_is_not_known_by_the_number_of_its_process(folder):
+    driver = Lease("first", "elsewhere", dead_process(), "then", 4)
+    folder.write_json(driver._asdict(), "control", "lease.json")
+
+    def count(_seconds):
+        nonlocal driver
+        driver = renew_lease(folder, driver)
+
+    with pytest.raises(LaunchError, match="one driver at a time"):
+        take(folder, "second", sleep=count)
+    assert holder(folder) == "first"
+
+
 @pytest.mark.parametrize("before", [None, Lease("first", "elsewhere", 1, "then", 4)])
 def test_of_two_that_find_the_same_lease_one_goes_on(folder, monkeypatch, before):
     """Ours is written last, and another's has come between reading and writing."""

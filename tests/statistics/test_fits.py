@@ -140,6 +140,15 @@ def test_the_p_value_of_a_part_is_that_of_a_one_sided_t_test():
     )
 
 
+def test_the_p_value_of_an_equivalence_is_that_of_the_nearer_end():
+    values = [0.05, 0.06, 0.04, 0.07, 0.03]
+    part = seed_part("x", values, low=-0.1, high=0.1, rule="r")
+    far = stats.ttest_1samp(values, -0.1, alternative="greater").pvalue
+    near = stats.ttest_1samp(values, 0.1, alternative="less").pvalue
+    assert part.p_value == pytest.approx(near)
+    assert near > 10 * far
+
+
 def test_the_p_value_of_a_bootstrap_is_the_level_of_the_interval_that_ends_at_the_limit():
     values = Stream(5, "values").normal(40)
     mean = lambda seeds: float(np.mean([values[i] for i in seeds]))  # noqa: E731

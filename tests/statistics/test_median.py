@@ -47,6 +47,12 @@ def test_values_equal_in_all_seeds_are_no_certainty(seeds, verdict):
     assert decided.p_value == (2.0**-seeds if seeds == 5 else None)
 
 
+def test_a_value_at_the_end_of_what_is_claimed_lies_within_it():
+    for end in (1.0, 3.0):
+        assert decide_median([end] * 5, 1.0, 3.0).verdict is Verdict.SUPPORTED
+        assert decide_median([end] * 6, 1.0, 3.0).p_value == 2.0**-6
+
+
 def test_refuting_a_range_with_two_ends_takes_one_seed_more_than_a_bound():
     assert decide_median([2.0] * 5, high=1.0).verdict is Verdict.REFUTED
     assert decide_median([2.0] * 5, 0.0, 1.0).verdict is Verdict.INCONCLUSIVE

@@ -13,6 +13,7 @@ from symstudy.store.files.compaction import compact
 from symstudy.store.files.generations import to_change, write_generation
 from symstudy.store.files.locations import open_location
 from symstudy.store.files.manifest import list_tables
+from symstudy.store.files.merging import write_part
 from symstudy.store.files.repair import repair
 from symstudy.store.tables.ledger import ended_runs, planned_runs
 from symstudy.store.tables.writer import write_plan
@@ -227,6 +228,24 @@ def test_a_plan_that_is_written_again_under_its_name_is_read(folder, study):
     assert len(planned_runs(folder)) == 13
     compact(folder, grace_s=0)
     assert len(planned_runs(folder)) == 13
+
+
+def test_a_pack_that_is_written_again_while_it_is_merged_counts_as_written(
+    folder, study, monkeypatch
+):
+    query = "select distinct test_loss from runs where pack_id = 'pack0000'"
+
+    def meanwhile(*arguments):
+        monkeypatch.undo()
+        done = write_part(*arguments)
+        plant_pack(folder, "planted", "pack0000", study.runs()[:4], lambda run: {"test_loss": -1.0})
+        return done
+
+    monkeypatch.setattr("symstudy.store.files.compaction.write_part", meanwhile)
+    for _ in range(2):
+        compact(folder, grace_s=0)
+        assert Store([folder]).sql(query).rows == [(-1.0,)]
+        assert verify(folder).is_proven
 
 
 def test_a_generation_is_never_changed(folder, study):

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from symstudy.store import Store, StudyFolder, open_location, verify
+from symstudy.store.files import compaction
 from symstudy.store.files.compaction import compact
 from symstudy.store.files.repair import repair
 from symstudy.store.tables.settling import settle
@@ -134,6 +135,20 @@ def test_a_crash_of_a_repair_is_mended_by_the_next(folder, study, crashes):
         assert found.account.missing == 12, last
         assert (found.twice, found.damaged, found.incomplete) == ([], [], [])
         assert mend(crashed) == []
+
+
+def test_a_crash_of_a_repair_loses_no_pack_that_can_be_saved(folder, crashes, monkeypatch):
+    monkeypatch.setattr(compaction, "GROUP_BYTES", 1)
+    compact(folder, grace_s=0)
+    (victim,) = Path(folder.path, "generations").glob("*/history/*.parquet")
+    content = bytearray(victim.read_bytes())
+    content[60] ^= 0x10
+    victim.write_bytes(bytes(content))
+    for crashed, _, last in crashes(lambda: repair(folder)):
+        mend(crashed)
+        found = verify(crashed)
+        assert found.account.missing == 6, last
+        assert found.is_consistent, last
 
 
 @pytest.mark.parametrize("is_merged", [False, True])

@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 import tarfile
 from pathlib import Path
 
@@ -11,8 +12,11 @@ from symstudy.launch import InlineLauncher, run_study
 from symstudy.store import Store, open_location, open_store, verify
 from symstudy.store.files.compaction import compact
 from symstudy.store.files.folder import StudyFolder
+from symstudy.store.files.lock import locked
 from symstudy.store.files.repair import repair
+from symstudy.store.tables.version_4 import migrate
 from symstudy.study import load_study
+from symstudy.testing.crashes import crashed_states, recorded, replay
 
 ARCHIVE = Path(__file__).parent / "version_4.tar.gz"
 NEW_NAMES = {"attention_layers": "layers", "adam_epsilon": "epsilon"}
@@ -133,6 +137,27 @@ def test_results_of_version_4_are_compacted_and_keep_all_rows(old):
     assert folder.version == 5
     assert [Store([folder]).sql(query) for query in queries] == before
     assert verify(folder).is_proven
+
+
+def test_a_crash_while_a_study_is_migrated_hides_no_hyperparameter(old):
+    query = "select run_id, layers, lr, width from planned order by all"
+    folder = folder_of(old / "results", "attention")
+    for path in folder.list_files("packs", ".parquet"):
+        # They would tell what the cells were.
+        Path(path).unlink()
+    expected = Store([folder]).sql(query).rows
+    shutil.copytree(folder.path, old / "before")
+    with recorded(Path(folder.path)) as operations, locked(folder):
+        migrate(folder)
+    assert folder.version == 5
+    for count, lost in crashed_states(operations):
+        if operations[count - 1].kind in ("write", "fsync"):
+            continue
+        replay(old / "before", old / "crashed", operations[:count], lost)
+        crashed = folder_of(old, "crashed")
+        migrate(crashed)
+        assert Store([crashed]).sql(query).rows == expected, (count, lost)
+        shutil.rmtree(old / "crashed")
 
 
 def test_a_damaged_plan_of_version_4_is_made_again(old):

@@ -170,6 +170,16 @@ def test_the_file_of_a_generation_comes_back_from_its_copy(folder, file):
     assert repair(folder) == []
 
 
+def test_a_generation_that_says_something_else_is_read_from_its_copy(folder):
+    before = rows(folder)
+    compact(folder)
+    place = (*generation(folder), "generation.json")
+    folder.write_bytes(folder.read_bytes(*place).replace(b"pack0001", b"pack0009"), *place)
+    assert rows(folder) == before
+    assert verify(folder).twice == []
+    assert "made again from its copy" in repair(folder)[0]
+
+
 def test_without_generation_and_copy_its_runs_are_trained_again(folder, study):
     compact(folder, grace_s=0)
     for file in ("generation.json", "generation.copy.json"):

@@ -95,6 +95,7 @@ def test_every_run_is_in_one_pack():
         {"train": {"gamma": 0.1, "syre_anisotropy": 0.5}},
         {"train": {"entropic": 0.1}},
         {"train": {"epsilon": 1e-40}},
+        {"train": {"optimizer": "sgd", "dtype": "float64", "polish": 5}},
         {"train": {"optimizer": "lbfgs", "lr": None, "batch_size": "full"}},
         {"model": {"reparametrise": "hadamard"}},
         {"model": {"kind": "package.module:Own"}},

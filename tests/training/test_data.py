@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from symstudy.streams import Stream
 from symstudy.training.data import PackData
 
 
@@ -22,6 +23,19 @@ def test_fixed_noise_changes_training_targets_alone(study_of):
     assert 0.3 < residual.std() < 0.7
     np.testing.assert_array_equal(data.test.y[0], clean.y_test)
     assert not data.sigma.any()
+
+
+OTHER_STREAMS = ("initialisation", "teacher", "train_inputs", "test_inputs", "online_noise")
+
+
+def test_label_noise_has_a_stream_of_its_own(study_of):
+    """Noise that repeats the draws of weights or inputs would be signal."""
+    data = data_of(study_of(data={"label_noise": 0.5}))
+    noise = (data.train.y[0] - data.tasks[0].y_train).ravel() / 0.5
+    np.testing.assert_allclose(noise, Stream(0, "label_noise").normal(noise.size))
+    for name in OTHER_STREAMS:
+        other = Stream(0, name).normal(noise.size)
+        assert abs(np.corrcoef(noise, other)[0, 1]) < 0.3, name
 
 
 def test_noise_levels_share_their_draws(study_of):

@@ -36,6 +36,16 @@ def test_a_run_diverges_at_the_same_step_in_any_pack(study_of, engine):
 
 
 @pytest.mark.parametrize("engine", ["compiled", "torch"])
+def test_a_run_diverges_at_the_first_step_whose_loss_is_too_large(study_of, engine):
+    """However many steps its next probe is away."""
+    steps = []
+    for planned in (30, 60):
+        study = study_of(train={"optimizer": "sgd", "lr": 50.0, "steps": planned})
+        steps.append(train_pack(study.runs(), PackConfig(engine=engine)).runs["steps_done"][0])
+    assert 0 < steps[0] == steps[1] < 30
+
+
+@pytest.mark.parametrize("engine", ["compiled", "torch"])
 def test_a_run_that_overflows_in_its_last_step_takes_no_mate_with_it(study_of, engine):
     study = study_of(
         model={"activation": "polynomial", "depth": 4},

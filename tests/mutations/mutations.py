@@ -1,0 +1,9 @@
+"""The list of mutations that `make test-mutations` tries."""
+
+from launch_mutations import LAUNCH
+from result_mutations import RESULTS
+from store_mutations import STORE
+
+__all__ = ["MUTATIONS"]
+
+MUTATIONS = (*STORE, *LAUNCH, *RESULTS)
