@@ -19,7 +19,8 @@ class Task:
     """The data of all runs that share a data configuration (but its label noise) and a seed.
 
     A task is a pure function of both. Targets are clean: label noise belongs to the run. Arrays are
-    float64 and not to be written to.
+    not to be written to. Inputs are flat rows of floats, whose axes `DataShape.input_shape` tells;
+    of int64 where `DataShape.is_integer`. Synthetic data is float64.
 
     Attributes:
         seed: Seed of the runs.
