@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Real
 from numpy.typing import NDArray
 
 from symstudy.streams import Stream
@@ -35,9 +35,9 @@ class Task:
 
     seed: int
     is_classification: bool
-    x_train: Float[np.ndarray, "train inputs"]
+    x_train: Real[np.ndarray, "train inputs"]
     y_train: Float[np.ndarray, "train outputs"]
-    x_test: Float[np.ndarray, "test inputs"]
+    x_test: Real[np.ndarray, "test inputs"]
     y_test: Float[np.ndarray, "test outputs"]
     target: Target | None = None
     input_scale: float = 1.0

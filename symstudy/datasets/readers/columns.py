@@ -1,0 +1,150 @@
+"""Files of named columns and arrays: csv, parquet, npz, npy and safetensors, read by name."""
+
+import csv
+import io
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from symstudy.datasets.readers.parquet import open_parquet
+from symstudy.datasets.readers.table import Columns, plain_column
+from symstudy.datasets.readers.unpacked import open_unpacked
+from symstudy.errors import DataError
+
+__all__ = ["FORMATS", "format_of", "open_columns"]
+
+MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "?")
+"""What stands for a missing number in a file of text."""
+
+
+def open_columns(path: Path, key: str) -> Columns:
+    """Return the columns of a file, whose format its name tells.
+
+    Args:
+        path: The file.
+        key: Key of `[data]` that names it, for messages.
+
+    Raises:
+        DataError: If it cannot be read.
+    """
+    opened = FORMATS[format_of(path, key)]
+    try:
+        return opened(path)
+    except DataError:
+        raise
+    except Exception as error:  # every reader has errors of its own
+        raise DataError(
+            key, f"must name a readable file, but reading {str(path)!r} says: {error}"
+        ) from error
+
+
+def format_of(path: Path, key: str) -> str:
+    """Return the end of a file's name that tells its format.
+
+    Raises:
+        DataError: If there is no such format.
+    """
+    name = path.name.lower()
+    found = next((end for end in FORMATS if name.endswith(end)), "")
+    if not found:
+        raise DataError(key, f"must end in one of {', '.join(FORMATS)}, but got {path.name!r}")
+    return found
+
+
+def open_csv(path: Path) -> Columns:
+    """Return the columns of a file of comma-separated text with a line of names."""
+    with (
+        open_unpacked(path) as raw,
+        io.TextIOWrapper(raw, encoding="utf-8-sig", newline="") as text,
+    ):
+        names = [name.strip() for name in next(csv.reader(text), [])]
+    if not names:
+        raise ValueError("it is empty")
+    if all(is_number(name) for name in names):
+        raise ValueError(
+            f"its first line must hold the names of the columns, but is {','.join(names[:5])!r}"
+        )
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"two columns have the name {twice[0]!r}")
+
+    def read(wanted: Sequence[str], text: Sequence[str]) -> dict[str, NDArray[Any]]:
+        import pandas as pd
+
+        frame = pd.read_csv(
+            path,
+            encoding="utf-8-sig",
+            header=0,
+            names=names,
+            index_col=False,
+            usecols=list(wanted),
+            skipinitialspace=True,
+            keep_default_na=False,
+            na_values={name: [""] if name in text else list(MISSING) for name in wanted},
+            float_precision="round_trip",
+            low_memory=False,
+        )
+        return {name: plain_column(frame[name].to_numpy()) for name in wanted}
+
+    return Columns(names, True, read)
+
+
+def is_number(text: str) -> bool:
+    """Return whether a text is a number."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def open_npz(path: Path) -> Columns:
+    """Return the arrays of an archive of NumPy."""
+    with np.load(path, allow_pickle=False) as archive:
+        names = list(archive.files)
+
+    def read(wanted: Sequence[str], _text: Sequence[str]) -> dict[str, NDArray[Any]]:
+        with np.load(path, allow_pickle=False) as opened:
+            return {name: plain_column(opened[name]) for name in wanted}
+
+    return Columns(names, False, read)
+
+
+def open_npy(path: Path) -> Columns:
+    """Return the columns of one array of NumPy: its fields, or the whole of it as `x`."""
+    array = np.load(path, mmap_mode="r", allow_pickle=False)
+    fields = list(array.dtype.names or ())
+
+    def read(wanted: Sequence[str], _text: Sequence[str]) -> dict[str, NDArray[Any]]:
+        whole = np.load(path, allow_pickle=False)
+        return {name: plain_column(whole[name] if fields else whole) for name in wanted}
+
+    return Columns(fields or ["x"], bool(fields), read)
+
+
+def open_safetensors(path: Path) -> Columns:
+    """Return the tensors of a file of safetensors."""
+    from safetensors import safe_open
+
+    with safe_open(path, framework="np") as file:
+        names = sorted(file.keys())
+
+    def read(wanted: Sequence[str], _text: Sequence[str]) -> dict[str, NDArray[Any]]:
+        with safe_open(path, framework="np") as opened:
+            return {name: plain_column(opened.get_tensor(name)) for name in wanted}
+
+    return Columns(names, False, read)
+
+
+FORMATS: dict[str, Callable[[Path], Columns]] = {
+    ".npz": open_npz,
+    ".npy": open_npy,
+    ".parquet": open_parquet,
+    ".csv": open_csv,
+    ".csv.gz": open_csv,
+    ".safetensors": open_safetensors,
+}
+"""What opens a file, by the end of its name."""
