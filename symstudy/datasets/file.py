@@ -18,6 +18,7 @@ from symstudy.datasets.readers.split import (
     class_names,
     finished_inputs,
     finished_targets,
+    require_finite,
     split_off,
 )
 from symstudy.datasets.readers.table import Columns, is_missing, pick
@@ -236,8 +237,9 @@ class FileConfig(AbstractStoredConfig):
             raise DataError(key, "must hold samples, but every row lacks a value or there is none")
         x = self.shaped(input_array([found[name] for name in names], names))
         y = target_array([found[name] for name in targets], is_classes=self.classifies)
-        part = Part(x, y)
-        return Side(part if len(kept) == len(lacks) else part.rows(kept), kept)
+        part = Part(x, y) if len(kept) == len(lacks) else Part(x, y).rows(kept)
+        require_finite(part.x, "inputs")
+        return Side(part, kept)
 
     def shaped(self, x: NDArray[Any]) -> NDArray[Any]:
         """Return inputs with the axes that the table gives them.

@@ -1,23 +1,20 @@
 """Files of named columns and arrays: csv, parquet, npz, npy and safetensors, read by name."""
 
-import csv
-import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from symstudy.datasets.readers.comma_separated import open_csv
 from symstudy.datasets.readers.parquet import open_parquet
 from symstudy.datasets.readers.table import Columns, plain_column
-from symstudy.datasets.readers.unpacked import open_unpacked
 from symstudy.errors import DataError
 
 __all__ = ["FORMATS", "format_of", "open_columns"]
 
-MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "?")
-"""What stands for a missing number in a file of text."""
+T = TypeVar("T")
 
 
 def open_columns(path: Path, key: str) -> Columns:
@@ -31,10 +28,22 @@ def open_columns(path: Path, key: str) -> Columns:
         DataError: If it cannot be read.
     """
     opened = FORMATS[format_of(path, key)]
+    columns = guarded(path, key, lambda: opened(path))
+
+    def read(wanted: Sequence[str], text: Sequence[str]) -> dict[str, NDArray[Any]]:
+        return guarded(path, key, lambda: columns.read(wanted, text))
+
+    return columns._replace(read=read)
+
+
+def guarded(path: Path, key: str, work: Callable[[], T]) -> T:
+    """Return what `work` returns.
+
+    Raises:
+        DataError: If the file cannot be read.
+    """
     try:
-        return opened(path)
-    except DataError:
-        raise
+        return work()
     except Exception as error:  # every reader has errors of its own
         raise DataError(
             key, f"must name a readable file, but reading {str(path)!r} says: {error}"
@@ -52,53 +61,6 @@ def format_of(path: Path, key: str) -> str:
     if not found:
         raise DataError(key, f"must end in one of {', '.join(FORMATS)}, but got {path.name!r}")
     return found
-
-
-def open_csv(path: Path) -> Columns:
-    """Return the columns of a file of comma-separated text with a line of names."""
-    with (
-        open_unpacked(path) as raw,
-        io.TextIOWrapper(raw, encoding="utf-8-sig", newline="") as text,
-    ):
-        names = [name.strip() for name in next(csv.reader(text), [])]
-    if not names:
-        raise ValueError("it is empty")
-    if all(is_number(name) for name in names):
-        raise ValueError(
-            f"its first line must hold the names of the columns, but is {','.join(names[:5])!r}"
-        )
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise ValueError(f"two columns have the name {twice[0]!r}")
-
-    def read(wanted: Sequence[str], text: Sequence[str]) -> dict[str, NDArray[Any]]:
-        import pandas as pd
-
-        frame = pd.read_csv(
-            path,
-            encoding="utf-8-sig",
-            header=0,
-            names=names,
-            index_col=False,
-            usecols=list(wanted),
-            skipinitialspace=True,
-            keep_default_na=False,
-            na_values={name: [""] if name in text else list(MISSING) for name in wanted},
-            float_precision="round_trip",
-            low_memory=False,
-        )
-        return {name: plain_column(frame[name].to_numpy()) for name in wanted}
-
-    return Columns(names, True, read)
-
-
-def is_number(text: str) -> bool:
-    """Return whether a text is a number."""
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def open_npz(path: Path) -> Columns:

@@ -23,6 +23,7 @@ __all__ = [
     "finished_inputs",
     "finished_targets",
     "number_classes",
+    "require_finite",
     "split_off",
 ]
 
