@@ -35,7 +35,7 @@ class AbstractImagesConfig(AbstractStoredConfig):
     test_share: Annotated[float, Gt(0), Lt(1)] = 0.2
     """Share of the images that are for the test where there are none of its own."""
     split_seed: Annotated[int, Ge(0)] = 0
-    """Seed of that random split; it is the same for every seed of the study."""
+    """Seed of the random split; it is the same for every seed of the study."""
 
     @abstractmethod
     def images(self, sources: Sequence[Source]) -> Parts:

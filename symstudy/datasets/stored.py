@@ -44,7 +44,7 @@ class AbstractStoredConfig(AbstractDatasetConfig):
     test_samples: Annotated[int, Ge(0)] = 0
     """Number of test samples, the first of them; 0 for all."""
     input_scale: Annotated[float, Gt(0), Role.DATA] = 1.0
-    """Factor on the inputs, after standardisation."""
+    """Factor on the inputs."""
     label_noise: Annotated[float, Ge(0), Role.LANE] = 0.0
     """Probability that a training label is replaced by another class; standard deviation of the
     Gaussian noise on each target of a regression."""
