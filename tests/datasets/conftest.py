@@ -1,7 +1,5 @@
 """Studies on small files in an empty folder."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -19,7 +17,7 @@ def table():
 
 
 @pytest.fixture(autouse=True)
-def place(tmp_path, monkeypatch) -> Path:
+def place(tmp_path, monkeypatch):
     """Be in an empty folder, which is also the place of a study made in Python."""
     monkeypatch.chdir(tmp_path)
     return tmp_path

@@ -268,6 +268,17 @@ def test_arrays_are_kept_once_a_node_closed_to_others_and_not_written_to(
     np.testing.assert_array_equal(config.build(0).x_train, first.x_train)
 
 
+def test_arrays_that_others_may_change_are_not_taken(place, table, study_on, monkeypatch):
+    folder = place / "open to all"
+    folder.mkdir()
+    folder.chmod(0o777)
+    monkeypatch.setenv("SYMSTUDY_CACHE", str(folder))
+    x, y = table
+    config = study_on({**TABLE, **write_npz(place / "a.npz", x + 9, y)}).cells[0].data
+    assert len(config.build(0).x_train) == 24
+    assert list(folder.iterdir()) == []
+
+
 def test_data_is_read_where_the_disk_keeps_nothing(place, table, study_on, monkeypatch):
     (place / "file").write_text("not a folder")
     monkeypatch.setenv("SYMSTUDY_CACHE", str(place / "file" / "below"))

@@ -2,6 +2,7 @@ import functools
 import hashlib
 import http.server
 import threading
+from typing import Any
 
 import pytest
 from scipy.io import savemat
@@ -40,7 +41,7 @@ def write_svhn(folder):
         savemat(folder / f"{side}_32x32.mat", table)
 
 
-KINDS = {
+KINDS: dict[str, Any] = {
     "mnist": (mnist.MnistConfig, write_mnist),
     "fashion_mnist": (fashion_mnist.FashionMnistConfig, write_mnist),
     "cifar10": (cifar10.Cifar10Config, write_cifar),

@@ -10,7 +10,6 @@ import contextlib
 import json
 import os
 import shutil
-import stat
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,6 +17,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from symstudy.ownership import make_own_folder
 
 __all__ = ["Entry", "cache_folder", "read_entry", "write_entry"]
 
@@ -47,12 +48,8 @@ def cache_folder() -> Path:
         home = os.environ.get("XDG_CACHE_HOME", "") or Path("~/.cache").expanduser()
         base = str(Path(home) / "symstudy" / "data")
     folder = Path(base).expanduser().absolute()
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    status = folder.stat()
-    if status.st_uid != os.getuid():
-        raise PermissionError(f"the folder {str(folder)!r} must be this user's own")
-    if stat.S_IMODE(status.st_mode) & 0o077:
-        folder.chmod(0o700)
+    if problem := make_own_folder(folder):
+        raise PermissionError(f"the folder {str(folder)!r} must be your own, but {problem}")
     return folder
 
 
