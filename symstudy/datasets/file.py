@@ -52,7 +52,8 @@ class FileConfig(AbstractStoredConfig):
     test_labels: Annotated[str, KnownBy("data_source")] = ""
     """File of the test targets, where it is one of its own."""
     inputs: tuple[str, ...] = ()
-    """Columns or arrays of the inputs; all but the targets if left out."""
+    """Columns or arrays of the inputs; if left out all columns but the targets, or the one other
+    array."""
     target: str | tuple[str, ...] = "y"
     """Column or array of the targets; a list of them for several targets of a regression."""
     test_inputs: tuple[str, ...] = ()
@@ -184,6 +185,12 @@ class FileConfig(AbstractStoredConfig):
         names = pick(columns, inputs, "inputs", str(path)) or [
             name for name in columns.names if name not in others
         ]
+        if not (inputs or columns.is_table) and len(names) > 1:
+            raise DataError(
+                "inputs",
+                f"must be given where a file has several arrays: {', '.join(names)} in "
+                f"{str(path)!r}",
+            )
         read = [*names, *(targets if apart is None else ())]
         found = columns.read(read, targets if self.classifies else ())
         if apart is not None:

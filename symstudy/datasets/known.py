@@ -36,6 +36,7 @@ class AbstractKnownConfig(AbstractImagesConfig):
         counts: Number of training and of test images of each class, by which they are checked.
     """
 
+    has_own_files: ClassVar[bool] = False
     folders: ClassVar[tuple[str, ...]]
     system: ClassVar[tuple[str, ...]] = ()
     remotes: ClassVar[tuple[Remote, ...]]
@@ -54,10 +55,6 @@ class AbstractKnownConfig(AbstractImagesConfig):
     def sources(self) -> list[Source]:
         """Return the files, downloaded if need be."""
         return [source for remote in self.remotes for source in self.found(remote)]
-
-    def own_files(self) -> list[Path]:
-        """Return nothing: the files are no one's own, and every node has or downloads them."""
-        return []
 
     def found(self, remote: Remote) -> list[Source]:
         """Return the file of `remote`, or those that it holds; download it where there is none.

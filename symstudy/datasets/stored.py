@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple, Self
+from typing import Annotated, Any, ClassVar, NamedTuple, Self
 
 from annotated_types import Ge, Gt
 from numpy.typing import NDArray
@@ -62,6 +62,9 @@ class AbstractStoredConfig(AbstractDatasetConfig):
     sizes: Annotated[tuple[int, ...], KnownBy("data_source"), Role.RESOLVED] = ()
     """Number of outputs, then the axes of one input; found by itself."""
 
+    has_own_files: ClassVar[bool] = True
+    """Whether its files are the user's own, which may change; those of a known set never do."""
+
     @property
     def classifies(self) -> bool:
         """Whether targets are classes."""
@@ -94,7 +97,17 @@ class AbstractStoredConfig(AbstractDatasetConfig):
 
     @property
     def shape(self) -> DataShape:
-        """The sizes of this data, known once its files have been read."""
+        """The sizes of this data, known once its files have been read.
+
+        Raises:
+            DataError: If they have not.
+        """
+        if not self.sizes:
+            raise DataError(
+                "kind",
+                "must come from a study that was read, so that its files have been, but got a "
+                f"{type(self).__name__} as it was written. Use make_study, or identified()",
+            )
         outputs, *axes = self.sizes
         return DataShape(
             math.prod(axes),
@@ -165,7 +178,9 @@ class AbstractStoredConfig(AbstractDatasetConfig):
         return digest(canonical_json({**keys, "format": FORMAT}))
 
     def own_files(self) -> list[Path]:
-        """Return the files that it is read from; none where one is not there."""
+        """Return the files of the user's own that it is read from; none where one is not there."""
+        if not self.has_own_files:
+            return []
         try:
             return [source.path for source in self.sources()]
         except DataError:
@@ -176,6 +191,8 @@ class AbstractStoredConfig(AbstractDatasetConfig):
 
         Files that are not there are no difference where this node has kept their arrays.
         """
+        if not self.has_own_files and read_entry(self.array_key()) is not None:
+            return ""
         try:
             found = content_of(self.sources())
         except DataError as error:
@@ -189,6 +206,7 @@ class AbstractStoredConfig(AbstractDatasetConfig):
 
     def build(self, seed: int) -> Task:
         """Return the samples; they are the same for every seed."""
+        assert self.shape.train, "the files have been read"
         whole: Any = self
         chosen = chosen_arrays(replace(whole, label_noise=0.0, noise_mode="fixed", augment=()))
         return Task(

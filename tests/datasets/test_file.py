@@ -5,7 +5,8 @@ from pyarrow import parquet
 from safetensors.numpy import save_file
 
 from symstudy.datasets import stored
-from symstudy.errors import LaunchError, StudyFileError
+from symstudy.datasets.file import FileConfig
+from symstudy.errors import DataError, LaunchError, StudyFileError
 
 TABLE = {"kind": "file", "task": "regression"}
 CLASSES = {"kind": "file", "task": "classification", "target": "label"}
@@ -152,6 +153,7 @@ def test_a_missing_value_is_refused_with_its_row_or_dropped(place, study_on, tas
         ("y\n1\n2\n", {}, "inputs", "none beside the target"),
         ("x,y\n1,1\n2,2\n", {"task": "classification", "label_noise": 2}, "label_noise", "most 1"),
         ("x,y\n1,1\n2,1\n", {"task": "classification"}, "target", "at least 2 classes"),
+        ("x,y\n1,inf\n2,1\n", {"task": "classification"}, "target", "finite"),
         ("x,y\n1,1.5\n2,1\n", {"task": "classification"}, "target", "got 1.5"),
     ],
 )  # fmt: skip
@@ -180,6 +182,18 @@ def test_objects_in_an_archive_are_never_unpickled(place, study_on):
     np.savez(place / "a.npz", x=np.array([{}, {}], dtype=object), y=np.zeros(2))
     found = mistakes(study_on, {**TABLE, "train": "a.npz"})
     assert "allow_pickle" in found["data.train"]
+
+
+def test_one_of_several_arrays_must_be_named(place, study_on):
+    np.savez(place / "a.npz", x=np.zeros((4, 2)), ids=np.arange(4), y=np.zeros(4))
+    found = mistakes(study_on, {**TABLE, "train": "a.npz"})
+    assert "x, ids in" in found["data.inputs"]
+
+
+def test_a_configuration_whose_files_were_not_read_has_no_samples(place, table):
+    config = FileConfig(task="regression", **write_npz(place / "a.npz", *table))
+    with pytest.raises(DataError, match="study that was read"):
+        config.build(0)
 
 
 def test_other_names_in_the_test_file_and_axes_of_images_are_kept(place, study_on):

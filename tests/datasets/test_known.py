@@ -168,3 +168,15 @@ def test_files_of_another_set_are_refused_by_the_number_of_each_class(
     write_pair(tmp_path / "data" / "mnist", half(other), "t10k")
     with pytest.raises(StudyFileError, match="of each class, but"):
         study_on({"kind": "mnist"})
+
+
+def test_a_worker_whose_node_has_the_arrays_downloads_nothing(
+    small, study_on, tmp_path, monkeypatch
+):
+    small("mnist")
+    monkeypatch.setenv("SYMSTUDY_DATA", str(tmp_path / "data"))
+    data = study_on({"kind": "mnist"}).cells[0].data
+    monkeypatch.setenv("SYMSTUDY_DATA", str(tmp_path / "empty"))
+    assert data.check_files() == ""
+    assert data.own_files() == []
+    assert not (tmp_path / "empty").exists()

@@ -90,6 +90,7 @@ def class_names(labels: NDArray[Any], declared: Sequence[str]) -> list[str]:
     if labels.dtype.kind in "iub":
         names = [str(int(label)) for label in np.unique(labels)]
     elif labels.dtype.kind == "f":
+        require_finite(labels, "target")
         if not np.array_equal(labels, np.round(labels)):
             odd = labels[labels != np.round(labels)][0]
             raise DataError(
