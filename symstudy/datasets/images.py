@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import numpy as np
-from annotated_types import Ge
+from annotated_types import Ge, Gt, Lt
 from numpy.typing import NDArray
 
 from symstudy.components import KnownBy, component
@@ -17,6 +17,7 @@ from symstudy.datasets.readers.parquet import read_image_columns
 from symstudy.datasets.readers.pictures import Picture, decode, is_picture, read_class_folders
 from symstudy.datasets.readers.places import Source, find_path, sources_below
 from symstudy.datasets.readers.samples import Part, Parts, joined
+from symstudy.datasets.readers.split import split_off
 from symstudy.datasets.readers.svhn import read_svhn
 from symstudy.errors import DataError
 
@@ -52,6 +53,11 @@ class ImagesConfig(AbstractImagesConfig):
     size: Annotated[int, Ge(0)] = 0
     """Rows and columns that pictures are brought to; 0 for their own size."""
 
+    test_share: Annotated[float, Gt(0), Lt(1)] = 0.2
+    """Share of the images that are for the test where there are none of its own."""
+    split_seed: Annotated[int, Ge(0)] = 0
+    """Seed of the random split; it is the same for every seed of the study."""
+
     def settled(self) -> Self:
         """Return the configuration with absolute paths, labels of idx images found."""
         found: dict[str, Any] = {}
@@ -60,12 +66,38 @@ class ImagesConfig(AbstractImagesConfig):
             if not given:
                 continue
             path = find_path(side, given)
+            self.check_keys(format_of(path, side))
             found[side] = str(path)
             if labels:
                 found[f"{side}_labels"] = str(find_path(f"{side}_labels", labels))
             elif format_of(path, side) == "idx":
                 found[f"{side}_labels"] = str(labels_beside(path, side))
         return replace(self, **found)
+
+    def check_keys(self, kind: str) -> None:
+        """Check that no key goes unread that images of another format have.
+
+        Raises:
+            DataError: If one does.
+        """
+        readers = {
+            "size": ("folders", "parquet"),
+            "inputs": ("parquet",),
+            "target": ("parquet",),
+            "train_labels": ("idx",),
+            "test_labels": ("idx",),
+        }
+        for key, kinds in readers.items():
+            if getattr(self, key) and kind not in kinds:
+                raise DataError(
+                    key, f"must be left out for images of {kind}, but got {getattr(self, key)!r}"
+                )
+
+    def divided(self, parts: Parts) -> Parts:
+        """Return the images with a test part, a random one where there is none of its own."""
+        if parts.test is not None:
+            return parts
+        return split_off(parts.train, self.test_share, "random", self.split_seed)
 
     def sources(self) -> list[Source]:
         """Return the files, named for their key and format; those of folders by their place."""

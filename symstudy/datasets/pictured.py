@@ -2,9 +2,6 @@
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Annotated
-
-from annotated_types import Ge, Gt, Lt
 
 from symstudy.components import component
 from symstudy.datasets.readers.places import Source
@@ -15,7 +12,6 @@ from symstudy.datasets.readers.split import (
     class_names,
     finished_inputs,
     finished_targets,
-    split_off,
 )
 from symstudy.datasets.stored import AbstractStoredConfig
 
@@ -26,16 +22,12 @@ __all__ = ["AbstractImagesConfig"]
 class AbstractImagesConfig(AbstractStoredConfig):
     """Images of classes, `[channels, rows, columns]`, with pixels from 0 to 1 in float32.
 
-    Contract: `images` returns bytes and labels.
+    Contract: `images` returns bytes and labels; those of the training part tell all classes.
     """
 
     standardise: Scaling = "channels"
     """What is given mean 0 and variance 1 over the training part: nothing, each pixel ("inputs"),
     or each channel."""
-    test_share: Annotated[float, Gt(0), Lt(1)] = 0.2
-    """Share of the images that are for the test where there are none of its own."""
-    split_seed: Annotated[int, Ge(0)] = 0
-    """Seed of the random split; it is the same for every seed of the study."""
 
     @abstractmethod
     def images(self, sources: Sequence[Source]) -> Parts:
@@ -45,12 +37,15 @@ class AbstractImagesConfig(AbstractStoredConfig):
             DataError: If the files hold something else.
         """
 
+    @abstractmethod
+    def divided(self, parts: Parts) -> Parts:
+        """Return the images with a test part, if need be of the training images."""
+
     def read(self, sources: Sequence[Source]) -> Arrays:
         """Return the arrays of the files."""
         parts = self.images(sources)
         names = class_names(parts.train.y, ())
-        if parts.test is None:
-            parts = split_off(parts.train, self.test_share, "random", self.split_seed)
+        parts = self.divided(parts)
         done = finished_targets(parts, is_classification=True, declared=names)
         assert done.test is not None, "samples have been split"
         x_train, x_test = finished_inputs(done, self.standardise, is_integer=False, divisor=255.0)

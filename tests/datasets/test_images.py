@@ -177,6 +177,13 @@ def test_a_file_cut_short_and_one_without_labels_are_refused(place, study_on):
         study_on({"kind": "images", "train": path.name})
 
 
+@pytest.mark.parametrize("keys", [{"size": 4}, {"inputs": "img"}])
+def test_a_key_that_the_format_does_not_have_is_refused(place, study_on, keys):
+    (key,) = keys
+    with pytest.raises(StudyFileError, match=f"data.{key}: must be left out for images of idx"):
+        study_on({"kind": "images", "train": write_pair(place, GREY).name, **keys})
+
+
 def test_what_is_no_images_is_told_the_formats(place, study_on):
     (place / "notes.txt").write_text("no image")
     with pytest.raises(StudyFileError, match="batches of CIFAR"):
