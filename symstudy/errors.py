@@ -42,6 +42,16 @@ class ModelError(UserError, TypeError):
     """A model that cannot be trained in a pack."""
 
 
+class DataError(UserError, ValueError):
+    """A data set that cannot be read, or is not what its table says."""
+
+    def __init__(self, key: str, what: str) -> None:
+        """Say `what` must hold for the key `key` of the table `[data]`."""
+        self.key = key
+        self.what = what
+        super().__init__(f"data.{key} {what}")
+
+
 class ProjectError(UserError, LookupError):
     """No project, or no analysis in it, where one is needed."""
 

@@ -1,5 +1,6 @@
 """Fixtures of all tests."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,13 @@ import pytest
 from symstudy.study import Study, make_study
 
 ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(autouse=True, scope="session")
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Keep arrays of data sets in a folder of this session."""
+    os.environ["SYMSTUDY_CACHE"] = str(tmp_path_factory.mktemp("arrays"))
+    os.environ.pop("SYMSTUDY_DATA", None)
 
 
 @pytest.fixture

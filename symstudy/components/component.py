@@ -88,6 +88,11 @@ class Component:
 
     table: ClassVar[str] = ""
 
+    @classmethod
+    def of_table(cls, table: dict[str, Any]) -> dict[str, Any]:
+        """Return the keys of a table as fields; a component of the user's own may gather some."""
+        return table
+
     def identified(self) -> tuple[Self, list[tuple[str, str]]]:
         """Return the component with the content of its addresses, and what is wrong with them.
 

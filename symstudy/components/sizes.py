@@ -19,6 +19,9 @@ class DataShape(NamedTuple):
         test: Number of test samples.
         is_classification: Whether targets are classes.
         tokens: Tokens that the inputs are a sequence of; 0 for none.
+        input_shape: Axes of one sample, such as (3, 32, 32) for images by channel, row and column;
+            empty for one flat row. Their product is `inputs`: arrays of data are flat rows.
+        is_integer: Whether inputs are integers, such as the numbers of tokens in a vocabulary.
     """
 
     inputs: int
@@ -27,6 +30,8 @@ class DataShape(NamedTuple):
     test: int
     is_classification: bool
     tokens: int = 0
+    input_shape: tuple[int, ...] = ()
+    is_integer: bool = False
 
 
 class NetworkSize(NamedTuple):

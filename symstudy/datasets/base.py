@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Real
 from numpy.typing import NDArray
 
 from symstudy.streams import Stream
@@ -19,7 +19,8 @@ class Task:
     """The data of all runs that share a data configuration (but its label noise) and a seed.
 
     A task is a pure function of both. Targets are clean: label noise belongs to the run. Arrays are
-    float64 and not to be written to.
+    not to be written to. Inputs are flat rows of floats, whose axes `DataShape.input_shape` tells;
+    of int64 where `DataShape.is_integer`. Synthetic data is float64.
 
     Attributes:
         seed: Seed of the runs.
@@ -34,9 +35,9 @@ class Task:
 
     seed: int
     is_classification: bool
-    x_train: Float[np.ndarray, "train inputs"]
+    x_train: Real[np.ndarray, "train inputs"]
     y_train: Float[np.ndarray, "train outputs"]
-    x_test: Float[np.ndarray, "test inputs"]
+    x_test: Real[np.ndarray, "test inputs"]
     y_test: Float[np.ndarray, "test outputs"]
     target: Target | None = None
     input_scale: float = 1.0

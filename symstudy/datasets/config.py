@@ -3,11 +3,13 @@
 import functools
 from abc import abstractmethod
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from symstudy.components import Component, DataShape
 
 if TYPE_CHECKING:
+    from symstudy.datasets.augmentation import Augmentation
     from symstudy.datasets.base import Task
 
 __all__ = ["AbstractDatasetConfig", "NoiseMode", "build_task"]
@@ -54,6 +56,24 @@ class AbstractDatasetConfig(Component):
     def has_online_noise(self) -> bool:
         """Whether its label noise, if any, is drawn anew at every step."""
         return getattr(self, "noise_mode", "fixed") == "online"
+
+    @property
+    def augmentation(self) -> "Augmentation | None":
+        """What is done to the inputs of each training batch; None for nothing."""
+        return None
+
+    @property
+    def own_sources(self) -> dict[str, str]:
+        """Functions of the user's own that it names, with their sources as they were planned."""
+        return {}
+
+    def own_files(self) -> list[Path]:
+        """Return the files of the user's own that it is read from."""
+        return []
+
+    def check_files(self) -> str:
+        """Return how its files differ from those that were planned; empty if they do not."""
+        return ""
 
     def clean(self) -> Self:
         """Return the configuration without label noise: runs that differ in it share the data."""

@@ -27,12 +27,14 @@ class AbstractModelConfig(Component):
         network: Import path of the function or class that builds it, `module:name`, called with the
             configuration, the number of inputs and that of outputs.
         pads: Key of the width along which runs may be padded to one shape; empty if they may not.
+        reads_integers: Whether it can be given integers, such as the numbers of tokens.
         needs_data: Whether it is trained; a model of weights from a file is measured as it is.
     """
 
     table: ClassVar[str] = "model"
     network: ClassVar[str]
     pads: ClassVar[str] = ""
+    reads_integers: ClassVar[bool] = False
     needs_data: ClassVar[bool] = True
     kind: str
 

@@ -23,7 +23,7 @@ from symstudy.components import (
 from symstudy.datasets import AbstractDatasetConfig
 from symstudy.errors import Mistake, ModelError, UnknownNameError, choices, nearest
 from symstudy.identity import cell_id, run_id
-from symstudy.models import AbstractModelConfig, OwnModelConfig
+from symstudy.models import AbstractModelConfig
 from symstudy.study.measured import wrong_measures
 from symstudy.study.sections import ProbeConfig
 from symstudy.study.sweep import Axis
@@ -127,7 +127,8 @@ def expand_cells(
     mistakes.extend(found)
     if any(value is None for values in variants.values() for value in values.read):
         return Grid([], []), mistakes
-    mistakes.extend(twins(variants["model"].read, swept_lines))
+    mistakes.extend(twins(variants["model"].read, "weights", swept_lines))
+    mistakes.extend(twins(variants["data"].read, "data", swept_lines))
     for model, data in itertools.product(variants["model"].read, variants["data"].read):
         mistakes.extend(misfits(model, data, swept_lines))
     texts = {
@@ -229,7 +230,8 @@ def restored(cls: type[Any], table: Mapping[str, Any]) -> Any:
             chosen = find_component(field.choice.group, value)
             values[field.name] = restored(chosen, {**table, "kind": value})
         else:
-            values[field.name] = tuple(value) if isinstance(field.default, tuple) else value
+            # Lists have come from tuples, as any value of a component is hashable.
+            values[field.name] = tuple(value) if isinstance(value, list) else value
     for field in fields_of(cls):
         if field.choice is not None and field.name not in values:
             chosen = find_component(field.choice.group, field.choice.omit or field.choice.default)
@@ -309,8 +311,7 @@ def read_component(
     line = lines.get(key, lines.get(name, 0))
     kind = table.get("kind")
     if kind is None:
-        own = " or package.module:Class" if group == "models" else ""
-        what = f"must be given: {', '.join(load_all(group))}{own}"
+        what = f"must be given: {', '.join(load_all(group))} or package.module:Name"
         return None, [Mistake(line=line, key=key, what=what)]
     try:
         cls = find_component(group, str(kind))
@@ -321,8 +322,7 @@ def read_component(
         return None, [Mistake(line=line, key=key, what=what)]
     except ModelError as error:
         return None, [Mistake(line=line, key=key, what=str(error).removeprefix(f"{key} "))]
-    fields = cls.of_table(dict(table)) if issubclass(cls, OwnModelConfig) else table
-    found, mistakes = check_table(cls, fields, name, lines)
+    found, mistakes = check_table(cls, cls.of_table(dict(table)), name, lines)
     if found is None:
         return None, mistakes
     identified, wrong = found.identified()
@@ -350,21 +350,21 @@ READERS: dict[str, Reader] = {
 """What reads each table that may be swept, in the order of a study file."""
 
 
-def twins(models: Sequence[Component], lines: Mapping[str, int]) -> Iterator[Mistake]:
-    """Yield a mistake for each address whose content another one of `models` has too.
+def twins(parts: Sequence[Component], noun: str, lines: Mapping[str, int]) -> Iterator[Mistake]:
+    """Yield a mistake for each address whose content another one of `parts` has too.
 
     They would be one run.
     """
-    homes: dict[str, str] = {}
-    for model in models:
-        for field in fields_of(type(model)):
-            if not (field.known_by and getattr(model, field.known_by)):
+    homes: dict[tuple[str, str], str] = {}
+    for part in parts:
+        for field in fields_of(type(part)):
+            if not (field.known_by and field.is_key and getattr(part, field.known_by)):
                 continue
-            path = getattr(model, field.name)
-            home = homes.setdefault(texts_of(model).identity, path)
+            path = getattr(part, field.name)
+            home = homes.setdefault((field.name, texts_of(part).identity), path)
             if home != path:
-                key = f"{model.table}.{field.name}"
-                what = f"must hold different weights, but {home!r} and {path!r} are the same"
+                key = f"{part.table}.{field.name}"
+                what = f"must hold different {noun}, but {home!r} and {path!r} are the same"
                 yield Mistake(line=lines.get(key, lines.get("sweep", 0)), key=key, what=what)
 
 
@@ -378,5 +378,11 @@ def misfits(
             f"{data.kind!r} for {model.kind!r}"
         )
         yield data.where(lines, "kind", what)
+    if not data.is_absent and data.shape.is_integer and not model.reads_integers:
+        what = (
+            "must be a torch module of your own (package.module:Class) where inputs are integers, "
+            f"which {model.kind!r} would take for numbers"
+        )
+        yield model.where(lines, "kind", what)
     for key, what in model.misfits(data.shape):
         yield model.where(lines, key, what)

@@ -192,6 +192,8 @@ def minimiser_misfits(train: Train, data: AbstractDatasetConfig) -> Misfits:
     if data.is_noisy_online:
         what = f"must not be {kind} where data.noise_mode = 'online': nothing stands still"
         yield "optimizer", what
+    if data.augmentation is not None:
+        yield "optimizer", f"must not be {kind} where data.augment is given: nothing stands still"
     if train.batch_size:
         yield "batch_size", f"must be 'full' for {kind}, but got {train.batch_size}"
 
@@ -217,6 +219,8 @@ def polish_misfits(train: Train, data: AbstractDatasetConfig) -> Misfits:
         yield "polish", what
     if data.is_noisy_online:
         yield "polish", "must be 0 where data.noise_mode = 'online': nothing stands still"
+    if data.augmentation is not None:
+        yield "polish", "must be 0 where data.augment is given: nothing stands still"
     for key in REGULARISERS:
         if getattr(train, key) > 0:
             what = f"must be 0 where train.polish is above 0, but got {getattr(train, key)!r}"

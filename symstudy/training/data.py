@@ -8,13 +8,14 @@ Shapes: K runs, G groups, S steps of a block, B samples of a batch.
 
 import copy
 from collections.abc import Hashable, Sequence
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from jaxtyping import Bool, Float, Int32, Int64
 from numpy.typing import NDArray
 
 from symstudy.datasets import build_task
+from symstudy.datasets.augmentation import Augmentation, augment_steps
 from symstudy.datasets.base import Task, flip_labels
 from symstudy.kernels.network import ADDED, FLIPPED, NO_NOISE
 from symstudy.streams import Stream
@@ -73,6 +74,17 @@ def group(keys: Sequence[T]) -> tuple[list[T], NDArray[np.int64]]:
     return firsts, np.array([places[key] for key in keys], np.int64)
 
 
+def distinct(arrays: Sequence[NDArray[Any]]) -> tuple[list[NDArray[Any]], NDArray[np.int64]]:
+    """Return the arrays that differ in memory, and each one's place among them.
+
+    Tasks of fixed data share their arrays, whatever their seeds.
+    """
+    keys = [(a.__array_interface__["data"][0], a.shape, a.strides, a.dtype.str) for a in arrays]
+    _, places = group(keys)
+    firsts = [arrays[places.tolist().index(place)] for place in range(int(places.max()) + 1)]
+    return firsts, places
+
+
 def used_groups(
     lane_group: NDArray[np.int64], alive: NDArray[np.int64]
 ) -> tuple[list[int], NDArray[np.int64]]:
@@ -113,20 +125,33 @@ class PackData:
         noise = np.array([cell.data.noise for cell in cells])
         self.sigma = noise if self.is_online else np.zeros_like(noise)
         fixed = np.zeros_like(noise) if self.is_online else noise
-        pairs, lane_y = group(list(zip(self.lane_task.tolist(), fixed.tolist(), strict=True)))
-        self.train = Split(
-            self.cast([task.x_train for task in self.tasks]),
-            self.cast([noisy_targets(self.tasks[task], sigma) for task, sigma in pairs]),
-            self.lane_task,
-            lane_y,
-        )
-        self.test = Split(
-            self.cast([task.x_test for task in self.tasks]),
-            self.cast([task.y_test for task in self.tasks]),
-            self.lane_task,
+        pairs, lane_pair = group(list(zip(self.lane_task.tolist(), fixed.tolist(), strict=True)))
+        noisy = [noisy_targets(self.tasks[task], sigma) for task, sigma in pairs]
+        self.train = self.split([task.x_train for task in self.tasks], noisy, lane_pair)
+        self.test = self.split(
+            [task.x_test for task in self.tasks],
+            [task.y_test for task in self.tasks],
             self.lane_task,
         )
+        self.augmentation = first.data.augmentation
         self.seeds, self.lane_seed = group([run.seed for run in runs])
+
+    def split(
+        self,
+        x: Sequence[NDArray[Any]],
+        y: Sequence[NDArray[np.float64]],
+        lane_y: NDArray[np.int64],
+    ) -> Split:
+        """Return inputs and targets with each array once, however many tasks have it.
+
+        Args:
+            x: Inputs of each task.
+            y: Targets.
+            lane_y: Which of `y` each run reads.
+        """
+        xs, place_x = distinct(x)
+        ys, place_y = distinct(y)
+        return Split(self.cast(xs), self.cast(ys), place_x[self.lane_task], place_y[lane_y])
 
     def part(self, lanes: Int64[np.ndarray, " chosen"]) -> "PackData":
         """Return the data of the runs `lanes` alone; the arrays are shared."""
@@ -150,8 +175,18 @@ class PackData:
         rest.tasks = [self.tasks[task] for task in tasks]
         return rest
 
-    def cast(self, arrays: Sequence[NDArray[np.float64]]) -> NDArray[np.floating]:
-        """Return `arrays` as one, in the pack's type; equal inputs of all groups are not merged."""
+    def cast(self, arrays: Sequence[NDArray[Any]]) -> NDArray[np.floating]:
+        """Return `arrays` as one, in the pack's type; a single one of that type is not copied."""
+        first = arrays[0]
+        if len(arrays) == 1 and first.dtype == self.dtype and first.flags.c_contiguous:
+            view = first[None]
+            try:
+                # Kernels are compiled for arrays that can be written; none of them writes to data.
+                view.flags.writeable = True
+            except ValueError:
+                pass
+            else:
+                return view
         return np.ascontiguousarray(np.stack(arrays), self.dtype)
 
     def block_steps(self, steps: int) -> int:
@@ -159,6 +194,9 @@ class PackData:
         per_step = len(self.seeds) * self.batch * 8
         if self.is_fresh or (self.is_online and self.sigma.any()):
             columns = self.test.x.shape[2] + 2 * self.test.y.shape[2]
+            per_step += len(self.tasks) * self.batch * columns * 8
+        if self.augmentation is not None:
+            columns = self.test.x.shape[2] + self.test.y.shape[2]
             per_step += len(self.tasks) * self.batch * columns * 8
         return max(1, min(steps, BLOCK_BYTES // per_step))
 
@@ -175,9 +213,12 @@ class PackData:
                 self.lane_task,
                 self.lane_task,
             )
-            rows = np.arange(steps * self.batch, dtype=np.int32).reshape(1, steps, self.batch)
+            rows = self.rows_in_order(steps)
+        elif self.augmentation is not None:
+            split = self.augmented(self.augmentation, first, steps)
+            rows = self.rows_in_order(steps)
         elif self.is_full_batch:
-            rows = np.arange(self.batch, dtype=np.int32).reshape(1, 1, self.batch)
+            rows = self.rows_in_order(1)
         else:
             rows = np.stack([self.batch_rows(seed, first, steps) for seed in self.seeds])
             lane_rows = self.lane_seed
@@ -189,6 +230,33 @@ class PackData:
             noise = self.cast([self.noise_draws(seed, first, steps) for seed in self.seeds])
             lane_noise = self.lane_seed
         return StepBlock(split, rows, noise, kind, lane_rows, lane_noise)
+
+    def rows_in_order(self, steps: int) -> NDArray[np.int32]:
+        """Return the rows of batches that lie one after another."""
+        return np.arange(steps * self.batch, dtype=np.int32).reshape(1, steps, self.batch)
+
+    def augmented(self, augmentation: Augmentation, first: int, steps: int) -> Split:
+        """Return the batches of a block, one after another, with their inputs augmented.
+
+        Runs with the same seed and the same samples read the same batches.
+        """
+        if self.is_full_batch:
+            every = np.tile(np.arange(self.batch, dtype=np.int32), steps)
+            chosen = [every for _ in self.seeds]
+        else:
+            chosen = [self.batch_rows(seed, first, steps).reshape(-1) for seed in self.seeds]
+        of_x, lane_x = group(
+            list(zip(self.lane_seed.tolist(), self.train.lane_x.tolist(), strict=True))
+        )
+        of_y, lane_y = group(
+            list(zip(self.lane_seed.tolist(), self.train.lane_y.tolist(), strict=True))
+        )
+        x = [
+            augment_steps(self.train.x[place][chosen[s]], augmentation, self.seeds[s], first, steps)
+            for s, place in of_x
+        ]
+        y = [self.train.y[place][chosen[s]] for s, place in of_y]
+        return Split(self.cast(x), self.cast(y), lane_x, lane_y)
 
     def batch_rows(self, seed: int, first: int, steps: int) -> NDArray[np.int32]:
         """Return the rows of the batches of the runs with `seed`."""

@@ -18,7 +18,7 @@ RUNS, SAMPLES = 2, 3
 
 
 def check_sources(cell: Cell) -> None:
-    """Check that the code of the user's own is what the study was planned with.
+    """Check that code and data of the user's own are what the study was planned with.
 
     Raises:
         LaunchError: If it has changed since.
@@ -31,12 +31,16 @@ def check_sources(cell: Cell) -> None:
         "train.optimizer": (train.optimizer.kind, train.optimizer, "optimizer_source"),
         "train.schedule": (train.schedule.kind, train.schedule, "schedule_source"),
     }
-    for key, (name, part, field) in planned.items():
+    own = [(key, name, getattr(part, field, "")) for key, (name, part, field) in planned.items()]
+    own += [("data.augment", name, source) for name, source in cell.data.own_sources.items()]
+    for key, name, source in own:
         if ":" not in name:
             continue
-        changed = changed_source(name, str(getattr(part, field)))
+        changed = changed_source(name, str(source))
         if changed:
             raise LaunchError(f"{key} must be as it was when the study was planned, {changed}.")
+    if changed := cell.data.check_files():
+        raise LaunchError(f"the data must be as they were when the study was planned, {changed}.")
 
 
 def check_pack(pack: LoadedPack) -> None:

@@ -2,13 +2,19 @@
 
 import cProfile
 import pstats
+import shutil
 import sys
 from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
 import pytest
 
+from symstudy.datasets import stored
 from symstudy.errors import LaunchError
+from symstudy.launch.cluster import environment as environment_module
 from symstudy.launch.cluster.environment import make_importable, own_modules, runtime_environment
+from symstudy.study import load_study
 
 OWN = {"kind": "my_nets_4f2a.deep:Wide", "width": 8}
 SOURCE = "raise AssertionError('imported')\n"
@@ -132,3 +138,49 @@ def test_a_module_that_cannot_be_parsed_travels_alone(single, tmp_path):
     (tmp_path / "studies" / "my_nets_4f2a.py").write_text("import (\n")
     (module,) = own_modules(single)
     assert module.name == "my_nets_4f2a"
+
+
+@pytest.fixture
+def study_on_data(tmp_path, monkeypatch):
+    """A study of a small file in its own folder, and of one that lies elsewhere."""
+    folder = tmp_path / "with data"
+    (folder / "data").mkdir(parents=True)
+    for place in (folder / "data", tmp_path):
+        np.savez(place / "a.npz", x=np.arange(6.0)[:, None], y=np.arange(6.0))
+    monkeypatch.setenv("SYMSTUDY_CACHE", str(tmp_path / "arrays"))
+
+    def make(path):
+        text = (
+            'schema = 1\nname = "s"\n[model]\nkind = "fcn"\n[train]\nlr = 0.1\n'
+            f'batch_size = 2\n[data]\nkind = "file"\ntask = "regression"\ntrain = "{path}"\n'
+        )
+        (folder / "s.toml").write_text(text)
+        return load_study(folder / "s.toml")
+
+    return make
+
+
+def test_a_small_data_file_beside_the_study_travels_and_is_found(
+    study_on_data, tmp_path, monkeypatch
+):
+    study = study_on_data("data/a.npz")
+    assert runtime_environment(study, is_remote=False) == {}
+    (staged,) = runtime_environment(study, is_remote=True)["py_modules"]
+    assert Path(staged).name == "symstudy_data"
+    # What Ray does with it on another node, which has neither the file nor its arrays.
+    shutil.copytree(staged, tmp_path / "node" / "symstudy_data")
+    (tmp_path / "with data" / "data" / "a.npz").unlink()
+    monkeypatch.setenv("SYMSTUDY_CACHE", str(tmp_path / "arrays of the node"))
+    data = study.cells[0].data
+    assert "found none of" in data.check_files()
+    monkeypatch.syspath_prepend(tmp_path / "node")
+    stored.kept_arrays.cache_clear()
+    assert data.check_files() == ""
+    assert len(data.build(0).x_train) == 5
+
+
+def test_data_that_lies_elsewhere_or_is_large_does_not_travel(study_on_data, tmp_path, monkeypatch):
+    elsewhere = study_on_data(tmp_path / "a.npz")
+    assert runtime_environment(elsewhere, is_remote=True) == {}
+    monkeypatch.setattr(environment_module, "LARGEST_DATA_BYTES", 10)
+    assert runtime_environment(study_on_data("data/a.npz"), is_remote=True) == {}

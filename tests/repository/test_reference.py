@@ -40,7 +40,8 @@ def study_keys() -> str:
         parts.append(table(["key", "values", "default", "meaning"], rows))
     parts.append(
         'A model of your own has `kind = "package.module:Class"`; its other keys are the arguments '
-        "of the class ([how to](../how-to/model.md)).\n"
+        "of the class ([how to](../how-to/model.md)). So has data from a function of your own "
+        "([how to](../how-to/dataset.md)).\n"
     )
     return "\n".join(parts)
 

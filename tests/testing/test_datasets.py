@@ -7,12 +7,15 @@ import pytest
 
 from symstudy.components import load_all
 from symstudy.datasets.digits import DigitsConfig
+from symstudy.datasets.file import FileConfig
 from symstudy.datasets.identity import IdentityConfig
+from symstudy.datasets.images import ImagesConfig
 from symstudy.datasets.in_context import InContextConfig
 from symstudy.datasets.none import NoDataConfig
 from symstudy.datasets.spectrum import SpectrumConfig
 from symstudy.datasets.teacher_student import TeacherStudentConfig
 from symstudy.testing.datasets import DatasetSuite
+from symstudy.testing.images import Images, draw_images, write_pair
 
 CONFIGS = [
     DigitsConfig(samples=40),
@@ -34,8 +37,33 @@ class TestBuiltIn(DatasetSuite):
         return request.param
 
 
+class TestFromFiles(DatasetSuite):
+    """What reads files of the user's own."""
+
+    @pytest.fixture(params=["file", "images", "integers"])
+    def config(self, request, tmp_path):
+        x, y = draw_images(20, (1, 4, 4))
+        np.savez(tmp_path / "a.npz", x=x.astype(np.int64), y=y)
+        path = str(write_pair(tmp_path, Images(x[:, 0], y)))
+        made = {
+            "file": FileConfig(task="classification", train=str(tmp_path / "a.npz")),
+            "images": ImagesConfig(train=path),
+            "integers": FileConfig(
+                task="classification", train=str(tmp_path / "a.npz"), integers=True
+            ),
+        }[request.param]
+        identified, mistakes = made.identified()
+        assert mistakes == []
+        return identified
+
+
+KNOWN = {"mnist", "fashion_mnist", "cifar10", "svhn"}
+"""Their files are served by a server of its own in tests/datasets/test_known.py."""
+
+
 def test_every_kind_is_tested():
-    assert {config.kind for config in CONFIGS} == set(load_all("datasets"))
+    tested = {config.kind for config in CONFIGS} | KNOWN | {"file", "images"}
+    assert tested == set(load_all("datasets"))
 
 
 def test_a_data_set_with_its_own_noise_fails():

@@ -7,14 +7,19 @@ one file. So do the modules beside it that it imports, found by parsing, without
 """
 
 import os
+import shutil
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from symstudy.components import items_of
+from symstudy.components import items_of, texts_of
 from symstudy.components.own_code import OwnModule, find_module, siblings
+from symstudy.datasets import AbstractDatasetConfig
+from symstudy.datasets.readers.cache import cache_folder
+from symstudy.datasets.readers.places import TRAVELLING
 from symstudy.errors import LaunchError
+from symstudy.identity import digest
 from symstudy.study import Study
 from symstudy.study.cells import different_tables
 
@@ -24,11 +29,15 @@ __all__ = [
     "own_modules",
     "require_weights",
     "runtime_environment",
+    "travelling_data",
 ]
 
 VARIABLES = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_REGION", "AWS_DEFAULT_REGION")
 """Where an object store is. Credentials never travel: Ray shows a job's environment to whoever may
 see the cluster, so every node must have its own."""
+
+LARGEST_DATA_BYTES = 64 << 20
+"""Data files of a study that travel with it are at most so large, all together."""
 
 IN_JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 """Set by Ray in the driver of a submitted job, whose environment all its workers have already."""
@@ -66,7 +75,14 @@ def own_names(study: Study) -> set[str]:
     names |= {
         name for measures in {cell.probe.measures for cell in study.cells} for name in measures
     }
+    names |= {name for data in data_tables(study) for name in data.own_sources}
     return {name for name in names if ":" in name}
+
+
+def data_tables(study: Study) -> list[AbstractDatasetConfig]:
+    """Return the different data tables of a study's cells."""
+    tables = different_tables(study.cells)
+    return [table for table in tables if isinstance(table, AbstractDatasetConfig)]
 
 
 def require_weights(study: Study) -> None:
@@ -124,9 +140,39 @@ def runtime_environment(study: Study, *, is_remote: bool) -> dict[str, Any]:
     elif is_remote:
         variables = {name: os.environ[name] for name in VARIABLES if name in os.environ}
         environment |= {"env_vars": variables} if variables else {}
+    if is_remote and IN_JOB not in os.environ:
+        paths += staged_data(study)
     if paths:
         environment["py_modules"] = [str(path) for path in paths]
     return environment
+
+
+def travelling_data(study: Study) -> dict[Path, Path]:
+    """Return the data files that travel with a study, by their places in its folder.
+
+    They are those in the folder of the study file, or below it, if all of them together are small.
+    """
+    if not Path(study.source).is_file():
+        return {}
+    folder = Path(study.source).absolute().parent
+    files = {file for data in data_tables(study) for file in data.own_files()}
+    found = {file.relative_to(folder): file for file in files if file.is_relative_to(folder)}
+    if sum(file.stat().st_size for file in found.values()) > LARGEST_DATA_BYTES:
+        return {}
+    return found
+
+
+def staged_data(study: Study) -> list[Path]:
+    """Return a folder with copies of the data files that travel; none where there are none."""
+    files = travelling_data(study)
+    if not files:
+        return []
+    key = digest("|".join(sorted({texts_of(data).identity for data in data_tables(study)})))
+    target = cache_folder() / f"travelling-{key}" / TRAVELLING
+    for place, file in files.items():
+        (target / place).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, target / place)
+    return [target]
 
 
 def make_importable(study: Study) -> None:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from symstudy.errors import LaunchError
-from symstudy.launch.cluster.environment import VARIABLES, own_modules
+from symstudy.launch.cluster.environment import VARIABLES, own_modules, travelling_data
 from symstudy.launch.cluster.reachable import read_token
 from symstudy.launch.tracebacks import last_line
 from symstudy.store.tables.provenance import COMMIT, find_commit
@@ -285,6 +285,9 @@ def pack_files(submission: Submission, folder: Path) -> str:
     for module in own_modules(submission.study):
         if module.path is not None:
             copy_sources(module.path, folder / module.path.name)
+    for place, file in travelling_data(submission.study).items():
+        (folder / place).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, folder / place)
     if submission.analyses is not None:
         name = submission.analyses.name
         copy_sources(submission.analyses, folder / name)

@@ -14,6 +14,7 @@ __all__ = ["OwnModelConfig"]
 class OwnModelConfig(AbstractModelConfig):
     """A torch module of the user's own, called `package.module:Class`."""
 
+    reads_integers: ClassVar[bool] = True
     network: ClassVar[str] = "symstudy.models.own.network:build_own"
 
     kind: str

@@ -171,11 +171,14 @@ class TorchEvaluator(AbstractEvaluator):
         losses = Losses(np.full(len(theta_KP), np.nan), np.full(len(theta_KP), np.nan))
         with torch.no_grad():
             for some in shares(theta_KP, split, lanes):
-                theta, samples = self.gathered(theta_KP, split, some)
-                output = self.outputs(theta, samples.x_KBI)
-                loss = data_loss(self.pack.train.loss, output, samples.y_KBO)
-                losses.loss_K[some] = loss.double().cpu()
-                losses.accuracy_K[some] = accuracy(output, samples.y_KBO).cpu()
+                losses.loss_K[some] = losses.accuracy_K[some] = 0.0
+                for rows in pieces(split):
+                    theta, samples = self.gathered(theta_KP, split, some, rows)
+                    output = self.outputs(theta, samples.x_KBI)
+                    loss = data_loss(self.pack.train.loss, output, samples.y_KBO).double().cpu()
+                    share = share_of(split, rows)
+                    losses.loss_K[some] += share * loss.numpy()
+                    losses.accuracy_K[some] += share * accuracy(output, samples.y_KBO).cpu().numpy()
         return losses
 
     def gradient(
@@ -187,13 +190,21 @@ class TorchEvaluator(AbstractEvaluator):
         """Return the gradient of the data loss of the runs `lanes`; NaN for the others."""
         result = torch.full_like(theta_KP, torch.nan)
         for some in shares(theta_KP, split, lanes):
-            theta, samples = self.gathered(theta_KP, split, some)
-            theta.requires_grad_(True)
-            output = self.outputs(theta, samples.x_KBI)
-            loss_K = data_loss(self.pack.train.loss, output, samples.y_KBO)
-            (gradient,) = torch.autograd.grad(loss_K.sum(), theta)
+            parts = [self.share_gradient(theta_KP, split, some, rows) for rows in pieces(split)]
+            gradient = sum(parts[1:], start=parts[0])
             result[torch.from_numpy(some).to(result.device)] = gradient.to(result.device)
         return result
+
+    def share_gradient(
+        self, theta_KP: Tensor, split: Split, lanes: NDArray[np.int64], rows: slice
+    ) -> Tensor:
+        """Return what the samples `rows` add to the gradient of the mean loss of all samples."""
+        theta, samples = self.gathered(theta_KP, split, lanes, rows)
+        theta.requires_grad_(True)
+        output = self.outputs(theta, samples.x_KBI)
+        loss_K = data_loss(self.pack.train.loss, output, samples.y_KBO)
+        (gradient,) = torch.autograd.grad((share_of(split, rows) * loss_K).sum(), theta)
+        return gradient
 
     def outputs(
         self,
@@ -226,17 +237,34 @@ class TorchEvaluator(AbstractEvaluator):
         return self.pack.model.training_forward(theta_KP, x_KBI, step).output_KBO
 
     def gathered(
-        self, theta_KP: Tensor, split: Split, lanes: NDArray[np.int64]
+        self, theta_KP: Tensor, split: Split, lanes: NDArray[np.int64], rows: slice
     ) -> tuple[Tensor, SamplesOnDevice]:
-        """Return copies of the parameters of the runs `lanes`, and their samples."""
+        """Return copies of the parameters of the runs `lanes`, and of their samples `rows`."""
         theta = theta_KP.detach()[torch.from_numpy(lanes).to(theta_KP.device)].to(self.device)
-        x = torch.from_numpy(split.x[split.lane_x[lanes]]).to(self.device)
-        y = torch.from_numpy(split.y[split.lane_y[lanes]]).to(self.device)
+        x = torch.from_numpy(split.x[split.lane_x[lanes], rows]).to(self.device)
+        y = torch.from_numpy(split.y[split.lane_y[lanes], rows]).to(self.device)
         return theta, SamplesOnDevice(x, y)
 
 
 def shares(theta_KP: Tensor, split: Split, lanes: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-    """Return `lanes` in groups small enough to send a whole split through."""
-    per_lane = max(1, split.x.shape[1] * max(split.x.shape[2], theta_KP.shape[1] // 8))
+    """Return `lanes` in groups small enough to send a split, or a piece of it, through."""
+    rows = pieces(split)[0].stop
+    per_lane = max(1, rows * max(split.x.shape[2], theta_KP.shape[1] // 8))
     size = max(1, EVALUATED // per_lane)
     return [lanes[i : i + size] for i in range(0, len(lanes), size)]
+
+
+def pieces(split: Split) -> list[slice]:
+    """Return the samples of a split, all together, or in pieces where inputs are many numbers.
+
+    A network of convolutions keeps many times its inputs.
+    """
+    count, inputs = split.x.shape[1:]
+    size = count if count * inputs <= EVALUATED else max(1, EVALUATED // inputs)
+    return [slice(i, min(i + size, count)) for i in range(0, count, max(1, size))] or [slice(0, 0)]
+
+
+def share_of(split: Split, rows: slice) -> float:
+    """Return the share of a split's samples that a piece of it is; 1 for all of them."""
+    count = split.x.shape[1]
+    return (rows.stop - rows.start) / count if count else 1.0

@@ -1,0 +1,272 @@
+"""Data from a function of the user's own, `data.kind = "package.module:function"`."""
+
+import functools
+import inspect
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import field, replace
+from typing import Annotated, Any, NamedTuple, Self
+
+import numpy as np
+from annotated_types import Ge
+from numpy.typing import NDArray
+
+from symstudy.components import ALWAYS, DataShape, Role, component, load_own, source_of
+from symstudy.datasets.augmentation import Augmentation, augmentation_misfits, sources_of
+from symstudy.datasets.base import Task, one_hot
+from symstudy.datasets.config import AbstractDatasetConfig, NoiseMode
+from symstudy.datasets.readers.samples import Part, Parts
+from symstudy.datasets.readers.split import finished_inputs, finished_targets
+from symstudy.errors import DataError, ModelError
+from symstudy.identity import canonical_json
+
+__all__ = ["FunctionConfig"]
+
+KEYS = ("kind", "label_noise", "noise_mode", "augment", "augment_pixels")
+ARRAYS = ("x_train", "y_train", "x_test", "y_test")
+
+
+@component
+class FunctionConfig(AbstractDatasetConfig):
+    """What a function of your own returns: x_train, y_train, x_test, y_test, or a table of these.
+
+    Every other key of `[data]` is a keyword argument, and `seed` too where the function has a
+    parameter of that name. Targets that are one integer a sample are classes, floats are numbers;
+    inputs keep their axes, and those of int32 and int64 stay integers.
+    """
+
+    kind: str
+    """Import path of the function and its name, separated by a colon."""
+    arguments: dict[str, Any] = field(default_factory=dict)
+    """Keyword arguments of the function: every other key of the `[data]` table."""
+    label_noise: Annotated[float, Ge(0), Role.LANE] = 0.0
+    """Probability that a training label is replaced, or standard deviation of the noise."""
+    noise_mode: NoiseMode = "fixed"
+    """Whether the noise is drawn once a sample, or at every step."""
+    augment: tuple[str, ...] = ()
+    """What is done to the inputs of each training batch, as for data from files."""
+    augment_pixels: Annotated[int, Ge(1)] = 2
+    """By how many pixels at most "shift" and "crop" move an image along each axis."""
+    augment_sources: Annotated[tuple[str, ...], Role.RESOLVED] = ()
+    """What identifies the source of each function of your own in augment; found by itself."""
+    data_source: Annotated[str, ALWAYS, Role.RESOLVED] = ""
+    """SHA-256 of the function's source; found by itself."""
+    sizes: Annotated[tuple[int, ...], Role.RESOLVED] = ()
+    """1 for classes, 1 for integer inputs, outputs, training and test samples, then the axes of an
+    input; found by itself."""
+
+    @classmethod
+    def of_table(cls, table: dict[str, Any]) -> dict[str, Any]:
+        """Return the keys of a `[data]` table as fields: what is not one is an argument."""
+        own: dict[str, Any] = {key: table[key] for key in KEYS if key in table}
+        return {**own, "arguments": {key: item for key, item in table.items() if key not in own}}
+
+    def __hash__(self) -> int:
+        """Return the hash of all fields; arguments may be lists."""
+        return hash((self.kind, canonical_json(self.arguments), self.data_source, self.label_noise))
+
+    @property
+    def shape(self) -> DataShape:
+        """The sizes of what the function returned when the study was read."""
+        is_classification, is_integer, outputs, train, test, *axes = self.sizes
+        return DataShape(
+            math.prod(axes),
+            outputs,
+            train,
+            test,
+            bool(is_classification),
+            input_shape=tuple(axes) if len(axes) > 1 else (),
+            is_integer=bool(is_integer),
+        )
+
+    @property
+    def augmentation(self) -> Augmentation | None:
+        """What is done to the inputs of training batches; None for nothing."""
+        if not self.augment:
+            return None
+        return Augmentation(self.augment, self.augment_pixels, tuple(self.sizes[5:]))
+
+    @property
+    def own_sources(self) -> dict[str, str]:
+        """Functions of the user's own that augment, with their sources as planned."""
+        own = [name for name in self.augment if ":" in name]
+        return dict(zip(own, self.augment_sources, strict=True))
+
+    def identified(self) -> tuple[Self, list[tuple[str, str]]]:
+        """Return the configuration with the source and the sizes of what the function returns."""
+        try:
+            returned = call(self.kind, source_of(self.kind), canonical_json(self.arguments), 0)
+            whole: Any = replace(
+                self,
+                data_source=source_of(self.kind),
+                sizes=returned.sizes,
+                augment_sources=sources_of(self.augment),
+            )
+        except DataError as error:
+            return self, [(error.key, error.what)]
+        except ModelError as error:
+            return self, [("kind", str(error).removeprefix("data.kind "))]
+        is_integer, axes = bool(returned.sizes[1]), returned.sizes[5:]
+        wrong = list(augmentation_misfits(self.augment, axes, is_integer=is_integer))
+        if returned.is_classification and self.label_noise > 1:
+            wrong.append(("label_noise", f"must be at most 1, but got {self.label_noise!r}"))
+        return whole, wrong
+
+    def build(self, seed: int) -> Task:
+        """Return what the function returns for the runs with `seed`.
+
+        Raises:
+            DataError: If it has other sizes than for seed 0, with which the study was planned.
+        """
+        made = call(self.kind, self.data_source, canonical_json(self.arguments), seed)
+        if made.sizes != self.sizes:
+            raise DataError(
+                "kind",
+                f"must name a function that returns the same sizes for every seed, but {self.kind} "
+                f"returned {list(made.sizes)} for seed {seed} and {list(self.sizes)} for seed 0. "
+                "Return a table with the number of `classes` if a seed lacks one",
+            )
+        return Task(
+            seed=seed,
+            is_classification=made.is_classification,
+            x_train=made.x_train,
+            y_train=made.y_train,
+            x_test=made.x_test,
+            y_test=made.y_test,
+        )
+
+
+class Returned(NamedTuple):
+    """What a function returned, checked, inputs as flat rows, targets as tasks have them.
+
+    Attributes:
+        x_train: Training inputs.
+        y_train: Training targets.
+        x_test: Test inputs.
+        y_test: Test targets.
+        is_classification: Whether targets are classes.
+        sizes: As `FunctionConfig.sizes`.
+    """
+
+    x_train: NDArray[Any]
+    y_train: NDArray[Any]
+    x_test: NDArray[Any]
+    y_test: NDArray[Any]
+    is_classification: bool
+    sizes: tuple[int, ...]
+
+
+def call(name: str, source: str, arguments: str, seed: int) -> Returned:
+    """Return what a function returns; called once for all seeds where it does not take one.
+
+    Args:
+        name: `package.module:function`.
+        source: What identifies its source.
+        arguments: Its keyword arguments, as JSON.
+        seed: Seed of the runs.
+
+    Raises:
+        DataError: If it raises, or returns something else.
+        ModelError: If it cannot be imported.
+    """
+    takes_seed = "seed" in inspect.signature(load_own(name, "data.kind")).parameters
+    return called(name, source, arguments, seed if takes_seed else None)
+
+
+@functools.lru_cache(maxsize=64)
+def called(name: str, source: str, arguments: str, seed: int | None) -> Returned:
+    """Return what `call` returns, worked out once in a process."""
+    del source
+    function: Callable[..., Any] = load_own(name, "data.kind")
+    keywords = json.loads(arguments)
+    if seed is not None:
+        keywords["seed"] = seed
+    try:
+        found = function(**keywords)
+    except Exception as error:  # whatever a function of the user's own raises
+        given = ", ".join(f"{key}={value!r}" for key, value in keywords.items())
+        raise DataError(
+            "kind",
+            f"must name a function that can be called, but {name}({given}) raised "
+            f"{type(error).__name__}: {error}",
+        ) from error
+    return checked(name, found)
+
+
+def checked(name: str, found: Any) -> Returned:
+    """Return what a function has returned as arrays, checked.
+
+    Raises:
+        DataError: If it is no table or tuple of four arrays that fit.
+    """
+    table: Mapping[str, Any] = found if isinstance(found, Mapping) else {}
+    if isinstance(found, tuple | list) and len(found) == len(ARRAYS):
+        table = dict(zip(ARRAYS, found, strict=True))
+    if not set(ARRAYS) <= set(table) <= {*ARRAYS, "classes"}:
+        raise DataError(
+            "kind",
+            f"must name a function that returns {', '.join(ARRAYS)}, or a table of these (and "
+            f"`classes`, their number), but {name} returned {described(found)}",
+        )
+    x_train, y_train, x_test, y_test = (array_of(table[key]) for key in ARRAYS)
+    for side, x, y in (("train", x_train, y_train), ("test", x_test, y_test)):
+        if not (x.ndim and y.ndim and len(x) == len(y) and len(x)):
+            raise DataError(
+                "kind",
+                f"must name a function that returns as many inputs as targets, but {name} returned "
+                f"x_{side} {list(x.shape)} and y_{side} {list(y.shape)}",
+            )
+    parts = Parts(Part(columns(x_train), y_train), Part(columns(x_test), y_test))
+    is_classification = y_train.ndim == 1 and y_train.dtype.kind in "iub"
+    is_integer = x_train.dtype in {np.dtype(np.int32), np.dtype(np.int64)}
+    names = classes_of(parts, table.get("classes")) if is_classification else []
+    done = finished_targets(parts, is_classification=is_classification, declared=names)
+    assert done.test is not None, "there are test samples"
+    rows = finished_inputs(done, "none", is_integer=is_integer)
+    targets = [done.train.y, done.test.y]
+    if is_classification:
+        targets = [one_hot(each, len(names)) for each in targets]
+    axes = parts.train.x.shape[1:]
+    outputs = targets[0].shape[1]
+    if targets[1].shape[1] != outputs:
+        raise DataError(
+            "kind", f"must name a function whose y_test has the {outputs} columns of y_train"
+        )
+    sizes = (int(is_classification), int(is_integer), outputs, len(x_train), len(x_test), *axes)
+    arrays = (rows[0], targets[0], rows[1], targets[1])
+    for array in arrays:
+        array.flags.writeable = False
+    return Returned(*arrays, is_classification, sizes)
+
+
+def array_of(value: Any) -> NDArray[Any]:
+    """Return an array, a tensor or nested lists as an array; truth values as 0 and 1."""
+    found = np.asarray(value)
+    return found.astype(np.int64) if found.dtype.kind == "b" else found
+
+
+def columns(x: NDArray[Any]) -> NDArray[Any]:
+    """Return inputs with an axis of their own, where they are one number a sample."""
+    return x[:, None] if x.ndim == 1 else x
+
+
+def classes_of(parts: Parts, count: Any) -> list[str]:
+    """Return the classes: 0 to count - 1, or to the largest label of the training samples.
+
+    Raises:
+        DataError: If there are fewer than two.
+    """
+    number = int(parts.train.y.max()) + 1 if count is None else int(count)
+    if number < 2:
+        raise DataError("kind", f"must return at least 2 classes, 0 and 1, but got {number}")
+    return [str(i) for i in range(number)]
+
+
+def described(found: Any) -> str:
+    """Return what a function returned, for a message."""
+    if isinstance(found, Mapping):
+        return f"a table of {', '.join(map(str, found))}"
+    if isinstance(found, tuple | list):
+        return f"{len(found)} values"
+    return f"a {type(found).__name__}"

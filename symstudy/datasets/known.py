@@ -1,0 +1,153 @@
+"""What well-known data sets have in common: where their files are looked for and come from."""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+
+from symstudy.components.own_code import search_places
+from symstudy.datasets.pictured import AbstractImagesConfig
+from symstudy.datasets.readers.download import Remote, download, md5_of
+from symstudy.datasets.readers.places import VARIABLE, Source, data_folder
+from symstudy.datasets.readers.samples import Part, Parts
+from symstudy.datasets.readers.unpacked import open_unpacked
+from symstudy.errors import DataError
+
+__all__ = ["AbstractKnownConfig"]
+
+
+class AbstractKnownConfig(AbstractImagesConfig):
+    """Images that go by a name.
+
+    Their files are looked for below `SYMSTUDY_DATA`, below `data` beside the study file and in the
+    working directory, in torchvision's folders and in those of a system's package, and are
+    downloaded into `SYMSTUDY_DATA` where it is set.
+
+    Attributes:
+        folders: Folders that hold the files, below any of these places.
+        system: Folders of a system's package.
+        remotes: Files to download.
+        unpacked: For each name of a file to download, what it may be replaced by: the names of
+            files that it holds.
+        contents: MD5 of files that are not packed, by name; a packed one is held to its `remotes`
+            where what it holds is not listed.
+        counts: Number of training and of test images of each class, by which they are checked.
+    """
+
+    has_own_files: ClassVar[bool] = False
+    folders: ClassVar[tuple[str, ...]]
+    system: ClassVar[tuple[str, ...]] = ()
+    remotes: ClassVar[tuple[Remote, ...]]
+    unpacked: ClassVar[dict[str, tuple[str, ...]]] = {}
+    contents: ClassVar[dict[str, str]] = {}
+    counts: ClassVar[tuple[tuple[int, ...], tuple[int, ...]]]
+
+    @abstractmethod
+    def decoded(self, sources: Sequence[Source]) -> Parts:
+        """Return the images and labels of the files.
+
+        Raises:
+            ValueError: If they hold something else.
+        """
+
+    def sources(self) -> list[Source]:
+        """Return the files, downloaded if need be."""
+        return [source for remote in self.remotes for source in self.found(remote)]
+
+    def found(self, remote: Remote) -> list[Source]:
+        """Return the file of `remote`, or those that it holds; download it where there is none.
+
+        Raises:
+            DataError: If it is nowhere and cannot be downloaded.
+        """
+        packed = (remote.name,)
+        for folder in self.places():
+            for names in (packed, self.unpacked.get(remote.name, packed)):
+                if all((folder / name).is_file() for name in names):
+                    return [named(folder / name) for name in names]
+        target = data_folder()
+        reason = f"{VARIABLE} is not set"
+        if target is not None:
+            try:
+                path = download(remote, target / self.folders[0])
+            except OSError as error:
+                reason = f"it could not be downloaded: {error}"
+            else:
+                return [named(path)]
+        raise DataError("kind", self.advice(remote, reason))
+
+    def places(self) -> list[Path]:
+        """Return the folders in which the files are looked for, in order."""
+        target = data_folder()
+        bases = [*([target] if target is not None else [])]
+        bases += [place / "data" for place in search_places()]
+        below = [base / folder for base in bases for folder in (*self.folders, ".")]
+        return [*below, *(Path(folder) for folder in self.system)]
+
+    def advice(self, remote: Remote, reason: str) -> str:
+        """Return what must hold where a file is nowhere, with the lines to type."""
+        target = data_folder() or Path("~/data")
+        where = target / self.folders[0]
+        return (
+            f"must have its files on this machine, but {remote.name!r} is not there, and {reason}. "
+            f"Type `export {VARIABLE}={target}` and, where there is no internet, put {remote.url} "
+            f"(MD5 {remote.md5}) into {str(where)!r}"
+        )
+
+    def divided(self, parts: Parts) -> Parts:
+        """Return the images as they are: they have a test part."""
+        return parts
+
+    def images(self, sources: Sequence[Source]) -> Parts:
+        """Return the images as bytes, and their labels, checked by the number of each class."""
+        for source in sources:
+            self.check_digest(source.path)
+        try:
+            parts = self.decoded(sources)
+        except Exception as error:  # every reader has errors of its own
+            names = ", ".join(repr(str(source.path)) for source in sources)
+            raise DataError(
+                "kind", f"must have whole files, but one of {names}: {error}"
+            ) from error
+        assert parts.test is not None, "known images have a test part"
+        for part, counts, side in zip(parts, self.counts, ("training", "test"), strict=True):
+            assert isinstance(part, Part)
+            found = np.bincount(part.y, minlength=len(counts)).tolist()
+            if found != list(counts):
+                raise DataError(
+                    "kind",
+                    f"must be the {side} images of {self.kind!r}, {list(counts)} of each class, "
+                    f"but {str(sources[0].path.parent)!r} has {found}",
+                )
+        return parts
+
+    def check_digest(self, path: Path) -> None:
+        """Check the checksum of a file, where one is known.
+
+        Raises:
+            DataError: If it has another.
+        """
+        stated = {remote.name: remote.md5 for remote in self.remotes}
+        wanted = self.contents.get(path.name.removesuffix(".gz"))
+        if wanted is not None:
+            with open_unpacked(path) as file:
+                found = md5_of(file)
+        elif path.name in stated:
+            wanted = stated[path.name]
+            with path.open("rb") as file:
+                found = md5_of(file)
+        else:
+            return
+        if found != wanted:
+            raise DataError(
+                "kind",
+                f"must have files with the checksums of {self.kind!r}, but {str(path)!r} has the "
+                f"MD5 {found} in place of {wanted}. Delete it and download it again",
+            )
+
+
+def named(path: Path) -> Source:
+    """Return a file with the name that identity counts: none for a packed folder."""
+    return Source("" if path.name.endswith(".tar.gz") else path.name, path)

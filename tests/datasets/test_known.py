@@ -1,0 +1,182 @@
+import functools
+import hashlib
+import http.server
+import threading
+from typing import Any
+
+import pytest
+from scipy.io import savemat
+
+from symstudy.datasets import cifar10, fashion_mnist, known, mnist, svhn
+from symstudy.datasets.readers.download import Remote
+from symstudy.errors import StudyFileError
+from symstudy.testing.images import Images, cifar_batch, draw_images, write_pair, write_tar
+
+GREY = draw_images(20, (28, 28), classes=10)
+COLOURED = draw_images(20, (3, 32, 32), classes=10)
+COUNTS = (2,) * 10, (1,) * 10
+
+
+def half(images):
+    return Images(images.x[:10], images.y[:10])
+
+
+def write_mnist(folder):
+    write_pair(folder, GREY, "train", ".gz")
+    write_pair(folder, half(GREY), "t10k", ".gz")
+
+
+def write_cifar(folder):
+    batches = {"data_batch_1": cifar_batch(COLOURED), "test_batch": cifar_batch(half(COLOURED))}
+    write_tar(folder / "cifar-10-python.tar.gz", batches)
+
+
+def write_svhn(folder):
+    folder.mkdir(parents=True, exist_ok=True)
+    for side, images in (("train", COLOURED), ("test", half(COLOURED))):
+        table = {
+            "X": images.x.transpose(2, 3, 1, 0),
+            "y": images.y[:, None] + 10 * (images.y == 0)[:, None],
+        }
+        savemat(folder / f"{side}_32x32.mat", table)
+
+
+KINDS: dict[str, Any] = {
+    "mnist": (mnist.MnistConfig, write_mnist),
+    "fashion_mnist": (fashion_mnist.FashionMnistConfig, write_mnist),
+    "cifar10": (cifar10.Cifar10Config, write_cifar),
+    "svhn": (svhn.SvhnConfig, write_svhn),
+}
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    """Serves a folder without a word."""
+
+    def log_message(self, *arguments):
+        """Say nothing."""
+
+
+@pytest.fixture
+def served(tmp_path):
+    """A folder, and the address at which it is served."""
+    folder = tmp_path / "served"
+    folder.mkdir()
+    handler = functools.partial(Quiet, directory=str(folder))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield folder, f"http://127.0.0.1:{server.server_address[1]}/"
+        server.shutdown()
+
+
+@pytest.fixture
+def small(monkeypatch, served):
+    """Let a kind consist of small files that are served."""
+
+    def make(kind):
+        cls, write = KINDS[kind]
+        folder, address = served
+        write(folder)
+        remotes = tuple(
+            Remote(
+                each.name,
+                address + each.name,
+                hashlib.md5((folder / each.name).read_bytes()).hexdigest(),
+            )
+            for each in cls.remotes
+        )
+        for name, value in (("remotes", remotes), ("counts", COUNTS), ("contents", {})):
+            monkeypatch.setattr(cls, name, value)
+        return folder
+
+    return make
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_known_set_is_downloaded_once_and_trains(
+    kind, small, study_on, trained, tmp_path, monkeypatch
+):
+    served = small(kind)
+    monkeypatch.setenv("SYMSTUDY_DATA", str(tmp_path / "data"))
+    study = study_on({"kind": kind})
+    assert study.cells[0].data.shape.train == 20
+    for file in served.iterdir():
+        file.unlink()
+    again = study_on({"kind": kind})
+    assert again.cells[0].cell_id == study.cells[0].cell_id
+    assert (trained(again)["test_loss"] > 0).all()
+
+
+@pytest.mark.parametrize("folder", ["mnist", "MNIST/raw", "."])
+def test_files_are_found_in_the_usual_folders(folder, small, study_on, tmp_path, monkeypatch):
+    small("mnist")
+    monkeypatch.setenv("SYMSTUDY_DATA", str(tmp_path / "data"))
+    monkeypatch.setattr(known, "download", None)
+    write_mnist(tmp_path / "data" / folder)
+    assert study_on({"kind": "mnist"}).cells[0].data.shape.input_shape == (1, 28, 28)
+
+
+def test_unpacked_files_as_torchvision_leaves_them_are_the_same_data(small, study_on, tmp_path):
+    small("mnist")
+    write_mnist(tmp_path / "data" / "mnist")
+    packed = study_on({"kind": "mnist"}).cells[0]
+    for file in (tmp_path / "data" / "mnist").iterdir():
+        file.unlink()
+    write_pair(tmp_path / "data" / "MNIST" / "raw", GREY, "train")
+    write_pair(tmp_path / "data" / "MNIST" / "raw", half(GREY), "t10k")
+    assert study_on({"kind": "mnist"}).cells[0].cell_id == packed.cell_id
+
+
+def test_without_files_and_internet_it_is_said_what_to_put_where(
+    small, study_on, tmp_path, monkeypatch
+):
+    small("cifar10")
+    with pytest.raises(StudyFileError, match="export SYMSTUDY_DATA=~/data"):
+        study_on({"kind": "cifar10"})
+    monkeypatch.setenv("SYMSTUDY_DATA", str(tmp_path / "data"))
+    unreachable = Remote("cifar-10-python.tar.gz", "http://127.0.0.1:9/none", "abc")
+    monkeypatch.setattr(cifar10.Cifar10Config, "remotes", (unreachable,))
+    with pytest.raises(StudyFileError, match=r"put http.*MD5 abc.*data/cifar10"):
+        study_on({"kind": "cifar10"})
+
+
+def test_a_download_with_another_checksum_is_refused_and_leaves_nothing(
+    small, study_on, tmp_path, monkeypatch
+):
+    served = small("svhn")
+    (served / "train_32x32.mat").write_bytes(b"something else")
+    monkeypatch.setenv("SYMSTUDY_DATA", str(tmp_path / "data"))
+    with pytest.raises(StudyFileError, match="must have the MD5"):
+        study_on({"kind": "svhn"})
+    assert list((tmp_path / "data" / "svhn").iterdir()) == []
+
+
+def test_a_local_file_with_another_checksum_is_refused(small, study_on, tmp_path):
+    small("svhn")
+    write_svhn(tmp_path / "data" / "svhn")
+    (tmp_path / "data" / "svhn" / "test_32x32.mat").write_bytes(b"something else")
+    with pytest.raises(StudyFileError, match="Delete it and download it again"):
+        study_on({"kind": "svhn"})
+
+
+def test_files_of_another_set_are_refused_by_the_number_of_each_class(
+    small, study_on, tmp_path, monkeypatch
+):
+    small("mnist")
+    monkeypatch.setattr(mnist.MnistConfig, "counts", ((1, *(2,) * 9), (1,) * 10))
+    other = draw_images(20, (28, 28), classes=10, seed=1)
+    write_pair(tmp_path / "data" / "mnist", other, "train")
+    write_pair(tmp_path / "data" / "mnist", half(other), "t10k")
+    with pytest.raises(StudyFileError, match="of each class, but"):
+        study_on({"kind": "mnist"})
+
+
+def test_a_worker_whose_node_has_the_arrays_downloads_nothing(
+    small, study_on, tmp_path, monkeypatch
+):
+    small("mnist")
+    monkeypatch.setenv("SYMSTUDY_DATA", str(tmp_path / "data"))
+    data = study_on({"kind": "mnist"}).cells[0].data
+    monkeypatch.setenv("SYMSTUDY_DATA", str(tmp_path / "empty"))
+    assert data.check_files() == ""
+    assert data.own_files() == []
+    assert not (tmp_path / "empty").exists()
