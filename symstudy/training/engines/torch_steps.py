@@ -14,7 +14,7 @@ from torch import Tensor
 from symstudy.components import Role, fields_of
 from symstudy.kernels.lanes import LOSS_LIMIT, Lanes, update_lanes
 from symstudy.kernels.network import ADDED, FLIPPED, NO_NOISE
-from symstudy.models.base import TrainingStep
+from symstudy.models.base import Buffers, TrainingStep
 from symstudy.optimizers import StepNumbers
 from symstudy.training.data import StepBlock
 from symstudy.training.engines.base import LoadedPack
@@ -72,8 +72,9 @@ def train_block(
     for s in range(steps):
         batch = on_device.batch(s)
         theta = lanes.theta.detach().requires_grad_(True)
-        output = evaluator.outputs(theta, batch.x_KBI, TrainingStep(seeds, first + s))
-        loss_K = data_loss(pack.train.loss, output, batch.y_KBO)
+        step = TrainingStep(seeds, first + s)
+        forward = evaluator.outputs(theta, batch.x_KBI, lanes.buffers, step)
+        loss_K = data_loss(pack.train.loss, forward.for_loss, batch.y_KBO)
         (gradient,) = torch.autograd.grad(loss_K.sum(), theta)
         if pack.train.entropic > 0:
             terms_KP = entropic_gradient(lanes, batch, entropic_chunk)
@@ -83,6 +84,15 @@ def train_block(
         # In place: on the CPU this is the lanes' own memory.
         lanes.diverged.masked_fill_(~is_sound & is_alive, first + s)
         stepper.step(gradient, is_sound, s)
+        keep_buffers(lanes, forward.buffers, is_sound)
+
+
+def keep_buffers(lanes: TorchLanes, buffers: Buffers, is_sound: Bool[Tensor, " runs"]) -> None:
+    """Take over the buffers of a step, in place, for the runs where `is_sound`."""
+    for name, after in buffers.items():
+        before = lanes.buffers[name]
+        chosen = is_sound.view(-1, *[1] * (before.ndim - 1))
+        torch.where(chosen, after, before, out=before)
 
 
 def entropic_gradient(
