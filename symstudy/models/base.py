@@ -20,6 +20,7 @@ __all__ = [
     "Buffers",
     "DenseStack",
     "Forward",
+    "ModuleFacts",
     "TrainingStep",
     "normal_parameters",
     "split_parameters",
@@ -65,6 +66,28 @@ class TrainingStep(NamedTuple):
 
     seeds: tuple[int, ...]
     step: int
+
+
+class ModuleFacts(NamedTuple):
+    """What a user is told of a module of their own before it is trained.
+
+    Attributes:
+        call: How it is built.
+        returns: Shapes of what `forward` returns.
+        frozen: Number of parameters that are not trained.
+        shared: Numbers in buffers that all runs share.
+        own: Numbers in buffers and frozen parameters that are each run's own.
+        own_names: Their names.
+        reason: Why the runs of a pack go one by one in training; empty if they do not.
+    """
+
+    call: str
+    returns: str
+    frozen: int
+    shared: int
+    own: int
+    own_names: tuple[str, ...]
+    reason: str
 
 
 class DenseStack(NamedTuple):
@@ -129,6 +152,16 @@ class AbstractModel(ABC):
     def predicts(self) -> bool:
         """Whether outputs have the targets' shape; if not, only a loss of the user's reads them."""
         return True
+
+    @property
+    def activations(self) -> int:
+        """Numbers that a sample leaves for the backward pass; 0 where they are not counted."""
+        return 0
+
+    @property
+    def facts(self) -> ModuleFacts | None:
+        """What a user is told of a module of their own; None of other models."""
+        return None
 
     @property
     def returns(self) -> str:

@@ -30,6 +30,7 @@ class AbstractModelConfig(Component):
         pads: Key of the width along which runs may be padded to one shape; empty if they may not.
         reads_integers: Whether it can be given integers, such as the numbers of tokens.
         needs_data: Whether it is trained; a model of weights from a file is measured as it is.
+        is_own_code: Whether it is code of the user's own, which is tried before it is trained.
     """
 
     table: ClassVar[str] = "model"
@@ -37,6 +38,7 @@ class AbstractModelConfig(Component):
     pads: ClassVar[str] = ""
     reads_integers: ClassVar[bool] = False
     needs_data: ClassVar[bool] = True
+    is_own_code: ClassVar[bool] = False
     kind: str
 
     @property

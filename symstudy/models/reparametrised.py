@@ -27,6 +27,7 @@ from symstudy.models.base import (
     Buffers,
     DenseStack,
     Forward,
+    ModuleFacts,
     TrainingStep,
     split_parameters,
 )
@@ -79,6 +80,21 @@ class Reparametrised(AbstractModel):
     def predicts(self) -> bool:
         """Whether the outputs of `base` have the targets' shape."""
         return self.base.predicts
+
+    @property
+    def returns(self) -> str:
+        """What `base` returns, where that is more than outputs."""
+        return self.base.returns
+
+    @property
+    def activations(self) -> int:
+        """What a sample leaves in `base` for the backward pass."""
+        return self.base.activations
+
+    @property
+    def facts(self) -> ModuleFacts | None:
+        """What a user is told of `base`."""
+        return self.base.facts
 
     def is_batched(self, *, training: bool) -> bool:
         """Return whether runs of `base` go through in one batched call."""

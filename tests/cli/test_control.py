@@ -166,7 +166,9 @@ class Bad(torch.nn.Module):
         self.a = torch.nn.Parameter(torch.randn(3))
 
     def forward(self, x):
-        raise ValueError("\\x1b[31mno such luck")
+        if len(x) > 5:
+            raise ValueError("\\x1b[31mno such luck")
+        return self.a * x.sum(dim=1, keepdim=True)
 """
 
 

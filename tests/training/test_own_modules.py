@@ -13,6 +13,7 @@ from symstudy.models.own.network import OwnModel
 from symstudy.models.own.outputs import plain, stack
 from symstudy.study import PackConfig
 from symstudy.training import NextAction, Paused, train_pack
+from symstudy.training.engines.evaluators import TorchEvaluator
 from symstudy.training.engines.torch import TorchEngine
 from symstudy.training.loop import make_pack
 
@@ -243,3 +244,23 @@ def test_large_operations_go_one_by_one_by_their_work_and_not_by_time(runs_of):
     assert not large.is_batched(training=True)
     assert "multiplications on average" in large.reasons[True]
     assert model.adapted(limit + 1, "cuda", "auto").is_batched(training=True)
+
+
+def test_a_split_that_leaves_much_is_evaluated_in_parts_with_the_same_means(runs_of, monkeypatch):
+    pack = make_pack(runs_of("Residual"), TORCH)
+    engine = TorchEngine(pack)
+    whole = engine.evaluate(pack.data.train), engine.gradient(pack.data.train)
+    seen: list[int] = []
+    outputs = TorchEvaluator.outputs
+
+    def counted(self, theta_KP, x_KBI, *rest):
+        seen.append(x_KBI.shape[1])
+        return outputs(self, theta_KP, x_KBI, *rest)
+
+    monkeypatch.setattr(TorchEvaluator, "outputs", counted)
+    monkeypatch.setattr("symstudy.training.engines.evaluators.LEFT_BY_A_RUN", 1)
+    parts = engine.evaluate(pack.data.train), engine.gradient(pack.data.train)
+    assert seen == [16, 16, 16, 16]
+    np.testing.assert_allclose(parts[0].loss_K, whole[0].loss_K, rtol=1e-6)
+    np.testing.assert_allclose(parts[0].accuracy_K, whole[0].accuracy_K, rtol=1e-12)
+    torch.testing.assert_close(parts[1], whole[1], rtol=1e-4, atol=1e-6)

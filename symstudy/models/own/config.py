@@ -19,6 +19,7 @@ class OwnModelConfig(AbstractModelConfig):
 
     reads_integers: ClassVar[bool] = True
     network: ClassVar[str] = "symstudy.models.own.network:build_own"
+    is_own_code: ClassVar[bool] = True
     counter: ClassVar[str] = "symstudy.models.own.planned_size:size_of_own"
     """Import path of the function that builds the module and counts it, `module:name`."""
 

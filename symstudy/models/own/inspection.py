@@ -255,8 +255,8 @@ def check_results(name: str, results: list[Any], mode: str) -> None:
     if not alike:
         raise ModelError(
             f"{name} must keep its state in buffers, but two forward passes in {mode} from the "
-            "same parameters, buffers and draws differ: an attribute counts or remembers. Keep it by "
-            "`self.register_buffer(name, tensor)` and assign to that."
+            "same parameters, buffers and draws differ: an attribute counts or remembers. Keep it "
+            "by `self.register_buffer(name, tensor)` and assign to that."
         )
 
 

@@ -5,7 +5,7 @@ Shapes: K runs, P parameters, B samples, I inputs, O outputs.
 
 import copy
 from collections.abc import Sequence
-from typing import Literal, final
+from typing import Any, Literal, final
 
 import torch
 from jaxtyping import Float
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from symstudy.components import DataShape
 from symstudy.errors import LaunchError, ModelError
+from symstudy.identity import canonical_json
 from symstudy.layout import Block, Layout
 from symstudy.models.base import (
     NO_BUFFERS,
@@ -20,6 +21,7 @@ from symstudy.models.base import (
     Buffers,
     DenseStack,
     Forward,
+    ModuleFacts,
     TrainingStep,
 )
 from symstudy.models.own.agreement import check_apart, why_not_at_once
@@ -34,6 +36,12 @@ from symstudy.models.own.passes import LanePool, LaneTensors, Passed, at_once, o
 __all__ = ["OwnModel", "build_own"]
 
 DRAWS = "it draws random numbers, and a run's draws must not depend on its pack"
+
+
+BUILT: dict[tuple[Any, str, DataShape], "OwnModel"] = {}
+"""The models that were built last, by class or function, arguments and data: a process trains many
+packs of one shape, and to try a large module takes seconds."""
+MOST_BUILT = 4
 
 
 @final
@@ -74,6 +82,7 @@ class OwnModel(AbstractModel):
         self.buffers = NO_BUFFERS
         self.moved: dict[tuple[torch.device, torch.dtype], dict[str, Tensor]] = {}
         self.pool = LanePool(lambda: factory.make(0))
+        self.has_agreed: set[str] = set()
         self.reasons = {training: self.why_apart(training=training) for training in (True, False)}
         self.check_one_by_one()
         self.size = count_module(
@@ -102,7 +111,7 @@ class OwnModel(AbstractModel):
         Raises:
             ModelError: If they do not.
         """
-        if not self.reasons[True]:
+        if not self.reasons[True] or self.has_agreed:
             return
         bound = self.with_buffers(self.initial_buffers((0, 1), torch.float32))
 
@@ -111,6 +120,8 @@ class OwnModel(AbstractModel):
 
         theta_KP = self.initialise((0, 1), torch.ones(2))
         check_apart(runs, theta_KP, self.factory, self.data, self.inspected.lane_names)
+        # Shared with the copies that `adapted` makes.
+        self.has_agreed.add(self.factory.name)
 
     def declare_layout(self) -> Layout:
         """Return the layout that the module declares, or one without neurons.
@@ -159,6 +170,28 @@ class OwnModel(AbstractModel):
     def predicts(self) -> bool:
         """Whether the module returns a tensor with a row a sample and a column an output."""
         return self.inspected.predicts
+
+    @property
+    def activations(self) -> int:
+        """Numbers that a sample leaves for the backward pass."""
+        return self.size.activations
+
+    @property
+    def facts(self) -> ModuleFacts:
+        """What a user is told of the module."""
+        inspected = self.inspected
+        frozen = [each for each in inspected.module.parameters() if not each.requires_grad]
+        held = held_beside(inspected.module)
+        buffers = {name for name, _ in inspected.module.named_buffers()}
+        return ModuleFacts(
+            call=str(self.factory),
+            returns=inspected.returns,
+            frozen=sum(each.numel() for each in frozen),
+            shared=sum(each.numel() for key, each in inspected.constants.items() if key in buffers),
+            own=sum(held[key].numel() for key in inspected.lane_names),
+            own_names=inspected.lane_names,
+            reason=self.reasons[True],
+        )
 
     @property
     def returns(self) -> str:
@@ -361,4 +394,10 @@ def build_own(config: OwnModelConfig, data: DataShape) -> OwnModel:
     Raises:
         ModelError: If there is no such class or function, or its module cannot be trained.
     """
-    return OwnModel(find_factory(config, data), data)
+    factory = find_factory(config, data)
+    key = (factory.call, canonical_json(config.arguments), data)
+    if key not in BUILT:
+        while len(BUILT) >= MOST_BUILT:
+            del BUILT[next(iter(BUILT))]
+        BUILT[key] = OwnModel(factory, data)
+    return BUILT[key]

@@ -7,7 +7,7 @@ Shapes: K runs, P parameters, B samples, O outputs.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple, final
 
 import numpy as np
@@ -28,6 +28,10 @@ __all__ = ["AbstractEvaluator", "CompiledEvaluator", "TorchEvaluator", "rows_of"
 
 EVALUATED = 1 << 22
 """Numbers of input that are sent through a pack at a time when a split is evaluated."""
+LEFT_BY_A_RUN = 1 << 24
+"""Numbers that the samples of one run may leave for the backward pass at a time."""
+LEAST_SAMPLES = 16
+"""Samples of a part, at least, however much they leave."""
 TWICE_PARAMETERS = 200_000
 """Above this a run alone is not sent through twice: there are few runs in such a pack anyway, and
 alone it would take twice the time."""
@@ -142,10 +146,31 @@ class CompiledEvaluator(AbstractEvaluator):
 
 
 class SamplesOnDevice(NamedTuple):
-    """Inputs and targets of some runs, on the device."""
+    """Inputs and targets of some runs, on the device.
+
+    Attributes:
+        x_KBI: Inputs.
+        y_KBO: Targets.
+        share: Share of these samples in the split.
+    """
 
     x_KBI: Float[Tensor, "runs batch ..."]
     y_KBO: Float[Tensor, "runs batch outputs"]
+    share: float
+
+
+class PartLosses(NamedTuple):
+    """Mean losses of some runs on a part of their samples.
+
+    Attributes:
+        loss_K: Mean data loss.
+        accuracy_K: Accuracy; NaN where the model does not predict the targets.
+        samples: Number of samples.
+    """
+
+    loss_K: Float[np.ndarray, " runs"]
+    accuracy_K: Float[np.ndarray, " runs"]
+    samples: int
 
 
 @final
@@ -176,14 +201,29 @@ class TorchEvaluator(AbstractEvaluator):
         """
         losses = Losses(np.full(len(theta_KP), np.nan), np.full(len(theta_KP), np.nan))
         with torch.no_grad():
-            for some in shares(theta_KP, split, lanes):
-                theta, samples = self.gathered(theta_KP, split, some)
-                forward = self.outputs(theta, samples.x_KBI, rows_of(buffers, some))
-                loss = data_loss(self.pack.train.loss, forward.for_loss, samples.y_KBO)
-                losses.loss_K[some] = loss.double().cpu()
-                if self.pack.model.predicts:
-                    losses.accuracy_K[some] = accuracy(forward.output_KBO, samples.y_KBO).cpu()
+            for some in self.shares(theta_KP, split, lanes):
+                theta, held = self.gathered(theta_KP, some), rows_of(buffers, some)
+                found = [self.losses_of(theta, part, held) for part in self.parts(split, some)]
+                losses.loss_K[some], losses.accuracy_K[some] = (
+                    np.average(column, axis=0, weights=[each.samples for each in found])
+                    if len(found) > 1
+                    else column[0]
+                    for column in zip(
+                        *((each.loss_K, each.accuracy_K) for each in found), strict=True
+                    )
+                )
         return losses
+
+    def losses_of(
+        self, theta_KP: Tensor, part: "SamplesOnDevice", buffers: Buffers
+    ) -> "PartLosses":
+        """Return the mean losses of all runs of `theta_KP` on their samples of a part."""
+        forward = self.outputs(theta_KP, part.x_KBI, buffers)
+        loss = data_loss(self.pack.train.loss, forward.for_loss, part.y_KBO).double().cpu().numpy()
+        right = np.full(len(loss), np.nan)
+        if self.pack.model.predicts:
+            right = accuracy(forward.output_KBO, part.y_KBO).cpu().numpy()
+        return PartLosses(loss, right, part.y_KBO.shape[1])
 
     def gradient(
         self,
@@ -194,14 +234,21 @@ class TorchEvaluator(AbstractEvaluator):
     ) -> Float[Tensor, "runs parameters"]:
         """Return the gradient of the data loss of the runs `lanes`; NaN for the others."""
         result = torch.full_like(theta_KP, torch.nan)
-        for some in shares(theta_KP, split, lanes):
-            theta, samples = self.gathered(theta_KP, split, some)
-            theta.requires_grad_(True)
-            forward = self.outputs(theta, samples.x_KBI, rows_of(buffers, some))
-            loss_K = data_loss(self.pack.train.loss, forward.for_loss, samples.y_KBO)
-            (gradient,) = torch.autograd.grad(loss_K.sum(), theta)
-            result[torch.from_numpy(some).to(result.device)] = gradient.to(result.device)
+        for some in self.shares(theta_KP, split, lanes):
+            theta, held = self.gathered(theta_KP, some).requires_grad_(True), rows_of(buffers, some)
+            gradients = [self.gradient_of(theta, part, held) for part in self.parts(split, some)]
+            total = gradients[0]
+            for gradient in gradients[1:]:
+                total = total + gradient
+            result[torch.from_numpy(some).to(result.device)] = total.to(result.device)
         return result
+
+    def gradient_of(self, theta_KP: Tensor, part: "SamplesOnDevice", buffers: Buffers) -> Tensor:
+        """Return the share of a part of the samples in the gradient of the mean loss."""
+        forward = self.outputs(theta_KP, part.x_KBI, buffers)
+        loss_K = data_loss(self.pack.train.loss, forward.for_loss, part.y_KBO)
+        (gradient,) = torch.autograd.grad(loss_K.sum(), theta_KP)
+        return gradient if part.share == 1.0 else part.share * gradient
 
     def outputs(
         self,
@@ -241,21 +288,40 @@ class TorchEvaluator(AbstractEvaluator):
             return model.forward(theta_KP, x_KBI)
         return model.training_forward(theta_KP, x_KBI, step)
 
-    def gathered(
+    def gathered(self, theta_KP: Tensor, lanes: NDArray[np.int64]) -> Tensor:
+        """Return a copy of the parameters of the runs `lanes`."""
+        return theta_KP.detach()[torch.from_numpy(lanes).to(theta_KP.device)].to(self.device)
+
+    def parts(self, split: Split, lanes: NDArray[np.int64]) -> Iterator["SamplesOnDevice"]:
+        """Yield the samples of the runs `lanes`: all, or in parts where a model leaves much.
+
+        The parts depend on the model alone, so that a run's sums are the same in any pack.
+        """
+        count = split.x.shape[1]
+        size = count
+        if self.pack.model.activations:
+            size = max(LEAST_SAMPLES, LEFT_BY_A_RUN // self.pack.model.activations)
+        for first in range(0, count, size):
+            rows = slice(first, min(first + size, count))
+            x = torch.from_numpy(split.x[split.lane_x[lanes], rows]).to(self.device)
+            y = torch.from_numpy(split.y[split.lane_y[lanes], rows]).to(self.device)
+            yield SamplesOnDevice(x, y, (rows.stop - rows.start) / count)
+
+    def shares(
         self, theta_KP: Tensor, split: Split, lanes: NDArray[np.int64]
-    ) -> tuple[Tensor, SamplesOnDevice]:
-        """Return copies of the parameters of the runs `lanes`, and their samples."""
-        theta = theta_KP.detach()[torch.from_numpy(lanes).to(theta_KP.device)].to(self.device)
-        x = torch.from_numpy(split.x[split.lane_x[lanes]]).to(self.device)
-        y = torch.from_numpy(split.y[split.lane_y[lanes]]).to(self.device)
-        return theta, SamplesOnDevice(x, y)
+    ) -> list[NDArray[np.int64]]:
+        """Return `lanes` in groups small enough to send a whole split through.
 
-
-def shares(theta_KP: Tensor, split: Split, lanes: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-    """Return `lanes` in groups small enough to send a whole split through."""
-    per_lane = max(1, split.x.shape[1] * max(split.x.shape[2], theta_KP.shape[1] // 8))
-    size = max(1, EVALUATED // per_lane)
-    return [lanes[i : i + size] for i in range(0, len(lanes), size)]
+        Where runs go one by one anyway, each is a group: only its own activations are held.
+        """
+        model = self.pack.model
+        if not model.is_batched(training=False):
+            return [lanes[i : i + 1] for i in range(len(lanes))]
+        per_lane = max(1, split.x.shape[1] * max(split.x.shape[2], theta_KP.shape[1] // 8))
+        if model.activations:
+            per_lane = max(per_lane, min(LEFT_BY_A_RUN, split.x.shape[1] * model.activations) // 4)
+        size = max(1, EVALUATED // per_lane)
+        return [lanes[i : i + size] for i in range(0, len(lanes), size)]
 
 
 def rows_of(buffers: Buffers, lanes: NDArray[np.int64]) -> Buffers:
