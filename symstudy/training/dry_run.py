@@ -140,8 +140,8 @@ def chosen_shapes(cells: Sequence[Cell]) -> list[Cell]:
     places = np.unique(np.linspace(0, len(cells) - 1, LARGEST_OF).astype(int))
     candidates = [cells[place] for place in places]
     largest = max(candidates, key=lambda cell: cell.model.size(cell.data.shape).parameters)
-    first = [cell for cell in cells[:TRIED] if cell is not largest]
-    return [*first[: TRIED - 1], largest]
+    first, *others = [cell for cell in cells[:TRIED] if cell is not largest]
+    return [first, largest, *others][:TRIED]
 
 
 def try_cell(cell: Cell, config: PackConfig, until: float) -> ModuleTrial:

@@ -250,6 +250,21 @@ class Averaging(nn.Module):
         return self.last(torch.tanh((x - self.mean) @ self.features))
 
 
+class Gaps(nn.Module):
+    """A module that cannot be built for one of its widths."""
+
+    def __init__(self, input_dim, output_dim, width):
+        super().__init__()
+        if width == 5:
+            raise ValueError("there is no width of five")
+        self.layers = nn.Sequential(
+            nn.Flatten(), nn.Linear(input_dim, width), nn.Tanh(), nn.Linear(width, output_dim)
+        )
+
+    def forward(self, x):
+        return self.layers(x)
+
+
 def reconstructing(returned, targets):
     """A loss that picks what it needs out of a dict."""
     error = (returned["logits"] - targets).square().sum(dim=2)
