@@ -145,7 +145,7 @@ class AbstractModel(ABC):
 
     @property
     def is_stateful(self) -> bool:
-        """Whether a training step changes buffers, as the running means of batch norm."""
+        """Whether runs hold buffers of their own, as the running means of batch norm."""
         return False
 
     @property

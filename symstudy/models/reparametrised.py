@@ -73,7 +73,7 @@ class Reparametrised(AbstractModel):
 
     @property
     def is_stateful(self) -> bool:
-        """Whether a training step of `base` changes buffers."""
+        """Whether runs of `base` hold buffers of their own."""
         return self.base.is_stateful
 
     @property

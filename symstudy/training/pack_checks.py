@@ -71,9 +71,9 @@ def check_draws(pack: LoadedPack) -> None:
     kind = pack.runs[0].cell.model.kind
     if pack.model.is_stateful and (train.minimises or train.polish > 0 or train.entropic > 0):
         raise ModelError(
-            "a model that is minimised or has an entropic term must keep its buffers in training, "
-            f"but {kind} changes them, as batch norm does: its loss is not a function of its "
-            "parameters. Type train.polish=0 and train.entropic=0 with sgd or adam, or use "
+            "a model that is minimised or has an entropic term must have a loss that is a function "
+            f"of its trained parameters alone, but each run of {kind} holds buffers of its own, as "
+            "of batch norm. Type train.polish=0 and train.entropic=0 with sgd or adam, or use "
             "LayerNorm."
         )
     if not pack.model.is_stochastic:

@@ -10,7 +10,7 @@ from symstudy.cli.plan import plan
 from symstudy.cli.studies import validate
 from symstudy.components import registry
 from symstudy.errors import ModelError
-from symstudy.study import PackConfig
+from symstudy.study import PackConfig, devices
 from symstudy.study.cost import estimate_cost
 from symstudy.training.dry_run import APART, TOGETHER, DryRun, chosen_shapes, dry_run, speed_of
 
@@ -76,7 +76,10 @@ def test_of_many_shapes_the_first_and_the_largest_are_tried(cells_of, monkeypatc
     monkeypatch.setattr("symstudy.training.dry_run.TRIED", 2)
     cells = cells_of("Residual", RESIDUAL, {"model.width": [3, 9, 2, 4, 5]})
     found = dry_run(cells, CPU)
-    assert [cell.model.arguments["width"] for cell in chosen_shapes(cells)] == [3, 9]
+    assert [json.loads(cell.config)["model"]["arguments"] for cell in chosen_shapes(cells)] == [
+        {**RESIDUAL, "width": 3},
+        {**RESIDUAL, "width": 9},
+    ]
     assert "width=3" in found.trials[0].call
     assert (found.shapes, found.built) == (5, len(found.trials))
 
@@ -102,7 +105,9 @@ def test_timed_steps_scale_the_estimate(cells_of):
     speeds = []
     for seconds in (1e-3, 1e-1):
         timed = trial._replace(step_s={TOGETHER: {4: seconds}, APART: {}})
-        speeds.append(speed_of(DryRun([timed], 1, 1), cells, CPU, "cpu").factor(cells[0].shape))
+        speeds.append(
+            speed_of(DryRun([timed], 1, 1), cells, CPU, devices.CPU).factor(cells[0].shape)
+        )
     steps = cells[0].train.steps
     gained = (speeds[1] - speeds[0]) * once.pack_seconds(4)
     assert gained == pytest.approx(steps * (1e-1 - 1e-3), rel=1e-6)

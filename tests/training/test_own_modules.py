@@ -221,7 +221,7 @@ def test_a_loss_that_is_not_one_number_a_sample_is_refused_with_what_it_was_give
 
 @pytest.mark.parametrize("train", [{"entropic": 0.1}, {"polish": 5, "dtype": "float64"}])
 def test_batch_norm_is_refused_where_the_loss_must_be_a_function_of_parameters(runs_of, train):
-    with pytest.raises(ModelError, match=r"must keep its buffers in training.*use LayerNorm"):
+    with pytest.raises(ModelError, match=r"holds buffers of its own.*use LayerNorm"):
         train_pack(runs_of("Residual", **train), TORCH)
 
 

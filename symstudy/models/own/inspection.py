@@ -32,7 +32,6 @@ class Inspection(NamedTuple):
         parameters: Its parameters that are trained, by name.
         constants: Frozen parameters and buffers that are the same for every seed and step, by name.
         lane_names: Names of those that are not: each run holds its own.
-        changing: Names of the buffers that a forward pass in training changes.
         draws_in_training: Whether a forward pass in training draws random numbers.
         draws_in_evaluation: Whether one in evaluation does.
         predicts: Whether it returns a tensor of the targets' shape, to compare with them.
@@ -45,7 +44,6 @@ class Inspection(NamedTuple):
     parameters: dict[str, nn.Parameter]
     constants: dict[str, Tensor]
     lane_names: tuple[str, ...]
-    changing: tuple[str, ...]
     draws_in_training: bool
     draws_in_evaluation: bool
     predicts: bool
@@ -97,7 +95,6 @@ def inspect_module(factory: ModuleFactory, data: DataShape) -> Inspection:
         parameters=parameters,
         constants={key: each for key, each in held.items() if key not in lane_names},
         lane_names=lane_names,
-        changing=tuple(training.changed),
         draws_in_training=training.draws,
         draws_in_evaluation=evaluation.draws,
         predicts=is_prediction(read_returned(evaluation.result).prediction, data),

@@ -163,8 +163,8 @@ class OwnModel(AbstractModel):
 
     @property
     def is_stateful(self) -> bool:
-        """Whether a forward pass in training changes buffers."""
-        return bool(self.inspected.changing)
+        """Whether a training step changes buffers, or seeds differ in them."""
+        return bool(self.inspected.lane_names)
 
     @property
     def predicts(self) -> bool:
