@@ -204,8 +204,8 @@ class Dropped(nn.Module):
 
     def __init__(self, input_dim, output_dim):
         super().__init__()
-        self.first = nn.Linear(input_dim, 6)
-        self.norm = nn.BatchNorm1d(6, momentum=None)
+        self.first = nn.Linear(input_dim, 6, bias=False)
+        self.norm = nn.BatchNorm1d(6)
         self.drop = nn.Dropout(0.3)
         self.last = nn.Linear(6, output_dim)
 
