@@ -10,6 +10,7 @@ from symstudy.cli.plan import plan
 from symstudy.cli.studies import validate
 from symstudy.components import registry
 from symstudy.errors import ModelError
+from symstudy.launch import InlineLauncher, run_study
 from symstudy.study import PackConfig, devices
 from symstudy.study.cost import estimate_cost
 from symstudy.training.dry_run import APART, TOGETHER, DryRun, chosen_shapes, dry_run, speed_of
@@ -96,6 +97,18 @@ def test_a_plan_is_made_by_counted_parameters_work_and_memory(cells_of):
     assert [cost.parameters for cost in costs] == [18 * w**2 + 19 * w + 2 for w in (2, 32)]
     assert costs[1].memory_bytes > 5 * costs[0].memory_bytes
     assert costs[1].seconds > costs[0].seconds
+
+
+def test_recurrent_layers_count_their_weights_at_each_place(cells_of):
+    (cell,) = cells_of("Recurrent")
+    assert cell.model.size(cell.data.shape).products == 6 * (4 * 4 * 6 + 4 * 4 * 4) + 4 * 2
+
+
+def test_a_launch_refuses_a_module_that_cannot_be_built_and_leaves_nothing(study_of, tmp_path):
+    study = study_of(model={"kind": "torch.nn:Linear", "in_features": 8, "out": 1})
+    with pytest.raises(ModelError, match="out: Known: in_features, out_features"):
+        run_study(study, str(tmp_path / "results"), InlineLauncher(device="cpu"))
+    assert not list(tmp_path.rglob("*.parquet"))
 
 
 def test_timed_steps_scale_the_estimate(cells_of):

@@ -1,5 +1,6 @@
 """Work and memory of a user's own module, counted in a forward pass of a few samples."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, final
 
@@ -43,14 +44,40 @@ class CallCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch'
         return func(*args, **(kwargs or {}))
 
 
+@final
+class RecurrentWork:
+    """Counts the multiplications of recurrent layers, which torch makes in one operation.
+
+    Attributes:
+        products: Multiplications so far: a layer's weights, for each sample and place.
+    """
+
+    def __init__(self, module: nn.Module) -> None:
+        """Count those of the recurrent layers in `module` from now on."""
+        self.products = 0
+        layers = [child for child in module.modules() if isinstance(child, nn.RNNBase)]
+        self.hooks = [layer.register_forward_hook(self.count) for layer in layers]
+
+    def count(self, layer: nn.Module, inputs: tuple[Any, ...], outputs: Any) -> None:
+        """Add what `layer` makes of `inputs`."""
+        del outputs
+        places = inputs[0].shape[:-1] if isinstance(inputs[0], Tensor) else inputs[0].data.shape[:1]
+        weights = sum(each.numel() for each in layer.parameters() if each.ndim > 1)
+        self.products += math.prod(places) * weights
+
+    def remove(self) -> None:
+        """Count no more."""
+        for hook in self.hooks:
+            hook.remove()
+
+
 def count_module(
     module: nn.Module, data: DataShape, layout: Layout, *, can_batch: bool
 ) -> NetworkSize:
     """Return the size of `module`, which is left as it was.
 
-    Multiplications are those of products and convolutions, at least one a parameter; operations
-    fused into one kernel, as an LSTM's on some machines, are not seen as more. What a sample leaves
-    for the backward pass is counted tensor by tensor.
+    Multiplications are those of products, convolutions and recurrent layers, at least one a
+    parameter. What a sample leaves for the backward pass is counted tensor by tensor.
 
     Args:
         module: In training mode.
@@ -68,6 +95,7 @@ def count_module(
         return tensor
 
     lane = LaneModule(module)
+    recurrent = RecurrentWork(module)
     counter, work = CallCounter(), FlopCounterMode(display=False)
     x = trial_inputs(data, SAMPLES)
     buffers = {key: each.clone() for key, each in module.named_buffers()}
@@ -77,8 +105,9 @@ def count_module(
         with work, counter, saved_tensors_hooks(keep, lambda tensor: tensor):
             result = module(x)
         del result
+        recurrent.remove()
         lane.put({key: held[key] for key in buffers})
-    products = work.get_total_flops() // (2 * SAMPLES)
+    products = (work.get_total_flops() // 2 + recurrent.products) // SAMPLES
     return NetworkSize(
         parameters=layout.size,
         products=max(products, layout.size),

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, final
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
+from symstudy.errors import ModelError
 from symstudy.models.own.draws import seeded_by
 from symstudy.models.own.outputs import plain, stack
 
@@ -56,15 +57,25 @@ class LaneModule:
         names: dict[int, str] = {}
         self.places: dict[str, list[tuple[dict[str, Tensor | None], str]]] = {}
         for path, child in module.named_modules(remove_duplicate=False):
-            for held in (vars(child)["_parameters"], vars(child)["_buffers"]):
+            own = vars(child)
+            for held in (own.get("_parameters", {}), own.get("_buffers", {})):
                 for key, tensor in held.items():
                     if tensor is not None:
                         name = names.setdefault(id(tensor), f"{path}.{key}".lstrip("."))
                         self.places.setdefault(name, []).append((held, key))
 
     def put(self, tensors: Mapping[str, Tensor]) -> None:
-        """Put `tensors` in the place of those of their names."""
+        """Put `tensors` in the place of those of their names.
+
+        Raises:
+            ModelError: If the module does not hold them itself, as a compiled one.
+        """
         for name, tensor in tensors.items():
+            if name not in self.places:
+                raise ModelError(
+                    f"{type(self.module).__name__} must be an nn.Module in Python, whose "
+                    f"parameters can be replaced, but it does not hold {name!r} itself."
+                )
             for held, key in self.places[name]:
                 held[key] = tensor
 
