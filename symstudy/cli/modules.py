@@ -70,9 +70,7 @@ def print_modules(found: Any) -> None:
     left = found.shapes - len(found.trials)
     if left:
         built = found.built - len(found.trials)
-        say(
-            f"  modules  shapes beside these: {left}, of which {built} were built and counted"
-        )
+        say(f"  modules  shapes beside these: {left}, of which {built} were built and counted")
 
 
 def print_trial(trial: Any) -> None:
