@@ -7,20 +7,6 @@ from symstudy.launch import read_traceback
 from symstudy.launch.tracebacks import MAX_CHARACTERS, write_tracebacks
 from symstudy.store import StudyFolder, open_location
 
-WRONG = """
-import torch
-
-
-class Wrong(torch.nn.Linear):
-    def __init__(self, input_dim, output_dim):
-        super().__init__(input_dim, output_dim)
-
-    def forward(self, x):
-        if len(x) > 5:  # more samples than a module is tried on before
-            raise RuntimeError("it happens in training")
-        return super().forward(x)
-"""
-
 
 @pytest.fixture
 def folder(tmp_path):
@@ -39,10 +25,8 @@ def raised(message):
     return caught.value
 
 
-def test_each_failed_run_has_its_traceback(study_of, run_inline, tmp_path, monkeypatch):
-    (tmp_path / "wrong_nets.py").write_text(WRONG)
-    monkeypatch.syspath_prepend(tmp_path)
-    _, store = run_inline(study_of(model={"kind": "wrong_nets:Wrong"}, sweep={"seed": 2}))
+def test_each_failed_run_has_its_traceback(study_of, run_inline, failing_model):
+    _, store = run_inline(study_of(model=failing_model, sweep={"seed": 2}))
     (folder,) = store.folders
     run_ids = [row[0] for row in store.sql("select run_id from runs").rows]
     assert len(run_ids) == 2
