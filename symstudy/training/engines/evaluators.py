@@ -159,20 +159,6 @@ class SamplesOnDevice(NamedTuple):
     share: float
 
 
-class PartLosses(NamedTuple):
-    """Mean losses of some runs on a part of their samples.
-
-    Attributes:
-        loss_K: Mean data loss.
-        accuracy_K: Accuracy; NaN where the model does not predict the targets.
-        samples: Number of samples.
-    """
-
-    loss_K: Float[np.ndarray, " runs"]
-    accuracy_K: Float[np.ndarray, " runs"]
-    samples: int
-
-
 @final
 class TorchEvaluator(AbstractEvaluator):
     """Evaluates any model by torch operations with a leading run axis, on any device."""
@@ -203,27 +189,21 @@ class TorchEvaluator(AbstractEvaluator):
         with torch.no_grad():
             for some in self.shares(theta_KP, split, lanes):
                 theta, held = self.gathered(theta_KP, some), rows_of(buffers, some)
-                found = [self.losses_of(theta, part, held) for part in self.parts(split, some)]
-                losses.loss_K[some], losses.accuracy_K[some] = (
-                    np.average(column, axis=0, weights=[each.samples for each in found])
-                    if len(found) > 1
-                    else column[0]
-                    for column in zip(
-                        *((each.loss_K, each.accuracy_K) for each in found), strict=True
-                    )
-                )
+                losses.loss_K[some] = losses.accuracy_K[some] = 0.0
+                for part in self.parts(split, some):
+                    found = self.losses_of(theta, part, held)
+                    losses.loss_K[some] += part.share * found.loss_K
+                    losses.accuracy_K[some] += part.share * found.accuracy_K
         return losses
 
-    def losses_of(
-        self, theta_KP: Tensor, part: "SamplesOnDevice", buffers: Buffers
-    ) -> "PartLosses":
+    def losses_of(self, theta_KP: Tensor, part: "SamplesOnDevice", buffers: Buffers) -> Losses:
         """Return the mean losses of all runs of `theta_KP` on their samples of a part."""
         forward = self.outputs(theta_KP, part.x_KBI, buffers)
         loss = data_loss(self.pack.train.loss, forward.for_loss, part.y_KBO).double().cpu().numpy()
         right = np.full(len(loss), np.nan)
         if self.pack.model.predicts:
             right = accuracy(forward.output_KBO, part.y_KBO).cpu().numpy()
-        return PartLosses(loss, right, part.y_KBO.shape[1])
+        return Losses(loss, right)
 
     def gradient(
         self,
@@ -236,10 +216,8 @@ class TorchEvaluator(AbstractEvaluator):
         result = torch.full_like(theta_KP, torch.nan)
         for some in self.shares(theta_KP, split, lanes):
             theta, held = self.gathered(theta_KP, some).requires_grad_(True), rows_of(buffers, some)
-            gradients = [self.gradient_of(theta, part, held) for part in self.parts(split, some)]
-            total = gradients[0]
-            for gradient in gradients[1:]:
-                total = total + gradient
+            parts = [self.gradient_of(theta, part, held) for part in self.parts(split, some)]
+            total = sum(parts[1:], start=parts[0])
             result[torch.from_numpy(some).to(result.device)] = total.to(result.device)
         return result
 
@@ -293,33 +271,39 @@ class TorchEvaluator(AbstractEvaluator):
         return theta_KP.detach()[torch.from_numpy(lanes).to(theta_KP.device)].to(self.device)
 
     def parts(self, split: Split, lanes: NDArray[np.int64]) -> Iterator["SamplesOnDevice"]:
-        """Yield the samples of the runs `lanes`: all, or in parts where a model leaves much.
-
-        The parts depend on the model alone, so that a run's sums are the same in any pack.
-        """
+        """Yield the samples of the runs `lanes`: all, or in parts."""
         count = split.x.shape[1]
-        size = count
-        if self.pack.model.activations:
-            size = max(LEAST_SAMPLES, LEFT_BY_A_RUN // self.pack.model.activations)
-        for first in range(0, count, size):
+        size = self.part_size(split)
+        for first in range(0, max(1, count), size):
             rows = slice(first, min(first + size, count))
             x = torch.from_numpy(split.x[split.lane_x[lanes], rows]).to(self.device)
             y = torch.from_numpy(split.y[split.lane_y[lanes], rows]).to(self.device)
-            yield SamplesOnDevice(x, y, (rows.stop - rows.start) / count)
+            yield SamplesOnDevice(x, y, (rows.stop - rows.start) / count if count else 1.0)
+
+    def part_size(self, split: Split) -> int:
+        """Return the samples of a part: all, unless inputs or what a model leaves are many numbers.
+
+        It depends on data and model alone, so that a run's sums are the same in any pack.
+        """
+        count, inputs = map(int, split.x.shape[1:])
+        # A network of convolutions keeps many times its inputs.
+        size = count if count * inputs <= EVALUATED else max(1, EVALUATED // inputs)
+        left = self.pack.model.activations
+        return max(1, min(size, max(LEAST_SAMPLES, LEFT_BY_A_RUN // left)) if left else size)
 
     def shares(
         self, theta_KP: Tensor, split: Split, lanes: NDArray[np.int64]
     ) -> list[NDArray[np.int64]]:
-        """Return `lanes` in groups small enough to send a whole split through.
+        """Return `lanes` in groups small enough to send a split, or a part of it, through.
 
         Where runs go one by one anyway, each is a group: only its own activations are held.
         """
         model = self.pack.model
         if not model.is_batched(training=False):
             return [lanes[i : i + 1] for i in range(len(lanes))]
-        per_lane = max(1, split.x.shape[1] * max(split.x.shape[2], theta_KP.shape[1] // 8))
-        if model.activations:
-            per_lane = max(per_lane, min(LEFT_BY_A_RUN, split.x.shape[1] * model.activations) // 4)
+        rows = self.part_size(split)
+        per_lane = max(1, rows * max(split.x.shape[2], theta_KP.shape[1] // 8))
+        per_lane = max(per_lane, rows * model.activations // 4)
         size = max(1, EVALUATED // per_lane)
         return [lanes[i : i + size] for i in range(0, len(lanes), size)]
 
