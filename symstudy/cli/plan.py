@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from symstudy.cli.modules import Dry, beside_study, print_modules, try_modules
 from symstudy.cli.options import Json, Overrides, Preset, ProjectFolder, StudyPath
 from symstudy.cli.output import note, print_json, say
 from symstudy.cli.project import project_to_run
@@ -48,6 +49,7 @@ def plan(
             show_default=False,
         ),
     ] = None,
+    dry: Dry = True,
     results: Annotated[
         str | None,
         typer.Option(
@@ -61,21 +63,23 @@ def plan(
 ) -> None:
     """Show what a study would run, how long it takes, and what its seeds can show.
 
-    Trains nothing, but for --probe, which trains for some seconds.
+    Trains nothing, but for --probe, which trains for some seconds, and modules of your own, which
+    are trained for a step.
 
     Examples: `symstudy plan studies/digits.toml --probe`;
     `symstudy plan studies/digits.toml --preset paper --device a100 --workers 8`;
     `symstudy plan studies/width_saturation.toml seed=20 --results results --budget 2h`
     """
     from symstudy.study import load_study
-    from symstudy.study.cost import NOMINAL
     from symstudy.study.forecast import outline
     from symstudy.study.packs import packs_per_gpu
 
     target = planned_device(device)
     loaded = load_study(study, preset=preset, overrides=overrides or ())
     runs = loaded.expected_runs()
-    speed = measured_speed(runs, loaded.pack, device, target) if probe else NOMINAL
+    with beside_study(study):
+        modules = try_modules([loaded], device=device) if dry else None
+        speed = plan_speed(loaded, modules, device, target, probe=probe)
     count = packs_at_a_time(workers, target.kind, loaded.pack.cpus)
     left_out: list[str] = []
     if budget is not None:
@@ -108,6 +112,7 @@ def plan(
         "last_packs": found.last,
         "longest_last_seconds": found.longest_last,
         "idle_share": found.idle,
+        "modules": [trial.to_json() for trial in modules.trials] if modules else [],
         "estimate": speed.source or target.source,
         "budget": budget,
         "left_out": left_out,
@@ -152,6 +157,7 @@ def plan(
         f"waited for: {found.idle:.1%} of the workers' time"
     )
     say(f"           {summary['estimate']}")
+    print_modules(modules)
     print_powers(powers, results)
 
 
@@ -206,6 +212,30 @@ def packs_at_a_time(workers: int | None, kind: str, cpus: int) -> int | None:
     if workers is None and kind == "cpu":
         return max(1, (os.cpu_count() or 1) // cpus)
     return workers
+
+
+def plan_speed(study: Any, modules: Any, device: str, target: Any, *, probe: bool) -> Any:
+    """Return how the device compares with the estimate, as far as it was measured.
+
+    Args:
+        study: What is planned.
+        modules: The dry run of its modules of one's own, if there was one.
+        device: Name of a device.
+        target: The device of that name.
+        probe: Whether to measure this machine, which takes some seconds.
+
+    Raises:
+        UserError: If it is to be measured and is not this machine's.
+    """
+    from symstudy.study.cost import NOMINAL
+
+    if probe:
+        return measured_speed(study.expected_runs(), study.pack, device, target)
+    if modules is None or device not in ("cpu", "cuda"):
+        return NOMINAL
+    from symstudy.training.dry_run import speed_of
+
+    return speed_of(modules, [run.cell for run in study.expected_runs()], study.pack, target)
 
 
 def measured_speed(runs: Sequence[Any], config: Any, device: str, target: Any) -> Any:

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from symstudy.cli.modules import Dry, beside_study, print_modules, try_modules
 from symstudy.cli.options import Json, Overrides, Preset, ProjectFolder, StudyPath
 from symstudy.cli.output import note, print_json, print_table, say
 from symstudy.cli.plan import plan
@@ -23,9 +24,15 @@ def add_commands(app: typer.Typer) -> None:
 
 
 def validate(
-    study: StudyPath, overrides: Overrides = None, preset: Preset = None, as_json: Json = False
+    study: StudyPath,
+    overrides: Overrides = None,
+    preset: Preset = None,
+    dry: Dry = True,
+    as_json: Json = False,
 ) -> None:
     """Check a study file and every preset of it; list all mistakes at once.
+
+    A module of your own is built and trained for a step, which takes some seconds.
 
     Examples: `symstudy validate studies/digits.toml`;
     `symstudy validate studies/digits.toml train.steps=0`
@@ -37,25 +44,29 @@ def validate(
     if preset is None:
         declared = read_document(study).values.get("presets", {})
         presets = [None, *(declared if isinstance(declared, dict) else [])]
-    rows = []
-    for name in presets:
-        checked = load_study(study, preset=name, overrides=overrides or ())
-        rows.append(
-            {
-                "study": checked.name,
-                "preset": checked.preset,
-                "cells": len(checked.cells),
-                "seeds": len(checked.seeds),
-                "runs": len(checked.cells) * len(checked.seeds)
-                if checked.search is None
-                else checked.search.num_runs,
-                "search": checked.search.config.method if checked.search else None,
-                "claims": list(checked.claims),
-            }
-        )
+    studies = [load_study(study, preset=name, overrides=overrides or ()) for name in presets]
+    rows = [
+        {
+            "study": checked.name,
+            "preset": checked.preset,
+            "cells": len(checked.cells),
+            "seeds": len(checked.seeds),
+            "runs": len(checked.cells) * len(checked.seeds)
+            if checked.search is None
+            else checked.search.num_runs,
+            "search": checked.search.config.method if checked.search else None,
+            "claims": list(checked.claims),
+        }
+        for checked in studies
+    ]
+    found = None
+    if dry:
+        with beside_study(study):
+            found = try_modules(studies, device="cpu")
     unique = list({str(row["preset"]): row for row in rows}.values())
     if as_json:
-        print_json(unique)
+        modules = [trial.to_json() for trial in found.trials] if found else []
+        print_json([row | {"modules": modules} for row in unique])
         return
     for row in unique:
         with_preset = f" with preset {row['preset']}" if row["preset"] else ""
@@ -63,6 +74,7 @@ def validate(
         if row["search"]:
             what = f"a search ({row['search']}) of at most {row['runs']} runs"
         say(f"{study}: valid{with_preset}: {what}")
+    print_modules(found)
 
 
 def study_rows(project: Any) -> list[dict[str, Any]]:
@@ -141,8 +153,8 @@ def model_rows() -> list[dict[str, Any]]:
     """Return the kinds of models."""
     rows = component_rows("models")
     own = {
-        "kind": "package.module:Class",
-        "meaning": "A torch module of your own, by its import path.",
+        "kind": "package.module:Name",
+        "meaning": "A torch module of your own, or a function that returns one, by import path.",
         "keys and defaults": "its keyword arguments",
     }
     return [*rows, own]

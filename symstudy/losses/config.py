@@ -21,10 +21,13 @@ class AbstractLoss(Component, ABC):
     Attributes:
         kind: Name of the loss.
         kernel_code: Code by which the compiled kernels know it; None where they do not.
+        takes_any_output: Whether `per_sample` is meant for whatever a user's own module returns,
+            and not for outputs of the targets' shape alone.
     """
 
     table: ClassVar[str] = "train"
     kernel_code: ClassVar[int | None] = None
+    takes_any_output: ClassVar[bool] = False
     kind: str
 
     @abstractmethod

@@ -1,7 +1,7 @@
 """A loss of the user's own: a function `(outputs, targets) -> one loss a sample`."""
 
 import functools
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from symstudy.components import (
     ALWAYS,
@@ -26,15 +26,18 @@ class OwnLoss(AbstractLoss):
     """A function of the user's own, called `package.module:function`.
 
     It gets outputs and targets `[runs, samples, outputs]` and returns one number a sample,
-    `[runs, samples]`.
+    `[runs, samples]`. Of a module that returns something else it gets that: a tensor, or a tuple or
+    dict of tensors, each with a leading run axis.
     """
+
+    takes_any_output: ClassVar[bool] = True
 
     kind: str = ""
     """Import path of the function and its name, separated by a colon."""
     loss_source: Annotated[str, ALWAYS, Role.RESOLVED] = ""
     """SHA-256 of the module's source; found by itself."""
 
-    def per_sample(self, output_KBO: "Tensor", target_KBO: "Tensor") -> "Tensor":
+    def per_sample(self, output_KBO: Any, target_KBO: "Tensor") -> "Tensor":
         """Return what the function makes of outputs and targets.
 
         Raises:
@@ -42,11 +45,11 @@ class OwnLoss(AbstractLoss):
         """
         function = load_function(self.kind, self.loss_source)
         loss: Tensor = function(output_KBO, target_KBO)
-        wanted = tuple(output_KBO.shape[:2])
+        wanted = tuple(target_KBO.shape[:2])
         if tuple(getattr(loss, "shape", ())) != wanted:
             raise ModelError(
-                f"train.loss must return one number a sample, {list(wanted)} for outputs of shape "
-                f"{list(output_KBO.shape)}, but {self.kind} returned "
+                f"train.loss must return one number a sample, {list(wanted)} for targets of shape "
+                f"{list(target_KBO.shape)}, but {self.kind} returned "
                 f"{list(getattr(loss, 'shape', ()))}. Sum over the last axis alone."
             )
         return loss

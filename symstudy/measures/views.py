@@ -313,7 +313,7 @@ class NetworkView:
         theta_KP: Float[Tensor, "runs parameters"],
         inputs_KBI: Float[Tensor, "runs batch ..."],
         targets_KBO: Float[Tensor, "runs batch outputs"],
-        loss: Callable[[Tensor, Tensor], Tensor],
+        loss: Callable[[Any, Tensor], Tensor],
     ) -> None:
         """See the class."""
         self.model = model
@@ -330,11 +330,16 @@ class NetworkView:
         outputs_KBO: Tensor = self.model.forward(at_KP, self.inputs_KBI).output_KBO
         return outputs_KBO
 
+    def returned(self, theta_KP: Float[Tensor, "runs parameters"] | None = None) -> Any:
+        """Return what the loss is given of the networks: their outputs, or a tuple or dict."""
+        at_KP = self.theta_KP if theta_KP is None else theta_KP
+        return self.model.forward(at_KP, self.inputs_KBI).for_loss
+
     def losses(
         self, theta_KP: Float[Tensor, "runs parameters"] | None = None
     ) -> Float[Tensor, " runs"]:
         """Return the mean data loss of each run at `theta_KP`; gradients flow."""
-        return self.loss(self.outputs(theta_KP), self.targets_KBO)
+        return self.loss(self.returned(theta_KP), self.targets_KBO)
 
 
 class RunView(NamedTuple):

@@ -1,8 +1,9 @@
 """The contract of a model that is trained in packs."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -14,26 +15,45 @@ from symstudy.models.initial_states import copy_neurons, share_rank
 from symstudy.streams import Stream
 
 __all__ = [
+    "NO_BUFFERS",
     "AbstractModel",
+    "Buffers",
     "DenseStack",
     "Forward",
+    "ModuleFacts",
     "TrainingStep",
     "normal_parameters",
     "split_parameters",
 ]
 
 
+Buffers = Mapping[str, Tensor]
+"""What runs hold beside their parameters and no gradient moves, `[runs, ...]`, by name."""
+NO_BUFFERS: Buffers = MappingProxyType({})
+"""Of a model whose runs are their parameters alone."""
+
+
 class Forward(NamedTuple):
     """Result of a forward pass of a pack of networks.
 
     Attributes:
-        output_KBO: Outputs.
+        output_KBO: Outputs; NaN for a model that does not predict the targets.
         hidden: Activations `[runs, batch, neurons]` of each neuron group of the network's
             layout, by name.
+        returned: What the loss is given where that is not `output_KBO`: a tensor of another shape,
+            or a tuple or dict of tensors, each with a leading run axis.
+        buffers: The runs' buffers as a training step leaves them.
     """
 
     output_KBO: Float[Tensor, "runs batch outputs"]
     hidden: dict[str, Float[Tensor, "runs batch neurons"]]
+    returned: Any = None
+    buffers: Buffers = NO_BUFFERS
+
+    @property
+    def for_loss(self) -> Any:
+        """What the loss is given."""
+        return self.output_KBO if self.returned is None else self.returned
 
 
 class TrainingStep(NamedTuple):
@@ -46,6 +66,28 @@ class TrainingStep(NamedTuple):
 
     seeds: tuple[int, ...]
     step: int
+
+
+class ModuleFacts(NamedTuple):
+    """What a user is told of a module of their own before it is trained.
+
+    Attributes:
+        call: How it is built.
+        returns: Shapes of what `forward` returns.
+        frozen: Number of parameters that are not trained.
+        shared: Numbers in buffers that all runs share.
+        own: Numbers in buffers and frozen parameters that are each run's own.
+        own_names: Their names.
+        reason: Why the runs of a pack go one by one in training; empty if they do not.
+    """
+
+    call: str
+    returns: str
+    frozen: int
+    shared: int
+    own: int
+    own_names: tuple[str, ...]
+    reason: str
 
 
 class DenseStack(NamedTuple):
@@ -100,6 +142,74 @@ class AbstractModel(ABC):
     def is_stochastic(self) -> bool:
         """Whether `training_forward` draws random numbers, as dropout does."""
         return False
+
+    @property
+    def is_stateful(self) -> bool:
+        """Whether runs hold buffers of their own, as the running means of batch norm."""
+        return False
+
+    @property
+    def predicts(self) -> bool:
+        """Whether outputs have the targets' shape; if not, only a loss of the user's reads them."""
+        return True
+
+    @property
+    def activations(self) -> int:
+        """Numbers that a sample leaves for the backward pass; 0 where they are not counted."""
+        return 0
+
+    @property
+    def facts(self) -> ModuleFacts | None:
+        """What a user is told of a module of their own; None of other models."""
+        return None
+
+    @property
+    def returns(self) -> str:
+        """Shapes of what the loss is given, where that is more than outputs; empty elsewhere."""
+        return ""
+
+    def is_batched(self, *, training: bool) -> bool:  # noqa: ARG002  # most are batched always
+        """Return whether runs go through in one batched call, or one after another."""
+        return True
+
+    def adapted(
+        self,
+        batch: int,  # noqa: ARG002  # only a user's own module has the choice
+        device: str,  # noqa: ARG002
+        vmap: Literal["auto", "always", "never"],  # noqa: ARG002
+    ) -> "AbstractModel":
+        """Return the model with its runs batched or one after another, as suits batch and device.
+
+        The choice is a function of the arguments, never of time: a run goes the same way in any
+        pack.
+
+        Args:
+            batch: Samples of a training step.
+            device: `cpu` or `cuda`.
+            vmap: `pack.vmap` of the study.
+
+        Raises:
+            LaunchError: If `vmap` asks for what cannot be.
+        """
+        return self
+
+    def initial_buffers(
+        self,
+        seeds: Sequence[int],  # noqa: ARG002  # most have none
+        dtype: torch.dtype,  # noqa: ARG002
+    ) -> Buffers:
+        """Return the buffers that the runs with `seeds` begin with, floating ones in `dtype`.
+
+        A run's buffers depend on its seed alone.
+        """
+        return NO_BUFFERS
+
+    def with_buffers(self, buffers: Buffers) -> "AbstractModel":  # noqa: ARG002  # most have none
+        """Return the model with the buffers of the runs that it is evaluated for.
+
+        A model that has buffers must be given them before `forward` and `training_forward`.
+        """
+        return self
 
     @abstractmethod
     def initialise(

@@ -2,8 +2,8 @@
 
 import importlib
 from abc import abstractmethod
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, ClassVar, Literal, Self
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from symstudy.components import Component, DataShape, NetworkSize
 
@@ -20,15 +20,17 @@ class AbstractModelConfig(Component):
     """A model as the `[model]` table describes it.
 
     Contract: `build` imports torch and returns a network of fixed shape, the same for the same
-    configuration and data; `size` needs neither torch nor data.
+    configuration and data; `size` reads no data, and needs torch only where a module of the user's
+    own has to be built to be counted.
 
     Attributes:
         kind: Name of the model.
         network: Import path of the function or class that builds it, `module:name`, called with the
-            configuration, the number of inputs and that of outputs.
+            configuration, the number of inputs and that of outputs, unless `build` says otherwise.
         pads: Key of the width along which runs may be padded to one shape; empty if they may not.
         reads_integers: Whether it can be given integers, such as the numbers of tokens.
         needs_data: Whether it is trained; a model of weights from a file is measured as it is.
+        is_own_code: Whether it is code of the user's own, which is tried before it is trained.
     """
 
     table: ClassVar[str] = "model"
@@ -36,6 +38,7 @@ class AbstractModelConfig(Component):
     pads: ClassVar[str] = ""
     reads_integers: ClassVar[bool] = False
     needs_data: ClassVar[bool] = True
+    is_own_code: ClassVar[bool] = False
     kind: str
 
     @property
@@ -50,7 +53,26 @@ class AbstractModelConfig(Component):
 
     @abstractmethod
     def size(self, data: DataShape) -> NetworkSize:
-        """Return the size of the network on data of the given shape, weights as products or not."""
+        """Return the size of the network on data of the given shape, weights as products or not.
+
+        Raises:
+            ModelError: If it has to be built for that, and cannot be.
+        """
+
+    def build(self, data: DataShape) -> "AbstractModel":
+        """Return the network for data of the given shape, its weights not yet as products.
+
+        Raises:
+            ModelError: If it cannot be built.
+        """
+        model: AbstractModel = self.builder()(self.fitted(data), data.inputs, data.outputs)
+        return model
+
+    def builder(self) -> Callable[..., Any]:
+        """Return the function or class that `network` names."""
+        module, _, name = self.network.partition(":")
+        found: Callable[..., Any] = getattr(importlib.import_module(module), name)
+        return found
 
     def misfits(self, data: DataShape) -> Iterator[tuple[str, str]]:
         """Yield the key and what must hold where the model cannot be given the data."""
@@ -75,9 +97,7 @@ def build_model(config: AbstractModelConfig, data: DataShape) -> "AbstractModel"
         ModelError: If a user's own module cannot be built or packed, trained weights not read, or
             inputs not cut into tokens.
     """
-    module, _, name = config.network.partition(":")
-    builder = getattr(importlib.import_module(module), name)
-    model: AbstractModel = builder(config.fitted(data), data.inputs, data.outputs)
+    model = config.build(data)
     if config.reparametrise == "none":
         return model
     wrapper = importlib.import_module("symstudy.models.reparametrised")

@@ -12,6 +12,7 @@ Biases and other parameters stay as they are.
 Shapes: K runs, P parameters of the factors, Q parameters of the network.
 """
 
+import copy
 import math
 from collections.abc import Sequence
 from typing import Literal
@@ -23,8 +24,10 @@ from torch import Tensor
 from symstudy.layout import Block, DeclaredSymmetry, Layout, NeuronGroup, neuron_symmetries
 from symstudy.models.base import (
     AbstractModel,
+    Buffers,
     DenseStack,
     Forward,
+    ModuleFacts,
     TrainingStep,
     split_parameters,
 )
@@ -67,6 +70,55 @@ class Reparametrised(AbstractModel):
     def is_stochastic(self) -> bool:
         """Whether `base` draws random numbers in training."""
         return self.base.is_stochastic
+
+    @property
+    def is_stateful(self) -> bool:
+        """Whether runs of `base` hold buffers of their own."""
+        return self.base.is_stateful
+
+    @property
+    def predicts(self) -> bool:
+        """Whether the outputs of `base` have the targets' shape."""
+        return self.base.predicts
+
+    @property
+    def returns(self) -> str:
+        """What `base` returns, where that is more than outputs."""
+        return self.base.returns
+
+    @property
+    def activations(self) -> int:
+        """What a sample leaves in `base` for the backward pass."""
+        return self.base.activations
+
+    @property
+    def facts(self) -> ModuleFacts | None:
+        """What a user is told of `base`."""
+        return self.base.facts
+
+    def is_batched(self, *, training: bool) -> bool:
+        """Return whether runs of `base` go through in one batched call."""
+        return self.base.is_batched(training=training)
+
+    def adapted(
+        self, batch: int, device: str, vmap: Literal["auto", "always", "never"]
+    ) -> "Reparametrised":
+        """Return the model of an adapted `base`."""
+        return self.around(self.base.adapted(batch, device, vmap))
+
+    def initial_buffers(self, seeds: Sequence[int], dtype: torch.dtype) -> Buffers:
+        """Return the buffers of `base`."""
+        return self.base.initial_buffers(seeds, dtype)
+
+    def with_buffers(self, buffers: Buffers) -> "Reparametrised":
+        """Return the model of a `base` with these buffers."""
+        return self.around(self.base.with_buffers(buffers))
+
+    def around(self, base: AbstractModel) -> "Reparametrised":
+        """Return the same products for another `base` of the same layout."""
+        found = copy.copy(self)
+        found.base = base
+        return found
 
     def network_parameters(
         self, theta_KP: Float[Tensor, "runs parameters"]

@@ -140,7 +140,7 @@ def estimate_cost(cell: Cell, *, device: str | Device, engine: str) -> Cost:
     if train.polish:
         passes += min(train.polish, MINIMISER_STEPS) * cell.data.shape.train / train.batch_size
     seconds = passes * step.run_s + measuring_seconds(cell, size, step.flops)
-    is_compiled = step.calls_s == 0
+    is_compiled = is_compilable(cell, size, target, engine)
     return Cost(
         seconds,
         run_bytes(cell, size, target, is_compiled=is_compiled),
@@ -172,6 +172,10 @@ def find_step(cell: Cell, size: NetworkSize, target: Device, engine: str) -> Ste
         step = Step(EAGER_STEP_S + step_flops / flops, 0.0, EAGER_CALLS_S * size.stages, 0.0)
     else:
         step = gpu_step(cell, size, target, step_flops)
+    if not size.can_batch or size.is_large_call(train.batch_size, target.kind):
+        # One after another, each run makes all calls for itself, and a pack saves none.
+        alone_s = max(step.hidden_s, step.calls_s) + step.run_s - step.hidden_s
+        step = step._replace(run_s=alone_s, hidden_s=0.0, calls_s=0.0)
     if train.entropic > 0:
         # Four passes more, over a matrix of gradients that has a row a sample.
         more = 5 * 8.0 * train.batch_size * size.parameters / MEASURE_FLOPS

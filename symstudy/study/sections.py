@@ -97,6 +97,10 @@ class PackConfig(Component):
     estimated to train faster."""
     engine: Literal["auto", "compiled", "torch"] = "auto"
     """compiled kernels (dense networks on the CPU) or torch (any model, any device)."""
+    vmap: Literal["auto", "always", "never"] = "auto"
+    """Whether the runs of a module of your own share one call of torch.func.vmap, or go one by one
+    in the pack; auto: one call where vmap can and where the operations are small, counted before
+    anything is trained."""
     pad: Literal["auto", "never", "always"] = "auto"
     """Whether runs that differ in model.width share packs of the torch engine, the narrower ones
     padded with neurons of zero weights, which stay zero; auto: where it is estimated to pay."""

@@ -29,7 +29,7 @@ from symstudy.training.checkpoints import (
 from symstudy.training.chunk_length import ChunkLength
 from symstudy.training.data import PackData
 from symstudy.training.early_stopping import EarlyEnds, StopRule
-from symstudy.training.engines.base import LoadedPack, ShapeGroup
+from symstudy.training.engines.base import LoadedPack, ShapeGroup, pick_device
 from symstudy.training.engines.choice import make_engine
 from symstudy.training.pack_checks import check_pack, check_sources
 from symstudy.training.probes import (
@@ -61,7 +61,9 @@ def make_pack(runs: Sequence[Run], config: PackConfig) -> LoadedPack:
         shapes = {padded_shape(other) for other in cells}
         assert len(shapes) == 1, "the runs of a padded pack differ in the width alone"
     check_sources(cell)
-    model = build_model(cell.model, cell.data.shape)
+    model = build_model(cell.model, cell.data.shape).adapted(
+        cell.train.batch_size, pick_device(config).type, config.vmap
+    )
     data = PackData(runs, np.dtype(cell.train.dtype))
     pack = LoadedPack(runs=runs, model=model, data=data, config=config)
     check_pack(pack)

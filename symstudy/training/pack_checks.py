@@ -3,7 +3,12 @@
 Shapes: K runs, B samples, O outputs.
 """
 
+from typing import Any, NamedTuple
+
+import numpy as np
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from symstudy.components import changed_source
 from symstudy.datasets.base import Task
@@ -57,15 +62,22 @@ def check_pack(pack: LoadedPack) -> None:
 
 
 def check_draws(pack: LoadedPack) -> None:
-    """Check that a model with dropout is trained by steps alone.
+    """Check that a model with dropout or running means is trained by steps alone.
 
     Raises:
         ModelError: If it is minimised or has an entropic term.
     """
     train = pack.train
+    kind = pack.runs[0].cell.model.kind
+    if pack.model.is_stateful and (train.minimises or train.polish > 0 or train.entropic > 0):
+        raise ModelError(
+            "a model that is minimised or has an entropic term must have a loss that is a function "
+            f"of its trained parameters alone, but each run of {kind} holds buffers of its own, as "
+            "of batch norm. Type train.polish=0 and train.entropic=0 with sgd or adam, or use "
+            "LayerNorm."
+        )
     if not pack.model.is_stochastic:
         return
-    kind = pack.runs[0].cell.model.kind
     if train.minimises or train.polish > 0:
         raise ModelError(
             f"a model that is minimised must draw no random numbers in training, but {kind} does: "
@@ -101,27 +113,68 @@ def check_task(task: Task, cell: Cell) -> None:
 
 
 def check_loss(pack: LoadedPack) -> None:
-    """Check that a loss returns one number a sample.
+    """Check that a loss takes what the model returns, and returns one number a sample.
 
     Raises:
         ModelError: If it does not, or raises.
     """
-    loss = pack.train.loss
-    outputs = pack.data.test.y.shape[2]
-    zeros = torch.zeros(RUNS, SAMPLES, outputs)
-    targets = torch.nn.functional.one_hot(torch.zeros(RUNS, SAMPLES, dtype=torch.int64), outputs)
+    loss, model = pack.train.loss, pack.model
+    if model.returns and not loss.takes_any_output:
+        outputs = pack.data.test.y.shape[2]
+        raise ModelError(
+            f"forward of {pack.runs[0].cell.model.kind} must return outputs [samples, {outputs}], "
+            f"as train.loss = {loss.kind!r} takes them, for data with {outputs} outputs, but "
+            f"returned {model.returns}. Give its last layer {outputs} outputs: a parameter called "
+            'output_dim is told the number, and so is an argument "{outputs}". Or write a function '
+            "of what it returns and the targets, and name it as train.loss='package.module:name'."
+        )
+    tried = trial_outputs(pack)
     try:
-        found = loss.per_sample(zeros, targets.to(zeros.dtype))
+        found = loss.per_sample(tried.given, tried.targets)
     except ModelError:
         raise
     except Exception as error:
         raise ModelError(
-            f"train.loss must take outputs and targets [runs, samples, outputs], but {loss.kind} "
-            f"raised {type(error).__name__} for {list(zeros.shape)}: {error}"
+            f"train.loss must take {tried.what} and targets {list(tried.targets.shape)}, but "
+            f"{loss.kind} raised {type(error).__name__}: {error}"
         ) from error
-    if tuple(found.shape) != (RUNS, SAMPLES):
+    if tuple(found.shape) != tuple(tried.targets.shape[:2]):
         raise ModelError(
-            f"train.loss must return one number a sample, {[RUNS, SAMPLES]} for outputs of shape "
-            f"{list(zeros.shape)}, but {loss.kind} returned {list(found.shape)}. Sum over the last "
-            "axis alone."
+            f"train.loss must return one number a sample, {list(tried.targets.shape[:2])} for "
+            f"{tried.what}, but {loss.kind} returned {list(found.shape)}. Sum over the last axis "
+            "alone."
         )
+
+
+class TrialOutputs(NamedTuple):
+    """What a loss is tried on.
+
+    Attributes:
+        given: Outputs of two runs, or what their module returns.
+        targets: Their targets.
+        what: What is given, in words.
+    """
+
+    given: Any
+    targets: Float[Tensor, "runs batch outputs"]
+    what: str
+
+
+def trial_outputs(pack: LoadedPack) -> TrialOutputs:
+    """Return outputs and targets of two runs on few samples."""
+    outputs = pack.data.test.y.shape[2]
+    targets = torch.nn.functional.one_hot(torch.zeros(RUNS, SAMPLES, dtype=torch.int64), outputs)
+    model = pack.model
+    if not model.returns:
+        zeros = torch.zeros(RUNS, SAMPLES, outputs)
+        return TrialOutputs(zeros, targets.float(), f"outputs {list(zeros.shape)}")
+    seeds = [pack.runs[0].seed] * RUNS
+    dtype = torch.float64 if pack.dtype == np.float64 else torch.float32
+    theta = model.initialise(seeds, torch.ones(RUNS, dtype=dtype))
+    inputs = torch.from_numpy(pack.data.test.x[:1, :SAMPLES]).expand(RUNS, -1, -1)
+    bound = model.with_buffers(model.initial_buffers(seeds, dtype))
+    with torch.no_grad():
+        given = bound.forward(theta, inputs).for_loss
+    return TrialOutputs(
+        given, targets[:, : inputs.shape[1]].to(dtype), f"{model.returns} with a leading run axis"
+    )

@@ -21,6 +21,7 @@ from symstudy.measures.compute import (
 from symstudy.measures.views import AttentionView, LayerView, NetworkView
 from symstudy.training.engines.base import AbstractTrained, LoadedPack
 from symstudy.training.engines.entropic import split_terms
+from symstudy.training.engines.evaluators import rows_of
 from symstudy.training.engines.lanes import make_penalty
 from symstudy.training.losses import data_loss
 
@@ -118,8 +119,9 @@ def measure_layers(
         return measured(pack, theta, {})
     split = pack.data.test
     inputs = torch.from_numpy(split.x[split.lane_x[lanes], :samples]).to(theta.device)
+    model = pack.model.with_buffers(rows_of(trained.buffers, lanes))
     with torch.no_grad():
-        hidden = pack.model.forward(theta, inputs).hidden
+        hidden = model.forward(theta, inputs).hidden
         weights = pack.model.network_parameters(theta)
     return measured(pack, weights, hidden)
 
@@ -148,7 +150,8 @@ def measure_named(
         for rows, lane in ((split.x, split.lane_x), (split.y, split.lane_y))
     )
     loss = functools.partial(data_loss, pack.train.loss)
-    found = measure_networks(NetworkView(pack.model, theta, inputs, targets, loss), probe.measures)
+    model = pack.model.with_buffers(rows_of(trained.buffers, lanes))
+    found = measure_networks(NetworkView(model, theta, inputs, targets, loss), probe.measures)
     for name, value in found.items():
         columns[name][lanes] = value.cpu().numpy()
     return columns

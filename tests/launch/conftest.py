@@ -1,5 +1,7 @@
 """A study of seconds and a listener that remembers."""
 
+import sys
+
 import pytest
 
 from symstudy.launch import (
@@ -68,3 +70,27 @@ def run_inline(tmp_path):
         return summary, Store([open_study_folder(str(tmp_path), study)])
 
     return run
+
+
+WRONG = """
+import torch
+
+
+class Wrong(torch.nn.Linear):
+    def __init__(self, input_dim, output_dim):
+        super().__init__(input_dim, output_dim)
+
+    def forward(self, x):
+        if len(x) > 5:  # more samples than a module is tried on before
+            raise RuntimeError("it happens in training")
+        return super().forward(x)
+"""
+
+
+@pytest.fixture
+def failing_model(tmp_path, monkeypatch):
+    """Return the table of a model that can be planned and fails in training."""
+    (tmp_path / "wrong_nets.py").write_text(WRONG)
+    monkeypatch.syspath_prepend(tmp_path)
+    yield {"kind": "wrong_nets:Wrong"}
+    sys.modules.pop("wrong_nets", None)

@@ -43,10 +43,11 @@ def give_lease(folder, launch):
     folder.write_json(Lease(launch, "elsewhere", 1, "now", 0)._asdict(), "control", "lease.json")
 
 
-@pytest.mark.parametrize("model", [{}, {"kind": "torch.nn:Linear", "in_features": 5}])
-def test_a_worker_writes_no_row_for_a_driver_that_was_replaced(study_of, folder, config_of, model):
-    model = {**model, "out_features": 4} if model else model
-    study = study_of(model=model)
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_worker_writes_no_row_for_a_driver_that_was_replaced(
+    study_of, folder, config_of, failing_model, fails
+):
+    study = study_of(model=failing_model if fails else {})
     (pack,) = plan_packs(study.runs(), study.pack)
     write_packs(folder, "mine", [pack])
     give_lease(folder, "other")

@@ -95,8 +95,10 @@ def test_failed_runs_are_trained_again_only_if_asked(study_of, run_inline):
     assert store.sql("select count(*) from runs").rows == [(2,)]
 
 
-def test_an_exception_of_a_users_model_becomes_the_reason_of_its_runs(study_of, run_inline):
-    study = study_of(model={"kind": "torch.nn:Linear", "in_features": 5, "out_features": 4})
+def test_an_exception_of_a_users_model_becomes_the_reason_of_its_runs(
+    study_of, run_inline, failing_model
+):
+    study = study_of(model=failing_model)
     summary, store = run_inline(study)
     assert summary.failed == 1
     ((outcome, reason),) = store.sql("select outcome, reason from runs").rows

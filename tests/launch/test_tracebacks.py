@@ -7,8 +7,6 @@ from symstudy.launch import read_traceback
 from symstudy.launch.tracebacks import MAX_CHARACTERS, write_tracebacks
 from symstudy.store import StudyFolder, open_location
 
-WRONG = {"kind": "torch.nn:Linear", "in_features": 5, "out_features": 4}
-
 
 @pytest.fixture
 def folder(tmp_path):
@@ -27,8 +25,8 @@ def raised(message):
     return caught.value
 
 
-def test_each_failed_run_has_its_traceback(study_of, run_inline):
-    _, store = run_inline(study_of(model=WRONG, sweep={"seed": 2}))
+def test_each_failed_run_has_its_traceback(study_of, run_inline, failing_model):
+    _, store = run_inline(study_of(model=failing_model, sweep={"seed": 2}))
     (folder,) = store.folders
     run_ids = [row[0] for row in store.sql("select run_id from runs").rows]
     assert len(run_ids) == 2

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from symstudy.components import DataShape
 from symstudy.errors import ModelError
 from symstudy.layout import Block, Layout, NeuronGroup
 from symstudy.models import OwnModelConfig
@@ -49,16 +50,33 @@ class Declared(nn.Module):
         return self.last(h), {"h": h}
 
 
-class Stateful(nn.Module):
-    """A module with running statistics."""
+def half_width(input_dim, output_dim, *, width=8):
+    """A function that returns a module."""
+    return Residual(input_dim, output_dim, width // 2)
 
-    def __init__(self):
+
+def residual_of(num_features, num_classes):
+    """A function whose parameters have names of its own."""
+    return Residual(num_features, num_classes)
+
+
+def nothing():
+    """A function that returns no module."""
+    return
+
+
+class Lazy(nn.Module):
+    """A module whose sizes are not known when it is built."""
+
+    def __init__(self, output_dim):
         super().__init__()
-        self.norm = nn.BatchNorm1d(4)
-        self.last = nn.Linear(4, 2)
+        self.first = nn.LazyLinear(output_dim)
 
     def forward(self, x):
-        return self.last(self.norm(x))
+        return self.first(x)
+
+
+A_NUMBER = 3
 
 
 @pytest.fixture(autouse=True)
@@ -67,7 +85,10 @@ def own_models(monkeypatch):
 
 
 def build(name, **arguments):
-    return build_own(OwnModelConfig(kind=f"own_models:{name}", arguments=arguments), 4, 2)
+    return build_own(
+        OwnModelConfig(kind=f"own_models:{name}", arguments=arguments),
+        DataShape(4, 2, 8, 4, is_classification=False),
+    )
 
 
 def test_each_run_computes_what_the_module_would():
@@ -104,17 +125,35 @@ def test_undeclared_neurons_are_none():
 @pytest.mark.parametrize(
     ("kind", "message"),
     [
-        ("own_models:Stateful", "no state outside its parameters"),
         ("own_models:Missing", "must name something that its module has"),
-        ("own_models:build", "must name a torch.nn.Module"),
+        ("own_models:A_NUMBER", "must name a torch.nn.Module.*which is a int"),
+        ("own_models:nothing", "returns a torch.nn.Module, but nothing.* returned a NoneType"),
+        ("own_models:Lazy", "sizes of its layers.*first.weight, first.bias are of lazy layers"),
         ("no_such_module:Net", "must name an importable module"),
     ],
 )
 def test_a_module_that_cannot_be_packed_is_refused(kind, message):
     with pytest.raises(ModelError, match=message):
-        build_own(OwnModelConfig(kind=kind), 4, 2)
+        build_own(OwnModelConfig(kind=kind), DataShape(4, 2, 8, 4, is_classification=False))
 
 
 def test_wrong_arguments_are_named():
     with pytest.raises(ModelError, match=r"Residual\(depth=3.*must be buildable"):
         build("Residual", depth=3)
+
+
+def test_a_misspelt_argument_is_told_what_the_class_knows():
+    with pytest.raises(ModelError, match=r"widht: Did you mean 'width'"):
+        build("Residual", widht=3)
+
+
+def test_a_function_that_returns_a_module_is_a_model():
+    model = build("half_width", width=10)
+    assert model.layout.blocks[0].shape == (5, 4)
+
+
+def test_an_argument_in_braces_is_a_size_of_the_data():
+    model = build("residual_of", num_features="{inputs}", num_classes="{outputs}")
+    assert model.layout.blocks[-1].shape == (2,)
+    with pytest.raises(ModelError, match=r"name of a size, but got '\{classes\}'.*outputs"):
+        build("residual_of", num_features="{inputs}", num_classes="{classes}")

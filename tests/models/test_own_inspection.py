@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+from symstudy.components import DataShape
 from symstudy.errors import ModelError
 from symstudy.models import OwnModelConfig
 from symstudy.models.base import TrainingStep
@@ -135,13 +136,49 @@ class AllFrozen(Simple):
         self.requires_grad_(False)
 
 
-class Counting(Simple):
+class ChangingAlways(Simple):
+    calls: torch.Tensor
+
     def __init__(self, input_dim, output_dim):
         super().__init__(input_dim, output_dim)
-        self.norm = nn.BatchNorm1d(input_dim)
+        self.register_buffer("calls", torch.zeros(()))
 
     def forward(self, x):
-        return super().forward(self.norm(x))
+        self.calls += 1
+        return super().forward(x)
+
+
+class CountingInAnAttribute(Simple):
+    calls = 0
+
+    def forward(self, x):
+        self.calls += 1
+        return super().forward(x) / self.calls
+
+
+class HoldingCopies(Simple):
+    def __init__(self, input_dim, output_dim):
+        super().__init__(input_dim, output_dim)
+        self.kept = [self.last.weight]
+
+    def forward(self, x):
+        return torch.tanh(self.first(x)) @ self.kept[0].T + self.last.bias
+
+
+class Undifferentiable(Simple):
+    def forward(self, x):
+        return super().forward(x).detach()
+
+
+class TwoForms(Simple):
+    def forward(self, x):
+        output = super().forward(x)
+        return (output, output) if self.training else output
+
+
+class OnlyText(Simple):
+    def forward(self, x):
+        return "no tensor"
 
 
 class DrawingFromRandom(Simple):
@@ -156,7 +193,10 @@ def own_modules(monkeypatch):
 
 def build(cls, **arguments):
     kind = f"own_modules:{cls.__name__}"
-    return build_own(OwnModelConfig(kind=kind, arguments=arguments), 4, 3)
+    return build_own(
+        OwnModelConfig(kind=kind, arguments=arguments),
+        DataShape(4, 3, 8, 4, is_classification=False),
+    )
 
 
 @pytest.fixture
@@ -204,7 +244,11 @@ def test_draws_are_the_runs_own_whatever_its_pack(cls):
     assert not torch.equal(alone, later)
 
 
-@pytest.mark.parametrize("cls", [Dropped, Noisy, Masked, Gru, Frozen])
+@pytest.mark.parametrize(
+    "cls",
+    [Dropped, Noisy, Masked, Gru, Frozen, RandomBuffer, RandomFrozen],
+    ids=lambda c: c.__name__,
+)
 def test_a_packed_run_is_the_run_alone_and_torchs_generator_is_left_as_it_was(runs_of, cls):
     runs = runs_of(cls)
     before = torch.random.get_rng_state()
@@ -232,22 +276,32 @@ def test_constructors_of_any_form_are_told_the_sizes(cls):
     assert build(cls).layout.size == 4 * 6 + 6 + 6 * 3 + 3
 
 
-def test_what_vmap_does_not_know_goes_through_run_by_run():
-    assert not build(Gru).can_vmap
-    assert build(Simple).can_vmap
+def test_what_vmap_does_not_know_goes_through_run_by_run_and_the_reason_is_kept():
+    gru, simple = build(Gru), build(Simple)
+    assert [gru.is_batched(training=mode) for mode in (True, False)] == [False, False]
+    assert "Batching rule not implemented" in gru.reasons[True]
+    assert simple.reasons == {True: "", False: ""}
+
+
+def test_outputs_of_another_shape_than_the_targets_are_refused_by_built_in_losses(runs_of):
+    message = r"outputs \[samples, \d\].*train.loss = 'squared_error'.*returned \[samples, 1\]"
+    with pytest.raises(ModelError, match=message):
+        train_pack(runs_of(OneOutput), TORCH)
 
 
 @pytest.mark.parametrize(
     ("cls", "message"),
     [
-        (OneOutput, r"\[samples, outputs\] = \[5, 3\] for data with 3 targets.*\[5, 1\]"),
         (SeededByItself, "start differently for different seeds.*Leave out manual_seed"),
         (FromNumpy, "draw its initial values from torch's generator.*differ in first.weight"),
-        (RandomBuffer, "the same .*buffers.* for every seed.*grid differ"),
-        (RandomAttribute, "for every seed.*grid differ"),
-        (RandomFrozen, "for every seed.*first.bias, first.weight differ"),
+        (RandomAttribute, "attributes grid differ between seeds 0 and 1.*register_buffer"),
         (AllFrozen, "parameters that are trained, but got 4, all with requires_grad = False"),
-        (Counting, "no state outside its parameters.*norm.running_mean.*LayerNorm"),
+        (ChangingAlways, "keep its buffers in evaluation.*changes calls.*if self.training"),
+        (CountingInAnAttribute, "keep its state in buffers.*an attribute counts or remembers"),
+        (HoldingCopies, "must read its parameters and buffers as attributes"),
+        (Undifferentiable, "must be differentiable by its parameters"),
+        (TwoForms, "the same in training and evaluation"),
+        (OnlyText, "tuples and dicts of tensors, but returned a str"),
         (DrawingFromRandom, "must draw from torch's generator"),
     ],
     ids=lambda value: value.__name__ if isinstance(value, type) else "",

@@ -148,8 +148,9 @@ def test_the_options_are_those_that_were_decided_on():
         for name, command in group.commands.items()
     }
     assert options == {
-        "validate": {"--preset", "--json"},
+        "validate": {"--preset", "--dry", "--json"},
         "plan": {
+            "--dry",
             "--preset", "--workers", "--device", "--probe", "--budget", "--results", "--project",
             "--json",
         },

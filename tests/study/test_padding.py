@@ -2,9 +2,11 @@
 
 import dataclasses
 import json
+import sys
 from typing import Any
 
 import pytest
+import torch
 
 from symstudy.study import PackConfig, make_study, plan_packs
 from symstudy.study.padding import can_pad, padded_shape
@@ -88,6 +90,13 @@ def test_every_run_is_in_one_pack():
     assert len(packs) < 36
 
 
+class OfAWidth(torch.nn.Sequential):
+    """A module of the user's own with a key called width."""
+
+    def __init__(self, input_dim, output_dim, width):
+        super().__init__(torch.nn.Linear(input_dim, width), torch.nn.Linear(width, output_dim))
+
+
 @pytest.mark.parametrize(
     "tables",
     [
@@ -98,11 +107,12 @@ def test_every_run_is_in_one_pack():
         {"train": {"optimizer": "sgd", "dtype": "float64", "polish": 5}},
         {"train": {"optimizer": "lbfgs", "lr": None, "batch_size": "full"}},
         {"model": {"reparametrise": "hadamard"}},
-        {"model": {"kind": "package.module:Own"}},
+        {"model": {"kind": "own_of_a_width:OfAWidth"}},
     ],
     ids=str,
 )
-def test_what_padding_is_not_exact_for_is_never_padded(tables):
+def test_what_padding_is_not_exact_for_is_never_padded(tables, monkeypatch):
+    monkeypatch.setitem(sys.modules, "own_of_a_width", sys.modules[__name__])
     study = study_of(**tables)
     assert not any(can_pad(cell) for cell in study.cells)
     always = dataclasses.replace(TORCH, pad="always", size=1000)

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from symstudy.components import DataShape
 from symstudy.errors import ModelError, ProjectError, UnknownNameError
 from symstudy.layout import Block, DeclaredSymmetry, Layout, NeuronGroup
 from symstudy.models import OwnModelConfig
@@ -130,7 +131,9 @@ def own_models(monkeypatch):
     import sys
 
     monkeypatch.setitem(sys.modules, "own_models", sys.modules[__name__])
-    return lambda name: build_own(OwnModelConfig(kind=f"own_models:{name}"), 4, 2)
+    return lambda name: build_own(
+        OwnModelConfig(kind=f"own_models:{name}"), DataShape(4, 2, 8, 4, is_classification=False)
+    )
 
 
 def test_what_a_users_module_declares_passes_the_suite(own_models):

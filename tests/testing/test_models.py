@@ -1,9 +1,12 @@
-"""Every built-in model passes the shipped suite; a wrong one does not."""
+"""Every built-in model passes the shipped suite, and modules of one's own; a wrong one does not."""
+
+from pathlib import Path
 
 import pytest
 import torch
 
 from symstudy.components import DataShape, find_component, load_all
+from symstudy.models import OwnModelConfig
 from symstudy.models.base import AbstractModel, Forward
 from symstudy.models.fcn.network import Fcn
 from symstudy.testing.models import ModelSuite
@@ -14,6 +17,16 @@ TABLES = [
     {"kind": "deep_linear", "width": 5, "depth": 3},
     {"kind": "transformer", "width": 6, "head_dim": 3, "heads": 2, "tokens": 3, "mlp_width": 4},
 ]
+
+
+class TestOwnModules(ModelSuite):
+    """Modules with buffers of their own, draws, tied weights and parametrised ones."""
+
+    @pytest.fixture(params=["Averaging", "Dropped", "Tied", "WeightNormed"])
+    def config(self, request, monkeypatch):
+        folder = Path(__file__).parents[1] / "training"
+        monkeypatch.syspath_prepend(folder)
+        return OwnModelConfig(kind=f"sample_modules:{request.param}")
 
 
 class TestBuiltIn(ModelSuite):

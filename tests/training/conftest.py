@@ -205,6 +205,8 @@ def note(name, args):
 
 # Once a process, before the first gradient of any test: torch makes a queue for each device then.
 _setup_privateuseone_for_python_backend(NAME)
+# Gradient checkpointing asks every device for it, and this one is there in every test.
+getattr(torch, NAME).get_amp_supported_dtype = lambda: [torch.float16]
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from symstudy.cli.studies import validate
 from symstudy.components import registry
 from symstudy.launch import InlineLauncher, open_study_folder, run_study
 from symstudy.store import Store
@@ -49,6 +50,19 @@ def test_the_study_of_a_page_trains_all_its_runs(follow, page):
     summary, store = follow(page)
     assert (summary.done, summary.failed) == (PAGES[page][1], 0)
     assert store.sql("select count(distinct test_loss) from runs").rows == [(PAGES[page][1],)]
+
+
+def test_validate_says_of_the_page_on_models_what_it_is(root, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    text = (root / "docs" / "how-to" / "model.md").read_text()
+    assert "symstudy validate wide.toml\n" in text
+    for name, body in BLOCK.findall(text):
+        (tmp_path / name).write_text(body)
+    validate(tmp_path / "wide.toml")
+    said = capsys.readouterr().out
+    sys.modules.pop("my_models", None)
+    assert re.search(r"module   Wide\(.*width=8.*\)\n +takes \[samples, \d+\] of floats", said)
+    assert "runs go one by one: it draws random numbers" in said
 
 
 def test_the_layout_of_the_page_on_models_gives_measures_of_neurons(follow):

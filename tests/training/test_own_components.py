@@ -197,7 +197,7 @@ def test_a_study_of_own_components_runs_and_its_keys_are_in_sql(project):
         "(config->>'$.train.power')::double from planned order by all"
     ).rows
     assert rows == [(0.5, 1.0, 3.0), (0.5, 2.0, 3.0), (0.9, 1.0, 3.0), (0.9, 2.0, 3.0)]
-    assert store.sql("select distinct engine from runs").rows == [("torch-cpu",)]
+    assert store.sql("select distinct engine from runs").rows == [("one-by-one-torch-cpu",)]
 
 
 def test_own_components_are_packed_as_they_are_alone(project):

@@ -1,5 +1,6 @@
 """The torch engine on a device that is not the CPU: no mixed devices, no wait inside a block."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,8 @@ MODELS: dict[str, dict[str, Any]] = {
         "data": {"kind": "in_context", "test_samples": 10},
     },
     "own": {"model": {"kind": "torch.nn:Linear", "in_features": 8, "out_features": 4}},
+    "own buffers": {"model": {"kind": "sample_modules:Averaging"}},
+    "one by one": {"model": {"kind": "sample_modules:Dropped"}},
 }  # fmt: skip
 TRAININGS: dict[str, dict[str, Any]] = {
     "sgd": {"train": {"optimizer": "sgd", "momentum": 0.9}},
@@ -54,8 +57,23 @@ ENDING: dict[str, dict[str, Any]] = {
 }
 """Trainings in which runs end before the last step."""
 CASES = MODELS | TRAININGS | ENDING
-QUICK = {"transformer", "own", "entropic", "flipped", "padded", "diverging", "adam"}
+QUICK = {
+    "transformer",
+    "own",
+    "own buffers",
+    "one by one",
+    "entropic",
+    "flipped",
+    "padded",
+    "diverging",
+    "adam",
+}
 """Cases of the quick suite; the others are slow together."""
+
+
+@pytest.fixture(autouse=True)
+def sample_modules(monkeypatch):
+    monkeypatch.syspath_prepend(Path(__file__).parent)
 
 
 def cases(names, quick=QUICK):
@@ -120,7 +138,9 @@ def test_a_pack_is_trained_and_measured_without_mixing_devices(case, request):
     expected = train_pack(runs, TORCH).runs
     request.getfixturevalue("pretend_gpu")
     found = train_pack(runs, PackConfig(device="cuda")).runs
-    assert set(found["engine"]) <= {"torch-pretend", "padded-torch-pretend"}
+    assert set(found["engine"]) <= {
+        "torch-pretend", "padded-torch-pretend", "one-by-one-torch-pretend",
+    }  # fmt: skip
     assert list(found["outcome"]) == list(expected["outcome"])
     for name in ("test_loss", "theta_norm"):
         np.testing.assert_allclose(found[name], expected[name], rtol=1e-4, err_msg=name)

@@ -1,22 +1,26 @@
 """Checks of a user's own module before it is trained: starts, constants, draws and shapes."""
 
-import random
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
+from symstudy.components import DataShape
 from symstudy.errors import ModelError
-from symstudy.identity import stream_key
+from symstudy.models.own.draws import foreign_states, seeded_by
+from symstudy.models.own.factory import ModuleFactory
+from symstudy.models.own.outputs import describe, plain, read_returned, tensors_in
+from symstudy.models.own.passes import LaneModule
 
-__all__ = ["Inspection", "inspect_module", "output_of", "seeded"]
+__all__ = ["Inspection", "inspect_module", "trial_inputs"]
 
 SAMPLES = 5
 """Samples of the forward pass that is tried; no usual number of outputs, so shapes show."""
 SAME_START = "symstudy_same_start"
 """Attribute of a class whose instances start equal on purpose, such as from a file of weights."""
+CLOSE = 1e-4
+"""Relative difference of two forward passes of the same numbers that rounding may make."""
 
 
 class Inspection(NamedTuple):
@@ -26,41 +30,49 @@ class Inspection(NamedTuple):
         module: The module, in evaluation mode.
         training_module: The same, in training mode.
         parameters: Its parameters that are trained, by name.
-        constants: Its frozen parameters and its buffers, by name; the same for every seed.
+        constants: Frozen parameters and buffers that are the same for every seed and step, by name.
+        lane_names: Names of those that are not: each run holds its own.
         draws_in_training: Whether a forward pass in training draws random numbers.
         draws_in_evaluation: Whether one in evaluation does.
+        predicts: Whether it returns a tensor of the targets' shape, to compare with them.
+        is_plain: Whether that is all that the loss is given.
+        returns: Shapes of what it returns, for messages.
     """
 
     module: nn.Module
     training_module: nn.Module
     parameters: dict[str, nn.Parameter]
     constants: dict[str, Tensor]
+    lane_names: tuple[str, ...]
     draws_in_training: bool
     draws_in_evaluation: bool
+    predicts: bool
+    is_plain: bool
+    returns: str
 
 
-def seeded(make: Callable[[], nn.Module], seed: int) -> nn.Module:
-    """Return a module initialised from the stream of `seed`; torch's generator is left alone."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(stream_key(seed, "initialisation") >> 1)
-        return make()
+class Trial(NamedTuple):
+    """A forward pass that was tried.
+
+    Attributes:
+        result: What it returned, plain.
+        draws: Whether it drew random numbers from torch.
+        changed: Buffers that it changed.
+    """
+
+    result: Any
+    draws: bool
+    changed: list[str]
 
 
-def inspect_module(
-    make: Callable[[], nn.Module], name: str, inputs: int, outputs: int
-) -> Inspection:
-    """Return what a pack must know of the modules that `make` returns.
-
-    Args:
-        make: Makes a module, initialised from torch's global generator.
-        name: Name of the class, for messages.
-        inputs: Number of inputs of the data.
-        outputs: Number of outputs of the data.
+def inspect_module(factory: ModuleFactory, data: DataShape) -> Inspection:
+    """Return what a pack must know of the modules that `factory` makes.
 
     Raises:
-        ModelError: If the module cannot be trained in a pack.
+        ModelError: If such a module cannot be trained as a run.
     """
-    module, again, other = (seeded(make, seed) for seed in (0, 0, 1))
+    name = factory.name
+    module, again, other = (factory.make(seed) for seed in (0, 0, 1))
     parameters = {key: each for key, each in module.named_parameters() if each.requires_grad}
     if not parameters:
         frozen = len(list(module.parameters()))
@@ -68,28 +80,39 @@ def inspect_module(
             f"{name} must have parameters that are trained, but got "
             f"{f'{frozen}, all with requires_grad = False' if frozen else 'none'}."
         )
-    check_starts(name, module, again, other)
-    training = make_training(make)
-    drawn = [
-        draws_of(name, each, inputs, outputs, mode)
-        for each, mode in ((training, "training"), (module.eval(), "evaluation"))
-    ]
+    unlike = check_starts(name, module, again, other)
+    training_module = factory.make(0).train()
+    x = trial_inputs(data, SAMPLES)
+    training = try_forward(name, training_module, x, "training")
+    evaluation = try_forward(name, module.eval(), x, "evaluation")
+    check_kept(name, evaluation)
+    check_same_form(name, training, evaluation)
+    held = held_beside(module)
+    lane_names = tuple(key for key in held if key in unlike or key in training.changed)
     return Inspection(
         module=module,
-        training_module=training,
+        training_module=training_module,
         parameters=parameters,
-        constants=constants_of(module),
-        draws_in_training=drawn[0],
-        draws_in_evaluation=drawn[1],
+        constants={key: each for key, each in held.items() if key not in lane_names},
+        lane_names=lane_names,
+        draws_in_training=training.draws,
+        draws_in_evaluation=evaluation.draws,
+        predicts=is_prediction(read_returned(evaluation.result).prediction, data),
+        is_plain=is_prediction(read_returned(evaluation.result).for_loss, data),
+        returns=describe(evaluation.result),
     )
 
 
-def make_training(make: Callable[[], nn.Module]) -> nn.Module:
-    """Return the module of seed 0 in training mode."""
-    return seeded(make, 0).train()
+def trial_inputs(data: DataShape, samples: int) -> Tensor:
+    """Return inputs in their own axes, drawn at random: normal, or 0 and 1 where integers."""
+    generator = torch.Generator().manual_seed(0)
+    shape = (samples, *(data.input_shape or (data.inputs,)))
+    if data.is_integer:
+        return torch.randint(0, 2, shape, generator=generator)
+    return torch.randn(shape, generator=generator)
 
 
-def constants_of(module: nn.Module) -> dict[str, Tensor]:
+def held_beside(module: nn.Module) -> dict[str, Tensor]:
     """Return the frozen parameters and the buffers of `module`, by name."""
     frozen = {
         key: each.detach() for key, each in module.named_parameters() if not each.requires_grad
@@ -102,7 +125,7 @@ def plain_tensors(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
     for path, child in module.named_modules():
         for key, value in vars(child).items():
             if isinstance(value, Tensor):
-                yield f"{path}.{key}".lstrip("."), value
+                yield f"{path}.{key}".lstrip("."), value.detach()
 
 
 def everything_of(module: nn.Module) -> dict[str, Tensor]:
@@ -114,7 +137,7 @@ def everything_of(module: nn.Module) -> dict[str, Tensor]:
     }
 
 
-def differing(left: dict[str, Tensor], right: dict[str, Tensor]) -> list[str]:
+def differing(left: Mapping[str, Tensor], right: Mapping[str, Tensor]) -> list[str]:
     """Return the names whose tensors differ."""
     return [
         key
@@ -130,8 +153,8 @@ def same_numbers(left: Tensor, right: Tensor) -> bool:
     return bool(torch.isclose(left, right, rtol=0.0, atol=0.0, equal_nan=True).all())
 
 
-def check_starts(name: str, module: nn.Module, again: nn.Module, other: nn.Module) -> None:
-    """Check that a seed decides how a module starts, and decides nothing but trained parameters.
+def check_starts(name: str, module: nn.Module, again: nn.Module, other: nn.Module) -> set[str]:
+    """Check that a seed decides how a module starts; return what differs between seeds.
 
     Args:
         name: Name of the class.
@@ -157,75 +180,111 @@ def check_starts(name: str, module: nn.Module, again: nn.Module, other: nn.Modul
             "equal parameters: its __init__ seeds a generator itself, or draws nothing. Leave out "
             f"manual_seed; where that is meant, write `{SAME_START} = True` in the class."
         )
-    shared = sorted(changed - set(trained))
+    named = {key for key, _ in (*module.named_parameters(), *module.named_buffers())}
+    shared = sorted(changed - named)
     if shared:
         raise ModelError(
-            f"{name} must have the same frozen parameters, buffers and other tensors for every "
-            f"seed, since a pack holds them once, but {', '.join(shared)} differ between seeds 0 "
-            "and 1. Draw them from torch.Generator().manual_seed(N), with N an argument that a "
-            "study can sweep, or make them parameters that are trained."
+            f"{name} must hold what its seed decides in parameters and buffers, but the attributes "
+            f"{', '.join(shared)} differ between seeds 0 and 1. Write "
+            f"`self.register_buffer({shared[0].rpartition('.')[2]!r}, ...)`: each run then has "
+            "its own."
         )
+    return changed - set(trained)
 
 
-def draws_of(name: str, module: nn.Module, inputs: int, outputs: int, mode: str) -> bool:
-    """Try a forward pass; return whether it draws random numbers.
+def try_forward(name: str, module: nn.Module, x: Tensor, mode: str) -> Trial:
+    """Try a forward pass twice from the same numbers; the module is left as it was.
 
     Raises:
-        ModelError: If it raises, keeps state, draws from numpy or random, or returns another shape
-            than the data have.
+        ModelError: If it raises, draws from numpy or random, returns no tensors, or depends on
+            what is neither a parameter nor a buffer.
     """
-    x = torch.randn(SAMPLES, inputs, generator=torch.Generator().manual_seed(0))
-    before = {key: each.clone() for key, each in module.named_buffers()}
+    held = {**dict(module.named_parameters()), **dict(module.named_buffers())}
+    before = {key: each.detach().clone() for key, each in held.items()}
+    lane = LaneModule(module)
     others = foreign_states()
-    with torch.random.fork_rng(devices=[]), torch.no_grad():
-        torch.manual_seed(0)
-        start = torch.random.get_rng_state()
-        try:
-            result = module(x)
-        except Exception as error:
-            raise ModelError(
-                f"forward of {name} must take inputs [samples, inputs], but with "
-                f"{list(x.shape)} in {mode} it raised {type(error).__name__}: {error}"
-            ) from error
+    results = []
+    with seeded_by(0), torch.no_grad():
+        for _ in range(2):
+            lane.put({key: each.clone() for key, each in before.items()})
+            torch.manual_seed(0)
+            start = torch.random.get_rng_state()
+            try:
+                returned = module(x)
+            except Exception as error:
+                raise ModelError(
+                    f"forward of {name} must take inputs {shape_of(x)}, but with {list(x.shape)} "
+                    f"of {str(x.dtype).removeprefix('torch.')} in {mode} it raised "
+                    f"{type(error).__name__}: {error}"
+                ) from error
+            results.append(plain(returned, name))
         draws = not torch.equal(start, torch.random.get_rng_state())
-    changed = differing(before, dict(module.named_buffers()))
-    if changed:
-        raise ModelError(
-            f"{name} must keep no state outside its parameters, but a forward pass in {mode} "
-            f"changes the buffers {', '.join(changed)}: measures of a run would depend on when "
-            "they are taken. Replace batch statistics by LayerNorm or GroupNorm."
-        )
+    changed = differing(before, {key: lane.read(key) for key in before})
+    lane.put(held)
     if foreign_states() != others:
         raise ModelError(
             f"forward of {name} must draw from torch's generator, but draws from numpy or random, "
             "which a run's seed does not decide. Use torch.rand and its like."
         )
-    check_shape(name, result, outputs)
-    return draws
+    check_results(name, results, mode)
+    return Trial(results[0], draws, changed)
 
 
-def foreign_states() -> tuple[str, object]:
-    """Return the states of the global generators of numpy and random."""
-    state: Any = np.random.get_state(legacy=False)  # noqa: NPY002  # the global one is meant
-    return f"{state['state']['key'].tobytes().hex()} {state['state']['pos']}", random.getstate()
+def shape_of(x: Tensor) -> str:
+    """Return the axes of trial inputs in words."""
+    return str(["samples", *x.shape[1:]]).replace("'", "")
 
 
-def check_shape(name: str, result: Any, outputs: int) -> None:
-    """Check the outputs of a forward pass on `SAMPLES` samples.
+def check_results(name: str, results: list[Any], mode: str) -> None:
+    """Check what two passes from the same numbers returned.
 
     Raises:
-        ModelError: If they are not a tensor with a row a sample and a column an output.
+        ModelError: If they differ, or hold no tensor.
     """
-    output = output_of(result)
-    shape = list(output.shape) if isinstance(output, Tensor) else type(output).__name__
-    if shape != [SAMPLES, outputs]:
+    first, second = map(tensors_in, results)
+    if not first:
+        raise ModelError(f"forward of {name} must return a tensor, but returned nothing in {mode}.")
+    alike = len(first) == len(second) and all(
+        left.shape == right.shape
+        and torch.allclose(left.double(), right.double(), rtol=CLOSE, atol=CLOSE, equal_nan=True)
+        for left, right in zip(first, second, strict=False)
+    )
+    if not alike:
         raise ModelError(
-            f"forward of {name} must return outputs [samples, outputs] = [{SAMPLES}, {outputs}] "
-            f"for data with {outputs} targets, but returned {shape}. Give its last layer {outputs} "
-            "outputs: a constructor with the parameter output_dim is told the number."
+            f"{name} must keep its state in buffers, but two forward passes in {mode} from the "
+            "same parameters, buffers and draws differ: an attribute counts or remembers. Keep it "
+            "by `self.register_buffer(name, tensor)` and assign to that."
         )
 
 
-def output_of(result: Any) -> Any:
-    """Return the outputs of a forward pass, which may come with hidden activations beside them."""
-    return result[0] if isinstance(result, tuple) and len(result) == 2 else result
+def check_kept(name: str, evaluation: Trial) -> None:
+    """Check that a forward pass in evaluation leaves the module as it was.
+
+    Raises:
+        ModelError: If it does not.
+    """
+    if evaluation.changed:
+        raise ModelError(
+            f"{name} must keep its buffers in evaluation, but a forward pass after eval() changes "
+            f"{', '.join(evaluation.changed)}: measures of a run would depend on when they are "
+            "taken. Change them under `if self.training:`."
+        )
+
+
+def check_same_form(name: str, training: Trial, evaluation: Trial) -> None:
+    """Check that a module returns the same tensors in training and in evaluation.
+
+    Raises:
+        ModelError: If it does not.
+    """
+    forms = describe(training.result), describe(evaluation.result)
+    if forms[0] != forms[1]:
+        raise ModelError(
+            f"forward of {name} must return the same in training and evaluation, but returned "
+            f"{forms[0]} in training and {forms[1]} after eval(). Leave out what one of them lacks."
+        )
+
+
+def is_prediction(found: Any, data: DataShape) -> bool:
+    """Return whether `found` is a tensor with a row a sample and a column an output."""
+    return isinstance(found, Tensor) and list(found.shape) == [SAMPLES, data.outputs]

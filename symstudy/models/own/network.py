@@ -3,80 +3,125 @@
 Shapes: K runs, P parameters, B samples, I inputs, O outputs.
 """
 
-import inspect
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, final
+import copy
+from collections.abc import Sequence
+from typing import Any, Literal, final
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.func import functional_call, vmap
 
-from symstudy.components import load_own
-from symstudy.errors import ModelError
-from symstudy.identity import stream_key
+from symstudy.components import DataShape
+from symstudy.errors import LaunchError, ModelError
+from symstudy.identity import canonical_json
 from symstudy.layout import Block, Layout
 from symstudy.models.base import (
+    NO_BUFFERS,
     AbstractModel,
+    Buffers,
     DenseStack,
     Forward,
+    ModuleFacts,
     TrainingStep,
-    split_parameters,
 )
+from symstudy.models.own.agreement import check_apart, why_not_at_once
 from symstudy.models.own.config import OwnModelConfig
-from symstudy.models.own.inspection import inspect_module, seeded
+from symstudy.models.own.counting import count_module
+from symstudy.models.own.draws import EVALUATION_KEY, step_key
+from symstudy.models.own.factory import ModuleFactory, find_factory
+from symstudy.models.own.inspection import held_beside, inspect_module
+from symstudy.models.own.outputs import read_returned
+from symstudy.models.own.passes import LanePool, LaneTensors, Passed, at_once, one_by_one
 
 __all__ = ["OwnModel", "build_own"]
 
-EVALUATION_KEY = stream_key(0, "own module in evaluation") >> 1
-"""Seed of what a module draws in evaluation: every run has the same draws at every probe."""
+DRAWS = "it draws random numbers, and a run's draws must not depend on its pack"
+
+
+BUILT: dict[tuple[Any, str, DataShape], "OwnModel"] = {}
+"""The models that were built last, by class or function, arguments and data: a process trains many
+packs of one shape, and to try a large module takes seconds."""
+MOST_BUILT = 4
 
 
 @final
 class OwnModel(AbstractModel):
-    """Any `nn.Module` that keeps no state, batched over runs.
+    """Any `nn.Module`, batched over runs.
 
     The module's own initialisation is used, seeded by the run's stream `initialisation`, and then
     multiplied by the run's scale. Parameters with `requires_grad = False` stay as they are, outside
-    of penalty and counts. A module may declare its neurons and its symmetries by a method
+    of penalty and counts. Buffers that a training step changes, or that differ between seeds, are
+    each run's own. A module may declare its neurons and its symmetries by a method
     `symstudy_layout()` that returns a `symstudy.layout.Layout` over its trained parameters in their
     own order; its `forward` may then return `(output, {group name: activations})`. Without one it
     has no measures of neurons.
 
-    Runs go through `torch.func.vmap` in one call. Where the module draws random numbers, or vmap
-    does not know an operation, they go through one by one, each with a generator of its own: its
-    numbers are the same in any pack.
+    Runs go through `torch.func.vmap` in one call. They go one by one, each with a generator of its
+    own, where the module draws random numbers, where vmap does not know an operation or computes
+    something else, and where one call for all gains nothing (`adapted`).
+
+    Attributes:
+        factory: Makes the module.
+        inspected: What was found out about it.
+        size: What was counted in a forward pass.
+        reasons: Why runs go one by one, in training and in evaluation; empty where they do not.
     """
 
-    def __init__(
-        self,
-        factory: Callable[..., nn.Module],
-        arguments: Mapping[str, object],
-        inputs: int,
-        outputs: int,
-    ) -> None:
-        """Check that `factory(**arguments)` can be trained in a pack.
+    def __init__(self, factory: ModuleFactory, data: DataShape) -> None:
+        """Check that what `factory` makes can be trained in a pack on such data.
 
         Raises:
             ModelError: If it cannot; see `symstudy.models.own.inspection`.
         """
         self.factory = factory
-        self.arguments = dict(arguments)
-        self.inspected = inspect_module(self.make, factory.__name__, inputs, outputs)
+        self.data = data
+        self.inspected = inspect_module(factory, data)
         self.names = list(self.inspected.parameters)
+        self.shapes = [tuple(each.shape) for each in self.inspected.parameters.values()]
         self.declared = self.declare_layout()
-        self.can_vmap = vmaps(self, inputs)
+        self.buffers = NO_BUFFERS
+        self.moved: dict[tuple[torch.device, torch.dtype], dict[str, Tensor]] = {}
+        self.pool = LanePool(lambda: factory.make(0))
+        self.has_agreed: set[str] = set()
+        self.reasons = {training: self.why_apart(training=training) for training in (True, False)}
+        self.check_one_by_one()
+        self.size = count_module(
+            self.inspected.training_module, data, self.declared, can_batch=not self.reasons[True]
+        )
 
-    def make(self) -> nn.Module:
-        """Return a fresh module, initialised from torch's global generator."""
-        try:
-            return self.factory(**self.arguments)
-        except Exception as error:
-            given = ", ".join(f"{key}={value!r}" for key, value in self.arguments.items())
-            raise ModelError(
-                f"{self.factory.__name__}({given}) must be buildable from the keys of [model], but "
-                f"raised {type(error).__name__}: {error}"
-            ) from error
+    def why_apart(self, *, training: bool) -> str:
+        """Return why runs must go one by one; empty if they need not."""
+        inspected = self.inspected
+        if inspected.draws_in_training if training else inspected.draws_in_evaluation:
+            return DRAWS
+
+        bound = self.with_buffers(self.initial_buffers((0, 1), torch.float32))
+
+        def runs(theta_KP: Tensor, x_KB: Tensor, keys: list[int]) -> Passed:
+            del keys
+            return bound.batched(theta_KP, x_KB, training=training)
+
+        theta_KP = self.initialise((0, 1), torch.ones(2))
+        names = inspected.lane_names
+        return why_not_at_once(runs, theta_KP, self.factory, self.data, names, training=training)
+
+    def check_one_by_one(self) -> None:
+        """Check that runs that go one by one compute what the module would, if they go so.
+
+        Raises:
+            ModelError: If they do not.
+        """
+        if not self.reasons[True] or self.has_agreed:
+            return
+        bound = self.with_buffers(self.initial_buffers((0, 1), torch.float32))
+
+        def runs(theta_KP: Tensor, x_KB: Tensor, keys: list[int]) -> Passed:
+            return bound.apart(theta_KP, x_KB, keys, training=True)
+
+        theta_KP = self.initialise((0, 1), torch.ones(2))
+        check_apart(runs, theta_KP, self.factory, self.data, self.inspected.lane_names)
+        # Shared with the copies that `adapted` makes.
+        self.has_agreed.add(self.factory.name)
 
     def declare_layout(self) -> Layout:
         """Return the layout that the module declares, or one without neurons.
@@ -84,20 +129,20 @@ class OwnModel(AbstractModel):
         Raises:
             ModelError: If the declared layout contradicts itself or the parameters.
         """
-        parameters = self.inspected.parameters
         method = getattr(self.inspected.module, "symstudy_layout", None)
-        name = self.factory.__name__
+        name = self.factory.name
         try:
-            declared: Layout = method() if callable(method) else layout_of(parameters)
+            declared: Layout = (
+                method() if callable(method) else layout_of(self.inspected.parameters)
+            )
         except AssertionError as error:
             raise ModelError(
                 f"symstudy_layout() of {name} must be consistent, but this does not hold: {error}."
             ) from error
-        shapes = [tuple(parameter.shape) for parameter in parameters.values()]
-        if [block.shape for block in declared.blocks] != shapes:
+        if [block.shape for block in declared.blocks] != self.shapes:
             raise ModelError(
                 f"symstudy_layout() of {name} must list the trained parameters in their own order, "
-                f"but got shapes {[block.shape for block in declared.blocks]} for {shapes}."
+                f"but got shapes {[block.shape for block in declared.blocks]} for {self.shapes}."
             )
         return declared
 
@@ -116,26 +161,116 @@ class OwnModel(AbstractModel):
         """Whether a forward pass in training draws random numbers, as dropout does."""
         return self.inspected.draws_in_training
 
+    @property
+    def is_stateful(self) -> bool:
+        """Whether a training step changes buffers, or seeds differ in them."""
+        return bool(self.inspected.lane_names)
+
+    @property
+    def predicts(self) -> bool:
+        """Whether the module returns a tensor with a row a sample and a column an output."""
+        return self.inspected.predicts
+
+    @property
+    def activations(self) -> int:
+        """Numbers that a sample leaves for the backward pass."""
+        return self.size.activations
+
+    @property
+    def facts(self) -> ModuleFacts:
+        """What a user is told of the module."""
+        inspected = self.inspected
+        frozen = [each for each in inspected.module.parameters() if not each.requires_grad]
+        held = held_beside(inspected.module)
+        buffers = {name for name, _ in inspected.module.named_buffers()}
+        return ModuleFacts(
+            call=str(self.factory),
+            returns=inspected.returns,
+            frozen=sum(each.numel() for each in frozen),
+            shared=sum(each.numel() for key, each in inspected.constants.items() if key in buffers),
+            own=sum(held[key].numel() for key in inspected.lane_names),
+            own_names=inspected.lane_names,
+            reason=self.reasons[True],
+        )
+
+    @property
+    def returns(self) -> str:
+        """Shapes of what the loss is given, where that is more than outputs; empty elsewhere."""
+        return "" if self.inspected.is_plain else self.inspected.returns
+
+    def is_batched(self, *, training: bool) -> bool:
+        """Return whether runs go through in one batched call, or one after another."""
+        return not self.reasons[training]
+
+    def adapted(
+        self, batch: int, device: str, vmap: Literal["auto", "always", "never"]
+    ) -> "OwnModel":
+        """Return the model with its runs batched or one after another.
+
+        They are batched where they can be and where an operation is small, by the multiplications
+        counted in a forward pass.
+
+        Raises:
+            LaunchError: If `vmap` is `always` and runs cannot be batched.
+        """
+        if vmap == "always":
+            if self.reasons[True]:
+                raise LaunchError(
+                    f"pack.vmap = 'always' must be with a module whose runs can be one call, but "
+                    f"{self.factory.name} is none: {self.reasons[True]}. Type pack.vmap=auto."
+                )
+            return self
+        reason = "pack.vmap = 'never'" if vmap == "never" else ""
+        if vmap == "auto" and self.size.is_large_call(batch, device):
+            work = self.size.products * batch / self.size.calls
+            reason = (
+                f"an operation takes {work:.2g} multiplications on average, so that one call for "
+                "all runs gains nothing"
+            )
+        if not reason:
+            return self
+        chosen = copy.copy(self)
+        chosen.reasons = {mode: told or reason for mode, told in self.reasons.items()}
+        chosen.check_one_by_one()
+        return chosen
+
     def initialise(
         self, seeds: Sequence[int], scales_K: Float[Tensor, " runs"]
     ) -> Float[Tensor, "runs parameters"]:
         """Return the module's own initial parameters for each seed, times the run's scale."""
         rows = {}
         for seed in set(seeds):
-            module = seeded(self.make, seed)
+            module = self.factory.make(seed)
             trained = [each for each in module.parameters() if each.requires_grad]
             rows[seed] = torch.cat([each.detach().flatten() for each in trained])
         theta_KP = torch.stack([rows[seed] for seed in seeds]).to(scales_K.dtype)
         return theta_KP * scales_K[:, None]
 
+    def initial_buffers(self, seeds: Sequence[int], dtype: torch.dtype) -> Buffers:
+        """Return the buffers and frozen parameters that are each run's own, as they start."""
+        names = self.inspected.lane_names
+        if not names:
+            return NO_BUFFERS
+        held = {seed: held_beside(self.factory.make(seed)) for seed in set(seeds)}
+        return {
+            name: cast(torch.stack([held[seed][name] for seed in seeds]), dtype) for name in names
+        }
+
+    def with_buffers(self, buffers: Buffers) -> "OwnModel":
+        """Return the model with the buffers of the runs that it is evaluated for."""
+        bound = copy.copy(self)
+        bound.buffers = buffers
+        return bound
+
     def forward(
         self, theta_KP: Float[Tensor, "runs parameters"], x_KBI: Float[Tensor, "runs batch ..."]
     ) -> Forward:
         """Return the module's outputs in evaluation mode, run by run."""
-        module = self.inspected.module
-        if self.inspected.draws_in_evaluation or not self.can_vmap:
-            return self.one_by_one(module, theta_KP, x_KBI, [EVALUATION_KEY] * len(theta_KP))
-        return self.at_once(module, theta_KP, x_KBI)
+        x_KB = self.shaped(x_KBI)
+        if self.is_batched(training=False):
+            return self.read(self.batched(theta_KP, x_KB, training=False), x_KBI)
+        keys = [EVALUATION_KEY] * len(theta_KP)
+        return self.read(self.apart(theta_KP, x_KB, keys, training=False), x_KBI)
 
     def training_forward(
         self,
@@ -144,79 +279,90 @@ class OwnModel(AbstractModel):
         step: TrainingStep,
     ) -> Forward:
         """Return the module's outputs in training mode, with draws from each run's seed."""
-        module = self.inspected.training_module
-        if self.inspected.draws_in_training or not self.can_vmap:
-            keys = [stream_key(seed, f"own module {step.step}") >> 1 for seed in step.seeds]
-            return self.one_by_one(module, theta_KP, x_KBI, keys)
-        return self.at_once(module, theta_KP, x_KBI)
+        x_KB = self.shaped(x_KBI)
+        if self.is_batched(training=True):
+            return self.read(self.batched(theta_KP, x_KB, training=True), x_KBI)
+        keys = [step_key(seed, step.step) for seed in step.seeds]
+        return self.read(self.apart(theta_KP, x_KB, keys, training=True), x_KBI)
+
+    def shaped(self, x_KBI: Float[Tensor, "runs batch ..."]) -> Tensor:
+        """Return flat rows of inputs in the axes of a sample, as integers where they are."""
+        x_KB = x_KBI.reshape(*x_KBI.shape[:2], *(self.data.input_shape or (self.data.inputs,)))
+        return x_KB.to(torch.int64) if self.data.is_integer else x_KB
+
+    def read(self, passed: Passed, x_KBI: Tensor) -> Forward:
+        """Return the parts of what the module returned."""
+        found = read_returned(passed.result)
+        if self.predicts:
+            assert found.prediction is not None, "what predicts returns a prediction"
+            returned = None if found.for_loss is found.prediction else found.for_loss
+            return Forward(found.prediction, found.hidden, returned, passed.buffers)
+        nothing_KBO = torch.full(
+            (*x_KBI.shape[:2], self.data.outputs), torch.nan, device=x_KBI.device
+        )
+        return Forward(nothing_KBO, found.hidden, found.for_loss, passed.buffers)
 
     def constants(self, like: Tensor) -> dict[str, Tensor]:
-        """Return frozen parameters and buffers on the device and in the precision of `like`."""
+        """Return what all runs share on the device and in the precision of `like`."""
+        key = (like.device, like.dtype)
+        if key not in self.moved:
+            self.moved[key] = {
+                name: cast(value, like.dtype).to(like.device)
+                for name, value in self.inspected.constants.items()
+            }
+        return self.moved[key]
+
+    def held(self, runs: int) -> Buffers:
+        """Return the buffers of so many runs.
+
+        Raises:
+            ModelError: If they have not been given, or are those of other runs.
+        """
+        names = self.inspected.lane_names
+        given = {len(each) for each in self.buffers.values()}
+        if names and given != {runs}:
+            raise ModelError(
+                f"{self.factory.name} must be evaluated with the buffers of its {runs} runs "
+                f"({', '.join(names)}), but got those of {max(given, default=0)}. A measure has to "
+                "evaluate each network once a call; in Python write model.with_buffers("
+                "model.initial_buffers(seeds, torch.float32))."
+            )
+        return self.buffers
+
+    def blocks(self, theta: Tensor) -> dict[str, Tensor]:
+        """Return the trained parameters in their shapes by the module's own names.
+
+        Args:
+            theta: Of all runs, `[runs, parameters]`, or of one, `[parameters]`.
+        """
+        pieces = torch.split(theta, [block.size for block in self.layout.blocks], dim=-1)
         return {
-            name: value.to(like.device, like.dtype if value.is_floating_point() else value.dtype)
-            for name, value in self.inspected.constants.items()
+            name: piece.view(*theta.shape[:-1], *shape)
+            for name, piece, shape in zip(self.names, pieces, self.shapes, strict=True)
         }
 
-    def blocks(self, theta_KP: Tensor) -> dict[str, Tensor]:
-        """Return the trained parameters `[runs, ...]` by the module's own names."""
-        blocks = split_parameters(self.layout, theta_KP)
-        return dict(zip(self.names, blocks.values(), strict=True))
+    def batched(self, theta_KP: Tensor, x_KB: Tensor, *, training: bool) -> Passed:
+        """Return the results of all runs in one batched call."""
+        inspected = self.inspected
+        module = inspected.training_module if training else inspected.module
+        buffers, constants = self.held(len(theta_KP)), self.constants(theta_KP)
+        tensors = LaneTensors([self.blocks(theta_KP)], buffers, constants)
+        return at_once(module, tensors, x_KB, self.factory.name)
 
-    def at_once(self, module: nn.Module, theta_KP: Tensor, x_KBI: Tensor) -> Forward:
-        """Return the outputs of all runs in one batched call."""
-        constants = self.constants(theta_KP)
-
-        def single(parameters: dict[str, Tensor], x: Tensor) -> object:
-            return functional_call(module, {**parameters, **constants}, (x,))
-
-        result: Any = vmap(single, randomness="error")(self.blocks(theta_KP), x_KBI)
-        if isinstance(result, tuple):
-            output, hidden = result
-            return Forward(output, dict(hidden))
-        return Forward(result, {})
-
-    def one_by_one(
-        self, module: nn.Module, theta_KP: Tensor, x_KBI: Tensor, keys: Sequence[int]
-    ) -> Forward:
-        """Return the outputs of one run after another, each drawing from the seed in `keys`."""
-        constants = self.constants(theta_KP)
-        blocks = self.blocks(theta_KP)
-        device = theta_KP.device
-        results: list[Any] = []
-        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-            for k, key in enumerate(keys):
-                torch.manual_seed(key)
-                own = {name: block[k] for name, block in blocks.items()}
-                results.append(functional_call(module, {**own, **constants}, (x_KBI[k],)))
-        if not isinstance(results[0], tuple):
-            return Forward(torch.stack(results), {})
-        outputs, hidden = zip(*results, strict=True)
-        names = list(hidden[0])
-        return Forward(
-            torch.stack(outputs),
-            {name: torch.stack([each[name] for each in hidden]) for name in names},
-        )
+    def apart(
+        self, theta_KP: Tensor, x_KB: Tensor, keys: Sequence[int], *, training: bool
+    ) -> Passed:
+        """Return the results of one run after another, each drawing from the seed in `keys`."""
+        # Unbound, not indexed: the gradient of an index is as large as all runs together.
+        rows = [self.blocks(theta_P) for theta_P in theta_KP.unbind(0)]
+        tensors = LaneTensors(rows, self.held(len(rows)), self.constants(theta_KP))
+        modules = self.pool.take(len(rows), training=training)
+        return one_by_one(modules, tensors, x_KB, keys, self.factory.name)
 
 
-def vmaps(model: OwnModel, inputs: int) -> bool:
-    """Return whether `torch.func.vmap` knows the module's operations and their gradients.
-
-    A module that draws random numbers is not asked: it never goes through vmap.
-    """
-    inspected = model.inspected
-    modes = {
-        inspected.module: inspected.draws_in_evaluation,
-        inspected.training_module: inspected.draws_in_training,
-    }
-    flat = torch.cat([each.detach().flatten() for each in inspected.parameters.values()])
-    try:
-        for module in [module for module, draws in modes.items() if not draws]:
-            theta_KP = torch.stack([flat, flat]).requires_grad_(True)
-            output = model.at_once(module, theta_KP, torch.zeros(2, 3, inputs)).output_KBO
-            torch.autograd.grad(output.sum(), theta_KP)
-    except Exception:  # noqa: BLE001  # whatever vmap cannot do is done one by one
-        return False
-    return True
+def cast(value: Tensor, dtype: torch.dtype) -> Tensor:
+    """Return floating numbers in `dtype`, and others as they are."""
+    return value.to(dtype) if value.is_floating_point() else value
 
 
 def layout_of(parameters: dict[str, nn.Parameter]) -> Layout:
@@ -238,38 +384,20 @@ def layout_of(parameters: dict[str, nn.Parameter]) -> Layout:
     return Layout(blocks=tuple(blocks))
 
 
-def build_own(config: OwnModelConfig, input_dim: int, output_dim: int) -> OwnModel:
-    """Import the class that `config.kind` names and wrap it.
+def build_own(config: OwnModelConfig, data: DataShape) -> OwnModel:
+    """Import what `config.kind` names, and wrap the module that it makes.
 
     Args:
-        config: `kind` is `package.module:Class`; `arguments` go to the class, and `input_dim` and
-            `output_dim` too where it takes parameters of these names.
-        input_dim: Number of inputs of the data.
-        output_dim: Number of outputs of the data.
+        config: `kind` is `package.module:Name`; `arguments` go to the class or function.
+        data: Sizes that it may be told; see `symstudy.models.own.factory.find_factory`.
 
     Raises:
-        ModelError: If there is no such module or class, or it is no `nn.Module`.
+        ModelError: If there is no such class or function, or its module cannot be trained.
     """
-    factory = load_own(config.kind, "model.kind")
-    if not (isinstance(factory, type) and issubclass(factory, nn.Module)):
-        raise ModelError(
-            "model.kind must name a torch.nn.Module as package.module:Class, but got "
-            f"{config.kind!r}, which is a {type(factory).__name__}."
-        )
-    arguments = dict(config.arguments)
-    for key, value in sizes_wanted(factory, input_dim, output_dim).items():
-        arguments.setdefault(key, value)
-    return OwnModel(factory, arguments, input_dim, output_dim)
-
-
-def sizes_wanted(factory: type[nn.Module], input_dim: int, output_dim: int) -> dict[str, Any]:
-    """Return the sizes of the data that the constructor has parameters for, keyword-only or not.
-
-    A constructor that was wrapped is looked at through `functools.wraps`.
-    """
-    known = inspect.signature(factory).parameters
-    kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-    sizes = {"input_dim": input_dim, "output_dim": output_dim}
-    return {
-        name: value for name, value in sizes.items() if name in known and known[name].kind in kinds
-    }
+    factory = find_factory(config, data)
+    key = (factory.call, canonical_json(config.arguments), data)
+    if key not in BUILT:
+        while len(BUILT) >= MOST_BUILT:
+            del BUILT[next(iter(BUILT))]
+        BUILT[key] = OwnModel(factory, data)
+    return BUILT[key]

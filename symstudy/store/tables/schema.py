@@ -173,7 +173,8 @@ RUNS = Table(
             "engine",
             TEXT,
             "What trained it: compiled, torch-cpu or torch-cuda, after lbfgs- if it minimised, "
-            "polished- if it did so after training, and padded- if its pack held several widths.",
+            "polished- if it did so after training, padded- if its pack held several widths, and "
+            "one-by-one- if its runs made their calls one after another.",
         ),
         Column("device", TEXT, "Device it was trained on."),
         Column("host", TEXT, "Machine it was trained on."),

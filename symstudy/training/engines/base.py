@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from symstudy.errors import LaunchError
-from symstudy.models.base import AbstractModel
+from symstudy.models.base import NO_BUFFERS, AbstractModel, Buffers
 from symstudy.study.cells import Run
 from symstudy.study.sections import PackConfig
 from symstudy.study.train import Train
@@ -100,6 +100,11 @@ class AbstractTrained(ABC):
     @abstractmethod
     def theta_KP(self) -> Float[Tensor, "runs parameters"]:
         """Parameters as they are now; a view, not to be written to."""
+
+    @property
+    def buffers(self) -> Buffers:
+        """What the runs hold beside their parameters, `[runs, ...]` by name; most hold nothing."""
+        return NO_BUFFERS
 
     @property
     @abstractmethod

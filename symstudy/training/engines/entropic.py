@@ -24,7 +24,7 @@ def pack_loss(pack: LoadedPack) -> BatchLoss:
     """Return the data loss of the pack's model as a function of parameters, inputs and targets."""
 
     def loss(theta_KP: Tensor, x_KBI: Tensor, y_KBO: Tensor) -> Tensor:
-        return data_loss(pack.train.loss, pack.model.forward(theta_KP, x_KBI).output_KBO, y_KBO)
+        return data_loss(pack.train.loss, pack.model.forward(theta_KP, x_KBI).for_loss, y_KBO)
 
     return loss
 

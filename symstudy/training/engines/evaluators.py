@@ -7,7 +7,8 @@ Shapes: K runs, P parameters, B samples, O outputs.
 """
 
 from abc import ABC, abstractmethod
-from typing import NamedTuple, final
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple, final
 
 import numpy as np
 import torch
@@ -17,16 +18,20 @@ from torch import Tensor
 
 from symstudy.kernels.lanes import Samples, survey_lanes
 from symstudy.kernels.network import Network, Scratch
-from symstudy.models.base import TrainingStep
+from symstudy.models.base import NO_BUFFERS, Buffers, Forward, TrainingStep
 from symstudy.training.data import Split
 from symstudy.training.engines.base import LoadedPack, Losses
 from symstudy.training.engines.lane_threads import LaneThreads
 from symstudy.training.losses import accuracy, data_loss
 
-__all__ = ["AbstractEvaluator", "CompiledEvaluator", "TorchEvaluator"]
+__all__ = ["AbstractEvaluator", "CompiledEvaluator", "TorchEvaluator", "rows_of"]
 
 EVALUATED = 1 << 22
 """Numbers of input that are sent through a pack at a time when a split is evaluated."""
+LEFT_BY_A_RUN = 1 << 24
+"""Numbers that the samples of one run may leave for the backward pass at a time."""
+LEAST_SAMPLES = 16
+"""Samples of a part, at least, however much they leave."""
 TWICE_PARAMETERS = 200_000
 """Above this a run alone is not sent through twice: there are few runs in such a pack anyway, and
 alone it would take twice the time."""
@@ -141,10 +146,17 @@ class CompiledEvaluator(AbstractEvaluator):
 
 
 class SamplesOnDevice(NamedTuple):
-    """Inputs and targets of some runs, on the device."""
+    """Inputs and targets of some runs, on the device.
+
+    Attributes:
+        x_KBI: Inputs.
+        y_KBO: Targets.
+        share: Share of these samples in the split.
+    """
 
     x_KBI: Float[Tensor, "runs batch ..."]
     y_KBO: Float[Tensor, "runs batch outputs"]
+    share: float
 
 
 @final
@@ -158,113 +170,163 @@ class TorchEvaluator(AbstractEvaluator):
 
     @property
     def name(self) -> str:
-        """Torch, and the device."""
-        return f"torch-{self.device.type}"
+        """Torch, the device, and whether runs go one by one."""
+        one_by_one = "" if self.pack.model.is_batched(training=True) else "one-by-one-"
+        return f"{one_by_one}torch-{self.device.type}"
 
     def evaluate(
         self,
         theta_KP: Float[Tensor, "runs parameters"],
         split: Split,
         lanes: Int64[np.ndarray, " chosen"],
+        buffers: Buffers = NO_BUFFERS,
     ) -> Losses:
-        """Return the data loss of the runs `lanes` on `split`; NaN for the others."""
+        """Return the data loss of the runs `lanes` on `split`; NaN for the others.
+
+        Accuracies are NaN where the model does not predict the targets.
+        """
         losses = Losses(np.full(len(theta_KP), np.nan), np.full(len(theta_KP), np.nan))
         with torch.no_grad():
-            for some in shares(theta_KP, split, lanes):
+            for some in self.shares(theta_KP, split, lanes):
+                theta, held = self.gathered(theta_KP, some), rows_of(buffers, some)
                 losses.loss_K[some] = losses.accuracy_K[some] = 0.0
-                for rows in pieces(split):
-                    theta, samples = self.gathered(theta_KP, split, some, rows)
-                    output = self.outputs(theta, samples.x_KBI)
-                    loss = data_loss(self.pack.train.loss, output, samples.y_KBO).double().cpu()
-                    share = share_of(split, rows)
-                    losses.loss_K[some] += share * loss.numpy()
-                    losses.accuracy_K[some] += share * accuracy(output, samples.y_KBO).cpu().numpy()
+                for part in self.parts(split, some):
+                    found = self.losses_of(theta, part, held)
+                    losses.loss_K[some] += part.share * found.loss_K
+                    losses.accuracy_K[some] += part.share * found.accuracy_K
         return losses
+
+    def losses_of(self, theta_KP: Tensor, part: "SamplesOnDevice", buffers: Buffers) -> Losses:
+        """Return the mean losses of all runs of `theta_KP` on their samples of a part."""
+        forward = self.outputs(theta_KP, part.x_KBI, buffers)
+        loss = data_loss(self.pack.train.loss, forward.for_loss, part.y_KBO).double().cpu().numpy()
+        right = np.full(len(loss), np.nan)
+        if self.pack.model.predicts:
+            right = accuracy(forward.output_KBO, part.y_KBO).cpu().numpy()
+        return Losses(loss, right)
 
     def gradient(
         self,
         theta_KP: Float[Tensor, "runs parameters"],
         split: Split,
         lanes: Int64[np.ndarray, " chosen"],
+        buffers: Buffers = NO_BUFFERS,
     ) -> Float[Tensor, "runs parameters"]:
         """Return the gradient of the data loss of the runs `lanes`; NaN for the others."""
         result = torch.full_like(theta_KP, torch.nan)
-        for some in shares(theta_KP, split, lanes):
-            parts = [self.share_gradient(theta_KP, split, some, rows) for rows in pieces(split)]
-            gradient = sum(parts[1:], start=parts[0])
-            result[torch.from_numpy(some).to(result.device)] = gradient.to(result.device)
+        for some in self.shares(theta_KP, split, lanes):
+            theta, held = self.gathered(theta_KP, some).requires_grad_(True), rows_of(buffers, some)
+            parts = [self.gradient_of(theta, part, held) for part in self.parts(split, some)]
+            total = sum(parts[1:], start=parts[0])
+            result[torch.from_numpy(some).to(result.device)] = total.to(result.device)
         return result
 
-    def share_gradient(
-        self, theta_KP: Tensor, split: Split, lanes: NDArray[np.int64], rows: slice
-    ) -> Tensor:
-        """Return what the samples `rows` add to the gradient of the mean loss of all samples."""
-        theta, samples = self.gathered(theta_KP, split, lanes, rows)
-        theta.requires_grad_(True)
-        output = self.outputs(theta, samples.x_KBI)
-        loss_K = data_loss(self.pack.train.loss, output, samples.y_KBO)
-        (gradient,) = torch.autograd.grad((share_of(split, rows) * loss_K).sum(), theta)
-        return gradient
+    def gradient_of(self, theta_KP: Tensor, part: "SamplesOnDevice", buffers: Buffers) -> Tensor:
+        """Return the share of a part of the samples in the gradient of the mean loss."""
+        forward = self.outputs(theta_KP, part.x_KBI, buffers)
+        loss_K = data_loss(self.pack.train.loss, forward.for_loss, part.y_KBO)
+        (gradient,) = torch.autograd.grad(loss_K.sum(), theta_KP)
+        return gradient if part.share == 1.0 else part.share * gradient
 
     def outputs(
         self,
         theta_KP: Float[Tensor, "runs parameters"],
         x_KBI: Float[Tensor, "runs batch ..."],
+        buffers: Buffers = NO_BUFFERS,
         step: TrainingStep | None = None,
-    ) -> Float[Tensor, "runs batch outputs"]:
-        """Return the networks' outputs for `x_KBI`; a small network alone goes through twice.
+    ) -> Forward:
+        """Return what the networks make of `x_KBI`; a small network alone goes through twice.
 
         On the CPU a library takes a batch of one matrix by another path than one of several, and
         these have all the same bits, in every network that we have tried. So a run alone has those
-        of the run in a pack.
+        of the run in a pack. Runs that go one by one have them anyway.
 
         Args:
             theta_KP: Parameters.
             x_KBI: Inputs.
+            buffers: What the runs hold beside.
             step: Seeds of the runs and the step, where the model is to act as in training; as in
                 evaluation if None.
         """
         is_small = theta_KP.shape[1] <= TWICE_PARAMETERS
-        if len(theta_KP) > 1 or not is_small or self.device.type != "cpu":
-            return self.forward(theta_KP, x_KBI, step)
+        is_batched = self.pack.model.is_batched(training=step is not None)
+        if len(theta_KP) > 1 or not is_small or not is_batched or self.device.type != "cpu":
+            return self.forward(theta_KP, x_KBI, buffers, step)
         twice = None if step is None else step._replace(seeds=step.seeds * 2)
-        return self.forward(torch.cat([theta_KP] * 2), torch.cat([x_KBI] * 2), twice)[:1]
+        doubled = {name: torch.cat([each] * 2) for name, each in buffers.items()}
+        found = self.forward(torch.cat([theta_KP] * 2), torch.cat([x_KBI] * 2), doubled, twice)
+        return first_run(found)
 
-    def forward(self, theta_KP: Tensor, x_KBI: Tensor, step: TrainingStep | None) -> Tensor:
+    def forward(
+        self, theta_KP: Tensor, x_KBI: Tensor, buffers: Buffers, step: TrainingStep | None
+    ) -> Forward:
         """Return the outputs as in training at `step`, or as in evaluation if it is None."""
+        model = self.pack.model.with_buffers(buffers)
         if step is None:
-            return self.pack.model.forward(theta_KP, x_KBI).output_KBO
-        return self.pack.model.training_forward(theta_KP, x_KBI, step).output_KBO
+            return model.forward(theta_KP, x_KBI)
+        return model.training_forward(theta_KP, x_KBI, step)
 
-    def gathered(
-        self, theta_KP: Tensor, split: Split, lanes: NDArray[np.int64], rows: slice
-    ) -> tuple[Tensor, SamplesOnDevice]:
-        """Return copies of the parameters of the runs `lanes`, and of their samples `rows`."""
-        theta = theta_KP.detach()[torch.from_numpy(lanes).to(theta_KP.device)].to(self.device)
-        x = torch.from_numpy(split.x[split.lane_x[lanes], rows]).to(self.device)
-        y = torch.from_numpy(split.y[split.lane_y[lanes], rows]).to(self.device)
-        return theta, SamplesOnDevice(x, y)
+    def gathered(self, theta_KP: Tensor, lanes: NDArray[np.int64]) -> Tensor:
+        """Return a copy of the parameters of the runs `lanes`."""
+        return theta_KP.detach()[torch.from_numpy(lanes).to(theta_KP.device)].to(self.device)
+
+    def parts(self, split: Split, lanes: NDArray[np.int64]) -> Iterator["SamplesOnDevice"]:
+        """Yield the samples of the runs `lanes`: all, or in parts."""
+        count = split.x.shape[1]
+        size = self.part_size(split)
+        for first in range(0, max(1, count), size):
+            rows = slice(first, min(first + size, count))
+            x = torch.from_numpy(split.x[split.lane_x[lanes], rows]).to(self.device)
+            y = torch.from_numpy(split.y[split.lane_y[lanes], rows]).to(self.device)
+            yield SamplesOnDevice(x, y, (rows.stop - rows.start) / count if count else 1.0)
+
+    def part_size(self, split: Split) -> int:
+        """Return the samples of a part: all, unless inputs or what a model leaves are many numbers.
+
+        It depends on data and model alone, so that a run's sums are the same in any pack.
+        """
+        count, inputs = map(int, split.x.shape[1:])
+        # A network of convolutions keeps many times its inputs.
+        size = count if count * inputs <= EVALUATED else max(1, EVALUATED // inputs)
+        left = self.pack.model.activations
+        return max(1, min(size, max(LEAST_SAMPLES, LEFT_BY_A_RUN // left)) if left else size)
+
+    def shares(
+        self, theta_KP: Tensor, split: Split, lanes: NDArray[np.int64]
+    ) -> list[NDArray[np.int64]]:
+        """Return `lanes` in groups small enough to send a split, or a part of it, through.
+
+        Where runs go one by one anyway, each is a group: only its own activations are held.
+        """
+        model = self.pack.model
+        if not model.is_batched(training=False):
+            return [lanes[i : i + 1] for i in range(len(lanes))]
+        rows = self.part_size(split)
+        per_lane = max(1, rows * max(split.x.shape[2], theta_KP.shape[1] // 8))
+        per_lane = max(per_lane, rows * model.activations // 4)
+        size = max(1, EVALUATED // per_lane)
+        return [lanes[i : i + size] for i in range(0, len(lanes), size)]
 
 
-def shares(theta_KP: Tensor, split: Split, lanes: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-    """Return `lanes` in groups small enough to send a split, or a piece of it, through."""
-    rows = pieces(split)[0].stop
-    per_lane = max(1, rows * max(split.x.shape[2], theta_KP.shape[1] // 8))
-    size = max(1, EVALUATED // per_lane)
-    return [lanes[i : i + size] for i in range(0, len(lanes), size)]
+def rows_of(buffers: Buffers, lanes: NDArray[np.int64]) -> Buffers:
+    """Return the buffers of the runs `lanes`."""
+    return {name: each[torch.from_numpy(lanes).to(each.device)] for name, each in buffers.items()}
 
 
-def pieces(split: Split) -> list[slice]:
-    """Return the samples of a split, all together, or in pieces where inputs are many numbers.
+def first_run(found: Forward) -> Forward:
+    """Return the result of the first of several runs."""
+    return Forward(
+        found.output_KBO[:1],
+        {name: each[:1] for name, each in found.hidden.items()},
+        first_rows(found.returned),
+        {name: each[:1] for name, each in found.buffers.items()},
+    )
 
-    A network of convolutions keeps many times its inputs.
-    """
-    count, inputs = split.x.shape[1:]
-    size = count if count * inputs <= EVALUATED else max(1, EVALUATED // inputs)
-    return [slice(i, min(i + size, count)) for i in range(0, count, max(1, size))] or [slice(0, 0)]
 
-
-def share_of(split: Split, rows: slice) -> float:
-    """Return the share of a split's samples that a piece of it is; 1 for all of them."""
-    count = split.x.shape[1]
-    return (rows.stop - rows.start) / count if count else 1.0
+def first_rows(returned: Any) -> Any:
+    """Return the first row of each tensor of what a model returned."""
+    if returned is None or isinstance(returned, Tensor):
+        return None if returned is None else returned[:1]
+    if isinstance(returned, Mapping):
+        return {key: first_rows(item) for key, item in returned.items()}
+    return tuple(map(first_rows, returned))

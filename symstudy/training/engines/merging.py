@@ -91,7 +91,7 @@ def make_objective(pack: LoadedPack, run: int) -> Objective:
         with torch.no_grad():
             inputs = torch.from_numpy(x).expand(*shape, *x.shape)
             targets = torch.from_numpy(y).expand(*shape, *y.shape)
-            output = pack.model.forward(torch.from_numpy(theta_CP), inputs).output_KBO
+            output = pack.model.forward(torch.from_numpy(theta_CP), inputs).for_loss
             loss: NDArray[np.float64] = data_loss(pack.train.loss, output, targets).numpy()
         return penalised(loss, theta_CP)
 

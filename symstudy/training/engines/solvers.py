@@ -274,7 +274,7 @@ class ScipySolver(AbstractSolver):
         x = torch.from_numpy(split.x[split.lane_x[run]])[None]
         y = torch.from_numpy(split.y[split.lane_y[run]])[None]
         row = torch.tensor(theta[None], requires_grad=True)
-        loss = data_loss(self.pack.train.loss, self.pack.model.forward(row, x).output_KBO, y).sum()
+        loss = data_loss(self.pack.train.loss, self.pack.model.forward(row, x).for_loss, y).sum()
         value = loss + self.gamma[lane] * row.square().sum()
         (gradient,) = torch.autograd.grad(value, row)
         return float(value.detach()), gradient[0].numpy()

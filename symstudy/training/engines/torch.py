@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
+from symstudy.models.base import Buffers
 from symstudy.theory.noise import CHUNK_NUMBERS
 from symstudy.training.checkpoints import State, read_array
 from symstudy.training.data import Split
@@ -69,6 +70,11 @@ class TorchEngine(AbstractEngine):
         return self.lanes.theta.detach()
 
     @property
+    def buffers(self) -> Buffers:
+        """What the runs hold beside their parameters."""
+        return self.lanes.buffers
+
+    @property
     def diverged_K(self) -> Int64[np.ndarray, " runs"]:
         """Step at which each run diverged, or -1."""
         return self.lanes.diverged.cpu().numpy()
@@ -80,7 +86,7 @@ class TorchEngine(AbstractEngine):
 
     @property
     def name(self) -> str:
-        """Torch, and the device."""
+        """Torch, the device, and whether runs go one by one."""
         return self.evaluator.name
 
     def advance(self, first: int, steps: int) -> None:
@@ -113,9 +119,9 @@ class TorchEngine(AbstractEngine):
 
     def evaluate(self, split: Split) -> Losses:
         """Return the data loss on `split`; NaN for a run that is not alive."""
-        losses = self.evaluator.evaluate(self.theta_KP, split, self.active)
+        losses = self.evaluator.evaluate(self.theta_KP, split, self.active, self.buffers)
         return losses.without(~self.is_alive_K)
 
     def gradient(self, split: Split) -> Float[Tensor, "runs parameters"]:
         """Return the gradient of the data loss on `split`, without the penalty."""
-        return self.evaluator.gradient(self.theta_KP, split, self.active)
+        return self.evaluator.gradient(self.theta_KP, split, self.active, self.buffers)

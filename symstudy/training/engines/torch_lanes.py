@@ -30,6 +30,7 @@ class TorchLanes:
         moments: Vectors like the parameters that the optimiser keeps beside them.
         diverged: Step at which each run diverged, or -1.
         is_frozen: Whether each run was frozen.
+        buffers: What runs hold beside their parameters, such as running means, `[K, ...]` by name.
         by_kernels: Whether the compiled kernels take the optimiser's steps, or torch.
     """
 
@@ -45,10 +46,13 @@ class TorchLanes:
             self.moments = kernel_moments(lanes)
         self.diverged = torch.from_numpy(lanes.diverged).to(device)
         self.is_frozen = torch.zeros_like(self.diverged, dtype=torch.bool)
+        start = pack.model.initial_buffers([run.seed for run in pack.runs], self.theta.dtype)
+        self.buffers = {name: each.to(device) for name, each in start.items()}
 
     def tensors(self) -> dict[str, Tensor]:
         """Return all tensors by name."""
         tensors = {"theta": self.theta, "diverged": self.diverged, "is_frozen": self.is_frozen}
+        tensors |= {f"buffer.{name}": each for name, each in self.buffers.items()}
         return tensors | {f"moment{i}": moment for i, moment in enumerate(self.moments)}
 
     def copy_of(self, chosen: Int64[np.ndarray, " chosen"]) -> "TorchLanes":

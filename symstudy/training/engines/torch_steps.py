@@ -14,7 +14,7 @@ from torch import Tensor
 from symstudy.components import Role, fields_of
 from symstudy.kernels.lanes import LOSS_LIMIT, Lanes, update_lanes
 from symstudy.kernels.network import ADDED, FLIPPED, NO_NOISE
-from symstudy.models.base import TrainingStep
+from symstudy.models.base import Buffers, TrainingStep
 from symstudy.optimizers import StepNumbers
 from symstudy.training.data import StepBlock
 from symstudy.training.engines.base import LoadedPack
@@ -38,6 +38,20 @@ class Batch(NamedTuple):
 
     x_KBI: Float[Tensor, "runs batch ..."]
     y_KBO: Float[Tensor, "runs batch outputs"]
+
+
+class StepPass(NamedTuple):
+    """Forward and backward pass of one step.
+
+    Attributes:
+        loss_K: Data loss of each run.
+        gradient_KP: Its gradient.
+        buffers: The runs' buffers afterwards.
+    """
+
+    loss_K: Float[Tensor, " runs"]
+    gradient_KP: Float[Tensor, "runs parameters"]
+    buffers: Buffers
 
 
 def train_lanes(lanes: TorchLanes, first: int, steps: int, entropic_chunk: int) -> None:
@@ -71,18 +85,58 @@ def train_block(
     strength_K1 = stepper.column(pack.lane_values("entropic").astype(pack.dtype))
     for s in range(steps):
         batch = on_device.batch(s)
-        theta = lanes.theta.detach().requires_grad_(True)
-        output = evaluator.outputs(theta, batch.x_KBI, TrainingStep(seeds, first + s))
-        loss_K = data_loss(pack.train.loss, output, batch.y_KBO)
-        (gradient,) = torch.autograd.grad(loss_K.sum(), theta)
+        passed = pass_of(lanes, evaluator, batch, TrainingStep(seeds, first + s))
+        gradient = passed.gradient_KP
         if pack.train.entropic > 0:
             terms_KP = entropic_gradient(lanes, batch, entropic_chunk)
             gradient = gradient + strength_K1 * terms_KP
         is_alive = (lanes.diverged < 0) & ~lanes.is_frozen
-        is_sound = (loss_K.detach() < LOSS_LIMIT) & is_alive
+        is_sound = (passed.loss_K < LOSS_LIMIT) & is_alive
         # In place: on the CPU this is the lanes' own memory.
         lanes.diverged.masked_fill_(~is_sound & is_alive, first + s)
         stepper.step(gradient, is_sound, s)
+        keep_buffers(lanes, passed.buffers, is_sound)
+
+
+def pass_of(
+    lanes: TorchLanes, evaluator: TorchEvaluator, batch: Batch, step: TrainingStep
+) -> StepPass:
+    """Return losses and gradients of all runs, in one call or one run after another.
+
+    One after another, the activations of one run are freed before the next begins.
+    """
+    count = len(step.seeds)
+    is_batched = lanes.pack.model.is_batched(training=True)
+    parts = [slice(0, count)] if is_batched else [slice(k, k + 1) for k in range(count)]
+    found = [pass_of_part(lanes, evaluator, batch, step, part) for part in parts]
+    if len(found) == 1:
+        return found[0]
+    return StepPass(
+        torch.cat([each.loss_K for each in found]),
+        torch.cat([each.gradient_KP for each in found]),
+        {name: torch.cat([each.buffers[name] for each in found]) for name in found[0].buffers},
+    )
+
+
+def pass_of_part(
+    lanes: TorchLanes, evaluator: TorchEvaluator, batch: Batch, step: TrainingStep, part: slice
+) -> StepPass:
+    """Return losses and gradients of the runs in `part`."""
+    theta = lanes.theta[part].detach().requires_grad_(True)
+    buffers = {name: each[part] for name, each in lanes.buffers.items()}
+    own = step._replace(seeds=step.seeds[part])
+    forward = evaluator.outputs(theta, batch.x_KBI[part], buffers, own)
+    loss_K = data_loss(lanes.pack.train.loss, forward.for_loss, batch.y_KBO[part])
+    (gradient,) = torch.autograd.grad(loss_K.sum(), theta)
+    return StepPass(loss_K.detach(), gradient, forward.buffers)
+
+
+def keep_buffers(lanes: TorchLanes, buffers: Buffers, is_sound: Bool[Tensor, " runs"]) -> None:
+    """Take over the buffers of a step, in place, for the runs where `is_sound`."""
+    for name, after in buffers.items():
+        before = lanes.buffers[name]
+        chosen = is_sound.view(-1, *[1] * (before.ndim - 1))
+        torch.where(chosen, after, before, out=before)
 
 
 def entropic_gradient(

@@ -1,0 +1,150 @@
+"""The class or function behind `model.kind = "package.module:Name"`, and what it is called with."""
+
+import inspect
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, final
+
+from torch import nn
+from torch.nn.parameter import UninitializedParameter
+
+from symstudy.components import DataShape, load_own
+from symstudy.errors import ModelError, choices
+from symstudy.identity import stream_key
+from symstudy.models.own.config import OwnModelConfig
+from symstudy.models.own.draws import seeded_by
+
+__all__ = ["ModuleFactory", "find_factory"]
+
+PLACEHOLDER = re.compile(r"\{(\w+)\}")
+"""An argument that stands for a size of the data, such as `num_classes = "{outputs}"`."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class ModuleFactory:
+    """Makes modules of a user's own.
+
+    Attributes:
+        name: Name of the class or function, for messages.
+        call: The class or function.
+        arguments: What it is called with.
+    """
+
+    name: str
+    call: Callable[..., Any]
+    arguments: dict[str, Any]
+
+    def __str__(self) -> str:
+        """Return the call as it would be written."""
+        return (
+            f"{self.name}({', '.join(f'{key}={item!r}' for key, item in self.arguments.items())})"
+        )
+
+    def make(self, seed: int) -> nn.Module:
+        """Return a module initialised from the stream of `seed`; torch's generator is left alone.
+
+        Raises:
+            ModelError: If the call raises, or returns no module, or one of layers without sizes.
+        """
+        with seeded_by(stream_key(seed, "initialisation") >> 1):
+            try:
+                module = self.call(**self.arguments)
+            except Exception as error:
+                raise ModelError(
+                    f"{self} must be buildable from the keys of [model], but raised "
+                    f"{type(error).__name__}: {error}{self.parameters_known()}"
+                ) from error
+        if not isinstance(module, nn.Module):
+            raise ModelError(
+                "model.kind must name a class or function that returns a torch.nn.Module, but "
+                f"{self} returned a {type(module).__name__}."
+            )
+        tensors = [*module.named_parameters(), *module.named_buffers()]
+        lazy = [key for key, each in tensors if isinstance(each, UninitializedParameter)]
+        if lazy:
+            raise ModelError(
+                f"{self.name} must know the sizes of its layers when it is built, but "
+                f"{', '.join(lazy)} are of lazy layers. Give the constructor a parameter input_dim "
+                "or input_shape, which is told the data's, and use nn.Linear, nn.Conv2d and so on."
+            )
+        return module
+
+    def parameters_known(self) -> str:
+        """Return which parameters the call knows, where it was given one that it does not."""
+        known = parameters_of(self.call)
+        if any(each.kind is inspect.Parameter.VAR_KEYWORD for each in known.values()):
+            return ""
+        unknown = [key for key in self.arguments if key not in known]
+        if not known or not unknown:
+            return ""
+        return f". {unknown[0]}: {choices(unknown[0], list(known))}"
+
+
+def find_factory(config: OwnModelConfig, data: DataShape) -> ModuleFactory:
+    """Import what `config.kind` names, and return it with the arguments for data of a shape.
+
+    `config.arguments` are passed on. A text that is a size's name in braces is that size; a
+    parameter called `input_dim`, `output_dim` or `input_shape` is told it unasked.
+
+    Raises:
+        ModelError: If there is no such module or name, it cannot be called, or a size is unknown.
+    """
+    call = load_own(config.kind, "model.kind")
+    if not callable(call):
+        raise ModelError(
+            "model.kind must name a torch.nn.Module, or a function that returns one, as "
+            f"package.module:Name, but got {config.kind!r}, which is a {type(call).__name__}."
+        )
+    sizes = sizes_of(data)
+    arguments = {key: filled(key, item, sizes) for key, item in config.arguments.items()}
+    known = parameters_of(call)
+    kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    for key, size in (
+        ("input_dim", sizes["inputs"]),
+        ("output_dim", sizes["outputs"]),
+        ("input_shape", sizes["input_shape"]),
+    ):
+        if key in known and known[key].kind in kinds:
+            arguments.setdefault(key, size)
+    return ModuleFactory(name=config.kind.rpartition(":")[2], call=call, arguments=arguments)
+
+
+def sizes_of(data: DataShape) -> dict[str, Any]:
+    """Return what an argument in braces may stand for, by name."""
+    shape = data.input_shape or (data.inputs,)
+    return {
+        "inputs": data.inputs,
+        "outputs": data.outputs,
+        "input_shape": shape,
+        "channels": shape[0],
+    }
+
+
+def filled(key: str, item: Any, sizes: dict[str, Any]) -> Any:
+    """Return an argument, or the size that it stands for.
+
+    Raises:
+        ModelError: If there is no size of that name.
+    """
+    found = PLACEHOLDER.fullmatch(item) if isinstance(item, str) else None
+    if found is None:
+        return item
+    if found[1] not in sizes:
+        raise ModelError(
+            f"model.{key} in braces must be the name of a size, but got {item!r}. "
+            f"{choices(found[1], list(sizes))}"
+        )
+    return sizes[found[1]]
+
+
+def parameters_of(call: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    """Return the parameters of a class or function; none where it does not tell them.
+
+    What was wrapped is looked at through `functools.wraps`.
+    """
+    try:
+        return dict(inspect.signature(call).parameters)
+    except (TypeError, ValueError):
+        return {}
