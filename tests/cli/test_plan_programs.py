@@ -44,3 +44,8 @@ def test_time_is_told_by_runs_that_have_ended(study, tmp_path):
 def test_what_takes_the_cost_of_a_run_is_refused(study, words):
     with pytest.raises(UserError, match="runs a program"):
         plan(study, *words)
+
+
+def test_a_program_is_validated_without_being_tried(study):
+    found = CliRunner().invoke(app, ["validate", str(study)], catch_exceptions=False)
+    assert "2 cells x 3 seeds = 6 runs" in found.stdout
