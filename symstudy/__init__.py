@@ -11,34 +11,41 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from symstudy.findings import Finding, Verdict, claim
     from symstudy.launch import run_study
+    from symstudy.programs import ProgramRun, current_run, report
     from symstudy.store import Store, open_store
     from symstudy.study import Study, load_study, make_study, plan_packs
     from symstudy.training import train_pack
 
 __all__ = [
     "Finding",
+    "ProgramRun",
     "Store",
     "Study",
     "Verdict",
     "claim",
+    "current_run",
     "load_study",
     "make_study",
     "open_store",
     "plan_packs",
+    "report",
     "run_study",
     "train_pack",
 ]
 
 HOMES = {
     "Finding": "symstudy.findings",
+    "ProgramRun": "symstudy.programs",
     "Store": "symstudy.store",
     "Study": "symstudy.study",
     "Verdict": "symstudy.findings",
     "claim": "symstudy.findings",
+    "current_run": "symstudy.programs",
     "load_study": "symstudy.study",
     "make_study": "symstudy.study",
     "open_store": "symstudy.store",
     "plan_packs": "symstudy.study",
+    "report": "symstudy.programs",
     "run_study": "symstudy.launch",
     "train_pack": "symstudy.training",
 }

@@ -63,6 +63,11 @@ def analyze(
         )
         for why, count in finding.excluded:
             say(f"  {count} runs left out: {why}")
+        if finding.unchecked:
+            say(
+                f"  {finding.unchecked} runs count unchecked: their program does not report "
+                "whether it has converged"
+            )
     if len(evaluated) > 1:
         say(f"\nAll {len(evaluated)} together (Holm's correction, 5 %):")
         for item, held in zip(evaluated, family, strict=True):
@@ -185,7 +190,7 @@ def report(
     Findings and figures are made anew first, so that the page is about the rows there are now.
     """
     from symstudy.findings.evaluate import draw_claim
-    from symstudy.report import write_report
+    from symstudy.html_report import write_report
     from symstudy.store import find_studies
 
     evaluations = evaluate_all(results, None, project)

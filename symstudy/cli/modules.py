@@ -44,7 +44,8 @@ def try_modules(studies: Sequence[Any], *, device: str) -> Any:
     """
     import dataclasses
 
-    cells = [cell for study in studies for cell in cells_of(study)]
+    trained = [study for study in studies if not study.is_program]
+    cells = [cell for study in trained for cell in cells_of(study)]
     if not any(cell.model.is_own_code for cell in cells):
         return None
     from symstudy.training.dry_run import dry_run

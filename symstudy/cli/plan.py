@@ -8,6 +8,7 @@ import typer
 from symstudy.cli.modules import Dry, beside_study, print_modules, try_modules
 from symstudy.cli.options import Json, Overrides, Preset, ProjectFolder, StudyPath
 from symstudy.cli.output import note, print_json, say
+from symstudy.cli.plan_programs import plan_program, print_head, refuse_estimates
 from symstudy.cli.project import project_to_run
 from symstudy.errors import UserError
 from symstudy.quantities import duration, size
@@ -76,6 +77,10 @@ def plan(
 
     target = planned_device(device)
     loaded = load_study(study, preset=preset, overrides=overrides or ())
+    if loaded.is_program:
+        refuse_estimates(loaded.name, is_asked=probe or budget is not None)
+        plan_program(loaded, workers=workers, device=device, results=results, as_json=as_json)
+        return
     runs = loaded.expected_runs()
     with beside_study(study):
         modules = try_modules([loaded], device=device) if dry else None
@@ -121,18 +126,9 @@ def plan(
     if as_json:
         print_json(summary)
         return
-    for message in (*loaded.notes, *(left_behind(loaded, results) if budget is None else ())):
+    for message in left_behind(loaded, results) if budget is None else ():
         note(f"{study}: {message}")
-    say(f"{loaded.name}: {loaded.title}")
-    say(f"  swept    {', '.join(loaded.swept) or 'nothing'}")
-    if loaded.search is None:
-        say(f"  runs     {len(runs)} = {cells} cells x {len(loaded.seeds)} seeds")
-    else:
-        confirming = loaded.search.num_confirming
-        say(
-            f"  runs     at most {len(runs)}: a search, which asks as it goes"
-            + (f"; {confirming} of these confirm finds" if confirming else "")
-        )
+    print_head(loaded, study, len(runs), cells)
     if budget is not None:
         say(f"  budget   {budget}: {'; '.join(left_out) or 'the whole study fits'}")
         if left_out:
@@ -281,7 +277,7 @@ def within_budget(
     from symstudy.study.cost import NOMINAL
 
     speed = NOMINAL
-    if probe:
+    if probe and not study.is_program:
         speed = measured_speed(study.runs(), study.pack, device.kind, device)
     part, left_out = fitted(study, budget, workers, device, speed, planned)
     for line in left_out:

@@ -28,7 +28,9 @@ __all__ = [
     "load_own",
     "looking_in",
     "named_by_results",
+    "search_places",
     "siblings",
+    "source_hash",
     "source_of",
 ]
 

@@ -20,6 +20,7 @@ class Role(Enum):
     DATA = "changes the data alone: the runs of a pack may differ in it"
     SWITCH = "a number a lane, of which only whether it is 0 fixes the control flow"
     WRITTEN = "another way to write a field; worked out when a study is read, no part of identity"
+    LIMIT = "how long or how often a run may be tried; no part of identity, and no column"
     RESOLVED = "worked out when a study is read; no key of a study file"
 
 

@@ -9,7 +9,7 @@ from symstudy.identity import canonical_json
 __all__ = ["Texts", "texts_of"]
 
 OUTSIDE_IDENTITY = (Role.WRITTEN,)
-OUTSIDE_SHAPE = (Role.LANE, Role.DATA, Role.WRITTEN)
+OUTSIDE_SHAPE = (Role.LANE, Role.DATA, Role.WRITTEN, Role.LIMIT)
 
 
 class Texts(NamedTuple):
@@ -49,6 +49,8 @@ def texts_of(value: Component) -> Texts:
 def identifies(item: Item) -> bool:
     """Return whether identity counts a field with its value."""
     field = item.field
+    if field.role is Role.LIMIT:
+        return False
     if field.name == "kind" or field.is_always:
         return True
     if field.known_by and getattr(item.owner, field.known_by):

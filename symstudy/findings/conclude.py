@@ -41,6 +41,7 @@ def conclude(measured: Measured) -> Finding:
             verdict=Verdict.UNTESTED,
             reason="No runs that the rule is about.",
             excluded=measured.data.excluded,
+            unchecked=measured.data.unchecked,
         )
     shown = measured.rule.headline(tested)
     return Finding(
@@ -53,6 +54,7 @@ def conclude(measured: Measured) -> Finding:
         threshold=shown.threshold,
         parts=parts,
         excluded=measured.data.excluded,
+        unchecked=measured.data.unchecked,
     )
 
 

@@ -21,6 +21,9 @@ from symstudy.store import Store
 
 __all__ = ["Counted", "Evidence", "load"]
 
+CONVERGENCE = "coalesce(grad_ratio, 1) <= "
+"""How the condition begins that a run has converged."""
+OF_PROGRAMS = "engine = 'program'"
 NOT_DONE = "did not end as planned"
 RUNS = "runs"
 MEAN = "mean_"
@@ -147,10 +150,13 @@ class Counted(NamedTuple):
     Attributes:
         frame: One row a run, or what a row of the source is.
         excluded: Rows left out, by why.
+        unchecked: Rows of programs that were not left out though nothing says whether they have
+            converged.
     """
 
     frame: pd.DataFrame
     excluded: tuple[tuple[str, int], ...]
+    unchecked: int = 0
 
 
 @dataclass(frozen=True)
@@ -204,11 +210,14 @@ class Evidence:
     def converged(self, *, grad_ratio: float) -> "Evidence":
         """Leave out runs that did not end as planned, or whose gradient is not small.
 
+        A program of the user's own has no gradient here: one that reports `converged` counts where
+        that is true, and one that does not counts too and is told of as not checked.
+
         Args:
             grad_ratio: Largest |gradient| / (1 + |objective|); a run without one does not count.
         """
         return self.done().where(
-            f"coalesce(grad_ratio, 1) <= {grad_ratio!r}",
+            f"{CONVERGENCE}{grad_ratio!r}",
             why=f"gradient above {grad_ratio:g} of 1 + objective",
         )
 
@@ -326,8 +335,12 @@ def load(db: Store, evidence: Evidence, columns: tuple[str, ...]) -> Counted:
     names = list(dict.fromkeys(["seed", *evidence.reads(columns)]))
     defined = dict(evidence.columns)
     shown = [f"{defined[name]} as {name}" if name in defined else name for name in names]
-    flags = [f"coalesce({item.condition}, false)" for item in evidence.exclusions]
+    flags = [
+        f"coalesce({condition_on(evidence, item.condition)}, false)" for item in evidence.exclusions
+    ]
     shown += [f"{flag} as is_evidence_{i}" for i, flag in enumerate(flags)]
+    if needs_gradient(evidence):
+        shown.append(f"{OF_PROGRAMS} and has_converged is null as {UNCHECKED}")
     conditions = " and ".join(f"({condition})" for condition in evidence.scope) or "true"
     # Written in the files of claims; the connection is read-only.
     source = evidence.source
@@ -342,7 +355,24 @@ def load(db: Store, evidence: Evidence, columns: tuple[str, ...]) -> Counted:
         if lost:
             excluded[exclusion.why] = excluded.get(exclusion.why, 0) + lost
         frame = frame[counts]
+    unchecked = int(frame[UNCHECKED].sum()) if UNCHECKED in frame else 0
     kept = frame[names].reset_index(drop=True)
     for step in evidence.derived:
         kept = step.apply(kept)
-    return Counted(kept, tuple(excluded.items()))
+    return Counted(kept, tuple(excluded.items()), unchecked)
+
+
+UNCHECKED = "is_unchecked"
+
+
+def needs_gradient(evidence: Evidence) -> bool:
+    """Return whether runs of `runs` are left out that have not converged."""
+    conditions = (item.condition for item in evidence.exclusions)
+    return evidence.source == RUNS and any(text.startswith(CONVERGENCE) for text in conditions)
+
+
+def condition_on(evidence: Evidence, condition: str) -> str:
+    """Return an exclusion's condition as it is asked: of programs, what they say of themselves."""
+    if evidence.source == RUNS and condition.startswith(CONVERGENCE):
+        return f"case when {OF_PROGRAMS} then coalesce(has_converged, true) else {condition} end"
+    return condition

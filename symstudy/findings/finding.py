@@ -25,6 +25,7 @@ class Finding:
         threshold: What the effect is held against.
         parts: Tests it is made of.
         excluded: Runs that are no evidence, by why.
+        unchecked: Runs of programs that count though nothing says whether they have converged.
     """
 
     verdict: Verdict
@@ -36,6 +37,7 @@ class Finding:
     threshold: str = ""
     parts: tuple[Part, ...] = ()
     excluded: tuple[tuple[str, int], ...] = ()
+    unchecked: int = 0
 
     @property
     def p_value(self) -> float | None:

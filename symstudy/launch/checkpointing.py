@@ -5,32 +5,25 @@ import time
 from collections.abc import Callable, Sequence
 
 from symstudy.errors import StoreError
-from symstudy.launch.control import stop_reason
-from symstudy.launch.lease import TAKEN_OVER, read_lease
+from symstudy.launch.lease import TAKEN_OVER
 from symstudy.launch.messages import LaunchConfig
+from symstudy.launch.stop_poll import StopPoll
 from symstudy.store.files.checkpoints import delete_checkpoint, read_checkpoint, write_checkpoint
 from symstudy.store.files.folder import StudyFolder
 from symstudy.study.cells import Run
 from symstudy.training.checkpoints import NextAction, State
 
-__all__ = ["PREEMPTED", "CheckpointWriter", "StopCheck", "holds_lease"]
+__all__ = ["CheckpointWriter", "StopCheck"]
 
-POLL_S = 2.0
-"""How often a worker reads stop request and lease, in seconds."""
 COST_SHARE = 50.0
 """Least time between two checkpoints, as a multiple of what one takes: at most 2 % of the time."""
-PREEMPTED = "the worker was told to end"
 
 
 class CheckpointWriter:
     """Writes a pack's checkpoints at intervals, and stops its training on request.
 
-    A `symstudy.training.checkpoints.Checkpointer` on the study's folder. Training stops at a
-    request of the driver, when another driver has taken the study over, and when the worker's
-    machine is about to be taken away.
-
-    Attributes:
-        reason: Why the training is to stop; empty while it is not.
+    A `symstudy.training.checkpoints.Checkpointer` on the study's folder. Training stops when
+    `StopPoll` says so.
     """
 
     def __init__(
@@ -54,9 +47,8 @@ class CheckpointWriter:
         self.folder = folder
         self.pack_id = pack_id
         self.run_ids = [run.run_id for run in runs]
-        self.is_preempted = is_preempted
-        self.reason = ""
-        self.saved = self.polled = time.monotonic()
+        self.stop = StopPoll(config, folder, is_preempted)
+        self.saved = time.monotonic()
         self.cost = 0.0
 
     def load(self) -> State | None:
@@ -65,22 +57,15 @@ class CheckpointWriter:
 
     def next_action(self) -> NextAction:
         """Return whether to train on, to save, or to save and stop."""
-        now = time.monotonic()
-        if self.is_preempted():
-            self.reason = PREEMPTED
-        elif now - self.polled >= POLL_S:
-            self.polled = now
-            self.reason = self.find_reason()
-        if self.reason:
+        if self.stop():
             return NextAction.STOP
         wait = max(self.config.pack.checkpoint, self.cost * COST_SHARE)
-        return NextAction.SAVE if now - self.saved >= wait else NextAction.GO_ON
+        return NextAction.SAVE if time.monotonic() - self.saved >= wait else NextAction.GO_ON
 
-    def find_reason(self) -> str:
-        """Read stop request and lease; return why the training is to stop, empty if it is not."""
-        return stop_reason(self.folder, self.config.launch) or (
-            "" if holds_lease(self.config, self.folder) else TAKEN_OVER
-        )
+    @property
+    def reason(self) -> str:
+        """Why the training is to stop; empty while it is not."""
+        return self.stop.reason
 
     def save(self, state: State) -> None:
         """Write a checkpoint; if the disk is full, training goes on without it."""
@@ -118,9 +103,3 @@ class StopCheck:
 
     def save(self, state: State) -> None:
         """Save nothing."""
-
-
-def holds_lease(config: LaunchConfig, folder: StudyFolder) -> bool:
-    """Return whether no other launch has taken the study over."""
-    lease = read_lease(folder)
-    return lease is None or lease.launch == config.launch

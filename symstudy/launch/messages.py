@@ -20,6 +20,7 @@ class LaunchConfig:
         provenance: Commit and package versions of the driver.
         has_rungs: Whether a search stops runs early at rungs.
         gpu_share: Share of a GPU that one pack reserves, where it trains on one.
+        home: Folder of the study file, in which a program's files are looked for.
     """
 
     study: str
@@ -29,6 +30,7 @@ class LaunchConfig:
     provenance: Provenance
     has_rungs: bool = False
     gpu_share: float = 1.0
+    home: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

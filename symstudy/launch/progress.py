@@ -16,6 +16,7 @@ from symstudy.launch.events import (
     PackStarted,
 )
 from symstudy.launch.messages import PackReport
+from symstudy.study.cells import Cell
 from symstudy.study.packs import Pack
 
 __all__ = ["LaunchProgress", "ProgressSnapshot", "parse_snapshot"]
@@ -76,6 +77,16 @@ def parse_snapshot(values: Mapping[str, Any]) -> ProgressSnapshot | None:
     return ProgressSnapshot(**found)
 
 
+def work_of(pack: Pack) -> float:
+    """Return the estimated seconds of a pack; its runs where nothing is known of a program."""
+    return pack.seconds or float(len(pack.runs))
+
+
+def steps_of(cell: Cell) -> int:
+    """Return how many steps a run of a cell takes; 0 where a program does not say."""
+    return cell.program.steps if cell.is_program else cell.train.steps
+
+
 class LaunchProgress:
     """Progress of a launch, computed from its events; may be read from another thread."""
 
@@ -110,7 +121,7 @@ class LaunchProgress:
                 case PacksPlanned(packs=packs):
                     self.expect(packs)
                 case PackStarted(assignment=assignment):
-                    self.left.setdefault(assignment.pack.pack_id, assignment.pack.seconds)
+                    self.left.setdefault(assignment.pack.pack_id, work_of(assignment.pack))
                     self.training[assignment.pack.pack_id] = assignment.pack
                 case PackProgressed():
                     self.update(event.pack_id, event.run_steps)
@@ -125,16 +136,16 @@ class LaunchProgress:
 
     def expect(self, packs: Iterable[Pack]) -> None:
         """Add the estimated seconds of packs to the work that is left."""
-        self.left.update({pack.pack_id: pack.seconds for pack in packs})
+        self.left.update({pack.pack_id: work_of(pack) for pack in packs})
 
     def update(self, pack_id: str, run_steps: int) -> None:
         """Record the steps of a pack in training."""
         pack = self.training.get(pack_id)
         if pack is None:
             return
-        total = sum(run.cell.train.steps for run in pack.runs)
+        total = sum(steps_of(run.cell) for run in pack.runs)
         self.steps[pack_id] = run_steps
-        self.fraction[pack_id] = min(run_steps / max(total, 1), 1.0)
+        self.fraction[pack_id] = min(run_steps / total, 1.0) if total else 0.0
 
     def end(self, report: PackReport) -> None:
         """Move a pack from those in training to those that have ended, unless it was paused."""

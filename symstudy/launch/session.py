@@ -146,6 +146,7 @@ def train_left(
             provenance=provenance,
             has_rungs=study.search is not None and study.search.halt is not None,
             gpu_share=plan.share,
+            home=str(beside(study)),
         )
         dispatch = Dispatch(make_source(study, state.search, launch, plan, tell), control)
         launcher.launch(config, dispatch, tell)

@@ -12,7 +12,13 @@ from collections.abc import Iterable
 from symstudy.errors import StoreError
 from symstudy.store.files.folder import StudyFolder
 
-__all__ = ["MAX_CHARACTERS", "last_line", "read_traceback", "write_tracebacks"]
+__all__ = [
+    "MAX_CHARACTERS",
+    "last_line",
+    "read_traceback",
+    "write_traceback_text",
+    "write_tracebacks",
+]
 
 FOLDER = "tracebacks"
 MAX_CHARACTERS = 20_000
@@ -28,7 +34,11 @@ def last_line(text: str, otherwise: str) -> str:
 
 def write_tracebacks(folder: StudyFolder, run_ids: Iterable[str], error: BaseException) -> None:
     """Write the traceback of `error` for each run; a disk that is full costs the text alone."""
-    text = "".join(traceback.format_exception(error))
+    write_traceback_text(folder, run_ids, "".join(traceback.format_exception(error)))
+
+
+def write_traceback_text(folder: StudyFolder, run_ids: Iterable[str], text: str) -> None:
+    """Write the text of a traceback for each run; a disk that is full costs the text alone."""
     if len(text) > MAX_CHARACTERS:
         cut = "[the beginning is cut off]\n"
         text = cut + text[len(cut) - MAX_CHARACTERS :]

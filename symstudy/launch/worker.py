@@ -22,6 +22,7 @@ from symstudy.store.tables.ledger import read_pack
 from symstudy.store.tables.schema import CURVE_MEASURES, FINAL_LAYER_MEASURES
 from symstudy.store.tables.writer import write_pack
 from symstudy.study.cells import Run
+from symstudy.study.packs import are_programs
 
 if TYPE_CHECKING:
     from symstudy.launch.checkpointing import CheckpointWriter, StopCheck
@@ -76,15 +77,8 @@ def train_assigned_pack(
             f"every machine must have the driver's versions, but {platform.node()} has "
             f"{', '.join(deviations)}. Start its node from the same environment or image."
         )
-    # Torch is loaded here: the driver, which only sends packs out, never pays for it.
-    from symstudy.training.checkpoints import Paused
-    from symstudy.training.gpu import limit_memory, require_gpu
-
     start = time.perf_counter()
     wanted = device or config.pack.device
-    if wanted == "cuda":
-        require_gpu()
-        limit_memory(config.gpu_share)
     config = dataclasses.replace(
         config,
         pack=dataclasses.replace(config.pack, device=wanted),
@@ -93,6 +87,17 @@ def train_assigned_pack(
     filesystem, path = open_location(config.location)
     folder = StudyFolder(filesystem, path)
     runs = read_pack(folder, file, pack_id)
+    if are_programs(runs):
+        from symstudy.launch.program_worker import run_programs
+
+        return run_programs(config, folder, pack_id, runs, progress, is_preempted)
+    # Torch is loaded here: the driver, which only sends packs out, never pays for it.
+    from symstudy.training.checkpoints import Paused
+    from symstudy.training.gpu import limit_memory, require_gpu
+
+    if wanted == "cuda":
+        require_gpu()
+        limit_memory(config.gpu_share)
     trainer = PackTrainer(config, folder, is_preempted, progress)
     paused = ""
     try:
@@ -271,7 +276,7 @@ class PackTrainer:
         Raises:
             Paused: If another driver has taken the study over.
         """
-        from symstudy.launch.checkpointing import holds_lease
+        from symstudy.launch.stop_poll import holds_lease
         from symstudy.training.checkpoints import Paused
 
         if not holds_lease(self.config, self.folder):

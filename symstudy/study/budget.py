@@ -105,6 +105,11 @@ def fit_budget(
         UserError: If not even the smallest choice fits, or the study is a search.
         UnknownNameError: If there is no such device.
     """
+    if study.is_program:
+        raise UserError(
+            f"--budget must be of a study whose runs' cost is known beforehand, but {study.name!r} "
+            "runs a program. Leave --budget out; Ctrl-C stops it, and the same command goes on."
+        )
     if study.search is not None:
         raise UserError(
             "--budget must be for a grid, but this study is a search, which has a budget of its "

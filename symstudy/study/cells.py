@@ -25,6 +25,7 @@ from symstudy.errors import Mistake, ModelError, UnknownNameError, choices, near
 from symstudy.identity import cell_id, run_id
 from symstudy.models import AbstractModelConfig
 from symstudy.study.measured import wrong_measures
+from symstudy.study.program import Program, ProgramSettings
 from symstudy.study.sections import ProbeConfig
 from symstudy.study.sweep import Axis
 from symstudy.study.train import Train, resolve_train
@@ -34,10 +35,10 @@ __all__ = [
     "Grid",
     "Run",
     "different_tables",
-    "expand_cells",
     "expand_runs",
+    "expand_trained",
     "known_fields",
-    "read_cell",
+    "read_trained_cell",
 ]
 
 
@@ -46,20 +47,15 @@ class Cell(NamedTuple):
 
     Attributes:
         cell_id: Identifier.
-        model: Model table.
-        data: Data table.
-        train: Resolved train table.
-        probe: Probe table.
+        parts: Its tables, in the order in which a study file has them: model, data, the resolved
+            train table and probe of what is trained here; program and config of a program.
         identity: Canonical JSON that the identifiers hash.
         config: Canonical JSON of all fields.
         shape: What a pack's runs must have in common.
     """
 
     cell_id: str
-    model: AbstractModelConfig
-    data: AbstractDatasetConfig
-    train: Train
-    probe: ProbeConfig
+    parts: tuple[Component, ...]
     identity: str
     config: str
     shape: str
@@ -71,12 +67,64 @@ class Cell(NamedTuple):
     @property
     def tables(self) -> dict[str, Component]:
         """The tables by name, in the order in which a study file has them."""
-        return {"model": self.model, "data": self.data, "train": self.train, "probe": self.probe}
+        return {part.table: part for part in self.parts}
+
+    def with_part(self, part: Component) -> "Cell":
+        """Return the cell with `part` in the place of its table of that name, texts as they are."""
+        parts = tuple(part if old.table == part.table else old for old in self.parts)
+        return self._replace(parts=parts)
+
+    @property
+    def is_program(self) -> bool:
+        """Whether its runs are those of a program of the user's own, which has no model here."""
+        return isinstance(self.parts[0], Program)
+
+    @property
+    def model(self) -> AbstractModelConfig:
+        """Model table."""
+        part = self.parts[0]
+        assert isinstance(part, AbstractModelConfig), "a program has no model"
+        return part
+
+    @property
+    def data(self) -> AbstractDatasetConfig:
+        """Data table."""
+        part = self.parts[1]
+        assert isinstance(part, AbstractDatasetConfig), "a program has no data"
+        return part
+
+    @property
+    def train(self) -> Train:
+        """Resolved train table."""
+        part = self.parts[2]
+        assert isinstance(part, Train), "a program has no train table"
+        return part
+
+    @property
+    def probe(self) -> ProbeConfig:
+        """Probe table."""
+        part = self.parts[3]
+        assert isinstance(part, ProbeConfig), "a program has no probes"
+        return part
+
+    @property
+    def program(self) -> Program:
+        """Program table."""
+        part = self.parts[0]
+        assert isinstance(part, Program), "what is trained here is no program"
+        return part
+
+    @property
+    def settings(self) -> ProgramSettings:
+        """Hyperparameters of the program: its config table."""
+        part = self.parts[1]
+        assert isinstance(part, ProgramSettings), "what is trained here is no program"
+        return part
 
 
 def different_tables(cells: Iterable[Cell]) -> list[Component]:
     """Return every table of `cells` once: a hundred thousand cells share a few hundred."""
-    return list({id(table): table for cell in cells for table in cell.tables.values()}.values())
+    return list({id(table): table for cell in cells for table in cell.parts}.values())
 
 
 class Grid(NamedTuple):
@@ -105,10 +153,10 @@ def expand_runs(cells: Iterable[Cell], seeds: Sequence[int]) -> list[Run]:
     return [Run(run_id(cell.identity, seed), cell, seed) for cell in cells for seed in seeds]
 
 
-def expand_cells(
+def expand_trained(
     tables: Mapping[str, Mapping[str, Any]], axes: Sequence[Axis], lines: Mapping[str, int]
 ) -> tuple[Grid, list[Mistake]]:
-    """Return the cells of a study in grid order, and everything that is wrong with its tables.
+    """Return the cells of a study that trains, in grid order, and what is wrong with its tables.
 
     Args:
         tables: `model`, `data`, `train` and `probe` as written.
@@ -199,8 +247,8 @@ def read_variants(
     return variants, mistakes
 
 
-def read_cell(config: str) -> Cell:
-    """Return the cell whose `config`, the canonical JSON of all fields, a plan holds.
+def read_trained_cell(config: str) -> Cell:
+    """Return the cell of what is trained here whose `config`, its canonical JSON, a plan holds.
 
     A field that its component no longer has, or has for other kinds only, is passed over.
 
@@ -251,7 +299,7 @@ def make_cell(
         f'{{"data":{data_text},"model":{model_text},"probe":{probe_text},"train":{train_text}}}'
         for data_text, model_text, probe_text, train_text in zip(*texts, strict=True)
     )
-    return Cell(cell_id(identity), model, data, train, probe, identity, config, shape)
+    return Cell(cell_id(identity), (model, data, train, probe), identity, config, shape)
 
 
 def unknown_axes(axes: Sequence[Axis], lines: Mapping[str, int]) -> Iterator[Mistake]:

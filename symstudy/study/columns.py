@@ -17,6 +17,7 @@ from symstudy.components import Component, Field, Role, fields_of, items_of, loa
 from symstudy.components.component import meanings_of
 from symstudy.datasets import AbstractDatasetConfig
 from symstudy.study.cells import Cell
+from symstudy.study.program import Program
 from symstudy.study.sections import ProbeConfig
 from symstudy.study.train import Train
 
@@ -24,6 +25,7 @@ __all__ = [
     "DERIVED",
     "Hyperparameter",
     "Kind",
+    "builtin_columns",
     "builtin_hyperparameters",
     "builtin_names",
     "hyperparameters_of",
@@ -115,7 +117,7 @@ def builtin_names(
     owners = dict.fromkeys(taken, "")
     for table, cls in component_classes():
         for field in fields_of(cls):
-            if field.role is Role.WRITTEN or (table, field.name) in names:
+            if field.role in NO_COLUMN or (table, field.name) in names:
                 continue
             name, meaning = field.name, meanings_of(cls).get(field.name, "")
             if name == "kind" and table == "train":
@@ -149,6 +151,7 @@ def component_classes() -> Iterator[tuple[str, type[Component]]]:
             # The name of the chosen component is the column of the field that names it.
             yield from (("train", cls) for cls in chosen)
     yield "probe", ProbeConfig
+    yield "program", Program
 
 
 def builtin_hyperparameters(reserved: frozenset[str] = frozenset()) -> tuple[Hyperparameter, ...]:
@@ -159,6 +162,8 @@ def builtin_hyperparameters(reserved: frozenset[str] = frozenset()) -> tuple[Hyp
 
 HIDDEN = ("arguments",)
 """Fields that are no column: each argument of a user's own module is one."""
+NO_COLUMN = (Role.WRITTEN, Role.LIMIT)
+"""Roles of fields that are no column."""
 
 
 def hyperparameters_of(
@@ -175,7 +180,7 @@ def hyperparameters_of(
     for table, component in cell.tables.items():
         for column, value in pairs_of(table, component, words):
             found.setdefault(column, value)
-    for item in DERIVED:
+    for item in () if cell.is_program else DERIVED:
         found[item.column] = item.of_tables(cell.data, cell.train)
     return found
 
@@ -186,7 +191,7 @@ def pairs_of(
     """Yield column and value of every field of a table."""
     known = builtin_names(reserved)
     for owner, field, value in items_of(component):
-        if field.role is Role.WRITTEN:
+        if field.role in NO_COLUMN:
             continue
         if field.name in HIDDEN:
             for key, argument in value.items():
@@ -210,10 +215,34 @@ def own_column(table: str, key: str, value: Any, reserved: frozenset[str]) -> Hy
         reserved: Names of other columns, in lower case.
     """
     kind = kind_of_value(value)
+    if table == "config":
+        return setting_column(key, kind, reserved)
     known = builtin_names(reserved).get((table, key))
     if known is not None and known.kind == widest(kind, known.kind):
         return known
     return Hyperparameter(own_name(table, key, reserved), kind, "", table, key)
+
+
+def setting_column(key: str, kind: Kind, reserved: frozenset[str]) -> Hyperparameter:
+    """Return the column of a hyperparameter of a program.
+
+    What is called as a built-in hyperparameter is that column, `lr` or `weight_decay`: runs of
+    programs and of what is trained here are compared by it.
+    """
+    name = key.replace(".", "_")
+    shared = builtin_columns(reserved).get(name.lower())
+    if shared is not None and (kind == shared.kind or {kind, shared.kind} <= NUMERIC):
+        return shared._replace(kind=widest(kind, shared.kind))
+    return Hyperparameter(own_name("config", name, reserved), kind, "", "config", key)
+
+
+NUMERIC = {"count", "number"}
+
+
+@functools.cache
+def builtin_columns(reserved: frozenset[str]) -> dict[str, Hyperparameter]:
+    """Return the columns of built-in and installed components by name, in lower case."""
+    return {column.name.lower(): column for column in builtin_hyperparameters(reserved)}
 
 
 def own_name(table: str, key: str, reserved: frozenset[str]) -> str:

@@ -12,8 +12,8 @@ from symstudy.study.lines import index_keys
 
 __all__ = ["Document", "apply_overrides", "apply_preset", "read_document"]
 
-TABLES = ("model", "data", "train", "probe", "pack")
-LIST_KEYS = ("probe.measures",)
+TABLES = ("model", "data", "train", "program", "config", "probe", "pack")
+LIST_KEYS = ("probe.measures", "program.command")
 """Keys whose one value is a list."""
 FLAT = ("sweep", "space")
 """Tables from dotted fields to ranges, which are replaced whole."""

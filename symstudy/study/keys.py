@@ -3,6 +3,7 @@
 from typing import Any
 
 from symstudy.components import Key, fields_of, keys_of, keys_of_group
+from symstudy.study.program import Program
 from symstudy.study.search_keys import ConfirmConfig, HaltConfig, SearchConfig
 from symstudy.study.sections import PackConfig, ProbeConfig
 from symstudy.study.train import Train
@@ -16,6 +17,15 @@ HEADER = (
     Key("", "description", "", "text", "What a reader of the report should know."),
     Key("", "claims", "[]", "list of names", "Claims that its results are to test."),
     Key("", "preset", "", "name", "Preset that holds where none is named; 'none' leaves it out."),
+)
+SETTINGS = (
+    Key(
+        "config",
+        "any key",
+        "",
+        "number, text, true or false, list, or table of these",
+        "A hyperparameter of a program: swept as config.KEY, read as run.config, and a column.",
+    ),
 )
 SWEEP = (
     Key(
@@ -67,6 +77,8 @@ def describe_keys() -> list[Key]:
         *keys_of_group("data", "datasets"),
         *keys_of("train", Train),
         *chosen_keys(Train),
+        *keys_of("program", Program),
+        *SETTINGS,
         *keys_of("probe", ProbeConfig),
         *keys_of("pack", PackConfig),
         *SWEEP,

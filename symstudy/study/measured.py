@@ -16,7 +16,9 @@ __all__ = ["TABLE_COLUMNS", "wrong_measures"]
 TABLE_COLUMNS = frozenset(
     {
         "alone", "cell_id", "config", "decay_budget", "device", "engine", "finished_at",
-        "git_dirty", "git_sha", "grad_norm", "grad_ratio", "history_rows", "host", "iterations",
+        "elapsed",
+        "git_dirty", "git_sha", "grad_norm", "grad_ratio", "has_converged", "history_rows",
+        "host", "iterations",
         "layer", "layers_rows", "learning_rate", "measure", "merge_gain", "merges",
         "num_parameters", "numpy_version", "objective", "outcome", "pack_id", "pack_size", "packed",
         "planned_at", "reason", "run_id", "seconds", "seed", "step", "steps_done", "study",

@@ -28,7 +28,14 @@ from symstudy.study.devices import CPU, Device, find_device
 from symstudy.study.padding import can_pad, padded_shape
 from symstudy.study.sections import PackConfig
 
-__all__ = ["Pack", "gpu_share", "make_pack", "packs_per_gpu", "plan_packs"]
+__all__ = [
+    "Pack",
+    "are_programs",
+    "gpu_share",
+    "make_pack",
+    "packs_per_gpu",
+    "plan_packs",
+]
 
 SHARE_UNITS = 10_000
 """Ray counts shares in ten-thousandths; three thirds rounded up would not fit one GPU."""
@@ -81,6 +88,8 @@ def plan_packs(
         UnknownNameError: If there is no such device.
     """
     target = as_device(device)
+    if are_programs(runs):
+        return program_packs(runs, config, target)
     on_cpu: list[Run] = []
     if target.kind == "cuda":
         on_cpu, runs = part_by_device(runs, config, target, workers=workers, speed=speed)
@@ -142,6 +151,8 @@ def gpu_share(packs: Sequence[Pack], config: PackConfig, device: str | Device) -
     """
     if config.gpus != "auto":
         return config.gpus
+    if any(are_programs(pack.runs) for pack in packs[:1]):
+        return 1.0
     largest = max((pack.memory_bytes for pack in packs if pack.device == "cuda"), default=0)
     fit = USABLE * as_device(device).memory_bytes / (CONTEXT_BYTES + SLACK * largest)
     return SHARE_UNITS // max(1, min(MOST_PER_GPU, int(fit))) / SHARE_UNITS
@@ -155,6 +166,8 @@ def packs_per_gpu(share: float) -> int:
 def make_pack(runs: Sequence[Run], config: PackConfig, *, device: str | Device = "cpu") -> Pack:
     """Return the pack that holds exactly `runs`, in their order."""
     target = as_device(device)
+    if are_programs(runs):
+        return program_pack(runs, config, target)
     planner = Planner(runs, config, workers=1, device=target)
     if target.kind == "cuda" and config.device != "cuda":
         cost = planner.widest(runs)
@@ -170,6 +183,28 @@ def as_device(device: str | Device) -> Device:
         UnknownNameError: If there is none of that name.
     """
     return find_device(device) if isinstance(device, str) else device
+
+
+def are_programs(runs: Sequence[Run]) -> bool:
+    """Return whether `runs` are those of a program of the user's own."""
+    return any(run.cell.is_program for run in runs[:1])
+
+
+def program_packs(runs: Sequence[Run], config: PackConfig, device: Device) -> list[Pack]:
+    """Return runs of a program as packs of `config.size` runs, one after the other, or of one.
+
+    How long they take and what memory they need is not known: both are 0.
+    """
+    size = config.size or 1
+    parts = [runs[start : start + size] for start in range(0, len(runs), size)]
+    return [program_pack(part, config, device) for part in parts]
+
+
+def program_pack(runs: Sequence[Run], config: PackConfig, device: Device) -> Pack:
+    """Return runs of a program as one pack."""
+    on_gpu = device.kind == "cuda" and config.device != "cpu"
+    name = pack_id(run.run_id for run in runs)
+    return Pack(name, tuple(runs), 0.0, 0, "cuda" if on_gpu else "cpu")
 
 
 class Planner:

@@ -5,7 +5,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from symstudy.components import check_table
+from symstudy.components.own_code import search_places
 from symstudy.errors import Mistake, StudyFileError
+from symstudy.study.program_cells import flattened
 from symstudy.study.search import Point, Search, cells_of
 from symstudy.study.search_keys import (
     COMMON_KEYS,
@@ -26,7 +28,7 @@ class Around(NamedTuple):
     """What a study file says around its search.
 
     Attributes:
-        tables: `model`, `data`, `train` and `probe` as written.
+        tables: `model`, `data`, `train` and `probe`, or `program` and `config`, as written.
         axes: Axes of the sweep.
         seeds: Seeds of the sweep.
         is_seeded: Whether the sweep names its seeds.
@@ -79,6 +81,7 @@ def read_search(
         found = method_mistakes(config, table, is_seeded=around.is_seeded)
         mistakes += [search_mistake(lines, key, what) for key, what in found]
     mistakes += [search_mistake(lines, key, what) for key, what in field_mistakes(parts, around)]
+    mistakes += [search_mistake(lines, key, what) for key, what in halt_mistakes(parts, around)]
     if mistakes or config is None:
         return None, mistakes
     branches = tuple(grid(around.axes))
@@ -99,6 +102,7 @@ def read_search(
         branches=branches,
         seeds=tuple(range(config.looks[-1])) if config.looks else around.seeds,
         tables={name: dict(values) for name, values in around.tables.items()},
+        places=search_places(),
     ), []
 
 
@@ -148,7 +152,7 @@ def field_mistakes(parts: Parts, around: Around) -> Iterable[tuple[str, str]]:
     """Yield key and mistake for fields that are in two places."""
     for name in parts.names:
         head, _, rest = name.partition(".")
-        given = around.tables.get(head, {})
+        given = flattened(around.tables.get(head, {}))
         if name in around.swept:
             yield f"space.{name}", "must be searched or swept, but is in [sweep] too"
         elif rest in given:
@@ -158,6 +162,14 @@ def field_mistakes(parts: Parts, around: Around) -> Iterable[tuple[str, str]]:
         if name in around.swept or name in parts.names:
             what = "must be a fixed field, but it is searched or swept"
             yield f"confirm.set.{name}", what
+
+
+def halt_mistakes(parts: Parts, around: Around) -> Iterable[tuple[str, str]]:
+    """Yield key and mistake where the steps at which programs would be stopped are not known."""
+    program = around.tables.get("program")
+    if program is not None and parts.halt is not None and not program.get("steps"):
+        what = "must be with [program] steps = N, the step of the last report, which rungs are of"
+        yield "halt", what
 
 
 def method_mistakes(

@@ -9,10 +9,13 @@ import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from symstudy.components import looking_in
 from symstudy.errors import StudyFileError
-from symstudy.study.cells import Cell, Run, expand_cells, expand_runs
+from symstudy.study.cells import Cell, Run, expand_runs
+from symstudy.study.expand import expand_cells
 from symstudy.study.search_keys import ConfirmConfig, HaltConfig, SearchConfig
 from symstudy.study.space import Dimension
 from symstudy.study.sweep import Axis
@@ -38,7 +41,8 @@ class Search:
         halt: How hopeless runs are stopped, if they are.
         branches: Fixed values of each branch, by field; at least one.
         seeds: Seeds of each point; for replicate those of its budget.
-        tables: `model`, `data`, `train` and `probe` as written.
+        tables: `model`, `data`, `train` and `probe`, or `program` and `config`, as written.
+        places: Folders in which code and files that they name are looked for.
     """
 
     config: SearchConfig
@@ -49,6 +53,12 @@ class Search:
     branches: tuple[Point, ...]
     seeds: tuple[int, ...]
     tables: Mapping[str, Mapping[str, Any]]
+    places: tuple[Path, ...] = ()
+
+    @property
+    def is_program(self) -> bool:
+        """Whether its runs are those of a program of the user's own."""
+        return "program" in self.tables
 
     @property
     def num_runs(self) -> int:
@@ -82,7 +92,8 @@ class Search:
             StudyFileError: If one of them is not valid.
         """
         fixed = {**self.branches[branch], **(self.confirm_set if confirms else {})}
-        return cells_of(self.tables, [{**point, **fixed} for point in points])
+        with looking_in(*self.places):
+            return cells_of(self.tables, [{**point, **fixed} for point in points])
 
     def examples(self) -> list[Run]:
         """Return as many runs as may be asked for, at points spread over the space.

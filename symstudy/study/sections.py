@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Annotated, ClassVar, Literal, Self
 
-from annotated_types import Ge, Gt, Le
+from annotated_types import Ge, Gt
 from pydantic import AfterValidator
 
 from symstudy.components import Component, Role, component, source_of
@@ -89,7 +89,8 @@ class PackConfig(Component):
     table: ClassVar[str] = "pack"
 
     size: Annotated[int, Ge(1)] | None = None
-    """Runs of a pack; chosen by the planner if not given."""
+    """Runs of a pack; chosen by the planner if not given. Of a program: how many runs follow each
+    other in a pack, 1 if not given."""
     seconds: Annotated[float, Gt(0)] = 8.0
     """How long the planner lets a pack train, as far as it can tell beforehand."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -105,10 +106,10 @@ class PackConfig(Component):
     """Whether runs that differ in model.width share packs of the torch engine, the narrower ones
     padded with neurons of zero weights, which stay zero; auto: where it is estimated to pay."""
     cpus: Annotated[int, Ge(1)] = 1
-    """CPU cores that one pack uses."""
-    gpus: Annotated[float, Gt(0), Le(1)] | Literal["auto"] = "auto"
-    """Share of a GPU that one pack reserves, where it trains on one; auto: as many packs a GPU as
-    its memory holds, at most 4."""
+    """CPU cores that one pack uses, or one run of a program."""
+    gpus: Annotated[float, Gt(0)] | Literal["auto"] = "auto"
+    """Share of a GPU that one pack reserves, where it trains on one, at most 1; auto: as many packs
+    a GPU as its memory holds, at most 4. Of a program: GPUs of one run; auto: one."""
     checkpoint: Annotated[float, Gt(0)] = 60.0
     """Seconds between two checkpoints of a pack in training."""
     certify: Annotated[int, Ge(0)] = 2

@@ -8,7 +8,7 @@ from typing import Any
 
 from symstudy.components import check_table, looking_in
 from symstudy.errors import Mistake, StudyFileError, choices
-from symstudy.study.cells import Cell, Grid, Run, expand_cells, expand_runs, known_fields
+from symstudy.study.cells import Cell, Grid, Run, expand_runs, known_fields
 from symstudy.study.document import (
     Document,
     apply_overrides,
@@ -16,6 +16,8 @@ from symstudy.study.document import (
     normalised,
     read_document,
 )
+from symstudy.study.expand import PROGRAM_TABLES, TRAINED_TABLES, expand_cells
+from symstudy.study.program import names_in
 from symstudy.study.read_search import Around, read_search
 from symstudy.study.search import Search
 from symstudy.study.sections import PackConfig
@@ -35,6 +37,8 @@ STUDY_KEYS = (
     "model",
     "data",
     "train",
+    "program",
+    "config",
     "sweep",
     "search",
     "probe",
@@ -105,6 +109,13 @@ class Study:
         """Return the runs of a grid, or examples of what a search may ask for, at most so many."""
         return self.runs() if self.search is None else self.search.examples()
 
+    @property
+    def is_program(self) -> bool:
+        """Whether its runs are those of a program of the user's own."""
+        if self.search is not None:
+            return self.search.is_program
+        return any(cell.is_program for cell in self.cells[:1])
+
 
 def load_study(
     path: Path | str, *, preset: str | None = None, overrides: Sequence[str] = ()
@@ -155,7 +166,9 @@ def check_study(document: Document) -> Study:
     values, lines = document.values, document.lines
     mistakes = list(head_mistakes(values, lines))
     tables: dict[str, dict[str, Any]] = {}
-    for key in ("model", "data", "train", "probe", "pack", "sweep", "search"):
+    of_cells = PROGRAM_TABLES if "program" in values else TRAINED_TABLES
+    mistakes += misplaced_tables(values, lines, of_cells)
+    for key in (*of_cells, "pack", "sweep", "search"):
         table = values.get(key, {})
         tables[key] = table if isinstance(table, dict) else {}
         if not isinstance(table, dict):
@@ -176,6 +189,8 @@ def check_study(document: Document) -> Study:
     elif all(mistake.key != "sweep" for mistake in mistakes):
         grid, found = expand_cells(tables, sweep.axes, lines)
     mistakes.extend(found)
+    if pack is not None:
+        mistakes.extend(pack_mistakes(pack, lines, is_program="program" in values))
     if mistakes or pack is None:
         raise StudyFileError(document.source, mistakes)
     check_own_keys(grid.cells, document.source)
@@ -196,8 +211,49 @@ def check_study(document: Document) -> Study:
         pack=pack,
         preset=document.preset,
         source=document.source,
-        notes=(*document.notes, *missing_weights(grid.cells)),
+        notes=(
+            *document.notes,
+            *missing_weights(grid.cells),
+            *unnamed_fields(swept, tables.get("program", {})),
+        ),
     )
+
+
+def misplaced_tables(
+    values: Mapping[str, Any], lines: Mapping[str, int], of_cells: Sequence[str]
+) -> Iterator[Mistake]:
+    """Yield a mistake for each table that is of the other kind of study."""
+    for key in (*TRAINED_TABLES, *PROGRAM_TABLES):
+        if key in values and key not in of_cells:
+            what = (
+                "must be left out where there is a [program], which has [config] in its place"
+                if key in TRAINED_TABLES
+                else 'must be in a study with [program] entry = "module:function"'
+            )
+            yield Mistake(line=lines.get(key, 0), key=key, what=what)
+
+
+def pack_mistakes(
+    pack: PackConfig, lines: Mapping[str, int], *, is_program: bool
+) -> Iterator[Mistake]:
+    """Yield what is wrong with the GPUs of a pack: several are for a run of a program alone."""
+    if isinstance(pack.gpus, float) and pack.gpus > 1:
+        if not is_program:
+            yield pack.where(lines, "gpus", f"must be at most 1, but got {pack.gpus!r}")
+        elif pack.gpus != int(pack.gpus):
+            yield pack.where(lines, "gpus", f"must be whole above 1, but got {pack.gpus!r}")
+
+
+def unnamed_fields(swept: Sequence[str], program: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a note on each hyperparameter that varies and is not among the words of a command."""
+    command = program.get("command", ())
+    named = {f"config.{name}" for name in names_in(tuple(command))}
+    for name in swept:
+        if command and name.startswith("config.") and name not in named:
+            yield (
+                f"{name} is not among the words of program.command: the script has to read it from "
+                "symstudy.current_run().config"
+            )
 
 
 def head_mistakes(values: Mapping[str, Any], lines: Mapping[str, int]) -> Iterator[Mistake]:
@@ -226,5 +282,6 @@ def head_mistakes(values: Mapping[str, Any], lines: Mapping[str, int]) -> Iterat
 
 def missing_weights(cells: Sequence[Cell]) -> Iterator[str]:
     """Yield a note on each file of trained weights that is not there yet."""
-    for path in dict.fromkeys(cell.model.missing for cell in cells if cell.model.missing):
+    trained = [cell for cell in cells if not cell.is_program]
+    for path in dict.fromkeys(cell.model.missing for cell in trained if cell.model.missing):
         yield f"model.path: {path} is not there yet; runs are named when it is"

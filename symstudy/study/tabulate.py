@@ -45,11 +45,13 @@ def tabulate(
     Raises:
         StudyFileError: If two keys are one column, since SQL does not tell `Width` from `width`.
     """
-    derived = {item.column.name for item in DERIVED}
+    is_program = any(cell.is_program for cell in cells[:1])
+    derivations = () if is_program else DERIVED
+    derived = {item.column.name for item in derivations}
     found: list[Tabulated] = []
     for table in cells[0].tables if cells else ():
         of_cell, places = distinct(cells, partial(identity_of, table))
-        parts = [list(pairs_of(table, getattr(cell, table), reserved)) for cell in of_cell]
+        parts = [list(pairs_of(table, cell.tables[table], reserved)) for cell in of_cell]
         refuse_twins((column for part in parts for column, _ in part), source)
         rows = [{column.name: value for column, value in reversed(part)} for part in parts]
         taken = {item.column.name.lower() for item in found}
@@ -57,8 +59,11 @@ def tabulate(
             if column.name not in derived:
                 values = [in_kind(row.get(column.name), column) for row in rows]
                 found.append(Tabulated(beside(column, taken), values, places))
+    if is_program:
+        refuse_twins((item.column for item in found), source)
+        return found
     of_cell, places = distinct(cells, lambda cell: (id(cell.data), id(cell.train)))
-    for item in DERIVED:
+    for item in derivations:
         values = [item.of_tables(cell.data, cell.train) for cell in of_cell]
         found.append(Tabulated(item.column, values, places))
     refuse_twins((item.column for item in found), source)
@@ -71,13 +76,13 @@ def check_own_keys(cells: Sequence[Cell], source: str) -> None:
     Raises:
         StudyFileError: If two are one column.
     """
-    firsts, _ = distinct(cells, partial(identity_of, "model"))
+    firsts, _ = distinct(cells, lambda cell: id(cell.parts[1 if cell.is_program else 0]))
     tabulate(firsts, frozenset(), source=source)
 
 
 def identity_of(table: str, cell: Cell) -> int:
     """Return what tells a table of a cell from those of others: cells share the object."""
-    return id(getattr(cell, table))
+    return id(cell.tables[table])
 
 
 def distinct(

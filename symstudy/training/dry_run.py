@@ -259,7 +259,7 @@ def factor_of(trial: ModuleTrial, cell: Cell, config: PackConfig, device: Device
     """Return measured time over estimated time of a run, its probes as estimated."""
     lanes = max(trial.step_s[trial.way])
     steps = cell.train.steps
-    longer = cell._replace(train=dataclasses.replace(cell.train, steps=2 * steps))
+    longer = cell.with_part(dataclasses.replace(cell.train, steps=2 * steps))
     once, twice = (
         estimate_cost(each, device=device, engine=config.engine).pack_seconds(lanes)
         for each in (cell, longer)

@@ -18,7 +18,7 @@ import threadpoolctl
 import torch
 
 from symstudy.errors import LaunchError
-from symstudy.study.cells import Cell, Run, expand_runs, read_cell
+from symstudy.study.cells import Cell, Run, expand_runs, read_trained_cell
 from symstudy.study.cost import Cost, Speed, estimate_cost
 from symstudy.study.devices import CPU, Device
 from symstudy.study.sections import PackConfig
@@ -153,7 +153,7 @@ def time_training(
     # refine would go on from points that a few steps have not brought near a minimum.
     tables["train"].update(steps=steps, restarts=1, refine=False, polish=0)
     tables["probe"].update(num=num, detail=detail)
-    runs = expand_runs([read_cell(json.dumps(tables))], range(lanes))
+    runs = expand_runs([read_trained_cell(json.dumps(tables))], range(lanes))
     # Time of the processor, not of the clock: a machine that is busy now may be idle later.
     clock = time.perf_counter if config.device == "cuda" else time.thread_time
     # Workers have as many threads as a pack has cores; here libraries would take them all.

@@ -8,7 +8,7 @@ import pytest
 
 from symstudy.components import own_code, registry
 from symstudy.errors import LaunchError, StudyFileError
-from symstudy.study.cells import read_cell
+from symstudy.study import read_cell
 
 CODE = """
 import numpy as np

@@ -6,7 +6,7 @@ import pytest
 
 from symstudy.findings.evaluate import draw_claim, evaluate_claim
 from symstudy.findings.kept import read_findings
-from symstudy.report.page import plain_csv, render_report
+from symstudy.html_report.page import plain_csv, render_report
 
 
 @pytest.fixture

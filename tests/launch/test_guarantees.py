@@ -62,7 +62,7 @@ def test_a_worker_writes_no_row_for_a_driver_that_was_replaced(
 def test_a_pack_in_training_stops_and_saves_nothing_when_its_driver_was_replaced(
     study_of, folder, config_of, monkeypatch
 ):
-    monkeypatch.setattr("symstudy.launch.checkpointing.POLL_S", 0.0)
+    monkeypatch.setattr("symstudy.launch.stop_poll.POLL_S", 0.0)
     study = study_of()
     runs = study.runs()
     writer = CheckpointWriter(config_of(study), folder, "aa", runs, lambda: False)

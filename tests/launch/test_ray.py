@@ -243,3 +243,28 @@ def test_an_unreachable_cluster_is_named_at_once(study_of, tmp_path, address):
     study = study_of()
     with pytest.raises(LaunchError, match="must be the host:port of a running Ray cluster"):
         run_study(study, str(tmp_path), RayLauncher(study.pack, address=address))
+
+
+def test_programs_run_on_ray_at_the_same_time_and_their_modules_travel(launcher, tmp_path):
+    from symstudy.study import load_study
+
+    (tmp_path / "ray_helper.py").write_text("scale = 2.0\n")
+    (tmp_path / "ray_program.py").write_text(
+        "import time\nfrom ray_helper import scale\n"
+        "def main(run):\n"
+        "    for step in range(50):\n"
+        "        run.report(step, loss=scale * step)\n"
+        "        time.sleep(0.02)\n"
+        "    if run.seed == 3:\n"
+        "        raise ValueError('the third')\n"
+    )
+    (tmp_path / "study.toml").write_text(
+        'schema = 1\nname = "own"\n[program]\nentry = "ray_program:main"\n[sweep]\nseed = 4\n'
+    )
+    study = load_study(tmp_path / "study.toml")
+    summary = run_study(study, str(tmp_path / "results"), launcher)
+    assert (summary.done, summary.failed) == (3, 1)
+    store = open_store(tmp_path / "results")
+    counts = store.sql("select seed, count(*), sum(loss) from history group by all order by all")
+    assert counts.rows == [(seed, 50, 2450.0) for seed in range(4)]
+    assert verify(store.folders[0]).is_proven

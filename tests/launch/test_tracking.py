@@ -4,6 +4,7 @@ import struct
 import sys
 import types
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
 from ray.tune.logger import LoggerCallback
@@ -12,6 +13,7 @@ from symstudy.errors import LaunchError
 from symstudy.launch import open_study_folder
 from symstudy.launch.tracking.listener import RunTracking, log_runs
 from symstudy.launch.tracking.trackers import STEP, make_tracker
+from symstudy.study import load_study
 
 HERE = f"{__name__.rsplit('.', 1)[-1]}_recording"
 
@@ -344,3 +346,15 @@ def test_names_tell_whatever_is_swept(study_of, run_inline, recording):
         for epsilon in (1e-8, 1e-6)
         for model in ("fcn", "deep_linear")
     }
+
+
+def test_metrics_of_programs_are_shown(run_inline, recording, tmp_path):
+    (tmp_path / "tracked.py").write_text("def main(run): run.report(2, loss=0.5, hits=3)\n")
+    (tmp_path / "own.toml").write_text(
+        'schema = 1\nname = "own"\n[program]\nentry = "tracked:main"\n[config]\nlr = 0.1\n'
+    )
+    with RunTracking([NAME]) as tracking:
+        run_inline(load_study(tmp_path / "own.toml"), listeners=[tracking])
+    (tracker,) = recording
+    assert list(tracker.results.values()) == [[{STEP: 2, "loss": 0.5, "hits": 3, "elapsed": ANY}]]
+    assert tracker.started[0].config["lr"] == 0.1

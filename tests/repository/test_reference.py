@@ -156,6 +156,7 @@ def test_the_options_are_those_that_were_decided_on():
         },
         "list": {"--project", "--json"},
         "copy": {"--to", "--claims", "--json"},
+        "import": {"--output"},
         "run": {
             "--preset", "--results", "--project", "--launcher", "--address", "--workers", "--log",
             "--budget", "--retry", "--extend", "--quiet", "--json",

@@ -43,7 +43,12 @@ def installed(wheel, tmp_path):
 def test_the_wheel_has_the_package_and_its_data_alone(wheel, root):
     names = zipfile.ZipFile(wheel).namelist()
     assert {name.split("/")[0] for name in names} == {"symstudy", "symstudy-0.1.0.dist-info"}
-    for data in ("py.typed", "store/tables/views/runs.sql", "report/page.html", "kernels/tiles.py"):
+    for data in (
+        "py.typed",
+        "store/tables/views/runs.sql",
+        "html_report/page.html",
+        "kernels/tiles.py",
+    ):
         assert f"symstudy/{data}" in names
     assert not [name for name in names if name.endswith(".pyc")]
     studies = {

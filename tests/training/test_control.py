@@ -8,7 +8,7 @@ import torch
 
 from symstudy.errors import LaunchError, StudyFileError
 from symstudy.study import PackConfig
-from symstudy.study.cells import read_cell
+from symstudy.study.cells import read_trained_cell
 from symstudy.study.cost import estimate_cost
 from symstudy.theory.noise import covariance_trace
 from symstudy.training import train_pack
@@ -304,7 +304,7 @@ def test_a_users_own_module_takes_products_too(study_of, form):
     )  # fmt: skip
     (cell,) = study.cells
     assert "reparametrise" not in cell.model.arguments
-    assert read_cell(cell.config) == cell
+    assert read_trained_cell(cell.config) == cell
     result = train_pack(study.runs(), study.pack)
     first = result.history["test_loss"][result.history["step"] == 0]
     assert result.runs["test_loss"][0] < 0.5 * first[0]

@@ -85,7 +85,7 @@ def test_both_engines_train_the_same_network(runs):
     if runs[0].cell.train.dtype == "float32":
         runs = [
             run._replace(
-                cell=run.cell._replace(train=dataclasses.replace(run.cell.train, dtype="float64"))
+                cell=run.cell.with_part(dataclasses.replace(run.cell.train, dtype="float64"))
             )
             for run in runs
         ]

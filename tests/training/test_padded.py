@@ -15,7 +15,7 @@ from symstudy.errors import LaunchError
 from symstudy.models import build_model
 from symstudy.models.fcn.config import FcnConfig
 from symstudy.study import PackConfig, make_study
-from symstudy.study.cells import read_cell
+from symstudy.study.cells import read_trained_cell
 from symstudy.study.padding import can_pad
 from symstudy.testing.strategies import ACTIVATIONS, small_studies
 from symstudy.training import train_pack
@@ -64,7 +64,7 @@ def runs_with_width(runs, width):
     for run in runs:
         config = json.loads(run.cell.config)
         config["model"]["width"] = width
-        yield run._replace(cell=read_cell(json.dumps(config)))
+        yield run._replace(cell=read_trained_cell(json.dumps(config)))
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
@@ -90,9 +90,7 @@ def test_padding_stays_zero_to_the_bit(runs):
 def test_a_padded_run_measures_what_it_measures_alone(runs):
     # In float64, in which a run on its way to divergence leaves round-off small.
     runs = [
-        run._replace(
-            cell=run.cell._replace(train=dataclasses.replace(run.cell.train, dtype="float64"))
-        )
+        run._replace(cell=run.cell.with_part(dataclasses.replace(run.cell.train, dtype="float64")))
         for run in runs
     ]
     together = train_pack(runs, TORCH)

@@ -66,6 +66,11 @@ class Data(NamedTuple):
                 counts[why] = max(count, counts.get(why, 0))
         return tuple(counts.items())
 
+    @property
+    def unchecked(self) -> int:
+        """Runs of programs of which nothing says whether they have converged."""
+        return max((counted.unchecked for counted in self.loaded.values()), default=0)
+
 
 def read_data(db: Store, needs: Sequence[Need]) -> Data:
     """Read what rules need: one query for each base evidence, with the columns of all of them."""

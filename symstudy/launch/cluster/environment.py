@@ -72,6 +72,9 @@ def own_names(study: Study) -> set[str]:
         for _, field, value in items_of(table)
         if field.name == "kind" or field.choice is not None
     }
+    if study.is_program:
+        cells = {id(run.cell): run.cell for run in study.expected_runs()}.values()
+        return {name for cell in cells for name in cell.program.modules}
     names |= {
         name for measures in {cell.probe.measures for cell in study.cells} for name in measures
     }
@@ -91,7 +94,8 @@ def require_weights(study: Study) -> None:
     Raises:
         LaunchError: If one is not.
     """
-    missing = sorted({cell.model.missing for cell in study.cells if cell.model.missing})
+    trained = [cell for cell in study.cells if not cell.is_program]
+    missing = sorted({cell.model.missing for cell in trained if cell.model.missing})
     if missing:
         raise LaunchError(
             f"model.path must name files of weights, but there is none at {', '.join(missing)}. "
@@ -114,8 +118,8 @@ def needed_module(name: str, kind: str, places: Iterable[Path]) -> OwnModule:
     found = find_module(name, places)
     if found is None:
         raise LaunchError(
-            f"model.kind must name a module beside the study file, in the working directory or "
-            f"installed, but got {kind!r} and found no {name!r}. Type it as package.module:Class, "
+            f"{kind!r} must name a module beside the study file, in the working directory or "
+            f"installed, but found no {name!r}. Type it as package.module:Class, "
             "or run from the folder that holds it."
         )
     return found

@@ -55,7 +55,9 @@ def count_room(nodes: Sequence[Node], *, cpus: int, gpus: float) -> Room:
     packs = left = 0
     for node in nodes:
         by_cpus = int(node.cpus // cpus)
-        fit = min(by_cpus, int(node.gpus) * packs_per_gpu(gpus)) if gpus else by_cpus
+        # A run of a program may take several whole GPUs.
+        by_gpus = int(node.gpus // gpus) if gpus > 1 else int(node.gpus) * packs_per_gpu(gpus or 1)
+        fit = min(by_cpus, by_gpus) if gpus else by_cpus
         packs += fit
         left += by_cpus - fit
     return Room(packs, left)

@@ -11,6 +11,7 @@ References:
 """
 
 import dataclasses
+import itertools
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -23,6 +24,7 @@ from symstudy.launch.search.trials import Trial
 from symstudy.store import Store
 from symstudy.store.files.folder import StudyFolder
 from symstudy.study.cells import Run
+from symstudy.study.expand import read_cell
 from symstudy.study.packs import Pack
 from symstudy.study.search import Search
 from symstudy.study.search_keys import HaltConfig
@@ -117,11 +119,10 @@ def write_rungs(
     branch_of = {
         run.run_id: trial.branch for trial in trials if trial.confirms is None for run in trial.runs
     }
+    reader = program_values_at_rungs if search.is_program else values_at_rungs
     earlier = {
         f"{branch} {step}": values
-        for (branch, step), values in sorted(
-            values_at_rungs(folder, search.halt, branch_of).items()
-        )
+        for (branch, step), values in sorted(reader(folder, search.halt, branch_of).items())
     }
     for pack in new:
         branches = [branch_of.get(run.run_id, -1) for run in pack.runs]
@@ -129,6 +130,7 @@ def write_rungs(
             **dataclasses.asdict(search.halt),
             "maximize": search.config.direction == "maximize",
             "branches": branches,
+            "branch_of": {run.run_id: branch_of.get(run.run_id, -1) for run in pack.runs},
             "earlier": earlier,
         }
         folder.write_bytes((json.dumps(content) + "\n").encode(), *FOLDER, f"{pack.pack_id}.json")
@@ -153,6 +155,34 @@ def values_at_rungs(
     for run, step, steps, value in rows:
         if step in rungs[steps]:
             values.setdefault((branch_of[run], step), []).append(value)
+    return {key: sorted(found) for key, found in values.items()}
+
+
+def program_values_at_rungs(
+    folder: StudyFolder, halt: HaltConfig, branch_of: Mapping[str, int]
+) -> dict[tuple[int, int], list[float]]:
+    """Return the values of ended runs of programs at each of their rungs, by branch and rung.
+
+    A run's value at a rung is its first report of the metric at or after it.
+    """
+    store = Store([folder])
+    if not store.sql("select 1 from runs where outcome in ('done', 'stopped') limit 1").rows:
+        return {}
+    rows = store.sql(
+        f"select run_id, step, ({halt.measure})::double as value from history "  # noqa: S608
+        f"where isfinite(({halt.measure})::double) and run_id in (select unnest(?)) "
+        "order by run_id, step",
+        [sorted(branch_of)],
+    ).rows
+    configs = store.sql("select run_id, config from runs").rows
+    steps = {run: read_cell(config).program.steps for run, config in configs if run in branch_of}
+    values: dict[tuple[int, int], list[float]] = {}
+    for run, of_run in itertools.groupby(rows, key=lambda row: row[0]):
+        reports = [(step, value) for _, step, value in of_run]
+        for rung in rung_steps(halt, range(1, steps[run] + 1)):
+            after = [value for step, value in reports if step >= rung]
+            if after:
+                values.setdefault((branch_of[run], rung), []).append(after[0])
     return {key: sorted(found) for key, found in values.items()}
 
 

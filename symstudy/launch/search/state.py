@@ -1,5 +1,7 @@
 """State of a search: its trials and their results, read from the study's folder."""
 
+from typing import Any
+
 from symstudy.errors import QueryError, UserError
 from symstudy.launch.search.methods import propose
 from symstudy.launch.search.trials import (
@@ -62,12 +64,34 @@ class SearchState:
         waiting = [run.run_id for run in self.runs if run.run_id not in self.results]
         if not waiting:
             return
-        query = select_results(self.search, "where run_id in (select unnest(?))")
-        for run, outcome, step, value in Store([self.folder]).sql(query, [waiting]).rows:
+        for run, outcome, step, value in self.read_results(waiting):
             if self.retry and outcome not in ("done", "stopped"):
                 continue
             has_value = outcome in ("done", "stopped") and value is not None
             self.results[run] = Result(outcome, float(value) if has_value else None, step)
+
+    def read_results(self, waiting: list[str]) -> list[tuple[Any, ...]]:
+        """Return run, outcome, steps and value of those of the runs `waiting` that have ended.
+
+        Raises:
+            UserError: If the objective is over metrics that no program has reported.
+            StoreError: If the results cannot be read.
+        """
+        store = Store([self.folder])
+        rest = "where run_id in (select unnest(?))"
+        try:
+            return store.sql(select_results(self.search, rest), [waiting]).rows
+        except QueryError:
+            if not self.search.is_program:
+                raise
+        # Metrics are columns once they have been reported.
+        rows = store.sql(
+            f"select run_id, outcome, steps_done, null from runs {rest}",  # noqa: S608
+            [waiting],
+        ).rows
+        if any(outcome in ("done", "stopped") for _, outcome, _, _ in rows):
+            check_expressions(self.search, self.folder)
+        return rows
 
     def asked(self, branch: int) -> list[EvaluatedTrial]:
         """Return the trials of a branch with their results, by number."""
@@ -118,6 +142,9 @@ def check_expressions(search: Search, folder: StudyFolder) -> None:
         UserError: If not.
     """
     store = Store([folder])
+    if search.is_program and not has_metrics(store):
+        # What programs report is known when the first of them has ended.
+        return
     config = search.config
     expressions = [
         ("objective", config.objective, "double", "runs"),
@@ -125,6 +152,7 @@ def check_expressions(search: Search, folder: StudyFolder) -> None:
     ]
     if search.halt is not None:
         expressions.append(("halt.measure", search.halt.measure, "double", "history"))
+    more = ", and with what the programs reported" if search.is_program else ""
     for key, expression, kind, table in expressions:
         try:
             store.sql(f"select ({expression})::{kind} from {table} limit 0")  # noqa: S608
@@ -132,5 +160,11 @@ def check_expressions(search: Search, folder: StudyFolder) -> None:
             reason = str(error).split(": ", 1)[-1].split("\n\n")[0]
             raise UserError(
                 f"search.{key} must be an SQL expression over the columns of {table}, but got "
-                f"{expression!r}: {reason}. List the columns with: symstudy list columns"
+                f"{expression!r}: {reason}. List the columns with: symstudy list columns{more}"
             ) from error
+
+
+def has_metrics(store: Store) -> bool:
+    """Return whether a run has ended as planned, so that what programs report is a column."""
+    ended = "select count(*) from runs_ended where outcome in ('done', 'stopped')"
+    return bool(store.sql(ended).rows[0][0])

@@ -16,7 +16,7 @@ from symstudy.launch.events import Event, LaunchPlanned, PackEnded
 from symstudy.launch.tracking.trackers import STEP, LoggedRun, Tracked, check_tracker, make_tracker
 from symstudy.store import Store, StudyFolder, quoted
 from symstudy.store.files.strangers import TRACKING
-from symstudy.store.tables.schema import CURVE_MEASURES, FINAL_LAYER_MEASURES
+from symstudy.store.tables.schema import CURVE_MEASURES, FINAL_LAYER_MEASURES, HISTORY
 
 __all__ = ["RunTracking", "log_runs"]
 
@@ -214,7 +214,8 @@ def ended_runs_of(folder: StudyFolder, seen: set[str]) -> Iterator[list[Tracked]
 
 def rows_of(store: Store, run_ids: list[str]) -> dict[str, list[dict[str, float]]]:
     """Return a row per probe of each run: its curve, and means over layers where taken."""
-    curve = [column.name for column in CURVE_MEASURES]
+    curve = [*(column.name for column in CURVE_MEASURES), *store.own_columns(HISTORY)]
+    shown = ", ".join(f"history.{quoted(name)}" for name in curve)
     layers = [column.name for column in FINAL_LAYER_MEASURES]
     means = ", ".join(f"avg({name.removeprefix('mean_')}) as {name}" for name in layers)
     frame = store.df(
@@ -223,7 +224,7 @@ def rows_of(store: Store, run_ids: list[str]) -> dict[str, list[dict[str, float]
             select run_id, step, {means} from layers
             where run_id in (select unnest(?)) group by all
         )
-        select history.run_id, history.step, {", ".join(f"history.{name}" for name in curve)},
+        select history.run_id, history.step, {shown},
                means.* exclude (run_id, step)
         from history left join means using (run_id, step)
         where history.run_id in (select unnest(?))

@@ -29,8 +29,19 @@ def united_schema(table: str, schemas: Iterable[pa.Schema]) -> pa.Schema:
     more: dict[str, pa.Field] = {}
     for schema in schemas:
         if (schema.metadata or {}).get(b"symstudy_schema") == str(SCHEMA_VERSION).encode():
-            more.update({field.name: field for field in schema if field.name not in known})
+            for field in schema:
+                if field.name not in known:
+                    more[field.name] = wider(more.get(field.name, field), field)
     return pa.schema([*own, *more.values()], metadata=own.metadata)
+
+
+def wider(one: pa.Field, other: pa.Field) -> pa.Field:
+    """Return the field that holds what two files have under one name.
+
+    Programs may count in one run and measure in another; a number holds a truth as 0 and 1.
+    """
+    ranks = {pa.bool_(): 0, pa.int64(): 1, pa.float64(): 2}
+    return one if ranks.get(one.type, 3) >= ranks.get(other.type, 3) else other
 
 
 OLD_NAMES = {new: old for names in RENAMED.values() for new, old in names.items()}

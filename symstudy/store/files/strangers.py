@@ -11,10 +11,12 @@ from pathlib import Path
 from symstudy.errors import StoreError
 from symstudy.ownership import trusted_owners, user_name
 
-__all__ = ["TRACKING", "link_error", "refuse_foreign_link", "refuse_strangers"]
+__all__ = ["TRACKING", "WORK", "link_error", "refuse_foreign_link", "refuse_strangers"]
 
 TRACKING = "tracking"
 """Folder of what trackers write, which make links of their own; nothing in it is ever read."""
+WORK = "work"
+"""Folder of the folders of programs, which write what they like; only who runs them reads there."""
 
 
 def refuse_strangers(root: str) -> None:
@@ -26,7 +28,7 @@ def refuse_strangers(root: str) -> None:
     Raises:
         StoreError: If there is such a thing, or a folder cannot be listed.
     """
-    waiting = [entry for entry in entries_of(root) if entry.name != TRACKING]
+    waiting = [entry for entry in entries_of(root) if entry.name not in (TRACKING, WORK)]
     while waiting:
         entry = waiting.pop()
         refuse_stranger(entry)

@@ -23,11 +23,20 @@ with counted as (
         runs.study, run_id, runs.pack_id, outcome in ('done', 'stopped') as has_ended, steps_done,
         history_rows, layers_rows,
         coalesce(h.num, 0) as in_history, coalesce(l.num, 0) as in_layers,
-        h.last
+        h.last, coalesce(p.repeats, 0) as repeats
     from runs
     left join (
         select run_id, pack_id, count(*) as num, max(step) as last from history_files group by all
     ) as h using (run_id, pack_id)
+    left join (
+        -- Steps of a program are its own: each is there once.
+        select run_id, pack_id, count(*) - count(distinct step) as repeats
+        from history_files
+        semi join (
+            select run_id, pack_id from runs where engine = 'program'
+        ) as programs using (run_id, pack_id)
+        group by all
+    ) as p using (run_id, pack_id)
     left join (
         select run_id, pack_id, count(*) as num from layers_files group by all
     ) as l using (run_id, pack_id)
@@ -48,6 +57,7 @@ select run_id, pack_id
 from expected
 where
     (has_ended and (last is null or last <> steps_done))
+    or repeats > 0
     or ((has_ended or history_rows is not null)
         and (in_history <> rows_of_history or in_layers <> rows_of_layers))
 order by pack_id, run_id

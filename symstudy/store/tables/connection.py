@@ -40,9 +40,10 @@ from symstudy.store.tables.scans import StudyTables
 from symstudy.store.tables.schema import (
     CELLS,
     RESERVED,
+    Table,
 )
 from symstudy.store.tables.view_statements import VIEWS, view_statements
-from symstudy.study.columns import Hyperparameter, builtin_names
+from symstudy.study.columns import Hyperparameter, builtin_columns, builtin_names
 
 __all__ = ["Answer", "Store", "open_store"]
 
@@ -142,13 +143,19 @@ class Store:
         measures = {
             table: [each.name for each in fields] for table, fields in self.tables.named.items()
         }
-        for statement in (*view_statements(clauses, names, measures), *SETTINGS):
+        views = view_statements(clauses, names, measures, self.tables.truths, self.tables.aliases)
+        for statement in (*views, *SETTINGS):
             self.connection.execute(statement)
 
     @property
     def hyperparameters(self) -> tuple[Hyperparameter, ...]:
         """The hyperparameters of the studies: those that are columns of the views."""
         return self.tables.hyperparameters
+
+    def own_columns(self, table: Table) -> tuple[str, ...]:
+        """Return the columns of a view that are not built in: named measures, reported metrics."""
+        names = (field.name for field in self.tables.named.get(table.name, ()))
+        return tuple(self.tables.aliases.get(name, name) for name in names)
 
     def column_of(self, key: str) -> str | None:
         """Return the column that holds a key of a study file, such as `train.lr`; None without.
@@ -161,6 +168,9 @@ class Store:
         if known is not None:
             return known.name
         own = [each for each in self.hyperparameters if (each.table, each.key) == (table, name)]
+        if not own and table == "config":
+            shared = builtin_columns(RESERVED).get(name.replace(".", "_").lower())
+            return shared.name if shared is not None else None
         return own[0].name if own else None
 
     @property

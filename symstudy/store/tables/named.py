@@ -1,10 +1,15 @@
-"""Columns of measures that are not built in: a study's files have them where it names them."""
+"""Columns that are not built in: measures that a study names, metrics that programs report."""
+
+from collections.abc import Mapping
 
 from symstudy.measures.catalogue import layer_columns, network_columns, run_columns
 from symstudy.measures.declare import Measure
 from symstudy.store.tables.schema import HISTORY, LAYERS, NUMBER, RUNS, TYPES, Column, Table
 
-__all__ = ["with_named"]
+__all__ = ["ELAPSED", "with_metrics", "with_named"]
+
+ELAPSED = "elapsed"
+"""Column of the history of programs: seconds since the run began."""
 
 
 def with_named(table: Table, names: tuple[str, ...]) -> Table:
@@ -23,6 +28,22 @@ def with_named(table: Table, names: tuple[str, ...]) -> Table:
     elif table.name == RUNS.name:
         added = (*map(mean_of, layers), *map(column_of, networks), *map(column_of, runs))
     return table._replace(columns=(*table.columns, *added))
+
+
+def with_metrics(table: Table, kinds: Mapping[str, str]) -> Table:
+    """Return `table` with a typed column for each metric of programs that is not built in.
+
+    Args:
+        table: One of the tables that a worker writes.
+        kinds: Kind of each metric, by name.
+    """
+    known = {column.name for column in table.columns}
+    more = [Column(name, TYPES[kind], "") for name, kind in kinds.items() if name not in known]
+    if table.name == HISTORY.name:
+        more.insert(0, Column(ELAPSED, NUMBER, "Seconds since the run of the program began."))
+    elif table.name != RUNS.name:
+        more = []
+    return table._replace(columns=(*table.columns, *more))
 
 
 def mean_of(item: Measure) -> Column:

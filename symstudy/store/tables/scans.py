@@ -41,6 +41,9 @@ from symstudy.study.columns import builtin_hyperparameters
 
 __all__ = ["StudyTables"]
 
+REPORTED = "reported_"
+"""Before the name of a metric of programs that is also a hyperparameter of studies at hand."""
+
 
 class StudyTables:
     """The files of every table of some studies, with what must be known of them to query them.
@@ -54,7 +57,8 @@ class StudyTables:
         once: Which rows of each table do not count.
         hyperparameters: The hyperparameters of the studies: those that are columns of the views.
         datasets: Rows of each table as something DuckDB can scan.
-        named: Columns of measures that are not built in, by table.
+        named: Columns of measures and metrics that are not built in, by table.
+        aliases: What metrics are called in the views that share the name of a hyperparameter.
     """
 
     def __init__(self, folders: Sequence[StudyFolder]) -> None:
@@ -88,6 +92,8 @@ class StudyTables:
         self.once = {keys.table.name: find_once(keys, self.keys[keys.table.name]) for keys in KEYS}
         self.datasets = {CELLS.name: self.cells()}
         self.named = self.named_fields()
+        self.aliases: dict[str, str] = {}
+        self.tell_apart()
         tables = (table for table in TABLES.values() if table is not CELLS)
         self.datasets.update({table.name: self.dataset(table) for table in tables})
 
@@ -148,15 +154,17 @@ class StudyTables:
         return parts[0] if len(parts) == 1 else ds.dataset(parts)
 
     def named_fields(self) -> dict[str, list[pa.Field]]:
-        """Return the columns of measures that are not built in, by table, as the files have them.
+        """Return the columns that are not built in, by table, as the files have them.
 
-        Files are looked at only where a cell names such a measure.
+        Files are looked at only where a cell names a measure of the user's own, or is a program's.
         """
         cells = self.datasets[CELLS.name]
-        rows = cells if isinstance(cells, pa.Table) else cells.to_table(columns=["measures"])
+        wanted = ["measures", "program_source"]
+        rows = cells if isinstance(cells, pa.Table) else cells.to_table(columns=wanted)
         texts = pc.unique(rows["measures"]).to_pylist()
         named = {name for text in texts for name in json.loads(text or "[]")}
-        if named <= {measure.name for measure in EXTRA_MEASURES}:
+        has_programs = rows["program_source"].null_count < rows.num_rows
+        if named <= {measure.name for measure in EXTRA_MEASURES} and not has_programs:
             return {}
         found: dict[str, list[pa.Field]] = {}
         for table in (RUNS, HISTORY, LAYERS):
@@ -168,6 +176,31 @@ class StudyTables:
             united = united_schema(table.name, schemas)
             found[table.name] = [field for field in united if field.name not in table.schema.names]
         return found
+
+    def tell_apart(self) -> None:
+        """Find what metrics are called that share the name of a hyperparameter, as `loss` does.
+
+        Where no study at hand has the hyperparameter, the name is the metric's.
+        """
+        known = {each.name.lower(): each.name for each in self.hyperparameters}
+        metrics = dict.fromkeys(field.name for of in self.named.values() for field in of)
+        shared = {name: known[name.lower()] for name in metrics if name.lower() in known}
+        if not shared:
+            return
+        cells = self.datasets[CELLS.name]
+        wanted = list(dict.fromkeys(shared.values()))
+        rows = cells if isinstance(cells, pa.Table) else cells.to_table(columns=wanted)
+        absent = {name for name in wanted if rows[name].null_count == rows.num_rows}
+        self.aliases = {
+            name: f"{REPORTED}{name}" for name, own in shared.items() if own not in absent
+        }
+        self.hyperparameters = tuple(e for e in self.hyperparameters if e.name not in absent)
+
+    @property
+    def truths(self) -> frozenset[str]:
+        """Columns that are not built in and are true or false."""
+        fields = (field for of in self.named.values() for field in of)
+        return frozenset(field.name for field in fields if pa.types.is_boolean(field.type))
 
     def study_of(self, folder: StudyFolder) -> str:
         """Return the name of a study, as its rows have it."""

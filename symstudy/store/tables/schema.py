@@ -157,6 +157,12 @@ RUNS = Table(
         Column("history_rows", COUNT, "Rows that it has in history; null before version 5."),
         Column("layers_rows", COUNT, "Rows that it has in layers; null before version 5."),
         Column("num_parameters", COUNT, "Number of parameters."),
+        Column(
+            "has_converged",
+            TRUTH,
+            "Whether a program reported that it has converged; null where it did not say, and for "
+            "what is trained here, of which grad_ratio tells.",
+        ),
         *(column for column in CURVE_MEASURES if column.name != "learning_rate"),
         *FINAL_LAYER_MEASURES,
         Column(
@@ -174,7 +180,8 @@ RUNS = Table(
             TEXT,
             "What trained it: compiled, torch-cpu or torch-cuda, after lbfgs- if it minimised, "
             "polished- if it did so after training, padded- if its pack held several widths, and "
-            "one-by-one- if its runs made their calls one after another.",
+            "one-by-one- if its runs made their calls one after another; "
+            "program for a program of the user's own.",
         ),
         Column("device", TEXT, "Device it was trained on."),
         Column("host", TEXT, "Machine it was trained on."),
@@ -273,7 +280,7 @@ TABLES: dict[str, Table] = {
 }
 """The tables of a study's folder that the views are made of."""
 
-IN_VIEWS = ("is_final", "threshold", "deviation", "relative_deviation", "seeds")
+IN_VIEWS = ("elapsed", "is_final", "threshold", "deviation", "relative_deviation", "seeds")
 """Columns that views work out."""
 
 RESERVED: frozenset[str] = frozenset(

@@ -2,8 +2,9 @@
 
 import functools
 import string
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from importlib import resources
+from types import MappingProxyType
 
 from symstudy.store.tables.schema import (
     CURVE_MEASURES,
@@ -45,6 +46,8 @@ def view_statements(
     clauses: Mapping[str, str],
     hyperparameters: Sequence[str],
     measures: Mapping[str, Sequence[str]],
+    truths: Collection[str] = (),
+    aliases: Mapping[str, str] = MappingProxyType({}),
 ) -> list[str]:
     """Return the statements that make the views.
 
@@ -52,20 +55,23 @@ def view_statements(
         clauses: What depends on the results: what packs and cells are known by, and what follows
             the names of tables, so that each run is there once.
         hyperparameters: Names of the hyperparameters of the cells at hand.
-        measures: Names of measures that are not built in, by table.
+        measures: Names of measures and metrics that are not built in, by table.
+        truths: Those of them that are true or false, of which there are no means.
+        aliases: What those are called in the views that share a hyperparameter's name.
     """
     names = listed(hyperparameters)
     more = measures.get(RUNS.name, ())
-    means = [*final_measures(), *more]
+    means = [*final_measures(), *(name for name in more if name not in truths)]
     values = {
         **clauses,
         "hyperparameters": names,
+        "cell_hyperparameters": listed(hyperparameters, of="known_cells"),
         "known_cells": ", ".join(
             f"any_value({quoted(name)}) as {quoted(name)}" for name in (*hyperparameters, "config")
         ),
         "run_identity": listed(IDENTITY, of="runs_files"),
         "run_measures": ", ".join(
-            renamed(RUNS.name, name)
+            renamed(RUNS.name, name, aliases)
             for name in (*(each.name for each in RUNS.columns), *more)
             if name not in (*IDENTITY, "pack_id")
         ),
@@ -74,15 +80,21 @@ def view_statements(
             (each.name for each in PLAN.columns if each.name not in IDENTITY), of="plan_files"
         ),
         "history_measures": ", ".join(
-            renamed(HISTORY.name, name)
+            renamed(HISTORY.name, name, aliases)
             for name in (
                 *(each.name for each in CURVE_MEASURES),
                 *measures.get(HISTORY.name, ()),
             )
         ),
         "thresholds": f"[{', '.join(map(str, CURVE_THRESHOLDS))}]",
-        "means": ",\n    ".join(mean_with_interval(name) for name in means),
-        "mean_names": ", ".join(f"{name}, {name}_low, {name}_high" for name in means),
+        "means": ",\n    ".join(
+            mean_with_interval(name, aliases.get(name, name), ends_of(name, means))
+            for name in means
+        ),
+        "mean_names": listed(
+            (f"{aliases.get(name, name)}{end}" for name in means for end in ends_of(name, means)),
+            of="means",
+        ),
     }
     folder = resources.files("symstudy.store.tables") / "views"
     return [
@@ -96,9 +108,11 @@ def listed(names: Iterable[str], of: str = "") -> str:
     return ", ".join(f"{of}.{quoted(name)}" if of else quoted(name) for name in names)
 
 
-def renamed(table: str, name: str) -> str:
+def renamed(table: str, name: str, aliases: Mapping[str, str]) -> str:
     """Return a column of a table as SQL selects it, by its former name too where it had one."""
     old = RENAMED.get(table, {}).get(name)
+    if name in aliases:
+        return f"{table}_files.{quoted(name)} as {quoted(aliases[name])}"
     if old is None:
         return f"{table}_files.{quoted(name)}"
     return f"coalesce({table}_files.{quoted(name)}, {table}_files.{quoted(old)}) as {quoted(name)}"
@@ -111,17 +125,33 @@ def final_measures() -> list[str]:
     return [column.name for column in both if column.name in known]
 
 
-def mean_with_interval(name: str) -> str:
-    """Return SQL for the mean of a measure and the 95 % t interval of the mean."""
+def ends_of(name: str, means: Collection[str]) -> tuple[str, ...]:
+    """Return the ends of the columns of a mean: none of its interval where others are called so."""
+    has_clash = f"{name}_low" in means or f"{name}_high" in means
+    return ("",) if has_clash else ("", "_low", "_high")
+
+
+def mean_with_interval(name: str, shown: str, ends: Sequence[str]) -> str:
+    """Return SQL for the mean of a measure and the 95 % t interval of the mean.
+
+    Args:
+        name: Column of the measure.
+        shown: What it is called in the view.
+        ends: Ends of the columns that are wanted.
+    """
+    # A metric of a program may be called as a word of SQL.
+    of = quoted(name)
     margin = (
-        f"(case when count({name}) > {TABULATED + 1} then 1.96 + 2.372 / (count({name}) - 1) "
-        f"when count({name}) > 1 then {t_quantiles()}[count({name}) - 1] end "
-        f"* stddev_samp({name}) / sqrt(count({name})))"
+        f"(case when count({of}) > {TABULATED + 1} then 1.96 + 2.372 / (count({of}) - 1) "
+        f"when count({of}) > 1 then {t_quantiles()}[count({of}) - 1] end "
+        f"* stddev_samp({of}) / sqrt(count({of})))"
     )
-    return (
-        f"avg({name}) as {name}, avg({name}) - {margin} as {name}_low, "
-        f"avg({name}) + {margin} as {name}_high"
-    )
+    columns = {
+        "": f"avg({of})",
+        "_low": f"avg({of}) - {margin}",
+        "_high": f"avg({of}) + {margin}",
+    }
+    return ", ".join(f"{columns[end]} as {quoted(shown + end)}" for end in ends)
 
 
 @functools.cache

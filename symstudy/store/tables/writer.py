@@ -11,7 +11,7 @@ import pyarrow as pa
 from symstudy.store.files.folder import StudyFolder
 from symstudy.store.files.parquet import STATISTICS_ROWS
 from symstudy.store.tables.cells import cells_table, write_cells
-from symstudy.store.tables.named import with_named
+from symstudy.store.tables.named import with_metrics, with_named
 from symstudy.store.tables.provenance import Provenance
 from symstudy.store.tables.schema import (
     CERTIFICATES,
@@ -48,6 +48,7 @@ def write_pack(  # noqa: PLR0913  # a pack has so many tables
     history: Columns,
     layers: Columns,
     certificates: Columns | None = None,
+    metrics: Mapping[str, str] | None = None,
 ) -> None:
     """Write the tables of a pack, `runs` last: a run counts once its row is there.
 
@@ -63,19 +64,19 @@ def write_pack(  # noqa: PLR0913  # a pack has so many tables
         history: Rows of the history, by column.
         layers: Rows of the layers, by column.
         certificates: Rows of the certificates, by column, if a run was trained alone.
+        metrics: Kind of each metric that the runs report, if they are those of a program.
 
     Raises:
         StoreError: If the folder cannot be written to.
     """
     name = f"{pack_id}.parquet"
-    named = runs[0].cell.probe.measures if runs else ()
     parts = [(HISTORY, history), (LAYERS, layers)]
     if certificates:
         parts.append((CERTIFICATES, certificates))
     for table, columns in parts:
         count = len(columns["run_id"]) if columns else 0
         rows = {**columns, "pack_id": [pack_id] * count}
-        whole = with_named(table, named)
+        whole = whole_table(table, runs, metrics)
         folder.write_table(arrow_table(whole, rows, count), table.name, name)
     rows = {
         **identity_columns(study, runs),
@@ -90,8 +91,15 @@ def write_pack(  # noqa: PLR0913  # a pack has so many tables
             if field != "python_version"
         },
     }
-    whole = with_named(RUNS, named)
+    whole = whole_table(RUNS, runs, metrics)
     folder.write_table(arrow_table(whole, rows, len(runs)), RUNS.name, name, keys=RUN_KEYS)
+
+
+def whole_table(table: Table, runs: Sequence[Run], metrics: Mapping[str, str] | None) -> Table:
+    """Return a table with the columns of its own that the runs of a pack have."""
+    if metrics is not None:
+        return with_metrics(table, metrics)
+    return with_named(table, runs[0].cell.probe.measures if runs else ())
 
 
 def rows_of_runs(runs: Sequence[Run], columns: Columns) -> list[int]:

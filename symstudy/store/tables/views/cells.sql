@@ -1,7 +1,7 @@
 -- cells: one row a cell, over the seeds that are done: their number, and of each final measure the
 -- mean and the 95 % t interval of the mean.
 create view cells as
-select means.study, means.cell_id, $hyperparameters, seeds, $mean_names
+select means.study, means.cell_id, $cell_hyperparameters, seeds, $mean_names
 from (
     select study, cell_id, count(*) as seeds,
     $means

@@ -59,7 +59,7 @@ def render_report(folders: Sequence[StudyFolder], location: str) -> str:
     environment.filters["number"] = number
     environment.filters["interval"] = interval
     environment.filters["p_value"] = p_value
-    source = (resources.files("symstudy.report") / "page.html").read_text(encoding="utf-8")
+    source = (resources.files("symstudy.html_report") / "page.html").read_text(encoding="utf-8")
     studies = [describe_study(folder) for folder in folders]
     overview = sorted(
         (claim for study in studies for claim in study["claims"]),

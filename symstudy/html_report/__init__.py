@@ -1,5 +1,5 @@
 """The HTML report."""
 
-from symstudy.report.page import write_report
+from symstudy.html_report.page import write_report
 
 __all__ = ["write_report"]
