@@ -154,6 +154,8 @@ def misfits(train: Train, given: Mapping[str, Any], data: AbstractDatasetConfig)
         yield from polish_misfits(train, data)
     yield from standing_misfits(train)
     yield from converged_misfits(train, data.shape)
+    if not (train.minimises or train.is_idle):
+        yield from train.schedule.misfits(train.steps)
 
 
 def batch_misfits(train: Train, data: DataShape) -> Misfits:

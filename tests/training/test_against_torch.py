@@ -21,7 +21,32 @@ OPTIMIZERS = {
     "adamw": lambda p, t, o: torch.optim.AdamW(
         p, t.lr, (o.beta1, o.beta2), o.epsilon, weight_decay=2 * t.gamma
     ),
+    "rmsprop": lambda p, t, o: torch.optim.RMSprop(
+        p, t.lr, o.alpha, o.epsilon, 2 * t.gamma, o.momentum, o.centred
+    ),
+    "nadam": lambda p, t, o: torch.optim.NAdam(p, t.lr, weight_decay=2 * t.gamma),
+    "muon": lambda p, t, o: MuonAndAdamW(list(p), t.lr, 2 * t.gamma),
 }
+
+
+class MuonAndAdamW:
+    """torch's Muon for matrices, and its AdamW for biases."""
+
+    def __init__(self, parameters, rate, decay):
+        matrices = [each for each in parameters if each.ndim == 2]
+        others = [each for each in parameters if each.ndim != 2]
+        self.optimizers = [
+            torch.optim.Muon(matrices, lr=rate, weight_decay=decay),
+            torch.optim.AdamW(others, lr=rate, weight_decay=decay),
+        ]
+
+    def zero_grad(self):
+        for optimizer in self.optimizers:
+            optimizer.zero_grad()
+
+    def step(self):
+        for optimizer in self.optimizers:
+            optimizer.step()
 
 
 def plain_loop(run, steps):
@@ -85,6 +110,27 @@ def test_steps_are_those_of_torch(study_of, engine, train, data):
     trained = make_engine(make_pack([run], PackConfig(engine=engine, device="cpu")))
     trained.advance(0, 12)
     torch.testing.assert_close(trained.theta_KP[0], plain_loop(run, 12), rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.parametrize(
+    "train",
+    [
+        {"optimizer": "rmsprop"},
+        {"optimizer": "rmsprop", "momentum": 0.9, "centred": True},
+        {"optimizer": "nadam"},
+        {"optimizer": "muon"},
+    ],
+)
+def test_steps_that_torch_takes_are_its_own(study_of, monkeypatch, train):
+    monkeypatch.setattr(torch.Tensor, "bfloat16", torch.Tensor.clone)
+    train = {"dtype": "float64", "gamma": 0.01, "lr": 0.02, **train}
+    (run,) = study_of(model={"depth": 3}, train=train).runs()
+    trained = make_engine(make_pack([run], PackConfig(device="cpu")))
+    trained.advance(0, 12)
+    # torch keeps a product of momenta of its NAdam in float32.
+    tolerance = 1e-6 if train["optimizer"] == "nadam" else 1e-9
+    expected = plain_loop(run, 12)
+    torch.testing.assert_close(trained.theta_KP[0], expected, rtol=tolerance, atol=1e-2 * tolerance)
 
 
 def test_the_gradient_is_that_of_the_split(study_of):

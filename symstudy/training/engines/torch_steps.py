@@ -256,6 +256,8 @@ class Stepper:
             decay_K1=self.decay,
             time=self.lanes.step + s + 1,
             keys=self.keys,
+            shared=self.optimizers[0],
+            layout=self.state.pack.model.layout,
         )
         moved = optimizer.step(theta, gradient, pulled, self.state.moments, numbers)
         torch.where(is_sound[:, None], moved, theta, out=theta)
