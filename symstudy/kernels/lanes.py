@@ -13,7 +13,7 @@ import numpy as np
 from symstudy.kernels.codes import ADAM, ADAMW, MOMENTUM, SGD
 from symstudy.kernels.jit import Floats, Index, Integers, compiled
 from symstudy.kernels.network import Network, Scratch, lane_pass
-from symstudy.kernels.updates import adam, momentum, pull, sgd
+from symstudy.kernels.updates import adam, clip_norm, momentum, pull, sgd
 
 LOSS_LIMIT = 1e12
 """A lane whose loss passes this, or is not a number, has diverged."""
@@ -39,6 +39,7 @@ class Lanes(NamedTuple):
         epsilon: epsilon of Adam `[K]`.
         coefficient: a of the polynomial activation `[K]`.
         sigma: Label noise drawn at each step `[K]`.
+        clip: Norm that the gradient of the data loss is scaled down to `[K]`; 0 for any.
         step: Steps taken before this block.
         diverged: Step at which the lane diverged, or -1 `[K]`; written.
     """
@@ -57,6 +58,7 @@ class Lanes(NamedTuple):
     epsilon: Floats
     coefficient: Floats
     sigma: Floats
+    clip: Floats
     step: int
     diverged: Integers
 
@@ -197,6 +199,8 @@ def train_lanes(
             if not loss < LOSS_LIMIT:
                 lanes.diverged[k] = lanes.step + s
                 break
+            if lanes.clip[k] > 0:
+                clip_norm(gradient, lanes.clip[k])
             update(lanes, k, s, gradient)
 
 

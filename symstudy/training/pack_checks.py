@@ -10,11 +10,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from symstudy.components import changed_source
+from symstudy.components import changed_source, items_of
 from symstudy.datasets.base import Task
 from symstudy.errors import LaunchError, ModelError
 from symstudy.study.cells import Cell
 from symstudy.training.engines.base import LoadedPack
+from symstudy.training.engines.clipping import check_clip
 
 __all__ = ["check_pack", "check_sources"]
 
@@ -38,6 +39,11 @@ def check_sources(cell: Cell) -> None:
     }
     own = [(key, name, getattr(part, field, "")) for key, (name, part, field) in planned.items()]
     own += [("data.augment", name, source) for name, source in cell.data.own_sources.items()]
+    own += [
+        (f"train.{item.field.name}", item.value, item.owner.value(item.field.source))
+        for item in items_of(train)
+        if item.field.source
+    ]
     for key, name, source in own:
         if ":" not in name:
             continue
@@ -59,6 +65,7 @@ def check_pack(pack: LoadedPack) -> None:
         return
     check_task(pack.data.tasks[0], pack.runs[0].cell)
     check_loss(pack)
+    check_clip(pack)
 
 
 def check_draws(pack: LoadedPack) -> None:

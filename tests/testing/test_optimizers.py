@@ -114,7 +114,7 @@ class PlainLion(torch.optim.Optimizer):
                 update = torch.sign(beta1 * mean + (1 - beta1) * theta.grad)
                 update = update + theta * group["weight_decay"]
                 self.state[theta]["mean"] = beta2 * mean + (1 - beta2) * theta.grad
-                theta -= group["lr"] * update
+                theta.sub_(group["lr"] * update)
 
 
 class TestLion(OptimizerSuite):

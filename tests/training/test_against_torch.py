@@ -71,7 +71,9 @@ def plain_loop(run, steps):
         optimizer.zero_grad()
         output = module(x[rows])
         if cell.train.loss.kind == "cross_entropy":
-            loss = nn.functional.cross_entropy(output, y[rows].argmax(dim=1))
+            smoothing = cell.train.loss.label_smoothing
+            label = y[rows].argmax(dim=1)
+            loss = nn.functional.cross_entropy(output, label, label_smoothing=smoothing)
         elif cell.train.loss.kind == "mse":
             loss = nn.functional.mse_loss(output, y[rows])
         else:
@@ -131,6 +133,51 @@ def test_steps_that_torch_takes_are_its_own(study_of, monkeypatch, train):
     tolerance = 1e-6 if train["optimizer"] == "nadam" else 1e-9
     expected = plain_loop(run, 12)
     torch.testing.assert_close(trained.theta_KP[0], expected, rtol=tolerance, atol=1e-2 * tolerance)
+
+
+SMOOTHED = {"optimizer": "sgd", "dtype": "float64", "lr": 0.1, "label_smoothing": 0.2}
+
+
+@pytest.mark.parametrize("engine", ["compiled", "torch"])
+def test_steps_and_losses_with_label_smoothing_are_those_of_torch(study_of, engine):
+    study = study_of(data={"kind": "digits", "samples": 60}, train=SMOOTHED)
+    (run,) = study.runs()
+    pack = make_pack([run], PackConfig(engine=engine, device="cpu"))
+    trained = make_engine(pack)
+    trained.advance(0, 12)
+    expected = plain_loop(run, 12)
+    torch.testing.assert_close(trained.theta_KP[0], expected, rtol=1e-9, atol=1e-11)
+    x, y = torch.from_numpy(pack.data.test.x), torch.from_numpy(pack.data.test.y[0])
+    output = pack.model.forward(expected[None], x).output_KBO[0]
+    loss = nn.functional.cross_entropy(output, y.argmax(dim=1), label_smoothing=0.2)
+    assert trained.evaluate(pack.data.test).loss_K[0] == pytest.approx(float(loss), rel=1e-9)
+
+
+def test_label_smoothing_of_0_has_no_part_in_identity(study_of):
+    data = {"kind": "digits", "samples": 60}
+    plain, zero, some = (
+        study_of(data=data, train={**SMOOTHED, "label_smoothing": value}).runs()[0].run_id
+        for value in (None, 0.0, 0.1)
+    )
+    assert plain == zero != some
+
+
+def test_the_compiled_solver_minimises_the_smoothed_loss(study_of):
+    train = {"optimizer": "lbfgs", "lr": None, "batch_size": "full", "gamma": 0.05, "steps": 400}
+    study = study_of(
+        model={"depth": 1, "width": 4},
+        data={"kind": "digits", "samples": 60},
+        train={**train, "label_smoothing": 0.3, "restarts": 1},
+    )
+    found = []
+    for engine in ("compiled", "torch"):
+        pack = make_pack(study.runs(), PackConfig(engine=engine, device="cpu"))
+        trained = make_engine(pack)
+        trained.advance(0, 400)
+        while trained.run_deferred(400, 400):
+            pass
+        found.append(trained.evaluate(pack.data.train).loss_K[0])
+    assert found[0] == pytest.approx(found[1], rel=1e-6)
 
 
 def test_the_gradient_is_that_of_the_split(study_of):

@@ -18,6 +18,7 @@ from symstudy.models.base import Buffers, TrainingStep
 from symstudy.optimizers import StepNumbers
 from symstudy.training.data import StepBlock
 from symstudy.training.engines.base import LoadedPack
+from symstudy.training.engines.clipping import OwnClip, clip_to_norm
 from symstudy.training.engines.entropic import entropic_terms
 from symstudy.training.engines.evaluators import TorchEvaluator
 from symstudy.training.engines.lanes import stepped
@@ -82,7 +83,11 @@ def train_block(
     stepper = Stepper(lanes, first, steps, by_kernels=lanes.by_kernels)
     seeds = tuple(run.seed for run in pack.runs)
     # Sent once a block: a copy a step would have the host wait for the device in each.
-    strength_K1 = stepper.column(pack.lane_values("entropic").astype(pack.dtype))
+    strength_K1, clip_K1 = (
+        stepper.column(pack.lane_values(key).astype(pack.dtype))
+        for key in ("entropic", "clip_norm")
+    )
+    own_clip = OwnClip(pack.train.clip, pack.model.layout) if pack.train.clip else None
     for s in range(steps):
         batch = on_device.batch(s)
         passed = pass_of(lanes, evaluator, batch, TrainingStep(seeds, first + s))
@@ -90,6 +95,10 @@ def train_block(
         if pack.train.entropic > 0:
             terms_KP = entropic_gradient(lanes, batch, entropic_chunk)
             gradient = gradient + strength_K1 * terms_KP
+        if pack.train.clip_norm > 0:
+            gradient = clip_to_norm(gradient, clip_K1)
+        if own_clip is not None:
+            gradient = own_clip(gradient, lanes.theta)
         is_alive = (lanes.diverged < 0) & ~lanes.is_frozen
         is_sound = (passed.loss_K < LOSS_LIMIT) & is_alive
         # In place: on the CPU this is the lanes' own memory.
