@@ -178,7 +178,9 @@ def misfits(train: Train, given: Mapping[str, Any], data: AbstractDatasetConfig)
         return
     yield from batch_misfits(train, data.shape)
     yield from rate_misfits(train, given)
-    yield from train.loss.resolved(data.shape).misfits(data.shape)
+    meant = train.loss.resolved(data.shape)
+    for loss in (train.loss,) if meant is train.loss else (train.loss, meant):
+        yield from loss.misfits(data.shape)
     if train.minimises:
         yield from minimiser_misfits(train, data)
     if train.polish > 0:

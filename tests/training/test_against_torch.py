@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from symstudy.errors import StudyFileError
 from symstudy.models.fcn.network import Fcn
 from symstudy.study import PackConfig
 from symstudy.training import loop
@@ -160,6 +161,8 @@ def test_label_smoothing_of_0_has_no_part_in_identity(study_of):
         for value in (None, 0.0, 0.1)
     )
     assert plain == zero != some
+    with pytest.raises(StudyFileError, match="must be 0 for regression, but got 0.2"):
+        study_of(train=SMOOTHED)
 
 
 def test_the_compiled_solver_minimises_the_smoothed_loss(study_of):
