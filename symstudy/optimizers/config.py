@@ -56,11 +56,13 @@ class AbstractOptimizer(Component, ABC):
         kind: Name of the optimiser.
         trains_by: `steps` from the initialisation, `minimiser` (to a stationary point), `nothing`.
         no_polish: Why a minimiser cannot go on from where it ends; empty if it can.
+        no_pull: Why the penalty cannot pull to another point than 0; empty if it can.
     """
 
     table: ClassVar[str] = "train"
     trains_by: ClassVar[Literal["steps", "minimiser", "nothing"]]
     no_polish: ClassVar[str] = ""
+    no_pull: ClassVar[str] = ""
     kind: str
 
     @property

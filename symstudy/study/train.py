@@ -241,6 +241,10 @@ def standing_misfits(train: Train) -> Misfits:
             if getattr(train, key):
                 what = f"must be {OFF.get(key, 0)} for {train.optimizer.kind}, but got"
                 yield key, f"{what} {getattr(train, key)!r}. Use sgd, adam or adamw."
+    for key in ("syre", "syre_anisotropy"):
+        if train.optimizer.no_pull and getattr(train, key) > 0:
+            what = f"must be 0 for {train.optimizer.kind}, which {train.optimizer.no_pull}"
+            yield key, f"{what}, but got {getattr(train, key)!r}"
     if train.is_idle and train.stop:
         yield "stop", f"must be left out for none, which takes no steps, but got {train.stop!r}"
 

@@ -16,6 +16,7 @@ from symstudy.errors import LaunchError, ModelError
 from symstudy.study.cells import Cell
 from symstudy.training.engines.base import LoadedPack
 from symstudy.training.engines.clipping import check_clip
+from symstudy.training.engines.lane_optimizers import check_torch_optimizer
 
 __all__ = ["check_pack", "check_sources"]
 
@@ -66,6 +67,7 @@ def check_pack(pack: LoadedPack) -> None:
     check_task(pack.data.tasks[0], pack.runs[0].cell)
     check_loss(pack)
     check_clip(pack)
+    check_torch_optimizer(pack)
 
 
 def check_draws(pack: LoadedPack) -> None:

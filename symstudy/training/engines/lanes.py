@@ -57,7 +57,7 @@ def kernel_code(pack: LoadedPack) -> int | None:
     if pack.train.optimizer.trains_by != "steps":
         return SGD
     lanes = stepped(pack)
-    return type(lanes[0]).kernel_code(lanes)
+    return type(lanes[0]).kernel_code(lanes) if lanes else None
 
 
 def init_scales(pack: LoadedPack) -> NDArray[np.float64]:

@@ -16,11 +16,13 @@ from symstudy.kernels.lanes import LOSS_LIMIT, Lanes, update_lanes
 from symstudy.kernels.network import ADDED, FLIPPED, NO_NOISE
 from symstudy.models.base import Buffers, TrainingStep
 from symstudy.optimizers import StepNumbers
+from symstudy.optimizers.torch_class import TorchOptimizer
 from symstudy.training.data import StepBlock
 from symstudy.training.engines.base import LoadedPack
 from symstudy.training.engines.clipping import OwnClip, clip_to_norm
 from symstudy.training.engines.entropic import entropic_terms
 from symstudy.training.engines.evaluators import TorchEvaluator
+from symstudy.training.engines.lane_optimizers import LaneOptimizers
 from symstudy.training.engines.lanes import stepped
 from symstudy.training.engines.torch_lanes import TorchLanes
 from symstudy.training.losses import data_loss
@@ -218,6 +220,9 @@ class Stepper:
         self.lanes: Lanes = state.lanes._replace(rate=rates, step=first)
         if by_kernels:
             return
+        self.plain_rates: list[list[float]] = []
+        if state.optimizers is not None:
+            self.plain_rates = learning_rates(trains, first, steps).T.tolist()
         self.optimizers = stepped(pack)
         self.keys = self.lane_keys(pack)
         self.rates, self.decay = map(self.column, (rates, self.lanes.decay))
@@ -230,7 +235,7 @@ class Stepper:
             field.name: self.column(
                 np.array([getattr(each, field.name) for each in self.optimizers], pack.dtype)
             )
-            for field in fields_of(type(self.optimizers[0]))
+            for field in (fields_of(type(self.optimizers[0])) if self.optimizers else ())
             if field.role is Role.LANE
         }
 
@@ -249,14 +254,29 @@ class Stepper:
         if self.by_kernels:
             chosen = np.flatnonzero(is_sound.numpy())
             update_lanes(self.lanes, chosen, s, gradient.contiguous().numpy())
+        elif self.state.optimizers is not None:
+            self.step_each(self.state.optimizers, gradient, is_sound, s)
         else:
             self.step_by_torch(gradient, is_sound, s)
 
+    def step_each(
+        self, optimizers: LaneOptimizers, gradient: Tensor, is_sound: Tensor, s: int
+    ) -> None:
+        """Let each run's own optimiser take the step, in place."""
+        theta, config = self.state.theta, self.state.pack.train.optimizer
+        if not (isinstance(config, TorchOptimizer) and config.takes_decay):
+            gradient = gradient.addcmul(self.decay, self.pulled())
+        optimizers.step(theta, gradient, is_sound.tolist(), self.plain_rates[s])
+
+    def pulled(self) -> Tensor:
+        """Return the gradient of the penalty over 2 gamma; the parameters where nothing pulls."""
+        theta = self.state.theta
+        # A pack without a pulled lane has no columns of these.
+        return self.stretch * (theta - self.centre) if self.centre.shape[1] > 0 else theta
+
     def step_by_torch(self, gradient: Tensor, is_sound: Tensor, s: int) -> None:
         """Take the step with torch operations, in place."""
-        theta = self.state.theta
-        is_pulled = self.centre.shape[1] > 0
-        pulled = self.stretch * (theta - self.centre) if is_pulled else theta
+        theta, pulled = self.state.theta, self.pulled()
         optimizer = type(self.optimizers[0])
         if not optimizer.is_decoupled:
             gradient = gradient.addcmul(self.decay, pulled)
