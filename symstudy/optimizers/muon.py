@@ -1,5 +1,6 @@
 """Muon: the momentum of every weight matrix is made orthogonal."""
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, NamedTuple
 
@@ -149,9 +150,9 @@ def matrix_of(block: Block) -> Matrix:
 def adjusted(matrix: Matrix, way: str) -> float:
     """Return the factor on the learning rate of a matrix."""
     if way == "original":
-        return max(1.0, matrix.rows / matrix.columns) ** 0.5
+        return math.sqrt(max(1.0, matrix.rows / matrix.columns))
     if way == "match_rms_adamw":
-        return float(0.2 * max(matrix.rows, matrix.columns) ** 0.5)
+        return 0.2 * math.sqrt(max(matrix.rows, matrix.columns))
     return 1.0
 
 

@@ -131,10 +131,11 @@ class TestLion(OptimizerSuite):
         )
 
 
-class MatrixAndBias:
+class MatrixAndBias(torch.optim.Optimizer):
     """torch's Muon for the matrix of the suite's layout, and its AdamW for the bias."""
 
     def __init__(self, lane, theta, rate, gamma):
+        super().__init__([theta], {})
         self.whole = theta
         self.matrix = theta.detach()[0, :6].reshape(2, 3).clone().requires_grad_(True)
         self.bias = theta.detach()[0, 6:].clone().requires_grad_(True)
@@ -156,7 +157,7 @@ class MatrixAndBias:
             ),
         ]
 
-    def step(self):
+    def step(self):  # type: ignore[override]  # it takes no closure
         self.matrix.grad = self.whole.grad[0, :6].reshape(2, 3)
         self.bias.grad = self.whole.grad[0, 6:]
         for optimizer in self.optimizers:

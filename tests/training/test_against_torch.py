@@ -1,6 +1,7 @@
 """Packed training takes the steps that a plain torch loop takes."""
 
 import itertools
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from symstudy.training import loop
 from symstudy.training.data import PackData
 from symstudy.training.loop import make_engine, make_pack
 
-OPTIMIZERS = {
+OPTIMIZERS: dict[str, Any] = {
     "sgd": lambda p, t, o: torch.optim.SGD(p, t.lr, o.momentum, weight_decay=2 * t.gamma),
     "adam": lambda p, t, o: torch.optim.Adam(
         p, t.lr, (o.beta1, o.beta2), o.epsilon, weight_decay=2 * t.gamma

@@ -33,7 +33,8 @@ def clip_to_norm(
     """
     norm_K1 = torch.linalg.vector_norm(gradient_KP, dim=1, keepdim=True, dtype=torch.float64)
     share_K1 = (largest_K1.double() / (norm_K1 + 1e-6)).clamp(max=1.0)
-    return gradient_KP * share_K1.to(gradient_KP.dtype)
+    clipped_KP: Tensor = gradient_KP * share_K1.to(gradient_KP.dtype)
+    return clipped_KP
 
 
 class OwnClip:
