@@ -47,8 +47,9 @@ class Train(Component):
     table: ClassVar[str] = "train"
 
     optimizer: Annotated[AbstractOptimizer, Choice("optimizers", default="adam")]
-    """What moves the parameters: sgd (with momentum), adam (the penalty joins the gradient), adamw
-    (it does not), lbfgs, or none: every run is measured as it begins."""
+    """What moves the parameters. In sgd, adam, nadam and rmsprop the penalty joins the gradient;
+    adamw, lion and muon decay beside their step; lbfgs minimises; none measures every run as it
+    begins. Or a class of your own, or of torch.optim, as package.module:Class."""
     lr: Annotated[float, Gt(0), Role.LANE, ALWAYS] = 0.0
     """Peak learning rate; exactly one of lr and lr_over_batch."""
     lr_over_batch: Annotated[float, Gt(0), Role.WRITTEN] = 0.0
@@ -79,7 +80,7 @@ class Train(Component):
     clip_source: Annotated[str, Role.RESOLVED] = ""
     """SHA-256 of the source of `clip`; found by itself."""
     schedule: Annotated[AbstractSchedule, Choice("schedules", default="constant", omit="constant")]
-    """How the learning rate falls from its peak."""
+    """How the learning rate goes over the steps."""
     loss: Annotated[AbstractLoss, Choice("losses", default="auto", omit="squared_error")]
     """squared_error sums over outputs and averages over samples; mse averages over both."""
     dtype: Dtype = "float32"

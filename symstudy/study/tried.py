@@ -7,7 +7,6 @@ import numpy as np
 
 from symstudy.errors import Mistake
 from symstudy.losses.trial import fault_of
-from symstudy.models import OwnModelConfig
 from symstudy.schedules import AbstractSchedule
 
 if TYPE_CHECKING:
@@ -29,7 +28,7 @@ def wrong_functions(cells: Sequence["Cell"], lines: Mapping[str, int]) -> Iterat
     for cell in cells:
         train = cell.train
         loss = (train.loss, cell.data.shape, train.dtype)
-        if ":" in train.loss.kind and loss not in tried and not is_own(cell):
+        if ":" in train.loss.kind and loss not in tried and not cell.model.is_own_code:
             tried.add(loss)
             if fault := fault_of(train.loss, cell.data.shape, train.dtype):
                 yield train.where(lines, "loss", fault)
@@ -38,11 +37,6 @@ def wrong_functions(cells: Sequence["Cell"], lines: Mapping[str, int]) -> Iterat
             tried.add(schedule)
             if fault := fault_of_schedule(train.schedule, train.steps):
                 yield train.where(lines, "schedule", fault)
-
-
-def is_own(cell: "Cell") -> bool:
-    """Return whether the model of a cell is a module of the user's own."""
-    return isinstance(cell.model, OwnModelConfig)
 
 
 def fault_of_schedule(schedule: AbstractSchedule, total: int) -> str:

@@ -13,6 +13,8 @@ from torch import Tensor
 from symstudy.components import changed_source, items_of
 from symstudy.datasets.base import Task
 from symstudy.errors import LaunchError, ModelError
+from symstudy.losses.trial import fault_of
+from symstudy.optimizers.muon import Muon, matrices_of
 from symstudy.study.cells import Cell
 from symstudy.training.engines.base import LoadedPack
 from symstudy.training.engines.clipping import check_clip
@@ -68,6 +70,22 @@ def check_pack(pack: LoadedPack) -> None:
     check_loss(pack)
     check_clip(pack)
     check_torch_optimizer(pack)
+    check_matrices(pack)
+
+
+def check_matrices(pack: LoadedPack) -> None:
+    """Check that the network has weights that muon makes orthogonal.
+
+    Raises:
+        ModelError: If it has none: muon would be adamw by another name.
+    """
+    optimizer = pack.train.optimizer
+    if isinstance(optimizer, Muon) and not list(matrices_of(pack.model.layout, optimizer.matrices)):
+        raise ModelError(
+            f"train.matrices must name weights that the network has, but {optimizer.matrices!r} "
+            f"names none of {pack.runs[0].cell.model.kind}: every parameter would be adamw's. Type "
+            "train.matrices=all, or train.optimizer=adamw."
+        )
 
 
 def check_draws(pack: LoadedPack) -> None:
@@ -137,6 +155,11 @@ def check_loss(pack: LoadedPack) -> None:
             'output_dim is told the number, and so is an argument "{outputs}". Or write a function '
             "of what it returns and the targets, and name it as train.loss='package.module:name'."
         )
+    if not model.returns:
+        shape = pack.runs[0].cell.data.shape
+        if fault := fault_of(loss, shape, pack.train.dtype):
+            raise ModelError(f"train.loss {fault}")
+        return
     tried = trial_outputs(pack)
     try:
         found = loss.per_sample(tried.given, tried.targets)
@@ -159,7 +182,7 @@ class TrialOutputs(NamedTuple):
     """What a loss is tried on.
 
     Attributes:
-        given: Outputs of two runs, or what their module returns.
+        given: What the module of two runs returns.
         targets: Their targets.
         what: What is given, in words.
     """
@@ -170,13 +193,10 @@ class TrialOutputs(NamedTuple):
 
 
 def trial_outputs(pack: LoadedPack) -> TrialOutputs:
-    """Return outputs and targets of two runs on few samples."""
+    """Return what a module of the user's own returns for two runs on few samples, and targets."""
     outputs = pack.data.test.y.shape[2]
     targets = torch.nn.functional.one_hot(torch.zeros(RUNS, SAMPLES, dtype=torch.int64), outputs)
     model = pack.model
-    if not model.returns:
-        zeros = torch.zeros(RUNS, SAMPLES, outputs)
-        return TrialOutputs(zeros, targets.float(), f"outputs {list(zeros.shape)}")
     seeds = [pack.runs[0].seed] * RUNS
     dtype = torch.float64 if pack.dtype == np.float64 else torch.float32
     theta = model.initialise(seeds, torch.ones(RUNS, dtype=dtype))

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from symstudy.errors import StudyFileError
+from symstudy.errors import ModelError, StudyFileError
 from symstudy.models.fcn.network import Fcn
 from symstudy.study import PackConfig
 from symstudy.training import loop
@@ -135,6 +135,12 @@ def test_steps_that_torch_takes_are_its_own(study_of, monkeypatch, train):
     tolerance = 1e-6 if train["optimizer"] == "nadam" else 1e-9
     expected = plain_loop(run, 12)
     torch.testing.assert_close(trained.theta_KP[0], expected, rtol=tolerance, atol=1e-2 * tolerance)
+
+
+def test_muon_without_a_matrix_is_refused(study_of):
+    study = study_of(train={"optimizer": "muon", "matrices": "hidden"})
+    with pytest.raises(ModelError, match="'hidden' names none of fcn.*Type train.matrices=all"):
+        make_pack(study.runs(), PackConfig(device="cpu"))
 
 
 SMOOTHED = {"optimizer": "sgd", "dtype": "float64", "lr": 0.1, "label_smoothing": 0.2}

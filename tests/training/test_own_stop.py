@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from symstudy.components import looking_in
-from symstudy.errors import ModelError, StudyFileError
+from symstudy.errors import LaunchError, ModelError, StudyFileError
+from symstudy.launch.cluster.environment import own_modules
 from symstudy.study import PackConfig, make_study
 from symstudy.training import NextAction, Paused, train_pack
 
@@ -168,6 +169,24 @@ def test_the_source_of_a_rule_counts_in_identity_and_no_rule_does_not(own, tmp_p
     file = tmp_path / f"{own}.py"
     file.write_text(file.read_text(encoding="utf-8").replace("0.5 *", "0.4 *"), encoding="utf-8")
     assert runs_of(f"{own}:good_enough")[0].run_id != first.run_id
+
+
+def test_the_module_of_a_rule_travels_and_may_not_change(own, tmp_path):
+    runs = runs_of(f"{own}:at_once")
+    study = make_study(
+        {
+            "schema": 1, "name": "travels", "model": {"kind": "fcn"},
+            "data": {"kind": "identity"},
+            "train": {"lr": 0.1, "stop": f"{own}:at_once"},
+        }
+    )  # fmt: skip
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path)
+        assert [module.name for module in own_modules(study)] == [own]
+    file = tmp_path / f"{own}.py"
+    file.write_text(file.read_text(encoding="utf-8") + "\n", encoding="utf-8")
+    with pytest.raises(LaunchError, match=r"train.stop must be as it was.*has changed since"):
+        train_pack(runs, CPU)
 
 
 def test_a_training_without_steps_cannot_be_stopped(own):

@@ -130,13 +130,18 @@ class LaneOptimizers:
         self,
         theta_KP: Float[Tensor, "runs parameters"],
         gradient_KP: Float[Tensor, "runs parameters"],
-        is_sound_K: Sequence[bool],
         rates_K: Sequence[float],
-    ) -> None:
-        """Move the rows of `theta_KP` of the runs that are sound, in place."""
-        for lane, is_sound in enumerate(is_sound_K):
-            if is_sound:
-                self.runs[lane].step(theta_KP[lane], gradient_KP[lane], rates_K[lane])
+    ) -> Float[Tensor, "runs parameters"]:
+        """Return the parameters after a step of every run.
+
+        Runs that are not alive step too, on what nobody reads: to ask which are would have the host
+        wait for the device.
+        """
+        moved_KP = theta_KP.clone()
+        rows = zip(self.runs, moved_KP, gradient_KP, rates_K, strict=True)
+        for run, theta_P, gradient_P, rate in rows:
+            run.step(theta_P, gradient_P, rate)
+        return moved_KP
 
     def state(self) -> State:
         """Return what the optimisers remember."""

@@ -266,7 +266,8 @@ class Stepper:
         theta, config = self.state.theta, self.state.pack.train.optimizer
         if not (isinstance(config, TorchOptimizer) and config.takes_decay):
             gradient = gradient.addcmul(self.decay, self.pulled())
-        optimizers.step(theta, gradient, is_sound.tolist(), self.plain_rates[s])
+        moved = optimizers.step(theta, gradient, self.plain_rates[s])
+        torch.where(is_sound[:, None], moved, theta, out=theta)
 
     def pulled(self) -> Tensor:
         """Return the gradient of the penalty over 2 gamma; the parameters where nothing pulls."""
