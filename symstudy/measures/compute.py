@@ -224,9 +224,10 @@ def one_number(item: Measure, value: Any) -> float:
     Raises:
         ModelError: If it is not a number, or a count that is not whole.
     """
+    # Text is no number, though it may read as one.
+    given: Any = None if isinstance(value, str | bytes) else value
     try:
-        # Text is no number, though it may read as one.
-        number = float(() if isinstance(value, str | bytes) else value)
+        number = float(given)
     except (TypeError, ValueError) as error:
         raise ModelError(
             f"a measure on a run must return a number, but {item.path} returned "
