@@ -6,6 +6,7 @@ so what such a class keeps and computes cannot mix runs.
 """
 
 import inspect
+import sys
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -53,8 +54,7 @@ class TorchOptimizer(AbstractOptimizer):
         Raises:
             ValueError: If it does not.
         """
-        import torch
-
+        torch = sys.modules["torch"]  # It is loaded: the class inherits from it.
         try:
             self.make([torch.zeros(1, 1, requires_grad=True)], 1e-3, 0.0)
         except Exception as error:

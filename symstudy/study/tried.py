@@ -1,12 +1,12 @@
 """Losses and schedules of the user's own, tried when a study is read."""
 
+import importlib
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from symstudy.errors import Mistake
-from symstudy.losses.trial import fault_of
 from symstudy.schedules import AbstractSchedule
 
 if TYPE_CHECKING:
@@ -30,7 +30,9 @@ def wrong_functions(cells: Sequence["Cell"], lines: Mapping[str, int]) -> Iterat
         loss = (train.loss, cell.data.shape, train.dtype)
         if ":" in train.loss.kind and loss not in tried and not cell.model.is_own_code:
             tried.add(loss)
-            if fault := fault_of(train.loss, cell.data.shape, train.dtype):
+            # Loaded where there is a loss to try: reading other studies loads no torch.
+            trial: Any = importlib.import_module("symstudy.losses.trial")
+            if fault := trial.fault_of(train.loss, cell.data.shape, train.dtype):
                 yield train.where(lines, "loss", fault)
         schedule = (train.schedule, train.steps)
         if ":" in train.schedule.kind and schedule not in tried:
