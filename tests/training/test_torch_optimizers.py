@@ -11,9 +11,9 @@ from symstudy.components import looking_in, registry
 from symstudy.components.own_code import source_of
 from symstudy.errors import LaunchError, ModelError, StudyFileError
 from symstudy.study import PackConfig, make_study
-from symstudy.study.cells import read_cell
 from symstudy.study.columns import hyperparameters_of
 from symstudy.study.cost import estimate_cost
+from symstudy.study.expand import read_cell
 from symstudy.testing.engines import EngineCase, EngineConformance
 from symstudy.training import train_pack
 from symstudy.training.loop import make_engine, make_pack
