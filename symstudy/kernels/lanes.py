@@ -10,10 +10,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from symstudy.kernels.clipping import clip_to_norm
 from symstudy.kernels.codes import ADAM, ADAMW, MOMENTUM, SGD
 from symstudy.kernels.jit import Floats, Index, Integers, compiled
 from symstudy.kernels.network import Network, Scratch, lane_pass
-from symstudy.kernels.updates import adam, clip_norm, momentum, pull, sgd
+from symstudy.kernels.updates import adam, momentum, pull, sgd
 
 LOSS_LIMIT = 1e12
 """A lane whose loss passes this, or is not a number, has diverged."""
@@ -200,7 +201,7 @@ def train_lanes(
                 lanes.diverged[k] = lanes.step + s
                 break
             if lanes.clip[k] > 0:
-                clip_norm(gradient, lanes.clip[k])
+                clip_to_norm(gradient, lanes.clip[k])
             update(lanes, k, s, gradient)
 
 

@@ -11,7 +11,7 @@ References: Kingma and Ba 2015 (Adam); Loshchilov and Hutter 2019 (AdamW); the a
 
 import math
 
-from symstudy.kernels.jit import Floats, Real, compiled, compiled_sum
+from symstudy.kernels.jit import Floats, Real, compiled
 
 
 @compiled
@@ -19,25 +19,6 @@ def pull(target: Floats, theta: Floats, centre: Floats, stretch: Floats, factor:
     """Add factor stretch (theta - centre) to `target`, which may be `theta` itself."""
     for i in range(theta.size):
         target[i] += factor * (stretch[i] * (theta[i] - centre[i]))
-
-
-@compiled_sum
-def squared_norm(values: Floats) -> float:
-    """Return the sum of squares, in float64."""
-    total = 0.0
-    for i in range(values.size):
-        total += float(values[i]) * float(values[i])
-    return total
-
-
-@compiled
-def clip_norm(gradient: Floats, largest: Real) -> None:
-    """Scale `gradient` to the norm `largest` where it is longer, as torch's `clip_grad_norm_`."""
-    share = float(largest) / (math.sqrt(squared_norm(gradient)) + 1e-6)
-    if share < 1.0:
-        factor = gradient.dtype.type(share)
-        for i in range(gradient.size):
-            gradient[i] *= factor
 
 
 @compiled
