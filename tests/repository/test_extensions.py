@@ -284,7 +284,8 @@ def test_all_runs_end_and_their_keys_and_measures_are_columns(project):
     header, *rows = csv.reader(counted.splitlines())
     assert header == [*columns.split(", "), "n", "measured", "broken"]
     assert rows == [
-        ["2", str(blend), "power", "signum", "1.5", "5", "5", "true", "true"] for blend in (0.8, 0.9)
+        ["2", str(blend), "power", "signum", "1.5", "5", "5", "true", "true"]
+        for blend in (0.8, 0.9)
     ]
     assert "proven" in symstudy(project, "verify", "results")
 
