@@ -5,7 +5,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from symstudy.cli.app import app
 from symstudy.components import looking_in
 from symstudy.errors import LaunchError, ModelError, StudyFileError
 from symstudy.launch.cluster.environment import own_modules
@@ -187,6 +189,22 @@ def test_the_module_of_a_rule_travels_and_may_not_change(own, tmp_path):
     file.write_text(file.read_text(encoding="utf-8") + "\n", encoding="utf-8")
     with pytest.raises(LaunchError, match=r"train.stop must be as it was.*has changed since"):
         train_pack(runs, CPU)
+
+
+def test_the_program_says_how_many_runs_a_rule_has_ended(own, tmp_path):
+    text = """
+        schema = 1
+        name = "told"
+        model = { kind = "fcn", width = 4 }
+        data = { kind = "teacher_student", samples = 20 }
+        train = { lr = 0.01, batch_size = 8, steps = 20, stop = "OWN:at_once" }
+        sweep = { seed = 2 }
+    """
+    (tmp_path / "told.toml").write_text(text.replace("OWN", own), encoding="utf-8")
+    words = ["run", str(tmp_path / "told.toml"), "--launcher", "inline"]
+    said = CliRunner().invoke(app, [*words, "--results", str(tmp_path / "results")])
+    assert said.exit_code == 0, said.output
+    assert "told: 0 runs done, 2 stopped early, 0 failed in" in said.stderr
 
 
 def test_a_training_without_steps_cannot_be_stopped(own):
