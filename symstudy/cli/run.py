@@ -140,15 +140,16 @@ def run(
             {
                 "study": loaded.name,
                 "results": folder.path,
-                "trained": summary.done + summary.failed,
+                "trained": summary.done + summary.early + summary.failed,
                 "run_steps": summary.run_steps,
                 "seconds": round(seconds, 3),
                 **outcome,
             }
         )
     elif summary.reports:
+        early = f"{summary.early} stopped early, " if summary.early else ""
         note(
-            f"{loaded.name}: {summary.done} runs done, {summary.failed} failed in "
+            f"{loaded.name}: {summary.done} runs done, {early}{summary.failed} failed in "
             f"{duration(seconds)}; results in {folder.path}"
         )
     if outcome["failed"]:

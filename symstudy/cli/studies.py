@@ -175,22 +175,30 @@ def symmetry_rows() -> list[dict[str, Any]]:
     ]
 
 
-def measure_rows() -> list[dict[str, Any]]:
-    """Return the measures, built in and installed, and whether a study must name them."""
-    from symstudy.measures import LAYER_MEASURES, find_measure
-    from symstudy.measures.catalogue import installed_measures
+def measure_rows(project: Any) -> list[dict[str, Any]]:
+    """Return the measures: built in, installed, and those beside the studies or in this folder.
 
-    items = [*LAYER_MEASURES, *map(find_measure, installed_measures())]
+    Each by the name that a study gives it, with whether a study must name it.
+    """
+    from symstudy.findings.discovery import find_project
+    from symstudy.measures import LAYER_MEASURES, find_measure
+    from symstudy.measures.catalogue import installed_measures, measures_in
+
+    project_found = find_project(project)
+    folders = dict.fromkeys([project_found.studies, Path.cwd()] if project_found else [Path.cwd()])
+    named = [(item.name, item) for item in LAYER_MEASURES]
+    named += [(name, find_measure(name)) for name in installed_measures()]
+    named += [(item.path, item) for folder in folders for item in measures_in(folder)]
     places = {"layer": "neurons", "attention": "attention"}
     return [
         {
-            "measure": item.name,
+            "measure": name,
             "recorded": places.get(item.on, item.on) if item.recorded == "always" else "if named",
             "kind": item.kind,
             "meaning": item.meaning,
             "source": item.source,
         }
-        for item in items
+        for name, item in named
     ]
 
 
@@ -229,7 +237,7 @@ READERS: dict[str, Callable[[Any], list[dict[str, Any]]]] = {
     "optimizers": lambda _: component_rows("optimizers"),
     "schedules": lambda _: component_rows("schedules"),
     "symmetries": lambda _: symmetry_rows(),
-    "measures": lambda _: measure_rows(),
+    "measures": measure_rows,
     "launchers": lambda _: launcher_rows(),
     "keys": lambda _: key_rows(),
     "columns": lambda _: column_rows(),

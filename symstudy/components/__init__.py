@@ -16,7 +16,7 @@ from symstudy.components.own_code import changed_source, load_own, looking_in, s
 from symstudy.components.own_component import adapt_class, load_own_class
 from symstudy.components.reference import Key, keys_of, keys_of_group
 from symstudy.components.registry import GROUPS, Entry, entries_of, find_component, load_all
-from symstudy.components.roles import ALWAYS, Choice, KnownBy, Role, Word
+from symstudy.components.roles import ALWAYS, Choice, KnownBy, OwnCode, Role, Word
 from symstudy.components.sizes import DataShape, NetworkSize
 from symstudy.components.texts import Texts, texts_of
 
@@ -31,6 +31,7 @@ __all__ = [
     "Key",
     "KnownBy",
     "NetworkSize",
+    "OwnCode",
     "Role",
     "Texts",
     "Word",

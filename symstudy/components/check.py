@@ -112,12 +112,23 @@ def read_choices(
     found = {field.name: find_choice(field, rest, prefix, lines) for field in fields}
     chosen: dict[str, Any] = {}
     mistakes: list[Mistake] = []
+    taken = {field.name for field in fields_of(cls)}
     for name, part in found.items():
         if isinstance(part, Mistake):
             mistakes.append(part)
             chosen[name] = None
             continue
         own = {key for key in field_names(part) if key != "kind"}
+        twice = sorted(own & taken)
+        if twice:
+            what = (
+                f"must name what has keys of its own, but {twice[0]!r} of {part_name(part)} is "
+                f"another key of the table {prefix!r} too. Give the argument another name"
+            )
+            mistakes.append(Mistake(line=lines.get(prefix, 0), key=f"{prefix}.{name}", what=what))
+            chosen[name] = None
+            continue
+        taken |= own
         table = {key: rest.pop(key) for key in own & set(rest)}
         chosen[name], wrong = check_table(part, table, prefix, lines)
         mistakes.extend(wrong)
@@ -125,6 +136,11 @@ def read_choices(
         for key in (unread_keys(field) - set(field_names(cls))) & set(rest):
             del rest[key]
     return chosen, mistakes
+
+
+def part_name(part: type[Any]) -> str:
+    """Return the name of a component's class in a study file."""
+    return str(getattr(part, "kind", "") or part.__name__)
 
 
 def find_choice(

@@ -17,7 +17,7 @@ from typing import Annotated, Any, ClassVar, NamedTuple, Self, TypeVar, cast, da
 
 from annotated_types import Ge, Gt, Le, Lt
 
-from symstudy.components.roles import Always, Choice, KnownBy, Role, Word
+from symstudy.components.roles import Always, Choice, KnownBy, OwnCode, Role, Word
 from symstudy.errors import Mistake
 
 __all__ = ["Component", "Field", "Item", "component", "fields_of", "first_line", "items_of"]
@@ -36,6 +36,7 @@ class Field(NamedTuple):
         choice: The group that it chooses from, if it names a component.
         word: The word that may stand for its default.
         known_by: The field that tells what is at this address, if it is an address.
+        source: The field with the hash of its source, if it is an import path of own code.
         is_always: Whether identity counts it at its default too.
     """
 
@@ -46,6 +47,7 @@ class Field(NamedTuple):
     choice: Choice | None
     word: str
     known_by: str
+    source: str
     is_always: bool
 
     @property
@@ -131,7 +133,7 @@ def field_of(name: str, annotation: Any, default: Any) -> Field:
     marks: list[Any] = []
     if typing.get_origin(annotation) is Annotated:
         inner, *rest = typing.get_args(annotation)
-        kinds = (Role, Choice, Word, KnownBy, Always)
+        kinds = (Role, Choice, Word, KnownBy, OwnCode, Always)
         marks = [mark for mark in rest if isinstance(mark, kinds)]
         bounds = tuple(mark for mark in rest if not isinstance(mark, kinds))
         annotation = Annotated[inner, *bounds] if bounds else inner
@@ -144,6 +146,7 @@ def field_of(name: str, annotation: Any, default: Any) -> Field:
         choice=by_kind.get(Choice),
         word=by_kind[Word].text if Word in by_kind else "",
         known_by=by_kind[KnownBy].field if KnownBy in by_kind else "",
+        source=by_kind[OwnCode].source if OwnCode in by_kind else "",
         is_always=Always in by_kind,
     )
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from symstudy.components.own_code import find_module, location_of
 
-__all__ = ["Declaration", "builtin_declarations", "find_declaration"]
+__all__ = ["Declaration", "builtin_declarations", "declarations_in", "find_declaration"]
 
 
 class Declaration(NamedTuple):
@@ -47,6 +47,18 @@ def builtin_declarations(package: str, mark: str) -> tuple[Declaration, ...]:
             file.read_text(encoding="utf-8"), f"{package}.{file.name.removesuffix('.py')}", mark
         )
     )
+
+
+def declarations_in(folder: Path, mark: str) -> list[Declaration]:
+    """Return what the Python files of a folder declare; a file that cannot be parsed has none."""
+    found: list[Declaration] = []
+    for file in sorted(folder.glob("*.py")):
+        try:
+            text = file.read_text(encoding="utf-8")
+            found += read_declarations(text, file.stem, mark)
+        except (OSError, SyntaxError, ValueError):
+            continue
+    return found
 
 
 def read_declarations(source: str, module: str, mark: str) -> list[Declaration]:

@@ -187,9 +187,14 @@ def source_of(name: str) -> str:
 
 @functools.cache
 def installed_version(name: str) -> str:
-    """Return `distribution==version` of an installed module; its name alone for Python's own."""
+    """Return `distribution==version` of an installed module; its name alone for Python's own.
+
+    The label after the version of torch says for which devices it was built: it is the same code.
+    """
     for distribution in importlib.metadata.packages_distributions().get(name, [])[:1]:
-        return f"{distribution}=={importlib.metadata.version(distribution)}"
+        version = importlib.metadata.version(distribution)
+        public = version.partition("+")[0] if distribution == "torch" else version
+        return f"{distribution}=={public}"
     return name
 
 

@@ -3,13 +3,14 @@
 width: Annotated[int, Ge(1)] = 64                       # fixes shapes: the default role
 init_scale: Annotated[float, Gt(0), Role.LANE] = 1.0    # a number a lane
 path: Annotated[str, KnownBy("content")]                # an address; identity is its content
+stop: Annotated[str, OwnCode("stop_source")] = ""       # a function of the user's own
 optimizer: Annotated[AbstractOptimizer, Choice("optimizers", default="adam")]
 """
 
 from dataclasses import dataclass
 from enum import Enum
 
-__all__ = ["ALWAYS", "Always", "Choice", "KnownBy", "Role", "Word"]
+__all__ = ["ALWAYS", "Always", "Choice", "KnownBy", "OwnCode", "Role", "Word"]
 
 
 class Role(Enum):
@@ -59,6 +60,17 @@ class KnownBy:
     """
 
     field: str
+
+
+@dataclass(frozen=True)
+class OwnCode:
+    """The field is an import path of the user's own function; identity counts its source too.
+
+    Attributes:
+        source: The field with the hash of its source, worked out when a study is read.
+    """
+
+    source: str
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,7 @@ def compile_training(kind: np.dtype[np.floating]) -> None:
         codes=np.array([TANH, 0], np.int64),
         loss=SQUARED,
         loss_scale=1.0,
+        smoothing=0.0,
     )
     one = np.full(1, 0.1, kind)
     zero = np.zeros(1, np.int64)
@@ -63,6 +64,7 @@ def compile_training(kind: np.dtype[np.floating]) -> None:
         epsilon=one,
         coefficient=one,
         sigma=one,
+        clip=np.zeros(1, kind),
         step=0,
         diverged=np.full(1, -1, np.int64),
     )

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from symstudy.kernels.clipping import clip_to_norm
 from symstudy.kernels.codes import ADAM, ADAMW, MOMENTUM, SGD
 from symstudy.kernels.jit import Floats, Index, Integers, compiled
 from symstudy.kernels.network import Network, Scratch, lane_pass
@@ -39,6 +40,7 @@ class Lanes(NamedTuple):
         epsilon: epsilon of Adam `[K]`.
         coefficient: a of the polynomial activation `[K]`.
         sigma: Label noise drawn at each step `[K]`.
+        clip: Norm that the gradient of the data loss is scaled down to `[K]`; 0 for any.
         step: Steps taken before this block.
         diverged: Step at which the lane diverged, or -1 `[K]`; written.
     """
@@ -57,6 +59,7 @@ class Lanes(NamedTuple):
     epsilon: Floats
     coefficient: Floats
     sigma: Floats
+    clip: Floats
     step: int
     diverged: Integers
 
@@ -197,6 +200,8 @@ def train_lanes(
             if not loss < LOSS_LIMIT:
                 lanes.diverged[k] = lanes.step + s
                 break
+            if lanes.clip[k] > 0:
+                clip_to_norm(gradient, lanes.clip[k])
             update(lanes, k, s, gradient)
 
 

@@ -38,6 +38,7 @@ class Network(NamedTuple):
         codes: Activation of each layer (`symstudy.kernels.functions`); int64.
         loss: Code of the loss.
         loss_scale: c of the squared error c * sum_o (f - y)^2 averaged over samples.
+        smoothing: Share of a target of cross-entropy that is spread evenly over the outputs.
     """
 
     sizes: Integers
@@ -46,6 +47,7 @@ class Network(NamedTuple):
     codes: Integers
     loss: int
     loss_scale: float
+    smoothing: float = 0.0
 
 
 class Scratch(NamedTuple):
@@ -262,6 +264,13 @@ def soft_errors(
 
 
 @compiled
+def smooth(targets: Floats, keep: Real, share: Real) -> None:
+    """Replace each of `targets` by keep target + share."""
+    for i in range(targets.size):
+        targets[i] = keep * targets[i] + share
+
+
+@compiled
 def loss_and_delta(
     network: Network, count: Index, batch: Index, scratch: Scratch, bp: Index
 ) -> Real:
@@ -288,6 +297,10 @@ def loss_and_delta(
         return squared_errors(out, delta, factor) * network.loss_scale / batch
     if network.loss != CROSS_ENTROPY:
         raise ValueError("the kernels must know the loss's code")
+    if network.smoothing > 0.0:
+        keep, share = kind(1.0 - network.smoothing), kind(network.smoothing / outputs)
+        for o in range(outputs):
+            smooth(delta[o * bp : o * bp + count], keep, share)
     loss = soft_errors(out, delta, count, kind(1.0 / batch), scratch, bp) / batch
     for o in range(outputs):
         fill(delta[o * bp + count : (o + 1) * bp], kind(0.0))

@@ -41,7 +41,7 @@ class PackReport:
         pack_id: Identifier of the pack.
         runs: Number of its runs.
         failed: Number of its runs that ended neither as planned nor by early stopping.
-        stopped: Number of its runs that a search stopped early.
+        stopped: Number of its runs that a search or train.stop ended early.
         run_steps: Optimiser steps taken, summed over runs.
         seconds: Wall time in the worker, from when torch is loaded.
         paused: Why training was paused, with its state saved and no row written; empty if it ended.

@@ -35,7 +35,7 @@ class ProgressSnapshot(NamedTuple):
         planned: Number of runs of the study.
         ended: Number of runs that have ended, in this launch or before.
         failed: Number of runs that failed in this launch.
-        stopped: Number of runs that a search stopped early in this launch.
+        stopped: Number of runs that a search or train.stop ended early in this launch.
         lanes: Number of runs in training now.
         packs: Number of packs in training now.
         workers: Number of packs that can train at the same time.

@@ -16,7 +16,7 @@ class Summary:
     Attributes:
         done: Number of runs that ended as planned in this launch.
         failed: Number of runs that failed in this launch.
-        early: Number of runs that a search stopped early in this launch.
+        early: Number of runs that a search or train.stop ended early in this launch.
         run_steps: Optimiser steps taken, summed over runs.
         reports: Report of each pack that ended.
         stopped: Why the launch was stopped before its end; empty if it was not.

@@ -1,6 +1,9 @@
 """The loss that fits the data."""
 
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from annotated_types import Ge, Lt
 
 from symstudy.components import DataShape, component
 from symstudy.losses.config import AbstractLoss
@@ -19,6 +22,9 @@ class Auto(AbstractLoss):
 
     kind: Literal["auto"] = "auto"
     """cross_entropy for classes, squared_error for numbers."""
+    label_smoothing: Annotated[float, Ge(0), Lt(1)] = 0.0
+    """Share of each target of cross_entropy that is spread evenly over all classes. Every loss that
+    is recorded, that of the test data too, is measured with it."""
 
     def per_sample(self, output_KBO: "Tensor", target_KBO: "Tensor") -> "Tensor":
         """Raise: a study that was read names a loss."""
@@ -26,4 +32,12 @@ class Auto(AbstractLoss):
 
     def resolved(self, data: DataShape) -> AbstractLoss:
         """Return cross-entropy for classes, else squared error."""
-        return CrossEntropy() if data.is_classification else SquaredError()
+        if data.is_classification:
+            return CrossEntropy(label_smoothing=self.label_smoothing)
+        return SquaredError()
+
+    def misfits(self, data: DataShape) -> Iterator[tuple[str, str]]:
+        """Yield a mistake where there are no labels to smooth."""
+        if self.label_smoothing > 0 and not data.is_classification:
+            what = f"must be 0 for regression, but got {self.label_smoothing!r}"
+            yield "label_smoothing", f"{what}: only labels of classes can be smoothed"

@@ -10,8 +10,14 @@ methods of `SYMMETRY_METHODS`.
 import functools
 import importlib.metadata
 from collections.abc import Iterable
+from pathlib import Path
 
-from symstudy.components.declarations import Declaration, builtin_declarations, find_declaration
+from symstudy.components.declarations import (
+    Declaration,
+    builtin_declarations,
+    declarations_in,
+    find_declaration,
+)
 from symstudy.components.own_code import load_own
 from symstudy.errors import ModelError, ProjectError, choices, unknown_name
 from symstudy.measures.declare import Kind, Measure
@@ -27,6 +33,7 @@ __all__ = [
     "find_measure",
     "installed_measures",
     "layer_columns",
+    "measures_in",
     "measures_on",
     "network_columns",
     "run_columns",
@@ -203,6 +210,18 @@ def checked(item: Measure, path: str) -> Measure:
             f"but {path!r} has on={item.on!r}."
         )
     return item._replace(recorded="if named")
+
+
+def measures_in(folder: Path) -> list[Measure]:
+    """Return the measures that the modules in a folder declare, which it does not import.
+
+    What could not be recorded is left out: naming it in a study says why.
+    """
+    return [
+        declared_measure(declared)._replace(recorded="if named")
+        for declared in declarations_in(folder, "measure")
+        if {"kind", "meaning"} <= set(declared.keywords) <= set(Measure._fields)
+    ]
 
 
 def measures_on(names: Iterable[str], *places: str) -> tuple[Measure, ...]:

@@ -39,6 +39,17 @@ __all__ = [
     "measure_runs",
 ]
 
+MISTAKES = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    NameError,
+    TypeError,
+    ValueError,
+)
+"""What a mistake in a function of the user's own raises; errors of memory and device pass."""
+
 
 @functools.cache
 def found(names: tuple[str, ...]) -> tuple[Measure, ...]:
@@ -58,6 +69,24 @@ def function_of(item: Measure) -> Callable[[Any], Tensor]:
         return built
     own: Callable[[Any], Tensor] = load_own(item.path, "probe.measures")
     return own
+
+
+def taken(item: Measure, view: Any) -> Any:
+    """Return what the function of a measure makes of a view.
+
+    Raises:
+        ModelError: If a function of the user's own raises what is no fault of memory or device.
+    """
+    function = function_of(item)
+    if item.name in BUILTIN:
+        return function(view)
+    try:
+        return function(view)
+    except MISTAKES as error:
+        raise ModelError(
+            f"a measure must be taken without an error, but {item.path} raised "
+            f"{type(error).__name__}: {error}"
+        ) from error
 
 
 def measure_layer(view: LayerView) -> dict[str, Tensor]:
@@ -108,7 +137,7 @@ def measure_extra(view: LayerView | AttentionView, names: Sequence[str]) -> dict
     else:
         views["attention"] = view.heads
     return {
-        item.name: one_a_run(item, function_of(item)(views[item.on]), len(view.theta_KP))
+        item.name: one_a_run(item, taken(item, views[item.on]), len(view.theta_KP))
         for item in found(tuple(names))
         if item.on in views
     }
@@ -129,23 +158,51 @@ def one_a_run(item: Measure, value: Any, runs: int) -> Tensor:
             f"a measure must return one number a run, a tensor of shape [{runs}] for this pack, "
             f"but {item.path} returned {shape}. Reduce over every axis but the first."
         )
-    kind = torch.int64 if item.kind == "count" else torch.float64
-    column: Tensor = value.detach().to(kind)
-    return column
+    if value.is_complex():
+        raise ModelError(
+            f"a measure must return real numbers, but {item.path} returned {value.dtype}. Take "
+            "their absolute values, or their real parts."
+        )
+    column: Tensor = value.detach().double()
+    return whole(item, column) if item.kind == "count" else column
+
+
+def whole(item: Measure, column_K: Tensor) -> Tensor:
+    """Return counts as integers, -1 where they are not a number: missing.
+
+    Raises:
+        ModelError: If a count is not whole, or below -1.
+    """
+    counts_K = torch.where(column_K.isnan(), -1.0, column_K)
+    wrong_K = (counts_K != counts_K.round()) | (counts_K < -1) | counts_K.isinf()
+    if bool(wrong_K.any()):
+        raise ModelError(
+            'a measure of kind "count" must return whole numbers from 0 on, or -1 where it does '
+            f"not apply, but {item.path} returned {float(counts_K[wrong_K][0])!r}. Declare it with "
+            'kind="number".'
+        )
+    found_K: Tensor = counts_K.long()
+    return found_K
 
 
 def measure_networks(view: NetworkView, names: Sequence[str]) -> dict[str, Tensor]:
-    """Return the named measures of networks, one number a run; a count as a float.
+    """Return the named measures of networks, one number a run; a count as a float or NaN.
 
     Raises:
         ModelError: If one does not return one number a run.
     """
     runs = len(view.theta_KP)
     return {
-        item.name: one_a_run(item, function_of(item)(view), runs).double()
+        item.name: present(item, one_a_run(item, taken(item, view), runs))
         for item in found(tuple(names))
         if item.on == "network"
     }
+
+
+def present(item: Measure, column_K: Tensor) -> Tensor:
+    """Return a measure as floats, NaN for a count that is missing."""
+    numbers_K: Tensor = column_K.double()
+    return torch.where(numbers_K < 0, torch.nan, numbers_K) if item.kind == "count" else numbers_K
 
 
 def measure_runs(views: Sequence[RunView], names: Sequence[str]) -> dict[str, list[float]]:
@@ -155,22 +212,27 @@ def measure_runs(views: Sequence[RunView], names: Sequence[str]) -> dict[str, li
         ModelError: If one does not return a number.
     """
     return {
-        item.name: [one_number(item, function_of(item)(view)) for view in views]
+        item.name: [one_number(item, taken(item, view)) for view in views]
         for item in found(tuple(names))
         if item.on == "run"
     }
 
 
 def one_number(item: Measure, value: Any) -> float:
-    """Return the value of a measure of a run.
+    """Return the value of a measure of a run; NaN where a count is missing.
 
     Raises:
-        ModelError: If it is not a number.
+        ModelError: If it is not a number, or a count that is not whole.
     """
+    # Text is no number, though it may read as one.
+    given: Any = None if isinstance(value, str | bytes) else value
     try:
-        return float(value)
+        number = float(given)
     except (TypeError, ValueError) as error:
         raise ModelError(
             f"a measure on a run must return a number, but {item.path} returned "
             f"{type(value).__name__}."
         ) from error
+    if item.kind != "count":
+        return number
+    return float(present(item, whole(item, torch.tensor([number], dtype=torch.float64))))

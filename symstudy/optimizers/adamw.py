@@ -7,6 +7,7 @@ from symstudy.components import component
 from symstudy.kernels.codes import ADAMW
 from symstudy.optimizers.adaptive import AbstractAdam, adam_move
 from symstudy.optimizers.config import StepNumbers
+from symstudy.optimizers.decoupled import decayed
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -44,11 +45,7 @@ class AdamW(AbstractAdam):
         numbers: StepNumbers,
     ) -> "Tensor":
         """Return theta - rate 2 gamma D (theta - theta_0), less the step of Adam."""
-        shrink_K1 = numbers.rate_K1 * numbers.decay_K1
-        if pulled_KP is theta_KP:
-            shrunk_KP = theta_KP * (1.0 - shrink_K1)
-        else:
-            shrunk_KP = theta_KP - shrink_K1 * pulled_KP
+        shrunk_KP = decayed(theta_KP, pulled_KP, numbers)
         return shrunk_KP - adam_move(gradient_KP, moments, numbers)
 
     def effective_rate(self, rate: float) -> float:

@@ -27,11 +27,11 @@ class AbstractAdam(AbstractStepOptimizer):
     """
 
     beta1: Annotated[float, Ge(0), Lt(1), Role.LANE] = 0.9
-    """Decay of the first moment of adam and adamw."""
+    """Decay of the first moment of adaptive optimisers."""
     beta2: Annotated[float, Ge(0), Lt(1), Role.LANE] = 0.999
-    """Decay of the second moment of adam and adamw."""
+    """Decay of the second moment of adaptive optimisers; of lion that of its mean."""
     epsilon: Annotated[float, Gt(0), Role.LANE] = 1e-8
-    """Added to the root in adam and adamw."""
+    """Added to the root in adaptive optimisers."""
 
     @property
     def can_pad(self) -> bool:

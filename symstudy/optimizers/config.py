@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, Self
 
 from symstudy.components import Component
+from symstudy.layout import Layout
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -36,12 +37,16 @@ class StepNumbers(NamedTuple):
         decay_K1: 2 gamma, the factor of the penalty's gradient.
         time: Number of the step, from 1.
         keys: The optimiser's own numbers a lane, by key.
+        shared: One of the runs' optimisers: what has no `Role.LANE` is the same for all.
+        layout: Where in a row of the parameters each weight and bias lies.
     """
 
     rate_K1: "Tensor"
     decay_K1: "Tensor"
     time: int
     keys: dict[str, "Tensor"]
+    shared: "AbstractStepOptimizer"
+    layout: Layout
 
 
 class AbstractOptimizer(Component, ABC):
@@ -51,11 +56,13 @@ class AbstractOptimizer(Component, ABC):
         kind: Name of the optimiser.
         trains_by: `steps` from the initialisation, `minimiser` (to a stationary point), `nothing`.
         no_polish: Why a minimiser cannot go on from where it ends; empty if it can.
+        no_pull: Why the penalty cannot pull to another point than 0; empty if it can.
     """
 
     table: ClassVar[str] = "train"
     trains_by: ClassVar[Literal["steps", "minimiser", "nothing"]]
     no_polish: ClassVar[str] = ""
+    no_pull: ClassVar[str] = ""
     kind: str
 
     @property

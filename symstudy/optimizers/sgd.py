@@ -22,7 +22,7 @@ class Sgd(AbstractStepOptimizer):
     kind: Literal["sgd"] = "sgd"
     """Stochastic gradient descent."""
     momentum: Annotated[float, Ge(0), Lt(1), Role.LANE] = 0.0
-    """Momentum of sgd."""
+    """Momentum of sgd, rmsprop and muon."""
 
     @property
     def can_pad(self) -> bool:

@@ -29,6 +29,7 @@ from symstudy.study.program import Program, ProgramSettings
 from symstudy.study.sections import ProbeConfig
 from symstudy.study.sweep import Axis
 from symstudy.study.train import Train, resolve_train
+from symstudy.study.tried import wrong_functions
 
 __all__ = [
     "Cell",
@@ -212,7 +213,10 @@ def expand_trained(
         if at == len(grid.cells):
             grid.cells.append(cell)
         grid.places.append(at)
-    mistakes = mistakes or list(wrong_measures(grid.cells, swept_lines))
+    mistakes = mistakes or [
+        *wrong_measures(grid.cells, swept_lines),
+        *wrong_functions(grid.cells, swept_lines),
+    ]
     return (Grid([], []), mistakes) if mistakes else (grid, [])
 
 

@@ -154,10 +154,20 @@ def estimate_cost(cell: Cell, *, device: str | Device, engine: str) -> Cost:
 def is_compilable(cell: Cell, size: NetworkSize, target: Device, engine: str) -> bool:
     """Return whether the compiled kernels are taken to train a run."""
     by_solver = cell.train.optimizer.trains_by == "minimiser" and size.is_dense
-    if engine == "torch" or not size.is_dense or cell.train.entropic > 0:
+    if engine == "torch" or not size.is_dense or not has_kernels(cell.train):
         return False
     # The compiled solver needs no device: it is used where there is a GPU too.
     return target.kind == "cpu" or by_solver
+
+
+def has_kernels(train: Train) -> bool:
+    """Return whether the compiled kernels know loss, optimiser and terms of a training."""
+    optimizer = train.optimizer
+    if train.loss.kernel_code is None or train.entropic > 0 or train.clip:
+        return False
+    if isinstance(optimizer, AbstractStepOptimizer):
+        return type(optimizer).kernel_code([optimizer]) is not None
+    return optimizer.trains_by != "steps"
 
 
 def find_step(cell: Cell, size: NetworkSize, target: Device, engine: str) -> Step:
@@ -201,7 +211,8 @@ def num_moments(train: Train) -> int:
     """Return how many vectors like the parameters an optimiser keeps beside them."""
     optimizer = train.optimizer
     if not isinstance(optimizer, AbstractStepOptimizer):
-        return 0
+        # A class of torch's sort tells nothing beforehand; most keep two.
+        return 2 if optimizer.trains_by == "steps" else 0
     return type(optimizer).num_moments([optimizer])
 
 

@@ -22,7 +22,8 @@ def can_pad(cell: Cell) -> bool:
     and the optimiser that a parameter of 0 without gradient stays 0. Not so where the penalty pulls
     weights to a point other than zero (syre) or draws its factors by place (syre_anisotropy), nor
     where weights are products of factors, of which not all are zero. lbfgs, also as polish, shares
-    scalars between all weights of a run, and the entropic term takes second derivatives.
+    scalars between all weights of a run, and the entropic term takes second derivatives. A function
+    that clips gradients may ask how many there are.
     """
     train = cell.train
     return bool(
@@ -33,6 +34,7 @@ def can_pad(cell: Cell) -> bool:
         and train.syre == 0.0
         and train.syre_anisotropy == 0.0
         and train.entropic == 0.0
+        and not train.clip
     )
 
 

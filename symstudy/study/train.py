@@ -6,9 +6,21 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge, Gt, Lt
 
-from symstudy.components import ALWAYS, Choice, Component, DataShape, Role, Word, component
+from symstudy.components import (
+    ALWAYS,
+    Choice,
+    Component,
+    DataShape,
+    OwnCode,
+    Role,
+    Word,
+    component,
+    fields_of,
+    load_own,
+    source_of,
+)
 from symstudy.datasets.config import AbstractDatasetConfig
-from symstudy.errors import Mistake
+from symstudy.errors import Mistake, ModelError
 from symstudy.losses import AbstractLoss
 from symstudy.optimizers import AbstractOptimizer
 from symstudy.schedules import AbstractSchedule
@@ -19,6 +31,9 @@ __all__ = ["Train", "resolve_train"]
 Dtype = Literal["float32", "float64"]
 Sampling = Literal["shuffle", "replacement"]
 REGULARISERS = ("syre", "syre_anisotropy", "entropic")
+OF_STEPS = (*REGULARISERS, "clip_norm", "clip")
+OFF = {"clip": "left out", "stop": "left out"}
+"""How a key is off that is no number."""
 
 
 @component
@@ -32,8 +47,9 @@ class Train(Component):
     table: ClassVar[str] = "train"
 
     optimizer: Annotated[AbstractOptimizer, Choice("optimizers", default="adam")]
-    """What moves the parameters: sgd (with momentum), adam (the penalty joins the gradient), adamw
-    (it does not), lbfgs, or none: every run is measured as it begins."""
+    """What moves the parameters. In sgd, adam, nadam and rmsprop the penalty joins the gradient;
+    adamw, lion and muon decay beside their step; lbfgs minimises; none measures every run as it
+    begins. Or a class of your own, or of torch.optim, as package.module:Class."""
     lr: Annotated[float, Gt(0), Role.LANE, ALWAYS] = 0.0
     """Peak learning rate; exactly one of lr and lr_over_batch."""
     lr_over_batch: Annotated[float, Gt(0), Role.WRITTEN] = 0.0
@@ -55,8 +71,16 @@ class Train(Component):
     """The penalty is gamma sum D theta^2 with frozen random D within 1 +- syre_anisotropy."""
     entropic: Annotated[float, Ge(0), Role.SWITCH] = 0.0
     """Coefficient of the trace of the covariance of per-sample gradients, added to the loss."""
+    clip_norm: Annotated[float, Ge(0), Role.SWITCH] = 0.0
+    """Norm of all parameters that a run's gradient is scaled down to at each step where it is
+    longer, as torch's clip_grad_norm_: before the penalty joins it; 0 for never."""
+    clip: Annotated[str, OwnCode("clip_source")] = ""
+    """package.module:function of your own that changes the gradient of the loss of each step before
+    the penalty joins it, in place of clip_norm; empty for none."""
+    clip_source: Annotated[str, Role.RESOLVED] = ""
+    """SHA-256 of the source of `clip`; found by itself."""
     schedule: Annotated[AbstractSchedule, Choice("schedules", default="constant", omit="constant")]
-    """How the learning rate falls from its peak."""
+    """How the learning rate goes over the steps."""
     loss: Annotated[AbstractLoss, Choice("losses", default="auto", omit="squared_error")]
     """squared_error sums over outputs and averages over samples; mse averages over both."""
     dtype: Dtype = "float32"
@@ -73,6 +97,11 @@ class Train(Component):
     converged: Annotated[float, Ge(0), Role.LANE] = 0.0
     """A run ends, done, at the first detailed probe where |gradient| / (1 + |objective|) of all
     training data is at most this; 0 for never."""
+    stop: Annotated[str, OwnCode("stop_source")] = ""
+    """package.module:function of your own that is asked at each detailed probe but the last whether
+    a run is to end there, as stopped; empty for none."""
+    stop_source: Annotated[str, Role.RESOLVED] = ""
+    """SHA-256 of the source of `stop`; found by itself."""
 
     @property
     def minimises(self) -> bool:
@@ -126,6 +155,7 @@ def resolve_train(
         syre=float(train.syre),
         syre_anisotropy=float(train.syre_anisotropy) if gamma > 0 else 0.0,
         entropic=float(train.entropic),
+        clip_norm=float(train.clip_norm),
         schedule=Constant() if stands_still else train.schedule,
         loss=train.loss.resolved(shape),
         dtype="float64" if train.minimises else train.dtype,
@@ -133,6 +163,8 @@ def resolve_train(
         tolerance=float(train.tolerance) if polishes else 1e-9,
         refine=train.refine and polishes,
         converged=float(train.converged),
+        clip_source=source_of(train.clip) if train.clip else "",
+        stop_source=source_of(train.stop) if train.stop else "",
     ), []
 
 
@@ -147,13 +179,18 @@ def misfits(train: Train, given: Mapping[str, Any], data: AbstractDatasetConfig)
         return
     yield from batch_misfits(train, data.shape)
     yield from rate_misfits(train, given)
-    yield from train.loss.resolved(data.shape).misfits(data.shape)
+    meant = train.loss.resolved(data.shape)
+    for loss in (train.loss,) if meant is train.loss else (train.loss, meant):
+        yield from loss.misfits(data.shape)
     if train.minimises:
         yield from minimiser_misfits(train, data)
     if train.polish > 0:
         yield from polish_misfits(train, data)
     yield from standing_misfits(train)
     yield from converged_misfits(train, data.shape)
+    yield from function_misfits(train)
+    if not (train.minimises or train.is_idle):
+        yield from train.schedule.misfits(train.steps)
 
 
 def batch_misfits(train: Train, data: DataShape) -> Misfits:
@@ -199,12 +236,18 @@ def minimiser_misfits(train: Train, data: AbstractDatasetConfig) -> Misfits:
 
 
 def standing_misfits(train: Train) -> Misfits:
-    """Yield the regularisers that only an optimiser of steps knows."""
+    """Yield what only an optimiser of steps knows."""
     if train.minimises or train.is_idle:
-        for key in REGULARISERS:
-            if getattr(train, key) > 0:
-                what = f"must be 0 for {train.optimizer.kind}, but got {getattr(train, key)!r}"
-                yield key, f"{what}. Use sgd, adam or adamw."
+        for key in OF_STEPS:
+            if getattr(train, key):
+                what = f"must be {OFF.get(key, 0)} for {train.optimizer.kind}, but got"
+                yield key, f"{what} {getattr(train, key)!r}. Use sgd, adam or adamw."
+    for key in ("syre", "syre_anisotropy"):
+        if train.optimizer.no_pull and getattr(train, key) > 0:
+            what = f"must be 0 for {train.optimizer.kind}, which {train.optimizer.no_pull}"
+            yield key, f"{what}, but got {getattr(train, key)!r}"
+    if train.is_idle and train.stop:
+        yield "stop", f"must be left out for none, which takes no steps, but got {train.stop!r}"
 
 
 def polish_misfits(train: Train, data: AbstractDatasetConfig) -> Misfits:
@@ -225,6 +268,27 @@ def polish_misfits(train: Train, data: AbstractDatasetConfig) -> Misfits:
         if getattr(train, key) > 0:
             what = f"must be 0 where train.polish is above 0, but got {getattr(train, key)!r}"
             yield key, what
+
+
+def function_misfits(train: Train) -> Misfits:
+    """Yield the functions of the user's own that cannot be called."""
+    if train.clip and train.clip_norm > 0:
+        what = f"must be left out where train.clip_norm is above 0, but got {train.clip!r}"
+        yield "clip", f"{what}: a gradient is clipped in one way"
+    for field in fields_of(Train):
+        name = getattr(train, field.name)
+        if not field.source or not name:
+            continue
+        if ":" not in name:
+            yield field.name, f"must be written as package.module:function, but got {name!r}"
+            continue
+        try:
+            found = load_own(name, f"train.{field.name}")
+        except ModelError as error:
+            yield field.name, str(error).removeprefix(f"train.{field.name} ")
+            continue
+        if not callable(found) or isinstance(found, type):
+            yield field.name, f"must name a function, but {name!r} is a {type(found).__name__}"
 
 
 def converged_misfits(train: Train, data: DataShape) -> Misfits:

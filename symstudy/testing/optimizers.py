@@ -16,11 +16,22 @@ import torch
 from torch import Tensor
 
 from symstudy.components import Role, items_of
+from symstudy.layout import Block, Layout
 from symstudy.optimizers import AbstractStepOptimizer, StepNumbers
 
 __all__ = ["OptimizerSuite"]
 
-PARAMETERS = 7
+LAYOUT = Layout(
+    blocks=(
+        Block(name="weight", shape=(2, 3), offset=0, axes=("out", "in"), role="weight", fan_in=3),
+        Block(name="bias", shape=(1,), offset=6, axes=("out",), role="bias", fan_in=3),
+    )
+)
+"""A weight matrix and a bias, for optimisers that tell them apart."""
+BARE = Layout(
+    blocks=(Block(name="bias", shape=(1,), offset=0, axes=("out",), role="bias", fan_in=1),)
+)
+PARAMETERS = LAYOUT.size
 STEPS = 5
 Torch = Callable[[AbstractStepOptimizer, Tensor, float, float], torch.optim.Optimizer]
 
@@ -71,7 +82,8 @@ class OptimizerSuite:
         moments = [torch.zeros_like(theta_KP) for _ in range(cls.num_moments(lanes))]
         for time in range(1, steps + 1):
             gradient_KP = self.gradient(theta_KP, gammas, is_decoupled=cls.is_decoupled)
-            numbers = StepNumbers(rates[:, None], 2.0 * gammas[:, None], time, self.keys_of(mine))
+            columns = rates[:, None], 2.0 * gammas[:, None]
+            numbers = StepNumbers(*columns, time, self.keys_of(mine), mine[0], LAYOUT)
             theta_KP = cls.step(theta_KP, gradient_KP, theta_KP, moments, numbers)
         return theta_KP
 
@@ -120,7 +132,7 @@ class OptimizerSuite:
         gradient_KP = theta_KP.cos()
         kept = theta_KP.clone(), gradient_KP.clone()
         moments = [torch.zeros_like(theta_KP) for _ in range(cls.num_moments(lanes))]
-        numbers = StepNumbers(0.1 * ones, 0.2 * ones, 1, self.keys_of(lanes))
+        numbers = StepNumbers(0.1 * ones, 0.2 * ones, 1, self.keys_of(lanes), lanes[0], LAYOUT)
         cls.step(theta_KP, gradient_KP, theta_KP, moments, numbers)
         assert torch.equal(theta_KP, kept[0])
         assert torch.equal(gradient_KP, kept[1])
@@ -135,7 +147,7 @@ class OptimizerSuite:
         ones = torch.ones(3, 1)
         keys = {name: value.float() for name, value in self.keys_of(lanes).items()}
         for time in range(1, 4):
-            numbers = StepNumbers(0.1 * ones, 0.2 * ones, time, keys)
+            numbers = StepNumbers(0.1 * ones, 0.2 * ones, time, keys, lanes[0], LAYOUT)
             theta_KP = cls.step(theta_KP, torch.zeros_like(theta_KP), theta_KP, moments, numbers)
         if all(lane.can_pad for lane in lanes):
             assert not bool(theta_KP.any())
@@ -153,7 +165,7 @@ class OptimizerSuite:
             gradient_KP = torch.zeros_like(theta_KP)
             if not cls.is_decoupled:
                 gradient_KP = 2.0 * gamma * theta_KP
-            numbers = StepNumbers(rate * ones, 2.0 * gamma * ones, time, keys)
+            numbers = StepNumbers(rate * ones, 2.0 * gamma * ones, time, keys, lanes[0], BARE)
             theta_KP = cls.step(theta_KP, gradient_KP, theta_KP, moments, numbers)
         for lane, theta in zip(lanes, theta_KP[:, 0].tolist(), strict=True):
             budget = 2.0 * gamma * steps * lane.effective_rate(rate)

@@ -31,6 +31,7 @@ from symstudy.training.data import PackData
 from symstudy.training.early_stopping import EarlyEnds, StopRule
 from symstudy.training.engines.base import LoadedPack, ShapeGroup, pick_device
 from symstudy.training.engines.choice import make_engine
+from symstudy.training.own_stop import OwnStop
 from symstudy.training.pack_checks import check_pack, check_sources
 from symstudy.training.probes import (
     measure_curve,
@@ -141,6 +142,7 @@ class Training:
         self.pack = make_pack(runs, config)
         self.engine = make_engine(self.pack)
         self.stop_rule = stop_rule
+        self.own_stop = OwnStop(self.pack.train.stop) if self.pack.train.stop else None
         probe = runs[0].cell.probe
         steps, self.is_detailed = probe_steps(self.pack.train.steps, probe.num, probe.detail)
         self.probes: list[int] = steps.tolist()
@@ -195,9 +197,21 @@ class Training:
                 measures[name][group.lanes] = column
         alive = np.flatnonzero(self.engine.is_alive_K)
         if is_detailed and self.place < len(self.probes) - 1 and len(alive):
-            new = self.ends.update(step, measures, alive, self.stop_rule)
+            asks = self.own_reasons if self.own_stop is not None else None
+            new = self.ends.update(step, measures, alive, self.stop_rule, asks)
             self.engine.freeze(np.concatenate(new))
         self.engine.drop_dead()
+
+    def own_reasons(self, lanes: NDArray[np.int64]) -> dict[int, str]:
+        """Return which of the runs `lanes` the rule of `train.stop` ends, with its reasons."""
+        assert self.own_stop is not None, "asked where there is a rule"
+        found: dict[int, str] = {}
+        for group, recorder in zip(self.groups, self.recorders, strict=True):
+            places = np.flatnonzero(np.isin(group.lanes, lanes)).tolist()
+            for place, view in zip(places, recorder.run_views(places), strict=True):
+                if reason := self.own_stop.reason(view):
+                    found[int(group.lanes[place])] = reason
+        return found
 
     def result(self) -> PackResult:
         """Return all that was measured."""

@@ -10,11 +10,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from symstudy.components import changed_source
+from symstudy.components import changed_source, items_of
 from symstudy.datasets.base import Task
 from symstudy.errors import LaunchError, ModelError
+from symstudy.losses.trial import fault_of
+from symstudy.optimizers.muon import Muon, matrices_of
 from symstudy.study.cells import Cell
 from symstudy.training.engines.base import LoadedPack
+from symstudy.training.engines.clipping import check_clip
+from symstudy.training.engines.lane_optimizers import check_torch_optimizer
 
 __all__ = ["check_pack", "check_sources"]
 
@@ -38,6 +42,11 @@ def check_sources(cell: Cell) -> None:
     }
     own = [(key, name, getattr(part, field, "")) for key, (name, part, field) in planned.items()]
     own += [("data.augment", name, source) for name, source in cell.data.own_sources.items()]
+    own += [
+        (f"train.{item.field.name}", item.value, item.owner.value(item.field.source))
+        for item in items_of(train)
+        if item.field.source
+    ]
     for key, name, source in own:
         if ":" not in name:
             continue
@@ -59,6 +68,24 @@ def check_pack(pack: LoadedPack) -> None:
         return
     check_task(pack.data.tasks[0], pack.runs[0].cell)
     check_loss(pack)
+    check_clip(pack)
+    check_torch_optimizer(pack)
+    check_matrices(pack)
+
+
+def check_matrices(pack: LoadedPack) -> None:
+    """Check that the network has weights that muon makes orthogonal.
+
+    Raises:
+        ModelError: If it has none: muon would be adamw by another name.
+    """
+    optimizer = pack.train.optimizer
+    if isinstance(optimizer, Muon) and not list(matrices_of(pack.model.layout, optimizer.matrices)):
+        raise ModelError(
+            f"train.matrices must name weights that the network has, but {optimizer.matrices!r} "
+            f"names none of {pack.runs[0].cell.model.kind}: every parameter would be adamw's. Type "
+            "train.matrices=all, or train.optimizer=adamw."
+        )
 
 
 def check_draws(pack: LoadedPack) -> None:
@@ -128,6 +155,11 @@ def check_loss(pack: LoadedPack) -> None:
             'output_dim is told the number, and so is an argument "{outputs}". Or write a function '
             "of what it returns and the targets, and name it as train.loss='package.module:name'."
         )
+    if not model.returns:
+        shape = pack.runs[0].cell.data.shape
+        if fault := fault_of(loss, shape, pack.train.dtype):
+            raise ModelError(f"train.loss {fault}")
+        return
     tried = trial_outputs(pack)
     try:
         found = loss.per_sample(tried.given, tried.targets)
@@ -150,7 +182,7 @@ class TrialOutputs(NamedTuple):
     """What a loss is tried on.
 
     Attributes:
-        given: Outputs of two runs, or what their module returns.
+        given: What the module of two runs returns.
         targets: Their targets.
         what: What is given, in words.
     """
@@ -161,13 +193,10 @@ class TrialOutputs(NamedTuple):
 
 
 def trial_outputs(pack: LoadedPack) -> TrialOutputs:
-    """Return outputs and targets of two runs on few samples."""
+    """Return what a module of the user's own returns for two runs on few samples, and targets."""
     outputs = pack.data.test.y.shape[2]
     targets = torch.nn.functional.one_hot(torch.zeros(RUNS, SAMPLES, dtype=torch.int64), outputs)
     model = pack.model
-    if not model.returns:
-        zeros = torch.zeros(RUNS, SAMPLES, outputs)
-        return TrialOutputs(zeros, targets.float(), f"outputs {list(zeros.shape)}")
     seeds = [pack.runs[0].seed] * RUNS
     dtype = torch.float64 if pack.dtype == np.float64 else torch.float32
     theta = model.initialise(seeds, torch.ones(RUNS, dtype=dtype))

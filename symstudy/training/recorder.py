@@ -136,7 +136,10 @@ class Recorder:
             runs={
                 "run_id": self.run_ids,
                 "outcome": [outcome.name.lower() for outcome in outcomes],
-                "reason": [None if outcome.is_done else outcome.value for outcome in outcomes],
+                "reason": [
+                    reason_of(outcome, ends, lane)
+                    for outcome, lane in zip(outcomes, group.lanes.tolist(), strict=True)
+                ],
                 "steps_done": np.where(dead, diverged, np.where(end >= 0, end, pack.train.steps)),
                 "num_parameters": np.full(runs, pack.model.layout.size),
                 "seconds": np.full(runs, seconds / runs),
@@ -155,18 +158,22 @@ class Recorder:
         """Return the last mean over layers of each measure, by its column of `runs`."""
         return {f"mean_{name}": column for name, column in self.last_layers.items()}
 
+    def run_views(self, places: Iterable[int]) -> list[RunView]:
+        """Return the course so far of the runs at `places`, which have rows in the history."""
+        rows = join(self.history)
+        lanes, steps = rows.pop("lane"), rows.pop("step")
+        views = []
+        for place in places:
+            mine = lanes == place
+            columns = {name: column[mine] for name, column in rows.items()}
+            views.append(RunView(self.seeds[place], steps[mine], columns))
+        return views
+
     def run_measures(self) -> Columns:
         """Return the named measures of runs, from the history of each."""
         if not run_columns(self.named) or not self.history:
             return {}
-        rows = join(self.history)
-        lanes, steps = rows.pop("lane"), rows.pop("step")
-        views = []
-        for lane, seed in enumerate(self.seeds):
-            mine = lanes == lane
-            columns = {name: column[mine] for name, column in rows.items()}
-            views.append(RunView(seed, steps[mine], columns))
-        found = measure_runs(views, self.named)
+        found = measure_runs(self.run_views(range(len(self.seeds))), self.named)
         return {name: np.array(values) for name, values in found.items()}
 
     def with_identifiers(self, parts: Sequence[Columns]) -> Columns:
@@ -203,6 +210,13 @@ class Recorder:
                 for name in ("last_history", "last_layers", "last_counts")
             )
         )
+
+
+def reason_of(outcome: Outcome, ends: EarlyEnds, lane: int) -> str | None:
+    """Return why a run has ended, where it is not done."""
+    if outcome.is_done:
+        return None
+    return ends.reason(lane) if outcome is Outcome.STOPPED else outcome.value
 
 
 def owned(state: State) -> State:

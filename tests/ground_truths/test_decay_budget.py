@@ -56,6 +56,17 @@ def test_g25_a_neuron_without_a_signal_shrinks_by_its_budget(study_of, engine, o
     assert budgets.max() > 1.9
 
 
+@pytest.mark.parametrize("optimizer", ["lion", "muon"])
+def test_g25_a_warm_up_spends_less_of_the_budget_of_what_decays_beside_its_step(
+    study_of, optimizer
+):
+    # No gradient: the sign of its mean is 0, and so is its row of an orthogonal matrix.
+    share, trains = shrunk(study_of, "auto", optimizer=optimizer, warmup=0.5)
+    np.testing.assert_allclose(share, products(trains), rtol=1e-12)
+    budgets = decay_budget(trains, np.array([STEPS]))[:, 0]
+    assert budgets[2] == pytest.approx(2 * 0.1 * 0.05 * STEPS * 0.75, rel=0.01)
+
+
 def test_g25_momentum_counts_as_a_larger_rate(study_of):
     share, trains = shrunk(study_of, optimizer="sgd", momentum=0.8, lr=0.01)
     expected = []

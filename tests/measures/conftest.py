@@ -51,6 +51,46 @@ def test_loss(view):
     return view.losses()
 
 
+@measure(on="run", kind="number", meaning="text, which is no number")
+def text(view):
+    return "3"
+
+
+@measure(on="network", kind="count", meaning="a half: no count")
+def halves(view):
+    return torch.full((len(view.theta_KP),), 0.5)
+
+
+@measure(on="network", kind="count", meaning="nothing that could be counted")
+def uncounted(view):
+    return torch.full((len(view.theta_KP),), float("nan"))
+
+
+@measure(on="run", kind="count", meaning="not known of a run")
+def unknown(view):
+    return -1
+
+
+@measure(on="layer", kind="number", meaning="nothing that could be measured")
+def unmeasured(view):
+    return view.scale_K * float("nan")
+
+
+@measure(on="layer", kind="number", meaning="complex numbers")
+def imaginary(view):
+    return view.scale_K.to(torch.complex128)
+
+
+@measure(on="layer", kind="number", meaning="asks for what there is not")
+def mistaken(view):
+    return view.no_such_thing
+
+
+@measure(on="attention", kind="number", meaning="largest weight of a query")
+def loudest(view):
+    return view.weights.query_KHND.abs().flatten(1).amax(dim=1)
+
+
 def undeclared(view):
     return view.scale_K
 
@@ -80,14 +120,16 @@ def own(tmp_path, monkeypatch, request):
 def study_with():
     """Return a maker of small studies that name measures."""
 
-    def make(measures, **model):
+    def make(measures, data=None, **model):
         return make_study(
             {
                 "schema": 1,
                 "name": "named",
-                "model": {"kind": "fcn", "width": 6, "depth": 3, **model},
-                "data": {"kind": "teacher_student", "samples": 20, "test_samples": 20},
-                "train": {"lr": 0.01, "steps": 5},
+                "model": model
+                if "kind" in model
+                else {"kind": "fcn", "width": 6, "depth": 3, **model},
+                "data": data or {"kind": "teacher_student", "samples": 20, "test_samples": 20},
+                "train": {"lr": 0.01, "steps": 5, **({"batch_size": 8} if data else {})},
                 "sweep": {"seed": 3},
                 "probe": {"num": 4, "detail": 2, "samples": 8, "measures": measures},
             }

@@ -10,10 +10,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from symstudy.cli.studies import measure_rows
 from symstudy.errors import ModelError, StudyFileError
+from symstudy.launch import InlineLauncher, open_study_folder, run_study
 from symstudy.measures import find_measure, layer_columns, network_columns, run_columns
 from symstudy.measures.catalogue import installed_measures
-from symstudy.store import StudyFolder, open_location
+from symstudy.store import Store, StudyFolder, open_location
 from symstudy.store.tables.schema import HISTORY, HYPERPARAMETERS, LAYERS, RUNS, TABLES
 from symstudy.store.tables.writer import write_pack
 from symstudy.study.measured import TABLE_COLUMNS
@@ -121,6 +123,56 @@ def test_a_measure_that_is_not_one_number_a_run_says_so(own, study_with):
     study = study_with(names_in(own, "wrong_shape"))
     with pytest.raises(ModelError, match=r"one number a run, a tensor of shape \[3\].*\[\]"):
         train_pack(study.runs(), study.pack)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("text", r"must return a number, but .*:text returned str"),
+        ("halves", r"must return whole numbers from 0 on.*:halves returned 0.5.*kind=\"number\""),
+        ("imaginary", r"must return real numbers, but .*:imaginary returned torch.complex128"),
+        ("mistaken", r"without an error, but .*:mistaken raised AttributeError"),
+    ],
+)
+def test_what_is_no_number_is_refused_with_the_name_of_the_measure(own, study_with, name, message):
+    study = study_with(names_in(own, name))
+    with pytest.raises(ModelError, match=message):
+        train_pack(study.runs(), study.pack)
+
+
+def test_what_does_not_apply_may_be_not_a_number_or_below_0(own, study_with, tmp_path):
+    names = ("uncounted", "unknown", "unmeasured")
+    study = study_with(names_in(own, *names))
+    summary = run_study(study, str(tmp_path / "results"), InlineLauncher(device="cpu"))
+    assert (summary.done, summary.failed) == (3, 0)
+    store = Store([open_study_folder(str(tmp_path / "results"), study)])
+    query = "select count(*), count(uncounted), count(unknown), count(mean_unmeasured) from runs"
+    assert store.sql(query).rows == [(3, 0, 0, 0)]
+    assert store.sql("select count(uncounted) from history").rows == [(0,)]
+    assert store.sql("select count(unmeasured) from layers").rows == [(0,)]
+
+
+def test_a_measure_of_attention_layers_is_a_column_of_these_alone(own, study_with):
+    model = {"kind": "transformer", "width": 6, "heads": 2, "head_dim": 3, "mlp_width": 4}
+    data = {"kind": "in_context", "length": 5, "token_dim": 3, "test_samples": 20}
+    study = study_with(names_in(own, "loudest"), data, **model)
+    layers = train_pack(study.runs(), study.pack).layers
+    is_attention = np.isfinite(layers["query_key_effective_rank"])
+    assert is_attention.any()
+    assert np.isfinite(layers["loudest"][is_attention]).all()
+    assert np.isnan(layers["loudest"][~is_attention]).all()
+
+
+def test_measures_beside_the_studies_are_listed_by_the_names_that_a_study_gives_them(
+    own, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "broken.py").write_text("def (:", encoding="utf-8")
+    rows = {row["measure"]: row for row in measure_rows(None)}
+    assert rows[f"{own}:probes"]["recorded"] == "if named"
+    assert rows[f"{own}:probes"]["meaning"] == "probes of the run"
+    assert f"{own}:undeclared" not in rows
+    assert own not in sys.modules
 
 
 def test_an_installed_measure_is_known_by_its_entry_point(own, study_with, monkeypatch):

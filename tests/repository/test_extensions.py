@@ -99,7 +99,7 @@ class Power(AbstractLoss):
     def per_sample(self, output_KBO, target_KBO):
         return (output_KBO - target_KBO).abs().pow(self.exponent_of_loss).sum(dim=2)
 ''',
-    "extra/lion.py": '''
+    "extra/signum.py": '''
 from typing import Annotated, Literal
 
 import torch
@@ -110,10 +110,10 @@ from symstudy.optimizers import AbstractStepOptimizer
 
 
 @component
-class Lion(AbstractStepOptimizer):
+class Signum(AbstractStepOptimizer):
     """Steps along the sign of a mean of gradients."""
 
-    kind: Literal["lion"] = "lion"
+    kind: Literal["signum"] = "signum"
     """Steps along the sign of a mean of gradients."""
     blend: Annotated[float, Ge(0), Lt(1), Role.LANE] = 0.9
     """Share of the mean in the step."""
@@ -190,7 +190,7 @@ hidden = 5
 kind = "spiral"
 turns = 2.0
 [train]
-optimizer = "lion"
+optimizer = "signum"
 blend = 0.8
 loss = "power"
 lr = 0.01
@@ -211,7 +211,7 @@ spiral = extra.spiral:Spiral
 [symstudy.losses]
 power = extra.focal:Power
 [symstudy.optimizers]
-lion = extra.lion:Lion
+signum = extra.signum:Signum
 [symstudy.measures]
 peak_norm = extra.peak:peak_norm
 [symstudy.symmetries]
@@ -258,7 +258,7 @@ KEYS = {
     [
         ("datasets", {"spiral": "Points on a spiral."}),
         ("losses", {"power": "|f - y| to a power."}),
-        ("optimizers", {"lion": "Steps along the sign of a mean of gradients."}),
+        ("optimizers", {"signum": "Steps along the sign of a mean of gradients."}),
         ("measures", {"peak_norm": "norm of the largest neuron"}),
         ("symmetries", {"mirror": "(u, w) -> (-u, -w): neurons of this package"}),
         ("launchers", {"quiet": "Trains in this process."}),
@@ -284,7 +284,8 @@ def test_all_runs_end_and_their_keys_and_measures_are_columns(project):
     header, *rows = csv.reader(counted.splitlines())
     assert header == [*columns.split(", "), "n", "measured", "broken"]
     assert rows == [
-        ["2", str(blend), "power", "lion", "1.5", "5", "5", "true", "true"] for blend in (0.8, 0.9)
+        ["2", str(blend), "power", "signum", "1.5", "5", "5", "true", "true"]
+        for blend in (0.8, 0.9)
     ]
     assert "proven" in symstudy(project, "verify", "results")
 

@@ -34,7 +34,8 @@ def study_keys() -> str:
     parts = ["# Keys of a study file\n", NOTE]
     for name, keys in itertools.groupby(describe_keys(), key=lambda key: key.table):
         words = name.split()
-        heading = f"[{words[0]}], kind {words[1]}" if len(words) > 1 else f"[{name}]"
+        kind = ["kind", *words[1:]][-2:]  # of a table, or of what a key of it names
+        heading = f"[{words[0]}], {' '.join(kind)}" if len(words) > 1 else f"[{name}]"
         parts.append(f"## {heading if name else 'Top of the file'}\n")
         rows = [(code(k.key), k.values, code(k.default), k.meaning) for k in keys]
         parts.append(table(["key", "values", "default", "meaning"], rows))

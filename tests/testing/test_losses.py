@@ -23,7 +23,7 @@ class TestClasses(LossSuite):
 
     classes = True
 
-    @pytest.fixture(params=[CrossEntropy(), Mse()], ids=lambda loss: loss.kind)
+    @pytest.fixture(params=[CrossEntropy(), CrossEntropy(label_smoothing=0.2), Mse()], ids=str)
     def loss(self, request):
         return request.param
 

@@ -13,7 +13,10 @@ from symstudy.study import load_study
 
 PAGES = {
     "loss.md": ("huber.toml", 2),
-    "optimizer.md": ("lion.toml", 4),
+    "optimizer.md": ("signum.toml", 4),
+    "optimizer.md, warm-up and clipping": ("warm.toml", 4),
+    "optimizer.md, a class of torch": ("rprop.toml", 4),
+    "stop.md": ("plateau.toml", 4),
     "dataset.md": ("spiral.toml", 4),
     "model.md": ("wide.toml", 4),
     "measure.md": ("measured.toml", 2),
@@ -28,7 +31,7 @@ def follow(root, tmp_path, monkeypatch):
     written: list[str] = []
 
     def run(page):
-        text = (root / "docs" / "how-to" / page).read_text()
+        text = (root / "docs" / "how-to" / page.partition(",")[0]).read_text()
         study_file, _ = PAGES[page]
         for name, body in BLOCK.findall(text):
             (tmp_path / name).write_text(body)
@@ -48,7 +51,7 @@ def follow(root, tmp_path, monkeypatch):
 @pytest.mark.parametrize("page", PAGES)
 def test_the_study_of_a_page_trains_all_its_runs(follow, page):
     summary, store = follow(page)
-    assert (summary.done, summary.failed) == (PAGES[page][1], 0)
+    assert (summary.done + summary.early, summary.failed) == (PAGES[page][1], 0)
     assert store.sql("select count(distinct test_loss) from runs").rows == [(PAGES[page][1],)]
 
 
@@ -63,6 +66,15 @@ def test_validate_says_of_the_page_on_models_what_it_is(root, tmp_path, capsys, 
     sys.modules.pop("my_models", None)
     assert re.search(r"module   Wide\(.*width=8.*\)\n +takes \[samples, \d+\] of floats", said)
     assert "runs go one by one: it draws random numbers" in said
+
+
+def test_the_rule_of_the_page_on_stopping_says_why_it_has_ended_runs(follow):
+    summary, store = follow("stop.md")
+    assert summary.early > 0
+    query = "select count(*) from runs where outcome = 'stopped' and steps_done < 2000 and reason"
+    assert store.sql(
+        f"{query} like 'train.stop = ''my_rules:plateau'' ended the run at step %'"
+    ).rows == [(summary.early,)]
 
 
 def test_the_layout_of_the_page_on_models_gives_measures_of_neurons(follow):

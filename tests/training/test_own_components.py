@@ -230,6 +230,73 @@ def test_an_own_optimiser_takes_the_steps_that_it_says(project):
     torch.testing.assert_close(moved, torch.full_like(moved, 0.01), rtol=1e-4, atol=0)
 
 
+WRONG = """
+
+def mean(outputs, targets):
+    return (outputs - targets).square().mean()
+
+
+def detached(outputs, targets):
+    return (outputs - targets).square().sum(dim=2).detach()
+
+
+def centred(outputs, targets):
+    error = (outputs - targets).square().sum(dim=2)
+    return error - error.mean(dim=1, keepdim=True)
+
+
+def mixed(outputs, targets):
+    error = (outputs - targets).square().sum(dim=2)
+    return error / error.sum(dim=0)
+
+
+def one_sided(outputs):
+    return outputs
+
+
+@component
+class Sinking(AbstractSchedule):
+    def shares(self, steps, total):
+        return 1.0 - 2.0 * steps / total
+
+
+@component
+class Lone(AbstractSchedule):
+    def shares(self, steps, total):
+        return 1.0
+
+
+@component
+class Relative(AbstractSchedule):
+    def shares(self, steps, total):
+        return 1.0 / np.arange(1, len(steps) + 1)
+"""
+
+
+@pytest.mark.parametrize(
+    ("key", "name", "message"),
+    [
+        ("loss", "mean", r"must return one number a sample.*:mean returned \[\]"),
+        ("loss", "detached", "must have a gradient, but .*:detached"),
+        ("loss", "centred", "must be the loss of each sample by itself, but what .*:centred"),
+        ("loss", "mixed", "must be the loss of each sample by itself, but what .*:mixed"),
+        ("loss", "one_sided", "must take outputs and targets.*:one_sided raised TypeError"),
+        ("schedule", "Sinking", r"must return shares from 0 on, but .* at step 7 of 12"),
+        ("schedule", "Lone", r"must return one share a step, \[12\] here, but .* returned \[\]"),
+        ("schedule", "Relative", "the same share whichever others are asked for"),
+    ],
+)
+def test_a_function_that_cannot_train_is_a_mistake_of_the_study(project, key, name, message):
+    folder, module = project
+    path = folder / f"{module}.py"
+    path.write_text(path.read_text() + WRONG)
+    file = folder / "own.toml"
+    dropped = {"loss": "power      = 3.0\n", "schedule": "halvings   = 3\n"}[key]
+    file.write_text(file.read_text().replace(dropped, ""))
+    with pytest.raises(StudyFileError, match=message):
+        study_in(project, f"train.{key}='NAME:{name}'", "model.kind='fcn'")
+
+
 def test_an_own_function_is_a_loss(project):
     path = project[0] / "own.toml"
     path.write_text(path.read_text().replace("power      = 3.0\n", "").replace(":Power", ":huber"))

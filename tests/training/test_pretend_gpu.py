@@ -40,6 +40,14 @@ TRAININGS: dict[str, dict[str, Any]] = {
     "sgd": {"train": {"optimizer": "sgd", "momentum": 0.9}},
     "adam": {},
     "adamw": {"train": {"optimizer": "adamw", "gamma": 0.1, "schedule": "cosine"}},
+    "muon": {"train": {"optimizer": "muon", "gamma": 0.1, "clip_norm": 0.5, "warmup": 3}},
+    "nadam": {"train": {"optimizer": "nadam"}},
+    "lion": {"train": {"optimizer": "lion", "gamma": 0.1, "syre": 0.2}},
+    "rmsprop": {"train": {"optimizer": "rmsprop", "centred": True, "momentum": 0.5}},
+    "smoothed": {
+        "data": {"kind": "digits", "samples": 20},
+        "train": {"label_smoothing": 0.1},
+    },
     "syre": {"train": {"gamma": 0.1, "syre": 0.2, "syre_anisotropy": 0.3}},
     "entropic": {"train": {"entropic": 0.01}},
     "online noise": {"data": {"label_noise": 0.3, "noise_mode": "online"}},
@@ -56,7 +64,11 @@ ENDING: dict[str, dict[str, Any]] = {
     "converging": {"sweep": {"train.converged": [0.0, 10.0], "seed": 2}, "probe": {"detail": 4}},
 }
 """Trainings in which runs end before the last step."""
-CASES = MODELS | TRAININGS | ENDING
+BEGINNING = {
+    "class of torch": {"train": {"optimizer": "torch.optim:RMSprop", "momentum": 0.5}},
+}
+"""Trainings whose first step makes what the others keep."""
+CASES = MODELS | TRAININGS | ENDING | BEGINNING
 QUICK = {
     "transformer",
     "own",
@@ -67,6 +79,8 @@ QUICK = {
     "padded",
     "diverging",
     "adam",
+    "muon",
+    "class of torch",
 }
 """Cases of the quick suite; the others are slow together."""
 

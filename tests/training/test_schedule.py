@@ -1,10 +1,14 @@
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from symstudy.components import texts_of
+from symstudy.errors import StudyFileError
 from symstudy.study.cells import restored
 from symstudy.study.train import Train
+from symstudy.training import train_pack
 from symstudy.training.loop import make_engine, make_pack
 from symstudy.training.schedule import decay_budget, learning_rates, probe_steps
 
@@ -37,6 +41,81 @@ def test_decay_starts_where_it_is_told():
     assert (shares[:51] == 1).all()
     assert shares[-1] == pytest.approx(0)
     assert (np.diff(shares[51:]) < 0).all()
+
+
+@pytest.mark.parametrize("schedule", ["constant", "linear", "cosine"])
+@pytest.mark.parametrize("warmup", [4, 0.1])
+def test_a_warm_up_climbs_to_the_peak_and_the_schedule_goes_over_the_rest(schedule, warmup):
+    fields = {"schedule": schedule, "decay_start": 0.25} if schedule != "constant" else {}
+    shares = rates(**fields, warmup=warmup, steps=40)
+    np.testing.assert_allclose(shares[:4], [0.2, 0.4, 0.6, 0.8])
+    np.testing.assert_array_equal(shares[4:], rates(**fields, steps=36))
+
+
+def test_no_warm_up_has_no_part_in_identity():
+    plain, zero, some = (texts_of(train(**keys)) for keys in ({}, {"warmup": 0.0}, {"warmup": 5}))
+    assert plain.identity == zero.identity != some.identity
+    assert plain.shape == some.shape
+
+
+def torch_rates(total, **keys):
+    """Return the learning rates of torch's one cycle, over the peak."""
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, max_lr=1.0, total_steps=total, cycle_momentum=False, **keys
+    )
+    found = []
+    for _ in range(total):
+        found.append(schedule.get_last_lr()[0])
+        optimizer.step()
+        if len(found) < total:
+            schedule.step()
+    return found
+
+
+@pytest.mark.parametrize("total", [7, 30, 101])
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {},
+        {"pct_start": 0.45, "div_factor": 10.0, "final_div_factor": 3.0},
+        {"anneal_strategy": "linear"},
+        {"three_phase": True},
+        {"three_phase": True, "pct_start": 0.2, "anneal_strategy": "linear"},
+    ],
+)
+def test_one_cycle_is_torchs(total, keys):
+    ours = rates(schedule="one_cycle", steps=total, **keys)
+    np.testing.assert_allclose(ours, torch_rates(total, **keys), rtol=1e-12)
+
+
+def test_one_cycle_has_a_rate_where_torch_divides_by_zero():
+    with pytest.raises(ZeroDivisionError):
+        torch_rates(4, pct_start=0.25)
+    assert rates(schedule="one_cycle", steps=4, pct_start=0.25)[0] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"warmup": 60}, "train.warmup: must be less than the 60 steps of train.steps, but got 60"),
+        ({"warmup": 2.5}, "must be a share of the steps below 1 or a whole number of steps"),
+        ({"warmup": -1}, "train.warmup: must be at least 0.0"),
+    ],
+)
+def test_a_warm_up_that_never_ends_is_a_mistake(study_of, keys, message):
+    with pytest.raises(StudyFileError) as error:
+        study_of(train={"steps": 60, **keys})
+    assert message in str(error.value)
+
+
+def test_the_history_shows_the_rates_of_a_warm_up(study_of):
+    train = {"lr": 0.5, "optimizer": "sgd", "steps": 9, "warmup": 3, "schedule": "linear"}
+    study = study_of(train=train, probe={"num": 10, "detail": 1})
+    (run,) = study.runs()
+    history = train_pack([run], study.pack).history
+    assert history["step"][:4].tolist() == [0, 1, 2, 3]
+    assert history["learning_rate"][:4].tolist() == [0.125, 0.25, 0.375, 0.5]
 
 
 def test_rates_do_not_depend_on_the_block():

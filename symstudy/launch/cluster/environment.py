@@ -70,7 +70,7 @@ def own_names(study: Study) -> set[str]:
         value
         for table in different_tables(study.cells)
         for _, field, value in items_of(table)
-        if field.name == "kind" or field.choice is not None
+        if field.name == "kind" or field.choice is not None or field.source
     }
     if study.is_program:
         cells = {id(run.cell): run.cell for run in study.expected_runs()}.values()

@@ -40,7 +40,7 @@ class Account(NamedTuple):
         study: Name of the study.
         planned: Runs ever planned.
         done: Runs that ended as planned.
-        stopped: Runs that were stopped early on purpose, by a search.
+        stopped: Runs that were stopped early on purpose, by a search or train.stop.
         failed: Runs that ended otherwise, and why: outcome and reason to number.
         missing: Planned runs that have not ended.
     """

@@ -117,7 +117,8 @@ CURVE_MEASURES: tuple[Column, ...] = (
         "decay_budget",
         NUMBER,
         "B_wd = 2 gamma sum of lr / (1 - momentum): a signal-free neuron has shrunk by exp(-B_wd); "
-        "null for adam and lbfgs with gamma > 0.",
+        "null with gamma > 0 where the step does not scale with the gradient, as in adam, or where "
+        "there is none, as in lbfgs.",
     ),
 )
 

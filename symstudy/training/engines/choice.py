@@ -65,6 +65,9 @@ def why_not_compiled(pack: LoadedPack) -> str:
         ),
         "must have train.entropic = 0, whose gradient takes second derivatives, but got "
         f"{train.entropic!r}": train.entropic > 0,
+        f"must have no function that clips gradients, but got train.clip = {train.clip!r}": bool(
+            train.clip
+        ),
         "must have runs of one width, but got several in one pack": has_several_shapes(pack),
         "must have a model of dense layers with plain weights, but got model.kind = "
         f"{model.kind!r} with model.reparametrise = {model.reparametrise!r}": (

@@ -57,7 +57,7 @@ def kernel_code(pack: LoadedPack) -> int | None:
     if pack.train.optimizer.trains_by != "steps":
         return SGD
     lanes = stepped(pack)
-    return type(lanes[0]).kernel_code(lanes)
+    return type(lanes[0]).kernel_code(lanes) if lanes else None
 
 
 def init_scales(pack: LoadedPack) -> NDArray[np.float64]:
@@ -156,6 +156,7 @@ def make_lanes(pack: LoadedPack, theta: NDArray[np.floating]) -> Lanes:
         epsilon=np.ascontiguousarray(epsilon),
         coefficient=np.full(runs, dense.coefficient if dense else 0.0, pack.dtype),
         sigma=pack.data.sigma.astype(pack.dtype),
+        clip=pack.lane_values("clip_norm").astype(pack.dtype),
         step=0,
         diverged=np.full(runs, -1, np.int64),
     )

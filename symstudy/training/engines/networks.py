@@ -19,4 +19,5 @@ def kernel_network(pack: LoadedPack) -> Network | None:
         codes=dense.codes,
         loss=loss.kernel_code,
         loss_scale=1.0 / loss.divisor(outputs),
+        smoothing=float(loss.value("label_smoothing", 0.0)),
     )

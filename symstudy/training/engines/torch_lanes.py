@@ -13,6 +13,7 @@ from torch import Tensor
 from symstudy.kernels.lanes import Lanes
 from symstudy.training.checkpoints import State, read_array
 from symstudy.training.engines.base import LoadedPack
+from symstudy.training.engines.lane_optimizers import LaneOptimizers, make_lane_optimizers
 from symstudy.training.engines.lanes import kernel_code
 
 __all__ = ["TorchLanes"]
@@ -31,11 +32,27 @@ class TorchLanes:
         diverged: Step at which each run diverged, or -1.
         is_frozen: Whether each run was frozen.
         buffers: What runs hold beside their parameters, such as running means, `[K, ...]` by name.
+        optimizers: Optimisers of torch's sort, one a run; None where one step moves all runs.
         by_kernels: Whether the compiled kernels take the optimiser's steps, or torch.
     """
 
-    def __init__(self, pack: LoadedPack, lanes: Lanes, device: torch.device, moments: int) -> None:
-        """Put the runs of `pack`, as `lanes` has them, on `device`, with moments of zero."""
+    def __init__(
+        self,
+        pack: LoadedPack,
+        lanes: Lanes,
+        device: torch.device,
+        moments: int,
+        optimizers: LaneOptimizers | None = None,
+    ) -> None:
+        """Put the runs of `pack`, as `lanes` has them, on `device`, with moments of zero.
+
+        Args:
+            pack: The runs.
+            lanes: Parameters and hyperparameters.
+            device: Where they train.
+            moments: Vectors like the parameters that one step for all runs keeps.
+            optimizers: Those of the runs, where each has its own; new ones if None.
+        """
         self.pack = pack
         self.lanes = lanes
         self.device = device
@@ -44,6 +61,7 @@ class TorchLanes:
         self.moments = [torch.zeros_like(self.theta) for _ in range(moments)]
         if self.by_kernels:
             self.moments = kernel_moments(lanes)
+        self.optimizers = optimizers or make_lane_optimizers(pack, self.theta)
         self.diverged = torch.from_numpy(lanes.diverged).to(device)
         self.is_frozen = torch.zeros_like(self.diverged, dtype=torch.bool)
         start = pack.model.initial_buffers([run.seed for run in pack.runs], self.theta.dtype)
@@ -65,6 +83,7 @@ class TorchLanes:
             selected_lanes(self.lanes, chosen),
             self.device,
             len(self.moments),
+            self.optimizers.chosen(chosen) if self.optimizers else None,
         )
         index = torch.from_numpy(chosen).to(self.device)
         for own, whole in zip(part.tensors().values(), self.tensors().values(), strict=True):
@@ -79,7 +98,8 @@ class TorchLanes:
 
     def state(self) -> State:
         """Return what `restore` needs."""
-        return {name: tensor.cpu().numpy() for name, tensor in self.tensors().items()}
+        state = {name: tensor.cpu().numpy() for name, tensor in self.tensors().items()}
+        return state | (self.optimizers.state() if self.optimizers else {})
 
     def restore(self, state: State) -> None:
         """Take over a `state`, in place.
@@ -90,6 +110,8 @@ class TorchLanes:
         for name, tensor in self.tensors().items():
             like = np.empty(tuple(tensor.shape), tensor.new_empty(0).cpu().numpy().dtype)
             tensor.copy_(torch.from_numpy(read_array(state, name, like).copy()))
+        if self.optimizers:
+            self.optimizers.restore(state)
 
 
 def kernel_moments(lanes: Lanes) -> list[Tensor]:

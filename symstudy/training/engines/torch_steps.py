@@ -16,10 +16,13 @@ from symstudy.kernels.lanes import LOSS_LIMIT, Lanes, update_lanes
 from symstudy.kernels.network import ADDED, FLIPPED, NO_NOISE
 from symstudy.models.base import Buffers, TrainingStep
 from symstudy.optimizers import StepNumbers
+from symstudy.optimizers.torch_class import TorchOptimizer
 from symstudy.training.data import StepBlock
 from symstudy.training.engines.base import LoadedPack
+from symstudy.training.engines.clipping import OwnClip, clip_to_norm
 from symstudy.training.engines.entropic import entropic_terms
 from symstudy.training.engines.evaluators import TorchEvaluator
+from symstudy.training.engines.lane_optimizers import LaneOptimizers
 from symstudy.training.engines.lanes import stepped
 from symstudy.training.engines.torch_lanes import TorchLanes
 from symstudy.training.losses import data_loss
@@ -82,7 +85,11 @@ def train_block(
     stepper = Stepper(lanes, first, steps, by_kernels=lanes.by_kernels)
     seeds = tuple(run.seed for run in pack.runs)
     # Sent once a block: a copy a step would have the host wait for the device in each.
-    strength_K1 = stepper.column(pack.lane_values("entropic").astype(pack.dtype))
+    strength_K1, clip_K1 = (
+        stepper.column(pack.lane_values(key).astype(pack.dtype))
+        for key in ("entropic", "clip_norm")
+    )
+    own_clip = OwnClip(pack.train.clip, pack.model.layout) if pack.train.clip else None
     for s in range(steps):
         batch = on_device.batch(s)
         passed = pass_of(lanes, evaluator, batch, TrainingStep(seeds, first + s))
@@ -90,6 +97,10 @@ def train_block(
         if pack.train.entropic > 0:
             terms_KP = entropic_gradient(lanes, batch, entropic_chunk)
             gradient = gradient + strength_K1 * terms_KP
+        if pack.train.clip_norm > 0:
+            gradient = clip_to_norm(gradient, clip_K1)
+        if own_clip is not None:
+            gradient = own_clip(gradient, lanes.theta)
         is_alive = (lanes.diverged < 0) & ~lanes.is_frozen
         is_sound = (passed.loss_K < LOSS_LIMIT) & is_alive
         # In place: on the CPU this is the lanes' own memory.
@@ -209,6 +220,9 @@ class Stepper:
         self.lanes: Lanes = state.lanes._replace(rate=rates, step=first)
         if by_kernels:
             return
+        self.plain_rates: list[list[float]] = []
+        if state.optimizers is not None:
+            self.plain_rates = learning_rates(trains, first, steps).T.tolist()
         self.optimizers = stepped(pack)
         self.keys = self.lane_keys(pack)
         self.rates, self.decay = map(self.column, (rates, self.lanes.decay))
@@ -221,7 +235,7 @@ class Stepper:
             field.name: self.column(
                 np.array([getattr(each, field.name) for each in self.optimizers], pack.dtype)
             )
-            for field in fields_of(type(self.optimizers[0]))
+            for field in (fields_of(type(self.optimizers[0])) if self.optimizers else ())
             if field.role is Role.LANE
         }
 
@@ -240,14 +254,30 @@ class Stepper:
         if self.by_kernels:
             chosen = np.flatnonzero(is_sound.numpy())
             update_lanes(self.lanes, chosen, s, gradient.contiguous().numpy())
+        elif self.state.optimizers is not None:
+            self.step_each(self.state.optimizers, gradient, is_sound, s)
         else:
             self.step_by_torch(gradient, is_sound, s)
 
+    def step_each(
+        self, optimizers: LaneOptimizers, gradient: Tensor, is_sound: Tensor, s: int
+    ) -> None:
+        """Let each run's own optimiser take the step, in place."""
+        theta, config = self.state.theta, self.state.pack.train.optimizer
+        if not (isinstance(config, TorchOptimizer) and config.takes_decay):
+            gradient = gradient.addcmul(self.decay, self.pulled())
+        moved = optimizers.step(theta, gradient, self.plain_rates[s])
+        torch.where(is_sound[:, None], moved, theta, out=theta)
+
+    def pulled(self) -> Tensor:
+        """Return the gradient of the penalty over 2 gamma; the parameters where nothing pulls."""
+        theta = self.state.theta
+        # A pack without a pulled lane has no columns of these.
+        return self.stretch * (theta - self.centre) if self.centre.shape[1] > 0 else theta
+
     def step_by_torch(self, gradient: Tensor, is_sound: Tensor, s: int) -> None:
         """Take the step with torch operations, in place."""
-        theta = self.state.theta
-        is_pulled = self.centre.shape[1] > 0
-        pulled = self.stretch * (theta - self.centre) if is_pulled else theta
+        theta, pulled = self.state.theta, self.pulled()
         optimizer = type(self.optimizers[0])
         if not optimizer.is_decoupled:
             gradient = gradient.addcmul(self.decay, pulled)
@@ -256,6 +286,8 @@ class Stepper:
             decay_K1=self.decay,
             time=self.lanes.step + s + 1,
             keys=self.keys,
+            shared=self.optimizers[0],
+            layout=self.state.pack.model.layout,
         )
         moved = optimizer.step(theta, gradient, pulled, self.state.moments, numbers)
         torch.where(is_sound[:, None], moved, theta, out=theta)

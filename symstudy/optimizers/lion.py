@@ -1,0 +1,65 @@
+"""Lion: steps along the sign of a mean of gradients."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
+
+from annotated_types import Ge, Lt
+
+from symstudy.components import Role, component
+from symstudy.optimizers.config import AbstractStepOptimizer, StepNumbers
+from symstudy.optimizers.decoupled import decayed
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["Lion"]
+
+
+@component
+class Lion(AbstractStepOptimizer):
+    """Every parameter moves by the rate, along the sign of a mean of gradients; decay is beside.
+
+    References:
+        Chen et al. 2023, arXiv:2302.06675, Program 1.
+    """
+
+    is_decoupled: ClassVar[bool] = True
+    no_polish: ClassVar[str] = "does not go down the objective that has the penalty in it"
+
+    kind: Literal["lion"] = "lion"
+    """Along the sign of a mean of gradients, with the penalty beside the step."""
+    beta1: Annotated[float, Ge(0), Lt(1), Role.LANE] = 0.9
+    """Decay of the first moment of adaptive optimisers."""
+    beta2: Annotated[float, Ge(0), Lt(1), Role.LANE] = 0.99
+    """Decay of the second moment of adaptive optimisers; of lion that of its mean."""
+
+    @property
+    def can_pad(self) -> bool:
+        """The sign of a mean of 0 is 0."""
+        return True
+
+    @classmethod
+    def num_moments(cls, lanes: Sequence[Self]) -> int:
+        """Return 1: a running mean of the gradient."""
+        del lanes
+        return 1
+
+    @classmethod
+    def step(
+        cls,
+        theta_KP: "Tensor",
+        gradient_KP: "Tensor",
+        pulled_KP: "Tensor",
+        moments: Sequence["Tensor"],
+        numbers: StepNumbers,
+    ) -> "Tensor":
+        """Return theta - rate sign(beta1 m + (1 - beta1) g), decayed; then m is brought forward."""
+        beta1, beta2 = numbers.keys["beta1"], numbers.keys["beta2"]
+        (mean,) = moments
+        sign_KP = (beta1 * mean + (1.0 - beta1) * gradient_KP).sign()
+        mean.mul_(beta2).add_((1.0 - beta2) * gradient_KP)
+        return decayed(theta_KP, pulled_KP, numbers) - numbers.rate_K1 * sign_KP
+
+    def effective_rate(self, rate: float) -> float:
+        """Return the rate: decay does not pass through the sign."""
+        return rate
