@@ -7,6 +7,7 @@ import pandas as pd
 
 from symstudy.findings.finding import Finding
 from symstudy.findings.rules.base import AbstractRule, Data
+from symstudy.findings.standing import Standing
 from symstudy.statistics.part import ALPHA, Part, combine, refutation_p
 from symstudy.statistics.tests import fewest_seeds
 from symstudy.statistics.verdict import Verdict
@@ -20,10 +21,12 @@ class Measured(NamedTuple):
     Attributes:
         rule: The rule.
         data: What it reads.
+        standing: How the finding stands in its family, for a figure; None while it is judged.
     """
 
     rule: AbstractRule
     data: Data
+    standing: Standing | None = None
 
     @property
     def runs(self) -> pd.DataFrame:
