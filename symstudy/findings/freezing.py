@@ -42,7 +42,9 @@ def read_caveats(record: Mapping[str, Any], claim: str, rule_hash: str) -> Cavea
     notes = [
         *rule_notes(record, claim, frozen, rule_hash),
         *change_notes(launches, "settings", "settings changed after the data"),
-        *change_notes(launches, "code", "measures changed after the data"),
+        *change_notes(
+            launches, "symstudy_version", "measured by two versions of symstudy, before and after"
+        ),
         *seed_notes(launches),
     ]
     if frozen is not None and not is_recorded(record, claim):
@@ -66,11 +68,17 @@ def rule_notes(
 
 
 def change_notes(launches: Sequence[Mapping[str, Any]], key: str, words: str) -> Iterator[str]:
-    """Yield `words` if a launch after the first row has another value than the first launch."""
-    recorded = [each for each in launches if isinstance(each.get(key), str)]
-    changed = [each for each in recorded if each[key] != recorded[0][key] and has_rows(each)]
-    if changed:
-        yield words
+    """Yield `words` if a launch after the first row has another value than the last one before."""
+    fixed = None
+    for launch in launches:
+        value = launch.get(key)
+        if not isinstance(value, str):
+            continue
+        if fixed is None or not has_rows(launch):
+            fixed = value
+        elif value != fixed:
+            yield words
+            return
 
 
 def seed_notes(launches: Sequence[Mapping[str, Any]]) -> Iterator[str]:
