@@ -220,8 +220,11 @@ def by_functions(
 
 
 def hash_rule(rule: str, module: ModuleType, names: list[str]) -> str:
-    """Return the hash of a rule and of all that decides: what `names` of a module reach, and how
-    evidence is read and parts become a verdict."""
+    """Return the hash of a rule and of all that decides.
+
+    That is what the functions `names` of a module reach, how evidence is read, and how parts become
+    a verdict.
+    """
     path = Path(str(module.__file__))
     return digest(rule + machinery() + deciding_code(inspect.getsource(module), path, names))
 

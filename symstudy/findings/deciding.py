@@ -48,7 +48,7 @@ class Place(NamedTuple):
 
     @property
     def label(self) -> str:
-        """Name in the hashed text: the same wherever the project lies, and whatever it is called."""
+        """Name in the hashed text: the same wherever the project lies and whatever its name is."""
         head = ("symstudy",) if self.root == PACKAGE else ()
         return ".".join((*head, *self.words))
 

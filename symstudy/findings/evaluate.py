@@ -29,6 +29,8 @@ class Evaluated:
     Attributes:
         claim: The claim.
         study: Name of the study.
+        path: Path of its folder.
+        num_served: Claims that the study serves: the family of a replication of it.
         finding: The verdict by the rule alone.
         measured: What `judge` saw; `draw` draws it.
         fingerprint: Hash of the rows.
@@ -41,6 +43,8 @@ class Evaluated:
 
     claim: Claim
     study: str
+    path: str
+    num_served: int
     finding: Finding
     measured: Any
     fingerprint: str
@@ -90,6 +94,7 @@ class Evaluated:
             **values,
             "headline": self.headline,
             "alone": self.standing.alone.label,
+            "reason_alone": self.finding.reason,
             "p_value": self.standing.p_value,
             "p_adjusted": self.standing.adjusted,
             "factor": self.standing.factor,
@@ -97,9 +102,7 @@ class Evaluated:
         }
 
 
-def evaluate_claim(
-    claim: Claim, folder: StudyFolder, families: Sequence[Family] = ()
-) -> Evaluated:
+def evaluate_claim(claim: Claim, folder: StudyFolder, families: Sequence[Family] = ()) -> Evaluated:
     """Test `claim` on the results of one study and keep the finding in its folder.
 
     Args:
@@ -125,6 +128,8 @@ def evaluate_claim(
     evaluated = Evaluated(
         claim=claim,
         study=folder.name,
+        path=folder.path,
+        num_served=max(1, len(record.get("claims", []))),
         finding=finding,
         measured=measured,
         fingerprint=store.fingerprint,

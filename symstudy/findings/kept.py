@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from symstudy.errors import StoreError
 from symstudy.findings.family import Family
-from symstudy.findings.standing import Member, Standing, explored_part, told
+from symstudy.findings.standing import Member, Standing, explored_part, reason_of, told
 from symstudy.statistics.families import hold_parts
 from symstudy.statistics.part import Part
 from symstudy.statistics.verdict import Verdict
@@ -96,9 +96,7 @@ def member_of(values: dict[str, Any], study: str) -> Member:
         key,
         Verdict[alone.upper()],
         values.get("p_value"),
-        Family(
-            family["name"], tuple(family["claims"]), family["level"], family["is_declared"]
-        )
+        Family(family["name"], tuple(family["claims"]), family["level"], family["is_declared"])
         if family
         else Family(study, (key,), is_declared=False),
         values.get("is_pilot", False),
@@ -116,6 +114,7 @@ def hold_values(values: dict[str, Any], standing: Standing) -> dict[str, Any]:
         **values,
         "verdict": standing.verdict.label,
         "alone": standing.alone.label,
+        "reason": reason_of(standing, values.get("reason_alone", values["reason"])),
         "p_adjusted": standing.adjusted,
         "headline": told(standing, values.get("caveats", ())),
         "label": standing.label,
@@ -152,6 +151,7 @@ def is_finding(values: dict[str, Any]) -> bool:
         and is_number(values.get("p_value"))
         and values.get("alone", values["verdict"]) in LABELS
         and isinstance(values.get("is_pilot", False), bool)
+        and isinstance(values.get("reason_alone", ""), str)
         and is_texts(values.get("caveats", []))
         and is_family(values.get("family"))
         and is_texts(values.get("queries"))

@@ -13,7 +13,7 @@ from symstudy.statistics.families import correct_family, hold_parts
 from symstudy.statistics.part import Part
 from symstudy.statistics.verdict import Verdict
 
-__all__ = ["Member", "Standing", "explore", "explored_part", "hold", "stand", "told"]
+__all__ = ["Member", "Standing", "explore", "explored_part", "hold", "reason_of", "stand", "told"]
 
 EXPLORED = (
     "A pilot explores and gives no verdict; to test the claim, run a study of another name with "
@@ -129,17 +129,27 @@ def hold(finding: Finding, standing: Standing) -> Finding:
     """Return a finding with verdict, parts and reason as they stand."""
     if standing.is_pilot:
         return explore(finding)
-    reason = finding.reason
-    if standing.falls:
-        reason = f"{standing.chance[:1].upper()}{standing.chance[1:]}, above the level. " + (
-            f"Alone {standing.alone.label}: {reason}"
-        )
     return replace(
         finding,
         verdict=standing.verdict,
-        reason=reason,
+        reason=reason_of(standing, finding.reason),
         parts=hold_parts(finding.parts, standing.factor, standing.family.level),
     )
+
+
+def reason_of(standing: Standing, alone: str) -> str:
+    """Return why a finding stands as it does.
+
+    Args:
+        standing: How it stands.
+        alone: Why its rule says what it says alone.
+    """
+    if standing.is_pilot:
+        return EXPLORED
+    if not standing.falls:
+        return alone
+    chance = f"{standing.chance[:1].upper()}{standing.chance[1:]}"
+    return f"{chance}, above the level. Alone {standing.alone.label}: {alone}"
 
 
 def explore(finding: Finding) -> Finding:

@@ -61,8 +61,8 @@ def correct_family(
         p_value = None if verdict in undecided else p_values[i]
         value = adjusted[i] if p_value is not None else None
         falls = value is not None and value > level
-        # A value at the limit of 1 says less of the factor than the size does.
-        factor = value / p_value if p_value and value is not None and value < 1.0 else size
+        # Holm's steps count only where all before them were taken.
+        factor = value / p_value if p_value and value is not None and not falls else size
         corrected.append(
             Corrected(Verdict.INCONCLUSIVE if falls else verdict, value, max(1.0, factor))
         )
