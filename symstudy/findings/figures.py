@@ -68,14 +68,13 @@ def as_they_stand(measured: Measured) -> tuple[Tested, ...]:
     """Return the parts of a rule, none of which has a verdict that is not that in its family."""
     tested = measured.rule.judge(measured.data)
     standing = measured.standing
-    if standing is None:
-        return tested
     parts = [one.part for one in tested]
-    held = (
-        tuple(map(explored_part, parts))
-        if standing.is_pilot
-        else hold_parts(parts, standing.factor, standing.family.level)
-    )
+    if standing is None:
+        held = hold_parts(parts, 1.0)
+    elif standing.is_pilot:
+        held = tuple(map(explored_part, parts))
+    else:
+        held = hold_parts(parts, standing.factor, standing.family.level)
     # What decides is drawn, also where a pilot gives no verdict.
     return tuple(
         one._replace(part=replace(part, decides=one.part.decides))

@@ -1,7 +1,7 @@
 """Writing a study's tables as a TOML file that reads back as the same study."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from symstudy.study.document import FLAT
@@ -63,5 +63,16 @@ def value_text(value: Any) -> str:
     if isinstance(value, list | tuple):
         items = [value_text(each) for each in value]
         line = f"[{', '.join(items)}]"
-        return line if len(line) < WIDE else "[\n    " + ",\n    ".join(items) + ",\n]"
+        return line if len(line) < WIDE else "[\n" + "".join(rows_of(items)) + "]"
     raise TypeError(f"a study file must hold texts, numbers, lists and tables, but got {value!r}")
+
+
+def rows_of(items: Sequence[str]) -> Iterator[str]:
+    """Yield the items of a long list as indented lines."""
+    line = ""
+    for item in items:
+        if line and len(line) + len(item) > WIDE - 6:
+            yield f"    {line}\n"
+            line = ""
+        line += f"{' ' if line else ''}{item},"
+    yield f"    {line}\n"
