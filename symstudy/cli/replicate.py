@@ -57,7 +57,7 @@ def replicate(
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="Folder of the new study file; beside the old one if not given.",
+            help="Folder of the new study file; beside the old one, or here, if not given.",
             show_default=False,
         ),
     ] = None,
@@ -196,7 +196,9 @@ def write_replication(
     beside = studies_beside(original.folder)
     kin = [each for each in beside if set(each.read_study().get("claims", [])) & set(rules)]
     burnt = [seeds for each in (original.folder, *kin) for seeds in used_seeds(each)]
-    folder = to or (source.parent if source.is_file() else Path())
+    # Beside the old file if that is the user's, not where symstudy is installed.
+    is_here = source.is_file() and source.absolute().is_relative_to(Path.cwd())
+    folder = to or (source.parent if is_here else Path())
     taken = {each.name for each in beside}
     names = (f"{name}-replication{i}" for i in ("", *(f"-{n}" for n in range(2, 1000))))
     called = next(n for n in names if n not in taken and not (folder / f"{n}.toml").exists())

@@ -45,9 +45,8 @@ class Family:
     def words(self) -> str:
         """The family in words: its name and size."""
         count = f"{len(self.claims)} claim{'s' if len(self.claims) > 1 else ''}"
-        if self.is_declared:
-            return f"the family {self.name} ({count}, {self.level:.0%})"
-        return f"the claims of the study {self.name} ({count}, {self.level:.0%})"
+        whose = "the family" if self.is_declared else "the claims of the study"
+        return f"{whose} {self.name} ({count}, {100 * self.level:g} %)"
 
     def to_json(self) -> dict[str, Any]:
         """Return it as plain values."""

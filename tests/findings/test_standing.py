@@ -89,7 +89,7 @@ def test_the_command_line_says_the_corrected_verdict_first_and_the_other_beside(
     text = analyze()
     heads = re.findall(r"^own_claim\d on planted: (\w+) \((\w+) alone, p = ", text, re.MULTILINE)
     assert heads == [("INCONCLUSIVE", "supported"), ("INCONCLUSIVE", "refuted")]
-    assert "the family declared (4 claims, 5%), 1 of them not tested" in text
+    assert "the family declared (4 claims, 5 %), 1 of them not tested" in text
     assert "symstudy replicate" in text
     assert "more seeds" not in text.lower()
 
