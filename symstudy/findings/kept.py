@@ -7,7 +7,7 @@ from symstudy.errors import StoreError
 from symstudy.findings.family import Family
 from symstudy.findings.standing import Member, Standing, explored_part, reason_of, told
 from symstudy.statistics.families import hold_parts
-from symstudy.statistics.part import Part
+from symstudy.statistics.part import ALPHA, Part
 from symstudy.statistics.verdict import Verdict
 from symstudy.store import Store, StudyFolder
 from symstudy.store.files.names import is_plain_name
@@ -185,6 +185,7 @@ def is_family(family: object) -> bool:
         and is_texts(family.get("claims"))
         and len(family["claims"]) > 0
         and type(family.get("level")) is float
+        and 0.0 < family["level"] <= ALPHA
         and isinstance(family.get("is_declared"), bool)
     )
 
