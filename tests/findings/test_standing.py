@@ -12,7 +12,7 @@ from symstudy.errors import ProjectError
 from symstudy.findings.evaluate import draw_claim, evaluate_claim, settle
 from symstudy.findings.family import Family, family_of, read_families
 from symstudy.findings.kept import read_findings
-from symstudy.report.page import render_report
+from symstudy.html_report.page import render_report
 from symstudy.testing.stores import plant_store
 
 CLAIM = """
