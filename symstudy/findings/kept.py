@@ -120,6 +120,8 @@ def hold_values(values: dict[str, Any], standing: Standing) -> dict[str, Any]:
         "label": standing.label,
         "beside": standing.beside,
         "caveats": values.get("caveats", []),
+        # Earlier versions did not count them.
+        "unchecked": values.get("unchecked", 0),
         "family_words": standing.family.words,
         "parts": [
             {**plain, "verdict": part.verdict.label, "decides": part.decides}
@@ -153,6 +155,7 @@ def is_finding(values: dict[str, Any]) -> bool:
         and isinstance(values.get("is_pilot", False), bool)
         and isinstance(values.get("reason_alone", ""), str)
         and is_texts(values.get("caveats", []))
+        and type(values.get("unchecked", 0)) is int
         and is_family(values.get("family"))
         and is_texts(values.get("queries"))
         and isinstance(parts, list)

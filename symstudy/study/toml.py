@@ -6,7 +6,7 @@ from typing import Any
 
 from symstudy.study.document import FLAT
 
-__all__ = ["to_toml"]
+__all__ = ["key_text", "scalar_text", "to_toml"]
 
 WIDE = 96
 
@@ -44,11 +44,11 @@ def key_text(key: str) -> str:
     return key if bare else json.dumps(key)
 
 
-def value_text(value: Any) -> str:
-    """Return a value as TOML writes it.
+def scalar_text(value: Any) -> str:
+    """Return a number, text or truth as TOML writes it.
 
     Raises:
-        TypeError: If it is of a type that a study file cannot hold.
+        ValueError: If it is none.
     """
     if isinstance(value, bool):
         return "true" if value else "false"
@@ -56,7 +56,16 @@ def value_text(value: Any) -> str:
         return repr(value)
     if isinstance(value, str):
         # JSON's escapes are TOML's, but for this one character.
-        return json.dumps(value, ensure_ascii=True).replace("\x7f", "\\u007f")
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    raise ValueError(f"must be numbers, texts, truths or lists of these, but has {value!r}")
+
+
+def value_text(value: Any) -> str:
+    """Return a value as TOML writes it.
+
+    Raises:
+        ValueError: If it is of a type that a study file cannot hold.
+    """
     if isinstance(value, Mapping):
         inner = ", ".join(f"{key_text(key)} = {value_text(each)}" for key, each in value.items())
         return f"{{ {inner} }}"
@@ -64,7 +73,7 @@ def value_text(value: Any) -> str:
         items = [value_text(each) for each in value]
         line = f"[{', '.join(items)}]"
         return line if len(line) < WIDE else "[\n" + "".join(rows_of(items)) + "]"
-    raise TypeError(f"a study file must hold texts, numbers, lists and tables, but got {value!r}")
+    return scalar_text(value)
 
 
 def rows_of(items: Sequence[str]) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 import json
 import sys
+import tomllib
 
 import numpy as np
 import pandas as pd
@@ -150,6 +151,14 @@ def test_a_study_written_as_toml_reads_back_as_the_same(first, tmp_path):
     path.write_text(to_toml(first.document, "A heading"))
     again = load_study(path)
     assert [run.run_id for run in again.runs()] == [run.run_id for run in first.runs()]
+
+
+def test_any_text_reads_back_from_toml():
+    texts = {"plain": "a", 'quotes " and \\': "line\nend\t\x7f\x01", "\u00fc": "\U0001f600"}
+    values = {**texts, "inner": {"a.b": [1, 2.5, True], "long": list(range(60))}}
+    assert tomllib.loads(to_toml(values)) == values
+    with pytest.raises(ValueError, match="must be numbers, texts"):
+        to_toml({"a": None})
 
 
 def test_every_study_file_reads_back_from_what_is_recorded_of_it(root, tmp_path):

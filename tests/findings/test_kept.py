@@ -29,6 +29,7 @@ WRONG: dict[str, object] = {
     "p_value": [],
     "alone": "certain",
     "caveats": [3],
+    "unchecked": "3",
     "is_pilot": 0,
     "reason_alone": None,
     "family": {"name": "a", "claims": ["a/b"], "level": 0.9, "is_declared": True},

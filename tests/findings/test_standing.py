@@ -148,7 +148,16 @@ def test_what_changed_after_the_data_is_in_every_headline(small_claim, plant_sma
 def test_findings_of_an_earlier_version_are_shown_as_they_were(small_claim, plant_small):
     folder = plant_small()
     values = settle([(folder, evaluate_claim(small_claim, folder))])[0].to_json()
-    new = ("alone", "family", "caveats", "is_pilot", "headline", "p_adjusted", "reason_alone")
+    new = (
+        "alone",
+        "family",
+        "caveats",
+        "is_pilot",
+        "headline",
+        "p_adjusted",
+        "reason_alone",
+        "unchecked",
+    )
     old = {key: value for key, value in values.items() if key not in new}
     folder.write_json(old, "findings", "small_loss.json")
     assert len(read_findings(folder).kept) == 1
