@@ -98,8 +98,9 @@ def replicate(
         seeds = seeds_of_all(parts)
     if seeds is None:
         raise UserError(
-            f"a replication must take at most 1,000 seeds, but half of what {study!r} has found "
-            "needs more. Say a larger share with --effect, or a number with --seeds."
+            f"a replication must take at most 1,000 seeds, but {effect:.0%} of the distance from "
+            f"the rule's bound that {study!r} has observed needs more. Say a larger share with "
+            "--effect, or a number with --seeds."
         )
     path, new = write_replication(original, rules, seeds, to, store)
     command = f"symstudy run {shlex.quote(str(path))} --results {shlex.quote(original.results)}"

@@ -213,7 +213,8 @@ def with_headline(figure: Figure, evaluated: Evaluated) -> Figure:
     if evaluated.standing.beside or evaluated.caveats.notes:
         title = figure_text(f"{evaluated.claim.name}: {evaluated.headline}")
         figure.canvas.suptitle(textwrap.fill(title, 100), fontsize=10, ha="center")
-    return figure._replace(caption=f"{evaluated.headline.capitalize()}. {figure.caption}")
+    headline = f"{evaluated.headline[:1].upper()}{evaluated.headline[1:]}"
+    return figure._replace(caption=f"{headline}. {figure.caption}")
 
 
 def claims_of(folder: StudyFolder, claims: dict[str, Claim], wanted: Iterable[str]) -> list[Claim]:
