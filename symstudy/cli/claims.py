@@ -61,7 +61,7 @@ def print_finding(item: Any) -> None:
         word = part.verdict.label if part.decides else "reported"
         say(f"    {word:>12}  {part.name}: {estimate}{interval} ({part.rule})")
     say(f"  {finding.seeds} seeds; rule {item.claim.rule_hash}{frozen_note(item.rule_is_frozen)}")
-    if standing.adjusted is not None:
+    if standing.adjusted is not None and not standing.falls:
         say(f"  {standing.chance}")
     for why, count in finding.excluded:
         say(f"  {count} runs left out: {why}")

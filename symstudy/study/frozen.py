@@ -19,12 +19,17 @@ __all__ = [
 ]
 
 
+NO_SETTINGS = ("seeds", "places")
+"""Attributes of a search that are told apart, or say where modules of the user's own lie."""
+
+
 def settings_hash(study: Study) -> str:
     """Return the hash of all that decides the runs of a study but their seeds: cells, or search."""
     if study.search is None:
         return cells_hash(cell.cell_id for cell in study.cells)
     values = dataclasses.asdict(study.search)
-    del values["seeds"]
+    for key in NO_SETTINGS:
+        del values[key]
     # Points may hold numbers of numpy.
     return digest(canonical_json(json.loads(json.dumps(values, default=str, sort_keys=True))))
 
