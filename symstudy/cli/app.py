@@ -10,7 +10,17 @@ from typing import Annotated
 
 import typer
 
-from symstudy.cli import claims, compact, control, import_study, results, run, studies, submit
+from symstudy.cli import (
+    claims,
+    compact,
+    control,
+    import_study,
+    replicate,
+    results,
+    run,
+    studies,
+    submit,
+)
 from symstudy.cli.output import note, print_crash, say
 from symstudy.errors import UserError
 
@@ -39,6 +49,7 @@ results.add_commands(app)
 control.add_commands(app)
 compact.add_commands(app)
 claims.add_commands(app)
+replicate.add_commands(app)
 
 
 def print_version(value: bool) -> None:

@@ -1,5 +1,7 @@
 """Commands about claims: analyze, plot, report."""
 
+import shlex
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import typer
@@ -7,7 +9,7 @@ import typer
 from symstudy.cli.options import Claims, Json, ProjectFolder, ResultsPath
 from symstudy.cli.output import note, print_json, say
 from symstudy.cli.project import project_to_run
-from symstudy.errors import unknown_name
+from symstudy.errors import UserError, unknown_name
 
 __all__ = ["add_commands"]
 
@@ -27,60 +29,86 @@ def analyze(
 ) -> None:
     """Test the claims of each study by their rules; keep the findings.
 
+    Verdicts are corrected for their family: the one that the project's `family.toml` declares, or
+    else the claims that the study names. What was not fixed before the data is told beside them.
     The exit status is 0 whatever the verdict, and 2 if a claim could not be tested.
 
     Examples: `symstudy analyze results`; `symstudy analyze results/digits space_quantization`
     """
-    from symstudy.findings import correct_family
-
     evaluations = evaluate_all(results, names, project)
     evaluated = [found.item for found in evaluations.found]
-    family = correct_family(
-        [item.finding.verdict for item in evaluated], [item.finding.p_value for item in evaluated]
-    )
     if as_json:
-        print_json(
-            [
-                {**item.to_json(), "corrected": held.verdict.label, "p_adjusted": held.adjusted}
-                for item, held in zip(evaluated, family, strict=True)
-            ]
-        )
+        print_json([item.to_json() for item in evaluated])
         evaluations.end()
         return
     for item in evaluated:
-        finding = item.finding
-        say(f"{item.claim.name} on {item.study}: {finding.verdict.label.upper()}")
-        say(f"  {item.claim.statement}")
-        say(f"  {finding.reason}")
-        for part in finding.parts:
-            estimate = f"{part.effect:.3g}" if part.effect is not None else "-"
-            interval = f" {part.interval}" if part.interval else ""
-            word = part.verdict.label if part.decides else "reported"
-            say(f"    {word:>12}  {part.name}: {estimate}{interval} ({part.rule})")
-        say(
-            f"  {finding.seeds} seeds; rule "
-            f"{item.claim.rule_hash}{frozen_note(item.rule_is_frozen)}"
-        )
-        for why, count in finding.excluded:
-            say(f"  {count} runs left out: {why}")
-        if finding.unchecked:
-            say(
-                f"  {finding.unchecked} runs count unchecked: their program does not report "
-                "whether it has converged"
-            )
+        print_finding(item)
     if len(evaluated) > 1:
-        say(f"\nAll {len(evaluated)} together (Holm's correction, 5 %):")
-        for item, held in zip(evaluated, family, strict=True):
+        print_overview(evaluated)
+    evaluations.end()
+
+
+def print_finding(item: Any) -> None:
+    """Print a finding: its headline, what it rests on, and how it stands in its family."""
+    finding, standing = item.held, item.standing
+    head = item.headline.replace(standing.label, standing.label.upper(), 1)
+    say(f"{item.claim.name} on {item.study}: {head}")
+    say(f"  {item.claim.statement}")
+    say(f"  {finding.reason}")
+    for part in finding.parts:
+        estimate = f"{part.effect:.3g}" if part.effect is not None else "-"
+        interval = f" {part.interval}" if part.interval else ""
+        word = part.verdict.label if part.decides else "reported"
+        say(f"    {word:>12}  {part.name}: {estimate}{interval} ({part.rule})")
+    say(f"  {finding.seeds} seeds; rule {item.claim.rule_hash}{frozen_note(item.rule_is_frozen)}")
+    if standing.adjusted is not None and not standing.falls:
+        say(f"  {standing.chance}")
+    for why, count in finding.excluded:
+        say(f"  {count} runs left out: {why}")
+    if finding.unchecked:
+        say(
+            f"  {finding.unchecked} runs count unchecked: their program does not report whether it "
+            "has converged"
+        )
+    if standing.label in ("inconclusive", "exploratory"):
+        say(f"  {next_step(item)}")
+
+
+def next_step(item: Any) -> str:
+    """Return what may decide a claim that is open, as the command to type."""
+    from symstudy.findings.replication import plan_replication, seeds_of_all
+
+    if item.standing.is_pilot:
+        return "A study of another name with new seeds may decide it."
+    command = f"symstudy replicate {shlex.quote(item.path)}"
+    try:
+        parts = plan_replication(item.measured, claims=item.num_served)
+    except UserError:
+        # Judged by functions of its own, or without an estimate: nobody knows how many.
+        return f"A replication with new seeds may decide it: {command} --seeds N"
+    needed = seeds_of_all(parts)
+    if needed is None:
+        return "No replication of at most 1,000 new seeds decides, for half of what was observed."
+    return f"A replication with {needed} new seeds may decide it: {command}"
+
+
+def print_overview(evaluated: Sequence[Any]) -> None:
+    """Print the verdicts of several findings, family by family."""
+    for family in dict.fromkeys(item.standing.family for item in evaluated):
+        whose = "" if family.is_declared else ", in no declared family"
+        say(f"\nHolm's correction over {family.words}{whose}:")
+        for item in evaluated:
+            if item.standing.family != family:
+                continue
             finding = item.finding
             estimate = f"{finding.effect:.3g}" if finding.effect is not None else "-"
             interval = f" {finding.interval}" if finding.interval else ""
-            falls = held.verdict is not finding.verdict
+            beside = f"; {item.standing.alone.label} alone" if item.standing.falls else ""
+            caveats = "".join(f"; {note}" for note in item.caveats.notes)
             say(
-                f"  {held.verdict.label:>12}  {item.claim.name} on {item.study}: "
-                f"{estimate}{interval} {finding.unit}, {finding.seeds} seeds"
-                + (f"; {finding.verdict.label} alone" if falls else "")
+                f"  {item.standing.label:>12}  {item.claim.name} on {item.study}: "
+                f"{estimate}{interval} {finding.unit}, {finding.seeds} seeds{beside}{caveats}"
             )
-    evaluations.end()
 
 
 def frozen_note(is_frozen: bool | None) -> str:
@@ -128,13 +156,15 @@ class Evaluations(NamedTuple):
 def evaluate_all(results: str, names: list[str] | None, project: Any) -> Evaluations:
     """Return every wanted claim evaluated on every study; one that fails stops no other."""
     from symstudy.findings.discovery import described, import_claims
-    from symstudy.findings.evaluate import claims_of, evaluate_claim
+    from symstudy.findings.evaluate import claims_of, evaluate_claim, settle
     from symstudy.store import find_studies
 
     folders = find_studies([results])
     served = [folder.read_study().get("claims", []) for folder in folders]
     needed = names or [name for of_one in served for name in of_one]
-    claims, broken = import_claims(project_to_run(project), needed)
+    found = project_to_run(project)
+    claims, broken = import_claims(found, needed)
+    families = declared_families(found)
     for name in names or ():
         if name not in claims and name not in broken:
             raise unknown_name("CLAIM", name, sorted(claims))
@@ -147,7 +177,7 @@ def evaluate_all(results: str, names: list[str] | None, project: Any) -> Evaluat
         wanted = [name for name in names or own if name not in broken]
         for claim in claims_of(folder, claims, wanted) if wanted else ():
             try:
-                evaluated.append(EvaluatedIn(folder, evaluate_claim(claim, folder)))
+                evaluated.append(EvaluatedIn(folder, evaluate_claim(claim, folder, families)))
             except Exception as error:  # noqa: BLE001  # a claim is code of the user's
                 failed.append(f"claim {claim.name!r} on {folder.name} fails: {described(error)}")
     if not evaluated and not failed:
@@ -155,7 +185,25 @@ def evaluate_all(results: str, names: list[str] | None, project: Any) -> Evaluat
             "No study here serves a claim. Name one, as in: symstudy analyze results "
             "width_saturation"
         )
-    return Evaluations(evaluated, failed)
+    # Once all are there: what a family lacks counts as not tested.
+    settled = settle(evaluated)
+    pairs = zip(evaluated, settled, strict=True)
+    return Evaluations([EvaluatedIn(folder, item) for (folder, _), item in pairs], failed)
+
+
+def declared_families(project: Any) -> tuple[Any, ...]:
+    """Return the families of claims that a project declares, and those that come with symstudy.
+
+    Raises:
+        ProjectError: If the project's file of families is wrong.
+    """
+    from symstudy.findings.discovery import shipped_project
+    from symstudy.findings.family import read_families
+
+    shipped = shipped_project()
+    folders = [each.analyses for each in (project, shipped) if each is not None]
+    # A claim that both declare is in the project's: the first that names it counts.
+    return tuple(family for folder in dict.fromkeys(folders) for family in read_families(folder))
 
 
 def plot(

@@ -89,8 +89,9 @@ def run(
 
     The same command again goes on where it stopped, or does nothing.
 
-    Ctrl-C stops with the state of all packs saved; a second Ctrl-C stops at once. More seeds or
-    values extend the study in place.
+    Ctrl-C stops with the state of all packs saved; a second Ctrl-C stops at once. Seeds or values
+    that are added extend the study in place, and every verdict then says so; new seeds that may
+    decide are those of `symstudy replicate`.
 
     Examples: `symstudy run studies/smoke.toml`; `symstudy run studies/digits.toml seed=10`;
     `symstudy run studies/digits.toml --preset paper --address head:6379`
@@ -105,6 +106,7 @@ def run(
     kind = find_launcher(launcher, [study.absolute().parent])
     loaded = load_study(study, preset=preset, overrides=overrides or ())
     rules = claim_rules(loaded, study, project)
+    whole = loaded
     if budget is not None:
         loaded = affordable(loaded, budget, results, workers, is_here=address is None)
     start = time.monotonic()
@@ -122,6 +124,7 @@ def run(
                 rules=rules,
                 extend=extend,
                 retry=retry,
+                whole=whole,
             )
     except KeyboardInterrupt as interrupt:
         note("symstudy: interrupted; what ended is kept, and the same command goes on from there.")

@@ -25,7 +25,7 @@ import inspect
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
@@ -36,12 +36,11 @@ from symstudy.findings.deciding import deciding_code
 from symstudy.findings.evidence import Evidence
 from symstudy.findings.figures import draw_rule
 from symstudy.findings.finding import Finding
+from symstudy.findings.machinery import machinery
 from symstudy.findings.power import SeedTest
-from symstudy.findings.rules import base
 from symstudy.findings.rules.base import AbstractRule, read_data
 from symstudy.identity import digest
 from symstudy.plots.figures import Figure
-from symstudy.statistics import part
 from symstudy.store import Store
 
 __all__ = ["SHIPPED", "Claim", "claim", "declarations", "restore"]
@@ -180,7 +179,7 @@ def by_rule(
         name=declared.__name__,
         **about,
         rule=rule.prose,
-        rule_hash=hash_rule(rule.prose + machinery(), module, [declared.__name__]),
+        rule_hash=hash_rule(rule.prose, module, [declared.__name__]),
         measure=measure,
         judge=conclude,
         draw=getattr(module, "draw", draw_rule),
@@ -220,19 +219,14 @@ def by_functions(
     )
 
 
-@cache
-def machinery() -> str:
-    """Return the code that reads evidence and makes a verdict of parts, for any rule."""
-    return "".join(
-        deciding_code(inspect.getsource(module), Path(str(module.__file__)), names)
-        for module, names in ((base, ("read_data",)), (part, ("combine",)))
-    )
-
-
 def hash_rule(rule: str, module: ModuleType, names: list[str]) -> str:
-    """Return the hash of a rule and of all that the functions `names` of a module reach."""
+    """Return the hash of a rule and of all that decides.
+
+    That is what the functions `names` of a module reach, how evidence is read, and how parts become
+    a verdict.
+    """
     path = Path(str(module.__file__))
-    return digest(rule + deciding_code(inspect.getsource(module), path, names))
+    return digest(rule + machinery() + deciding_code(inspect.getsource(module), path, names))
 
 
 def declarations() -> dict[str, Declaration]:

@@ -7,6 +7,8 @@ import pandas as pd
 
 from symstudy.findings.finding import Finding
 from symstudy.findings.rules.base import AbstractRule, Data
+from symstudy.findings.standing import Standing
+from symstudy.statistics.families import hold_parts
 from symstudy.statistics.part import ALPHA, Part, combine, refutation_p
 from symstudy.statistics.tests import fewest_seeds
 from symstudy.statistics.verdict import Verdict
@@ -20,10 +22,12 @@ class Measured(NamedTuple):
     Attributes:
         rule: The rule.
         data: What it reads.
+        standing: How the finding stands in its family, for a figure; None while it is judged.
     """
 
     rule: AbstractRule
     data: Data
+    standing: Standing | None = None
 
     @property
     def runs(self) -> pd.DataFrame:
@@ -65,7 +69,9 @@ def describe(parts: Sequence[Part], verdict: Verdict) -> str:
         return "No runs that the rule is about."
     if verdict is Verdict.SUPPORTED:
         return "; ".join(tell(part) for part in deciding) + "."
-    against = [part for part in deciding if part.verdict is not Verdict.SUPPORTED]
+    # A part alone may be called refuted where the claim has too many parts for that.
+    held = [part for part in hold_parts(parts, 1.0) if part.decides]
+    against = [part for part in held if part.verdict is not Verdict.SUPPORTED]
     told = "; ".join(f"{part.verdict.label}: {tell(part)}" for part in against) + "."
     corrected = refutation_p(tuple(parts))
     if verdict is Verdict.INCONCLUSIVE and corrected is not None:

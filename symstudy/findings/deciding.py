@@ -1,55 +1,69 @@
 """The code that decides a claim: everything that its rule reaches, for the rule's hash.
 
-Names are followed through the file of the claim, the modules beside it (relative imports) and the
-statistics and rules of symstudy itself. Comments, docstrings, drawing, what is declared for
-planning and the order of definitions do not count.
+Names are followed through the file of the claim, the files of its own package, and the packages of
+symstudy that decide. Of a module that is used as `tests.sign_p` that name is followed, of one that
+is handed on as a whole all of them. What cannot be followed is what is looked up by a text while
+the program runs, and packages of others: their versions are with the launches of a study.
 """
 
-import ast
-import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, final
 
-__all__ = ["deciding_code"]
+from symstudy.findings.modules import Import, Module, Statement, read_module
+
+__all__ = ["deciding_code", "read_text"]
 
 PACKAGE = Path(__file__).parents[1]
-FOLLOWED = ("symstudy.findings", "symstudy.statistics", "symstudy.theory")
-"""Packages of symstudy whose functions decide; the store only reads, plots only draw."""
-REGISTRATION = ("claim", "SeedTest")
+FOLLOWED = (
+    ("symstudy", "findings"),
+    ("symstudy", "statistics"),
+    ("symstudy", "theory"),
+    ("symstudy", "symmetry", "thresholds"),
+)
+"""Packages of symstudy whose functions decide; the store is told of by its views, plots draw."""
+REGISTRATION = frozenset({"claim", "SeedTest"})
 """Names of the package that declare and plan, and decide nothing."""
 
+Reader = Callable[[Path], str]
 
-class Bound(NamedTuple):
-    """What a name of a module stands for.
 
-    Attributes:
-        code: The statement without docstrings, as text.
-        names: Names that the statement uses.
-        module: Module that it is imported from, with leading dots; None if it is defined here.
-        original: Its name there; empty where the name is the module itself.
-    """
-
-    code: str
-    names: tuple[str, ...]
-    module: str | None = None
-    original: str = ""
+def read_text(path: Path) -> str:
+    """Return the source of a module."""
+    return path.read_text(encoding="utf-8")
 
 
 class Place(NamedTuple):
-    """A module by its path and the name it is told by.
+    """Where a module lies.
 
     Attributes:
-        path: Path of the file; None for source that is in no file.
-        label: Name in the hashed text; the same wherever the project lies.
+        root: Folder of the outermost package that it is in.
+        words: Its dotted name below that package; none for the package itself.
+        path: Its file; None for source that is in no file.
     """
 
+    root: Path
+    words: tuple[str, ...]
     path: Path | None
-    label: str
+
+    @property
+    def label(self) -> str:
+        """Name in the hashed text: the same wherever the project lies and whatever its name is."""
+        head = ("symstudy",) if self.root == PACKAGE else ()
+        return ".".join((*head, *self.words))
+
+    @property
+    def package(self) -> tuple[str, ...]:
+        """Dotted name below the outermost package of the package that the module is in."""
+        is_package = self.path is not None and self.path.name == "__init__.py"
+        return self.words if is_package else self.words[:-1]
 
 
 def deciding_code(
-    source: str, path: Path | None = None, names: Sequence[str] = ("judge", "measure")
+    source: str,
+    path: Path | None = None,
+    names: Sequence[str] = ("judge", "measure"),
+    read: Reader = read_text,
 ) -> str:
     """Return all that `names` of a module reach, without comments and docstrings.
 
@@ -57,70 +71,118 @@ def deciding_code(
         source: Text of the module.
         path: Path of the module's file; without one, relative imports are not followed.
         names: Functions that decide.
+        read: From the path of another module to its text.
     """
-    reached: dict[str, str] = {}
-    follow(source, list(names), Place(path, ""), reached)
-    return "\n".join(reached[name] for name in sorted(reached))
+    follower = Follower(read)
+    place = place_of(path)
+    module = read_module(source)
+    for name in names:
+        follower.follow(module, place, name, "")
+    return "\n".join(f"{key}={follower.reached[key]}" for key in sorted(follower.reached))
 
 
-def follow(source: str, names: Sequence[str], place: Place, reached: dict[str, str]) -> None:
-    """Add to `reached`, by module and name, all that `names` of a module rest on."""
-    bound = bindings(source)
-    open_names = list(names)
-    while open_names:
-        name = open_names.pop()
-        key = f"{place.label}:{name}"
-        if name not in bound or key in reached:
-            continue
-        item = bound[name]
-        reached[key] = item.code
-        if item.module is None:
-            open_names += item.names
+def place_of(path: Path | None) -> Place:
+    """Return where the file of a module lies."""
+    if path is None:
+        return Place(Path("/nowhere"), ("",), None)
+    words = [] if path.name == "__init__.py" else [path.stem]
+    folder = path.parent
+    while (folder / "__init__.py").is_file() and (folder.parent / "__init__.py").is_file():
+        words.insert(0, folder.name)
+        folder = folder.parent
+    return Place(folder, tuple(words), path)
+
+
+@final
+class Follower:
+    """Collects the statements that names reach.
+
+    Attributes:
+        reached: Text of the statements of each name, by module and name.
+    """
+
+    def __init__(self, read: Reader) -> None:
+        """Reach nothing yet.
+
+        Args:
+            read: From the path of a module to its text.
+        """
+        self.read = read
+        self.reached: dict[str, str] = {}
+        self.seen: set[tuple[str, str, str]] = set()
+
+    def follow(self, module: Module, place: Place, name: str, taken: str) -> None:
+        """Reach a name of a module, of which attributes `taken` are taken."""
+        key = (place.label, name, taken)
+        if key in self.seen:
+            return
+        self.seen.add(key)
+        if name not in module.names:
+            for star in module.stars:
+                self.follow_import(Import(star, name), taken, place)
+            return
+        statements = module.names[name]
+        self.reached[f"{place.label}:{name}"] = "\n".join(each.code for each in statements)
+        for statement in statements:
+            self.follow_statement(module, place, statement, name, taken)
+
+    def follow_statement(
+        self, module: Module, place: Place, statement: Statement, name: str, taken: str
+    ) -> None:
+        """Reach what a statement uses, and what it imports."""
+        if name in statement.imports:
+            self.follow_import(statement.imports[name], taken, place)
+        for used, attributes in statement.uses:
+            if used in statement.imports:
+                self.follow_import(statement.imports[used], attributes, place)
+            else:
+                self.follow(module, place, used, attributes)
+
+    def follow_import(self, found: Import, taken: str, place: Place) -> None:
+        """Reach what is imported, where its module is one that is followed."""
+        dots = len(found.module) - len(found.module.lstrip("."))
+        words = [word for word in found.module.lstrip(".").split(".") if word]
+        path = [*([found.original] if found.original else []), *filter(None, taken.split("."))]
+        root = place.root
+        if dots:
+            if place.path is None or dots - 1 > len(place.package):
+                return
+            words = [*place.package[: len(place.package) - (dots - 1)], *words]
+        elif words[0] == "symstudy":
+            if found.original in REGISTRATION:
+                return
+            root, words = PACKAGE, words[1:]
+        elif words[0] == place.root.name and place.path is not None:
+            words = words[1:]
         else:
-            follow_import(item, place, reached)
+            return
+        self.follow_path(root, words, path)
+
+    def follow_path(self, root: Path, words: Sequence[str], path: Sequence[str]) -> None:
+        """Reach what a path of names stands for: modules first, then a name of the last one.
+
+        Args:
+            root: Folder of the outermost package.
+            words: Dotted name of a module below it.
+            path: Names that are taken of it, one of the other.
+        """
+        place = Place(root, tuple(words), module_file(root.joinpath(*words)))
+        module = Module({}, ())
+        if place.path is not None and is_followed(place):
+            module = read_module(self.read(place.path))
+        if path and path[0] not in module.names:
+            inside = (*words, path[0])
+            if module_file(root.joinpath(*inside)) is not None or root.joinpath(*inside).is_dir():
+                self.follow_path(root, inside, path[1:])
+                return
+        for name in path[:1] or list(module.names):
+            self.follow(module, place, name, ".".join(path[1:]))
 
 
-def follow_import(item: Bound, place: Place, reached: dict[str, str]) -> None:
-    """Follow an imported name into its module, where that is one that is followed."""
-    assert item.module is not None
-    target = locate(item.module, place)
-    if target is None:
-        return
-    inside = locate_inside(target, item.original)
-    if inside is not None:
-        target, whole = inside, True
-    else:
-        whole = not item.original
-    if target.path is None or item.original in REGISTRATION:
-        return
-    text = target.path.read_text(encoding="utf-8")
-    wanted = list(bindings(text)) if whole else [item.original]
-    follow(text, wanted, target, reached)
-
-
-def locate(module: str, place: Place) -> Place | None:
-    """Return where a module lies that `place` imports; None if it is not followed."""
-    dots = len(module) - len(module.lstrip("."))
-    words = [word for word in module.lstrip(".").split(".") if word]
-    if dots:
-        if place.path is None:
-            return None
-        # One dot is the folder of the file, each further one the folder above.
-        folder = place.path.parents[dots - 1]
-    elif module.startswith(FOLLOWED):
-        folder, words = PACKAGE, words[1:]
-    else:
-        return None
-    label = ".".join([*([] if dots else ["symstudy"]), *words])
-    return Place(module_file(folder.joinpath(*words)), label)
-
-
-def locate_inside(package: Place, name: str) -> Place | None:
-    """Return the module `name` of a package, for `from . import name`; None if it is no module."""
-    if not name or package.path is None or package.path.name != "__init__.py":
-        return None
-    path = module_file(package.path.parent / name)
-    return Place(path, f"{package.label}.{name}".strip(".")) if path else None
+def is_followed(place: Place) -> bool:
+    """Return whether the names of a module are followed."""
+    name = ("symstudy", *place.words)
+    return place.root != PACKAGE or any(name[: len(each)] == each for each in FOLLOWED)
 
 
 def module_file(stem: Path) -> Path | None:
@@ -129,63 +191,3 @@ def module_file(stem: Path) -> Path | None:
         if path.is_file():
             return path
     return None
-
-
-@functools.lru_cache(maxsize=256)
-def bindings(source: str) -> dict[str, Bound]:
-    """Return what each name of a module stands for."""
-    found: dict[str, Bound] = {}
-    for node in ast.parse(source).body:
-        if isinstance(node, ast.Import | ast.ImportFrom):
-            found.update(imports(node))
-            continue
-        strip(node)
-        names = tuple(sorted({n.id for n in ast.walk(node) if isinstance(n, ast.Name)}))
-        item = Bound(ast.dump(node), names)
-        found.update(dict.fromkeys(bound_names(node), item))
-    return found
-
-
-def imports(node: ast.Import | ast.ImportFrom) -> dict[str, Bound]:
-    """Return what the names of an import stand for."""
-    found = {}
-    for alias in node.names:
-        name = (alias.asname or alias.name).split(".")[0]
-        if isinstance(node, ast.ImportFrom):
-            module, original = "." * node.level + (node.module or ""), alias.name
-        else:
-            module, original = alias.name, ""
-        found[name] = Bound(f"{module}:{alias.name}:{name}", (), module, original)
-    return found
-
-
-def strip(node: ast.stmt) -> None:
-    """Take docstrings out of a statement, and what is declared for planning."""
-    for inner in ast.walk(node):
-        if isinstance(inner, ast.FunctionDef):
-            for decorator in inner.decorator_list:
-                if isinstance(decorator, ast.Call):
-                    kept = [word for word in decorator.keywords if word.arg != "tests"]
-                    decorator.keywords = kept
-        if isinstance(inner, ast.FunctionDef | ast.ClassDef):
-            inner.body = [item for item in inner.body if not is_docstring(item)] or [ast.Pass()]
-
-
-def bound_names(node: ast.stmt) -> list[str]:
-    """Return the names that a statement of a module gives a meaning."""
-    if isinstance(node, ast.FunctionDef | ast.ClassDef):
-        return [node.name]
-    return [
-        inner.id
-        for inner in ast.walk(node)
-        if isinstance(inner, ast.Name) and isinstance(inner.ctx, ast.Store)
-    ]
-
-
-def is_docstring(node: ast.stmt) -> bool:
-    """Return whether `node` is a string standing alone."""
-    return (
-        isinstance(node, ast.Expr)
-        and isinstance(node.value, ast.Constant)
-        and isinstance(node.value.value, str)
-    )

@@ -1,17 +1,25 @@
 """Testing claims on results, and keeping what was found."""
 
 import datetime
-from collections.abc import Iterable
-from dataclasses import dataclass
+import textwrap
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from symstudy.errors import UserError
+from symstudy.escaping import figure_text
 from symstudy.findings.claim import Claim
+from symstudy.findings.conclude import Measured
+from symstudy.findings.family import Family, family_of
 from symstudy.findings.finding import Finding, Verdict
+from symstudy.findings.freezing import Caveats, read_caveats
+from symstudy.findings.kept import member_of, read_findings
+from symstudy.findings.standing import Member, Standing, hold, stand, told
 from symstudy.plots.figures import Figure, figure_files, theme
 from symstudy.store import Store, StudyFolder
+from symstudy.study.study import PILOT
 
-__all__ = ["Evaluated", "draw_claim", "evaluate_claim"]
+__all__ = ["Evaluated", "claims_of", "draw_claim", "evaluate_claim", "settle"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,24 +29,54 @@ class Evaluated:
     Attributes:
         claim: The claim.
         study: Name of the study.
-        finding: The verdict.
+        path: Path of its folder.
+        num_served: Claims that the study serves: the family of a replication of it.
+        finding: The verdict by the rule alone.
         measured: What `judge` saw; `draw` draws it.
         fingerprint: Hash of the rows.
         queries: The SQL that measured.
-        rule_is_frozen: Whether the rule is the one frozen when the study first ran; None if none
-            was.
+        caveats: What was not fixed before the data.
+        member: The finding as its family sees it.
+        standing: How it stands among the findings of its own study, or those that it was last
+            settled with.
     """
 
     claim: Claim
     study: str
+    path: str
+    num_served: int
     finding: Finding
     measured: Any
     fingerprint: str
     queries: tuple[str, ...]
-    rule_is_frozen: bool | None
+    caveats: Caveats
+    member: Member
+    standing: Standing
+
+    @property
+    def rule_is_frozen(self) -> bool | None:
+        """Whether the rule is the one frozen when the study first ran; None if none was."""
+        return self.caveats.rule_is_frozen
+
+    @property
+    def held(self) -> Finding:
+        """The finding as it stands in its family."""
+        return hold(self.finding, self.standing)
+
+    @property
+    def headline(self) -> str:
+        """The verdict as it stands, and all that a reader must know beside it."""
+        return told(self.standing, self.caveats.notes)
 
     def to_json(self) -> dict[str, Any]:
-        """Return everything but the measured numbers as plain values."""
+        """Return everything but the measured numbers as plain values.
+
+        `verdict` is the one as it stands in the family, and so are those of the parts; `alone`
+        says what the rule says by itself.
+        """
+        values = self.held.to_json()
+        for part, plain in zip(self.finding.parts, values["parts"], strict=True):
+            plain["alone"] = part.verdict.label
         return {
             "claim": self.claim.name,
             "title": self.claim.title,
@@ -47,35 +85,90 @@ class Evaluated:
             "rule": self.claim.rule,
             "rule_hash": self.claim.rule_hash,
             "rule_is_frozen": self.rule_is_frozen,
+            "caveats": list(self.caveats.notes),
             "study": self.study,
+            "is_pilot": self.standing.is_pilot,
             "fingerprint": self.fingerprint,
             "judged_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             "queries": list(self.queries),
-            **self.finding.to_json(),
+            **values,
+            "headline": self.headline,
+            "alone": self.standing.alone.label,
+            "reason_alone": self.finding.reason,
+            "p_value": self.standing.p_value,
+            "p_adjusted": self.standing.adjusted,
+            "factor": self.standing.factor,
+            "family": self.standing.family.to_json(),
         }
 
 
-def evaluate_claim(claim: Claim, folder: StudyFolder) -> Evaluated:
+def evaluate_claim(claim: Claim, folder: StudyFolder, families: Sequence[Family] = ()) -> Evaluated:
     """Test `claim` on the results of one study and keep the finding in its folder.
+
+    Args:
+        claim: The claim.
+        folder: The study.
+        families: Families of claims that are declared; of one in none the family is the claims of
+            the study.
 
     Raises:
         StoreError: If the results cannot be read, or the finding cannot be kept.
     """
     store = Store([folder])
-    frozen = folder.read_study().get("rules", {}).get(claim.name)
+    record = folder.read_study()
     measured = claim.measure(store)
     finding = claim.judge(measured)
+    member = Member(
+        f"{folder.name}/{claim.name}",
+        finding.verdict,
+        finding.p_value,
+        family_of(folder.name, claim.name, families, record.get("claims", [])),
+        record.get("kind") == PILOT,
+    )
     evaluated = Evaluated(
         claim=claim,
         study=folder.name,
+        path=folder.path,
+        num_served=max(1, len(record.get("claims", []))),
         finding=finding,
         measured=measured,
         fingerprint=store.fingerprint,
         queries=tuple(store.queries),
-        rule_is_frozen=None if frozen is None else frozen == claim.rule_hash,
+        caveats=read_caveats(record, claim.name, claim.rule_hash),
+        member=member,
+        standing=stand([member])[0],
     )
-    folder.write_json(evaluated.to_json(), "findings", f"{claim.name}.json")
-    return evaluated
+    (settled,) = settle([(folder, evaluated)])
+    return settled
+
+
+def settle(evaluated: Sequence[tuple[StudyFolder, Evaluated]]) -> list[Evaluated]:
+    """Hold findings against their families, and keep them as they stand.
+
+    Findings that are kept in the folders count too, if they are of the rows there are now; claims
+    of a family without any count as not tested, with a p-value of 1.
+
+    Args:
+        evaluated: Each finding with the folder of its study.
+
+    Raises:
+        StoreError: If they cannot be kept.
+    """
+    new = {(folder.path, item.claim.name) for folder, item in evaluated}
+    folders = {folder.path: folder for folder, _ in evaluated}
+    kept = [
+        member_of(each.values, folder.name)
+        for folder in folders.values()
+        for each in read_findings(folder).kept
+        if not each.is_stale and (folder.path, each.values["claim"]) not in new
+    ]
+    standings = stand([*(item.member for _, item in evaluated), *kept])
+    settled = []
+    for (folder, item), standing in zip(evaluated, standings, strict=False):
+        found = replace(item, standing=standing)
+        folder.write_json(found.to_json(), "findings", f"{found.claim.name}.json")
+        settled.append(found)
+    return settled
 
 
 def draw_claim(evaluated: Evaluated, folder: StudyFolder) -> list[str]:
@@ -89,10 +182,11 @@ def draw_claim(evaluated: Evaluated, folder: StudyFolder) -> list[str]:
     with theme():
         import matplotlib.pyplot as plt
 
-        figure: Figure = evaluated.claim.draw(evaluated.measured)
+        figure = with_headline(evaluated.claim.draw(as_it_stands(evaluated)), evaluated)
         note = {
             "claim": evaluated.claim.name,
             "study": evaluated.study,
+            "headline": evaluated.headline,
             "fingerprint": evaluated.fingerprint,
             "queries": list(evaluated.queries),
         }
@@ -101,6 +195,26 @@ def draw_claim(evaluated: Evaluated, folder: StudyFolder) -> list[str]:
     for suffix, content in files.items():
         folder.write_bytes(content, "figures", f"{evaluated.claim.name}.{suffix}")
     return [folder.join("figures", f"{evaluated.claim.name}.{suffix}") for suffix in files]
+
+
+def as_it_stands(evaluated: Evaluated) -> Any:
+    """Return what a claim measured, for its figure: titles say verdicts as they stand."""
+    measured = evaluated.measured
+    if isinstance(measured, Measured):
+        return measured._replace(standing=evaluated.standing)
+    return measured
+
+
+def with_headline(figure: Figure, evaluated: Evaluated) -> Figure:
+    """Return a figure whose title says what must be known beside the verdict, and its caption all.
+
+    A verdict that needs no words beside it is in the caption alone.
+    """
+    if evaluated.standing.beside or evaluated.caveats.notes:
+        title = figure_text(f"{evaluated.claim.name}: {evaluated.headline}")
+        figure.canvas.suptitle(textwrap.fill(title, 100), fontsize=10, ha="center")
+    headline = f"{evaluated.headline[:1].upper()}{evaluated.headline[1:]}"
+    return figure._replace(caption=f"{headline}. {figure.caption}")
 
 
 def claims_of(folder: StudyFolder, claims: dict[str, Claim], wanted: Iterable[str]) -> list[Claim]:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -15,8 +16,10 @@ from symstudy.findings.rules.level import AbstractLevelRule
 from symstudy.findings.rules.power_law import PowerLaw
 from symstudy.findings.rules.ratio import Ratio
 from symstudy.findings.rules.sweep import AbstractSweepRule, Flat, Grows
+from symstudy.findings.standing import explored_part
 from symstudy.plots.figures import Figure
 from symstudy.plots.panels import Curve, Line, Panel, draw_panels
+from symstudy.statistics.families import hold_parts
 from symstudy.statistics.fits import fit_power_law
 from symstudy.statistics.intervals import median_interval
 
@@ -50,7 +53,7 @@ def draw_rule(measured: Measured) -> Figure:
 
     Where the same sweep of a value is also reported at other settings, its panel has their lines.
     """
-    tested = measured.rule.judge(measured.data)
+    tested = as_they_stand(measured)
     deciding = {sweep_of(one) for one in tested if one.part.decides} - {None}
     drawn = [one for one in tested if one.part.decides or sweep_of(one) in deciding]
     panels = panels_of(measured.data, drawn)
@@ -59,6 +62,24 @@ def draw_rule(measured: Measured) -> Figure:
         known = {panel.name for panel in panels}
         panels += [panel for panel in beside if panel.name not in known][: FULL - len(panels)]
     return draw_panels(panels, CAPTION)
+
+
+def as_they_stand(measured: Measured) -> tuple[Tested, ...]:
+    """Return the parts of a rule, none of which has a verdict that is not that in its family."""
+    tested = measured.rule.judge(measured.data)
+    standing = measured.standing
+    parts = [one.part for one in tested]
+    if standing is None:
+        held = hold_parts(parts, 1.0)
+    elif standing.is_pilot:
+        held = tuple(map(explored_part, parts))
+    else:
+        held = hold_parts(parts, standing.factor, standing.family.level)
+    # What decides is drawn, also where a pilot gives no verdict.
+    return tuple(
+        one._replace(part=replace(part, decides=one.part.decides))
+        for one, part in zip(tested, held, strict=True)
+    )
 
 
 def sweep_of(one: Tested) -> tuple[str, str] | None:

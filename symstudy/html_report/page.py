@@ -15,8 +15,8 @@ from jinja2 import Environment, StrictUndefined
 
 from symstudy.errors import StoreError
 from symstudy.escaping import csv_text, printable
-from symstudy.findings import Verdict, correct_family
-from symstudy.findings.kept import Kept, read_findings
+from symstudy.findings.kept import Kept, hold_values, member_of, read_findings
+from symstudy.findings.standing import stand
 from symstudy.quantities import duration
 from symstudy.store import Store, StudyFolder, open_location, read_account, read_certificate
 
@@ -61,16 +61,10 @@ def render_report(folders: Sequence[StudyFolder], location: str) -> str:
     environment.filters["p_value"] = p_value
     source = (resources.files("symstudy.html_report") / "page.html").read_text(encoding="utf-8")
     studies = [describe_study(folder) for folder in folders]
-    overview = sorted(
-        (claim for study in studies for claim in study["claims"]),
-        key=lambda claim: place_in_paper(claim["reference"]),
-    )
-    corrected = correct_family(
-        [Verdict[claim["verdict"].upper()] for claim in overview],
-        [claim.get("p_value") for claim in overview],
-    )
-    for claim, held in zip(overview, corrected, strict=True):
-        claim.update(corrected=held.verdict.label, adjusted=held.adjusted)
+    claims = [claim for study in studies for claim in study["claims"]]
+    for claim, standing in zip(claims, stand([claim["member"] for claim in claims]), strict=True):
+        claim.update(hold_values(claim, standing))
+    overview = sorted(claims, key=lambda claim: place_in_paper(claim["reference"]))
     title = studies[0]["title"] if len(studies) == 1 else "Studies and their claims"
     return environment.from_string(source).render(
         title=title,
@@ -160,6 +154,7 @@ def describe_claim(folder: StudyFolder, fingerprint: str, kept: Kept) -> dict[st
         table = f"data:text/csv;base64,{base64.b64encode(drawn).decode()}"
     return {
         **kept.values,
+        "member": member_of(kept.values, folder.name),
         "anchor": f"{folder.name}-{name}",
         "is_stale": kept.is_stale,
         "picture": picture,

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from symstudy.launch.events import Listener, PacksPlanned
+from symstudy.launch.fixed import check_kind, check_seeds
 from symstudy.launch.launchers.base import AbstractLauncher, Capacity
 from symstudy.launch.search import BatchSettings, SearchSource, SearchState
 from symstudy.launch.source import AbstractPackSource, PackAssignment, PlannedSource
@@ -34,6 +35,7 @@ class StudyState:
         left: Runs that have not ended.
         search: State of the study's search; None for a grid.
         notes: Messages for the user, such as what was repaired.
+        rows: Runs in the folder that have rows, whatever they ended as.
     """
 
     runs: list[Run]
@@ -41,6 +43,7 @@ class StudyState:
     left: list[Run]
     search: SearchState | None
     notes: tuple[str, ...]
+    rows: int = 0
 
     @property
     def planned(self) -> int:
@@ -89,6 +92,7 @@ def read_state(folder: StudyFolder, study: Study, *, extend: bool, retry: bool) 
 
     Raises:
         StoreError: If the folder belongs to another study, or cannot be read or repaired.
+        LaunchError: If the study uses seeds that were burnt, or the folder is of another kind.
         UserError: If an expression of the search is no SQL over its columns.
     """
     notes = list(study.notes)
@@ -105,12 +109,16 @@ def read_state(folder: StudyFolder, study: Study, *, extend: bool, retry: bool) 
     if exists and not extend and search is None:
         notes.extend(earlier_form(folder, {run.run_id for run in runs}))
     ended = ended_runs(folder, failed_count=not retry) if exists else set()
+    rows = len(ended_runs(folder, failed_count=True)) if exists and retry else len(ended)
+    check_kind(folder, study, rows)
+    check_seeds(folder, study)
     return StudyState(
         runs=runs,
         known=known,
         left=[run for run in runs if run.run_id not in ended],
         search=search,
         notes=tuple(notes),
+        rows=rows,
     )
 
 

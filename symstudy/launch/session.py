@@ -11,6 +11,7 @@ from symstudy.launch.cluster.environment import require_weights
 from symstudy.launch.control import DriverControl
 from symstudy.launch.dispatch import Dispatch, stop_on_signals
 from symstudy.launch.events import LaunchEnded, LaunchPlanned, Listener, to_all
+from symstudy.launch.fixed import Fixed, fix
 from symstudy.launch.launchers.base import AbstractLauncher, Capacity
 from symstudy.launch.launchers.find import find_launcher
 from symstudy.launch.messages import LaunchConfig
@@ -46,6 +47,7 @@ def run_study(
     rules: Mapping[str, str] | None = None,
     extend: bool = False,
     retry: bool = False,
+    whole: Study | None = None,
 ) -> Summary:
     """Train every run of `study` that has not ended yet; called again, it goes on or does nothing.
 
@@ -62,11 +64,12 @@ def run_study(
         rules: Hash of the decision rule of each claim of the study, frozen with it.
         extend: Whether the folder may hold runs of other studies alone.
         retry: Whether failed runs are trained again.
+        whole: The study as it was declared, of which a budget has left out a part.
 
     Raises:
         StoreError: If the folder belongs to another study, or cannot be read or written.
-        LaunchError: If another driver is running, packs could not be accounted for, or trained
-            weights are not there.
+        LaunchError: If another driver is running, packs could not be accounted for, trained
+            weights are not there, or the study uses seeds that were burnt.
         UnknownNameError: If there is no launcher of that name.
         KeyboardInterrupt: If interrupted twice; what ended is kept.
 
@@ -91,7 +94,13 @@ def run_study(
             tell(planned_event(folder, state))
         else:
             location = location_of(folder, results)
-            train_left(study, state, launcher, control, location, tell, rules or {})
+            fixed = fix(
+                whole or study,
+                rules or {},
+                rows=state.rows,
+                planned=len(state.known) + len(state.new),
+            )
+            train_left(study, state, launcher, control, location, tell, fixed)
             if not control.stopping:
                 merge_files(folder)
         tell(LaunchEnded(stopped=control.stopping))
@@ -109,7 +118,7 @@ def train_left(
     control: DriverControl,
     location: str,
     tell: Listener,
-    rules: Mapping[str, str],
+    fixed: Fixed,
 ) -> None:
     """Plan the runs that are left, write the plan, and train them until all are accounted for.
 
@@ -120,7 +129,7 @@ def train_left(
         control: The driver's control thread, which holds the lease.
         location: Path or URI of the study's folder, for workers.
         tell: Called with each event.
-        rules: Hash of the decision rule of each claim of the study.
+        fixed: Rules, settings and seeds of the study.
 
     Raises:
         StoreError: If the results cannot be read or written.
@@ -134,7 +143,7 @@ def train_left(
         plan = plan_launch(folder, study, state.left, launcher)
         # Only now, when there is something to train on, is anything written.
         new = state.new
-        record_launch(folder, study, provenance, rules, launch=launch, num_new=len(new))
+        record_launch(folder, study, provenance, fixed, launch=launch, num_new=len(new))
         write_ledger(folder, study, launch, new, plan.packs)
         capacity = plan.capacity
         tell(planned_event(folder, state, tuple(plan.packs), capacity))

@@ -1,9 +1,10 @@
 """The study's folder as a launch finds and leaves it: whose it is, and the record `study.json`."""
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from symstudy.errors import StoreError
+from symstudy.launch.fixed import Fixed
 from symstudy.store.files.checkpoints import list_checkpoints
 from symstudy.store.files.folder import StudyFolder
 from symstudy.store.files.locations import open_location
@@ -97,18 +98,21 @@ def record_launch(
     folder: StudyFolder,
     study: Study,
     provenance: Provenance,
-    rules: Mapping[str, str],
+    fixed: Fixed,
     *,
     launch: str,
     num_new: int,
 ) -> None:
     """Write the study and this launch to `study.json`, keeping earlier rules and launches.
 
+    A rule is frozen when the first run is planned; a later change shows as a difference. As long as
+    no run has rows it may be corrected.
+
     Args:
         folder: Folder of the study.
         study: Study to train.
         provenance: Commit and package versions of this process.
-        rules: Hash of the decision rule of each claim of the study.
+        fixed: What the launch fixes, and how many rows there were by then.
         launch: Identifier of the launch.
         num_new: Number of runs that no earlier launch has planned.
 
@@ -116,13 +120,21 @@ def record_launch(
         StoreError: If it cannot be written.
     """
     before = folder.read_study()
+    at = utc_now().isoformat(timespec="seconds")
+    kept = before.get("rules", {}) if fixed.rows else {}
+    new = {name: rule for name, rule in fixed.rules.items() if name not in kept}
+    when = {"at": at, "launch": launch, "rows": fixed.rows, "planned": fixed.planned}
     launches = before.get("launches", [])
     launches.append(
         {
             "launch": launch,
-            "at": utc_now().isoformat(timespec="seconds"),
+            "at": at,
             "preset": study.preset,
             "new_runs": num_new,
+            "settings": fixed.settings,
+            "seeds": fixed.seeds,
+            "rows": fixed.rows,
+            "planned": fixed.planned,
             **provenance._asdict(),
         }
     )
@@ -137,8 +149,11 @@ def record_launch(
             "seeds": len(study.seeds),
             "preset": study.preset,
             "source": study.source,
-            # A rule is frozen when its study first runs; a later change shows as a difference.
-            "rules": {**rules, **before.get("rules", {})},
+            "kind": study.kind,
+            "replicates": study.replicates,
+            "rules": {**new, **kept},
+            "frozen": {**before.get("frozen", {}), **dict.fromkeys(new, when)},
+            "document": fixed.document if not fixed.rows else before.get("document"),
             "launches": launches,
         },
     )

@@ -16,6 +16,15 @@ HEADER = (
     Key("", "title", "", "text", "What the study is about, in a line."),
     Key("", "description", "", "text", "What a reader of the report should know."),
     Key("", "claims", "[]", "list of names", "Claims that its results are to test."),
+    Key(
+        "",
+        "kind",
+        "study",
+        "study | pilot | replication",
+        "What it is for: to decide, to explore without verdicts, or to decide again.",
+    ),
+    Key("", "replicates", "", "name", "Of a replication: the study that it tests again."),
+    Key("", "rules", "{}", "table of hashes", "Of a replication: the frozen rule of each claim."),
     Key("", "preset", "", "name", "Preset that holds where none is named; 'none' leaves it out."),
 )
 SETTINGS = (

@@ -1,7 +1,7 @@
 """A study: what to train, what varies, what is measured, which claims it serves."""
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -24,14 +24,20 @@ from symstudy.study.sections import PackConfig
 from symstudy.study.sweep import Axis, read_sweep
 from symstudy.study.tabulate import check_own_keys
 
-__all__ = ["STUDY_KEYS", "Study", "load_study", "make_study"]
+__all__ = ["PILOT", "STUDY_KEYS", "Study", "load_study", "make_study"]
 
 SCHEMA = 1
+PILOT = "pilot"
+KINDS = ("study", PILOT, "replication")
+"""What a study is for: to decide, to explore, or to decide again with new seeds."""
 STUDY_KEYS = (
     "schema",
     "name",
     "title",
     "description",
+    "kind",
+    "replicates",
+    "rules",
     "claims",
     "preset",
     "model",
@@ -56,6 +62,9 @@ class Study:
         title: What it shows, in a line.
         description: More of it.
         claims: Names of the claims that it serves.
+        kind: `study`, `pilot` (explores: no verdicts, and its seeds are burnt) or `replication`.
+        replicates: Of a replication: name of the study whose question it asks again.
+        rules: Of a replication: hash of the decision rule of each claim, as that study froze it.
         cells: Points of the swept hyperparameters, in grid order; none if there is a search, which
             asks for its cells as it goes.
         places: For each place of the grid of `axes`, which of the cells it is; see `Grid`.
@@ -67,12 +76,16 @@ class Study:
         preset: Preset that was applied, if any.
         source: File it came from.
         notes: What a user should be told about how it was read.
+        document: The file's tables with preset and settings of the command line, as they were read.
     """
 
     name: str
     title: str
     description: str = ""
     claims: tuple[str, ...] = ()
+    kind: str = "study"
+    replicates: str = ""
+    rules: Mapping[str, str] = dataclasses.field(default_factory=dict)
     cells: tuple[Cell, ...]
     places: tuple[int, ...] = ()
     seeds: tuple[int, ...]
@@ -83,6 +96,7 @@ class Study:
     preset: str | None = None
     source: str = "python"
     notes: tuple[str, ...] = ()
+    document: Mapping[str, Any] = dataclasses.field(default_factory=dict, repr=False)
 
     @property
     def num_runs(self) -> int:
@@ -202,6 +216,9 @@ def check_study(document: Document) -> Study:
         title=str(values.get("title", values["name"])),
         description=str(values.get("description", "")),
         claims=tuple(values.get("claims", [])),
+        kind=values.get("kind", KINDS[0]),
+        replicates=values.get("replicates", ""),
+        rules=dict(values.get("rules", {})),
         cells=tuple(grid.cells),
         places=tuple(grid.places),
         seeds=sweep.seeds if search is None else search.seeds,
@@ -216,6 +233,7 @@ def check_study(document: Document) -> Study:
             *missing_weights(grid.cells),
             *unnamed_fields(swept, tables.get("program", {})),
         ),
+        document=values,
     )
 
 
@@ -275,9 +293,31 @@ def head_mistakes(values: Mapping[str, Any], lines: Mapping[str, int]) -> Iterat
     for key in ("title", "description"):
         if not isinstance(values.get(key, ""), str):
             yield wrong(key, f"must be a string, but got {values[key]!r}")
+    yield from kind_mistakes(values, wrong)
     claims = values.get("claims", [])
     if not (isinstance(claims, list) and all(isinstance(claim, str) for claim in claims)):
         yield wrong("claims", f"must be a list of names of claims, but got {claims!r}")
+
+
+def kind_mistakes(
+    values: Mapping[str, Any], wrong: Callable[[str, str], Mistake]
+) -> Iterator[Mistake]:
+    """Yield what is wrong with the keys that say what a study is for."""
+    kind = values.get("kind", KINDS[0])
+    if kind not in KINDS:
+        yield wrong("kind", f"must be {', '.join(map(repr, KINDS))}, but got {kind!r}")
+    replicates, rules = values.get("replicates", ""), values.get("rules", {})
+    if not isinstance(replicates, str) or (kind == "replication") != bool(replicates):
+        yield wrong(
+            "replicates",
+            "must be the name of a study where kind is 'replication', and there alone, but got "
+            f"{replicates!r}",
+        )
+    is_table = isinstance(rules, dict) and all(isinstance(item, str) for item in rules.values())
+    if not is_table or (rules and kind != "replication"):
+        yield wrong(
+            "rules", f"must be a table of hashes of the claims of a replication, but got {rules!r}"
+        )
 
 
 def missing_weights(cells: Sequence[Cell]) -> Iterator[str]:

@@ -3,13 +3,13 @@
 What has no counterpart here is refused by name; nothing is dropped without a word.
 """
 
-import json
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from symstudy.errors import UserError
+from symstudy.study.toml import key_text, scalar_text
 
 __all__ = ["Imported", "import_sweep"]
 
@@ -201,7 +201,7 @@ def text_of(
     of_kind: dict[str, dict[str, str]] = {"value": {}, "values": {}, "range": {}}
     for key, parameter in parameters.items():
         of_kind[parameter.kind][key] = parameter.text
-    lines += [f"{toml_key(key)} = {text}" for key, text in of_kind["value"].items()]
+    lines += [f"{key_text(key)} = {text}" for key, text in of_kind["value"].items()]
     method = METHODS[sweep["method"]]
     varied = {**of_kind["values"], **of_kind["range"]}
     if not method:
@@ -246,23 +246,12 @@ def stem_of(source: str) -> str:
     return source.replace("\\", "/").rsplit("/", 1)[-1].rsplit(".", 1)[0]
 
 
-def toml_key(key: str) -> str:
-    """Return a key as TOML has it."""
-    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else toml(key)
-
-
 def toml(value: Any) -> str:
     """Return a value as TOML has it.
 
     Raises:
         ValueError: If TOML has none such.
     """
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int | float):
-        return repr(value)
-    if isinstance(value, str):
-        return json.dumps(value)
     if isinstance(value, list):
         return f"[{', '.join(map(toml, value))}]"
-    raise ValueError(f"must be numbers, texts, truths or lists of these, but has {value!r}")
+    return scalar_text(value)

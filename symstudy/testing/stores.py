@@ -64,6 +64,7 @@ def plant_study(folder: StudyFolder, study: Study) -> None:
             "title": study.title,
             "claims": list(study.claims),
             "swept": list(study.swept),
+            "kind": study.kind,
             "rules": {},
             "launches": [],
         },

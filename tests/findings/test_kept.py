@@ -27,6 +27,12 @@ WRONG: dict[str, object] = {
     "seeds": None,
     "queries": 3,
     "p_value": [],
+    "alone": "certain",
+    "caveats": [3],
+    "unchecked": "3",
+    "is_pilot": 0,
+    "reason_alone": None,
+    "family": {"name": "a", "claims": ["a/b"], "level": 0.9, "is_declared": True},
     "rule_is_frozen": "yes",
     "title": None,
 }

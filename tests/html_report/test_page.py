@@ -89,10 +89,13 @@ def test_a_verdict_that_is_weak_among_many_is_said_to_be_so(planted):
     try:
         weak = {**before, "p_value": 0.03}
         planted.write_json(weak, "findings", "rank_scaling_law.json")
-        assert 'soft">in the family' not in render_report([planted], "results")
-        other = {**weak, "claim": "other", "verdict": "inconclusive", "p_value": None}
+        assert 'soft">supported alone' not in render_report([planted], "results")
+        other = {**weak, "claim": "other", "alone": "inconclusive", "p_value": None}
         planted.write_json(other, "findings", "other.json")
-        assert 'soft">in the family' in render_report([planted], "results")
+        page = render_report([planted], "results")
+        assert 'soft">supported alone' in page
+        assert "(supported alone, p = 0.03; p = 0.06 among" in page
+        assert 'class="verdict supported"' not in page[: page.index("<h2")]
     finally:
         planted.write_json(before, "findings", "rank_scaling_law.json")
         planted.delete("findings", "other.json")

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from symstudy.cli.app import app
 from symstudy.errors import StoreError
 from symstudy.launch import open_study_folder, run_study
+from symstudy.launch.fixed import fix
 from symstudy.launch.planning import write_ledger
 from symstudy.launch.study_record import record_launch
 from symstudy.store import drop_planned, never_trained, planned_runs, verify
@@ -35,8 +36,9 @@ def plan_only(study, results, launch="20250101T000000-aaaaaa"):
     """Leave what a launch leaves that died before any run ended."""
     folder = open_study_folder(str(results), study)
     runs = study.runs()
+    fixed = fix(study, {}, rows=0, planned=len(runs))
     record_launch(
-        folder, study, current_provenance(Path(results)), {}, launch=launch, num_new=len(runs)
+        folder, study, current_provenance(Path(results)), fixed, launch=launch, num_new=len(runs)
     )
     write_ledger(folder, study, launch, runs, [])
     return folder

@@ -178,4 +178,8 @@ def test_the_options_are_those_that_were_decided_on():
         "analyze": {"--project", "--json"},
         "plot": {"--project", "--json"},
         "report": {"--project", "--json"},
+        "replicate": {
+            "--results", "--power", "--effect", "--seeds", "--to", "--present-rule", "--project",
+            "--json",
+        },
     }  # fmt: skip

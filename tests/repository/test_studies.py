@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from symstudy.findings.discovery import find_project, list_claims
+from symstudy.findings.family import read_families
 from symstudy.study import load_study, plan_packs
 
 STUDIES = sorted((Path(__file__).parents[2] / "studies").glob("*.toml"))
@@ -23,6 +24,13 @@ def test_every_preset_of_every_study_is_valid(path, preset, root):
         laptop = load_study(path, preset="laptop")
         assert len(study.seeds) >= len(laptop.seeds)
         assert work_of(study) > 2 * work_of(laptop)
+
+
+def test_every_claim_of_every_study_is_in_one_declared_family(root):
+    served = {f"{path.stem}/{claim}" for path in STUDIES for claim in load_study(path).claims}
+    declared = [claim for family in read_families(root / "analysis") for claim in family.claims]
+    assert set(declared) == served
+    assert len(declared) == len(served)
 
 
 def work_of(study):

@@ -6,7 +6,7 @@ from symstudy.store.files.names import is_folder_name
 
 __all__ = ["is_study"]
 
-TEXTS = ("title", "description", "source")
+TEXTS = ("title", "description", "source", "kind", "replicates")
 LISTS = {"claims": str, "swept": str, "launches": dict}
 
 
