@@ -30,8 +30,9 @@ class Translation(AbstractSymmetry):
 
     Applies to the rows of the layer before a softmax, z = (1, ..., 1): all logits of a sample shift
     alike, and their probabilities stay; and to the weights on inputs that lie in a subspace, z
-    orthogonal to it (declared with a `direction`). An element is the vectors c `[runs, D]`;
-    `members` are the D columns. Conserved is z^T W, for each column: under SGD exactly, and with a
+    orthogonal to it (declared with a `direction`). Declared without an axis it moves every number
+    of its blocks by itself: a bias before BatchNorm, or that of the keys of attention. An element
+    is the vectors c `[runs, D]`; `members` are the D columns. Conserved is z^T W, for each column: under SGD exactly, and with a
     penalty gamma |theta|^2 it shrinks by exactly 1 - 2 lr gamma a step.
 
     No state is symmetric: the action is affine and moves everything. `project` goes to the plane
@@ -45,6 +46,7 @@ class Translation(AbstractSymmetry):
 
     has_fixed_points: ClassVar[bool] = False
     sides: ClassVar[frozenset[int]] = frozenset({1})
+    needs_axis: ClassVar[bool] = False
     gauge_dependent: ClassVar[frozenset[str]] = frozenset(
         {"distance", "normalised_distance", "breaking"}
     )

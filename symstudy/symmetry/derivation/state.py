@@ -32,7 +32,7 @@ from symstudy.symmetry.derivation.axes import (
 )
 from symstudy.symmetry.derivation.trace import Operation, Place, Trace
 
-__all__ = ["Contraction", "State", "Value", "inside", "map_dim", "places_in", "size_of"]
+__all__ = ["Contraction", "Normalised", "State", "Value", "inside", "map_dim", "places_in", "size_of"]
 
 LARGEST_CONSTANT = 10**7
 """Constants of more numbers are not read; their positions count as different."""
@@ -108,6 +108,24 @@ def size_of(dim: Dim) -> int:
     return prod(axis.size for axis in dim)
 
 
+@dataclass(frozen=True)
+class Normalised:
+    """What a normalisation has seen.
+
+    Attributes:
+        operation: Its name.
+        shifted: Parameters that were added to its input last.
+        axes: Axes of what is normalised.
+        each_apart: Whether each of their positions has a mean and a variance of its own, as the
+            channels of BatchNorm have; otherwise all positions share them.
+    """
+
+    operation: str
+    shifted: frozenset[str]
+    axes: tuple[Axis, ...]
+    each_apart: bool
+
+
 @final
 @dataclass
 class State:
@@ -122,9 +140,10 @@ class State:
         classes: Class of the axis that a variable is of.
         writes: Variables of axes that make what runs along them.
         reads: Variables of axes that are summed over.
+        gains: Variables of axes that something is multiplied by place by place.
         readings: Numbers of the operation and of the tensor that a variable of `reads` has read.
         attention: Products that a softmax was taken of, and what its weights were multiplied with.
-        normalised: What each normalisation has seen: its shift, and its axes.
+        normalised: What each normalisation has seen.
         unknown: Operations that are not understood.
         number: Number of the operation at hand.
     """
@@ -137,9 +156,10 @@ class State:
     classes: dict[Variable, AxisClass] = field(default_factory=dict)
     writes: set[Variable] = field(default_factory=set)
     reads: set[Variable] = field(default_factory=set)
+    gains: set[Variable] = field(default_factory=set)
     readings: dict[Variable, tuple[int, int]] = field(default_factory=dict)
     attention: list[tuple[int, Contraction, Value]] = field(default_factory=list)
-    normalised: list[tuple[frozenset[str], tuple[Axis, ...]]] = field(default_factory=list)
+    normalised: list["Normalised"] = field(default_factory=list)
     unknown: set[str] = field(default_factory=set)
     number: int = -1
 

@@ -237,6 +237,8 @@ def multiplied(state: State, left: Value, right: Value, power: int = 1) -> Value
 
     constant = left.is_constant or right.is_constant
     moving = right if left.is_constant else left
+    for value in (left, right):
+        state.gains |= {each for axis in value.axes for each in axis.scale if value.is_weight}
     dims = meet(state, left, right, combine, lambda axis: axis)
     return Value(
         dims,

@@ -7,7 +7,7 @@ from symstudy.symmetry.derivation.axes import NOTHING, Axis, Dim, scaled
 from symstudy.symmetry.derivation.rules.elementwise import added, bent, multiplied
 from symstudy.symmetry.derivation.rules.products import grouped
 from symstudy.symmetry.derivation.rules.registry import argument, rule
-from symstudy.symmetry.derivation.state import State, Value, inside, map_dim
+from symstudy.symmetry.derivation.state import Normalised, State, Value, inside, map_dim
 from symstudy.symmetry.derivation.trace import Operation, Place
 
 __all__: list[str] = []
@@ -132,9 +132,8 @@ def normalised(state: State, value: Value, free: set[int], seen: set[int], reaso
         seen: Dimensions whose places would be named if one asked what was normalised.
         reason: Name of the operation.
     """
-    state.normalised.append(
-        (value.shifted, tuple(axis for at in seen for axis in inside(iter(value.dims[at]))))
-    )
+    axes = tuple(axis for at in seen for axis in inside(iter(value.dims[at])))
+    state.normalised.append(Normalised(reason, value.shifted, axes, each_apart=seen <= free))
     dims: list[Dim] = []
     for at, dim in enumerate(value.dims):
         for axis in inside(iter(dim)):

@@ -1,0 +1,18 @@
+"""Layouts of modules that declare none."""
+
+from symstudy.symmetry.derivation.capture import Capture, capture_hidden
+from symstudy.symmetry.derivation.derive import (
+    Derivation,
+    DerivedSymmetry,
+    derive,
+    derive_layout,
+)
+
+__all__ = [
+    "Capture",
+    "Derivation",
+    "DerivedSymmetry",
+    "capture_hidden",
+    "derive",
+    "derive_layout",
+]

@@ -1,0 +1,222 @@
+"""The layout of a module that declares none: derived by following axes, verified on numbers."""
+
+import math
+from dataclasses import dataclass, replace
+from typing import final
+
+from torch import Tensor, nn
+
+from symstudy.errors import ModelError
+from symstudy.layout import AttentionLayer, DeclaredSymmetry, Layout, NeuronGroup
+from symstudy.symmetry.derivation.candidates import Candidate, Refusal
+from symstudy.symmetry.derivation.capture import Capture
+from symstudy.symmetry.derivation.function import ModuleFunction, float64_by_default, prepared
+from symstudy.symmetry.derivation.follow import follow
+from symstudy.symmetry.derivation.plan import LayoutPlan, plan_layout
+from symstudy.symmetry.derivation.state import State
+from symstudy.symmetry.derivation.trace import trace_module
+from symstudy.symmetry.derivation.verify import Verdict, Verifier
+
+__all__ = ["Derivation", "DerivedSymmetry", "derive", "derive_layout"]
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class DerivedSymmetry:
+    """A symmetry that was derived and verified.
+
+    Attributes:
+        parts: Its declarations: one, or one for each head.
+        size: Positions along its axis, of each head.
+        verdict: What random elements of the group left as it is.
+    """
+
+    parts: tuple[DeclaredSymmetry, ...]
+    size: int
+    verdict: Verdict
+
+    @property
+    def kind(self) -> str:
+        """Name of the symmetry."""
+        return self.parts[0].kind
+
+    @property
+    def axis(self) -> str:
+        """Label of the axis, with that of the heads."""
+        first = self.parts[0]
+        return f"{first.axis} of each of {first.within}" if first.within else first.axis
+
+    @property
+    def discrete(self) -> str:
+        """Number of elements of a finite group; empty for others."""
+        each = {"permutation": f"{self.size}!", "sign_flip": f"2^{self.size}"}.get(self.kind, "")
+        return f"({each})^{len(self.parts)}" if each and len(self.parts) > 1 else each
+
+    @property
+    def log_order(self) -> float:
+        """Natural logarithm of the number of elements of a finite group; 0 for others."""
+        each = {"permutation": math.lgamma(self.size + 1), "sign_flip": self.size * math.log(2)}
+        return each.get(self.kind, 0.0) * len(self.parts)
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Derivation:
+    """What was derived of a module.
+
+    Attributes:
+        layout: Its blocks, groups of neurons, attention layers, and symmetries that hold.
+        symmetries: These symmetries, with how well they hold.
+        refusals: What was looked at and left out, and why.
+        captures: Where the activations of the groups of neurons are.
+        unseen: Groups whose activations are nowhere to be caught.
+        function: The module as it was evaluated.
+    """
+
+    layout: Layout
+    symmetries: tuple[DerivedSymmetry, ...]
+    refusals: tuple[Refusal, ...]
+    captures: tuple[Capture, ...]
+    unseen: tuple[str, ...]
+    function: ModuleFunction
+
+
+def derive_layout(module: nn.Module, inputs: Tensor) -> Layout:
+    """Return the layout of a module that declares none, with the symmetries that it has.
+
+    Args:
+        module: Left as it is; its trained parameters are looked at in their own order.
+        inputs: A batch of at least two example inputs.
+
+    Raises:
+        ModelError: If the module cannot be evaluated in float64.
+    """
+    return derive(module, inputs).layout
+
+
+def derive(module: nn.Module, inputs: Tensor, data: Tensor | None = None) -> Derivation:
+    """Return the layout of a module with how it was found.
+
+    Each symmetry that the module's operations allow is tried: random elements of the group act on
+    random parameters, and the outputs must stay to rounding. What fails is left out.
+
+    Args:
+        module: Left as it is.
+        inputs: A batch of at least two example inputs.
+        data: Inputs of the same shape on which symmetries are tried beside random ones.
+
+    Raises:
+        ModelError: If the module cannot be evaluated in float64.
+
+    References:
+        Ainsworth, Hayase and Srinivasa 2023 (arXiv:2209.04836) write such a layout by hand for each
+        architecture.
+    """
+    inputs = inputs.double() if inputs.is_floating_point() else inputs
+    function = ModuleFunction(prepared(module), inputs)
+    state = observed(function)
+    plan = plan_layout(state)
+    verifier = Verifier(function, plan.blocks, data)
+    kept: list[DerivedSymmetry] = []
+    refusals = list(plan.refusals)
+    for candidate in plan.candidates:
+        found = try_candidate(verifier, plan, candidate)
+        if isinstance(found, Refusal):
+            refusals.append(found)
+        else:
+            kept.append(found)
+    layout, kept = assembled(plan, kept, refusals)
+    groups = {group.name for group in layout.groups}
+    captures = tuple(each for each in plan.captures if each.group in groups)
+    caught = {each.group for each in captures}
+    return Derivation(
+        layout=layout,
+        symmetries=tuple(kept),
+        refusals=tuple(refusals),
+        captures=captures,
+        unseen=tuple(each.name for each in layout.groups if each.name not in caught),
+        function=function,
+    )
+
+
+def observed(function: ModuleFunction) -> State:
+    """Return what the operations of a module say of its parameters.
+
+    Raises:
+        ModelError: If it cannot be evaluated in float64.
+    """
+    module, inputs = function.module, function.inputs
+    try:
+        return follow(trace_module(module, inputs))
+    except RuntimeError:
+        # Tensors that it creates may be of the default type.
+        pass
+    try:
+        with float64_by_default():
+            return follow(trace_module(module, inputs))
+    except Exception as error:
+        raise ModelError(
+            f"{type(module).__name__} must take a batch of shape {list(inputs.shape)} in float64, "
+            "where symmetries are held to rounding, but its forward raised "
+            f"{type(error).__name__}: {error}"
+        ) from error
+
+
+def try_candidate(
+    verifier: Verifier, plan: LayoutPlan, candidate: Candidate
+) -> DerivedSymmetry | Refusal:
+    """Return a symmetry that holds, or why it does not."""
+    parts = plan.declarations(candidate)
+    first = parts[0]
+    what = f"{first.kind} of {', '.join((*first.blocks, *first.partners))}"
+    try:
+        verdict = verifier.verify(parts)
+    except ModelError as error:
+        return Refusal(what, str(error))
+    if verdict.reason:
+        return Refusal(what, verdict.reason)
+    by_name = {block.name: block for block in plan.blocks}
+    size = by_name[first.blocks[0]].length(first.axis) if first.axis else 1
+    return DerivedSymmetry(parts=parts, size=size, verdict=verdict)
+
+
+def assembled(
+    plan: LayoutPlan, kept: list[DerivedSymmetry], refusals: list[Refusal]
+) -> tuple[Layout, list[DerivedSymmetry]]:
+    """Return the layout of what holds, and this; a group that loses its symmetry is no group."""
+    symmetries = [part for each in kept for part in each.parts]
+    groups: list[NeuronGroup] = []
+    for group in plan.groups:
+        mine = [each for each in symmetries if each.axis == group.name]
+        kinds = {each.kind for each in mine}
+        if "permutation" not in kinds:
+            refusals.append(Refusal(group.name, "its neurons cannot be exchanged"))
+            continue
+        groups.append(
+            replace(
+                group,
+                odd=group.odd and "sign_flip" in kinds,
+                homogeneous=group.homogeneous and "rescaling" in kinds,
+            )
+        )
+    attention: list[AttentionLayer] = []
+    for layer in plan.attention:
+        turned = {each.axis for each in symmetries if each.kind == "double_rotation"}
+        if {layer.key, layer.value} <= turned:
+            attention.append(layer)
+        else:
+            refusals.append(Refusal(layer.name, "its heads have no double rotations"))
+    # Hidden layers are numbered from 1 on, in the order of their operations.
+    old = sorted([*(each.layer for each in groups), *(each.layer for each in attention)])
+    new: dict[int | None, int] = {layer: place for place, layer in enumerate(old, start=1)}
+    kept = [
+        replace(each, parts=tuple(replace(part, layer=new.get(part.layer)) for part in each.parts))
+        for each in kept
+    ]
+    layout = Layout(
+        blocks=tuple(plan.blocks),
+        groups=tuple(replace(each, layer=new[each.layer]) for each in groups),
+        attention=tuple(replace(each, layer=new[each.layer]) for each in attention),
+        symmetries=tuple(part for each in kept for part in each.parts),
+    )
+    return layout, kept
