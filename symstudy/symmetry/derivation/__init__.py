@@ -1,7 +1,7 @@
 """Layouts of modules that declare none."""
 
 from symstudy.symmetry.derivation.capture import Capture, capture_hidden
-from symstudy.symmetry.derivation.derive import (
+from symstudy.symmetry.derivation.derived import (
     Derivation,
     DerivedSymmetry,
     derive,

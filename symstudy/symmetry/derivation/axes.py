@@ -73,8 +73,6 @@ class AxisClass:
         frozen: Why its positions cannot be exchanged; empty if they can, as far as was seen.
         bent: What acts on each position by itself, so that positions cannot be mixed linearly;
             empty if nothing does.
-        activation: Number of the first operation that bends it, for the order of layers; -1 if
-            none did.
         parent: Class that it was merged into; None if it stands for itself.
         parts: Classes that it is the product of; empty if it is one thing.
         cuts: Sizes that it is the sum of; empty likewise.
@@ -84,7 +82,6 @@ class AxisClass:
     size: int
     frozen: str = ""
     bent: str = ""
-    activation: int = -1
     parent: "AxisClass | None" = None
     parts: tuple["AxisClass", ...] = ()
     cuts: tuple[int, ...] = ()
@@ -97,13 +94,12 @@ class AxisClass:
         for part in root.parts:
             part.freeze(reason)
 
-    def bend(self, reason: str, number: int = -1) -> None:
+    def bend(self, reason: str) -> None:
         """Say that something acts on each position by itself."""
         root = find(self)
         root.bent = root.bent or reason
-        root.activation = number if root.activation < 0 else root.activation
         for part in root.parts:
-            part.bend(reason, number)
+            part.bend(reason)
 
 
 def find(each: AxisClass) -> AxisClass:
@@ -122,9 +118,7 @@ def merge(left: AxisClass, right: AxisClass) -> None:
     right.parent = left
     left.companions |= right.companions
     if right.bent:
-        left.bend(right.bent, right.activation)
-    if 0 <= right.activation < left.activation:
-        left.activation = right.activation
+        left.bend(right.bent)
     left.cuts = left.cuts or right.cuts
     if left.parts and right.parts:
         merge_parts(left, left.parts, right.parts)
@@ -201,7 +195,7 @@ def split_class(each: AxisClass, sizes: Iterable[int]) -> tuple[AxisClass, ...]:
     wanted = tuple(sizes)
     assert prod(wanted) == root.size, f"{wanted} is {root.size}"
     made = tuple(
-        AxisClass(size, root.frozen, root.bent, root.activation, companions=set(root.companions))
+        AxisClass(size, root.frozen, root.bent, companions=set(root.companions))
         for size in wanted
     )
     if root.parts:

@@ -53,10 +53,10 @@ def find_capture(
     The last operation that sums over them says what they are. Modules that are called more than
     once are passed over, since they would be caught at some call only.
     """
-    read = max((state.readings[each] for each in reads if each in state.readings), default=None)
-    if read is None:
+    mine = [state.readings[each] for each in reads if each in state.readings]
+    if not mine:
         return None
-    number, _ = read
+    number, first = max(each.last for each in mine), min(each.activated for each in mine)
     calls = state.trace.calls
     once = [call for call in calls if sum(other.path == call.path for other in calls) == 1]
     around = [call for call in once if call.first <= number < call.stop]
@@ -65,7 +65,7 @@ def find_capture(
         found = capture_at(state, of, group, call, enters=True)
         if found is not None:
             return found
-    bent = [call for call in once if find(of).activation < call.stop <= number]
+    bent = [call for call in once if first < call.stop <= number]
     for call in sorted(bent, key=lambda call: -call.stop):
         found = capture_at(state, of, group, call, enters=False)
         if found is not None:

@@ -157,10 +157,15 @@ def name_classes(
         for of, suffix in named:
             if of is not None:
                 labels.name(of, f"{module}.{suffix}")
-    for of in classes:
+    # Those that have symmetries first: they have the plain names.
+    for of in sorted(classes, key=lambda of: bool(of.frozen)):
         own = [variable for variable, each in state.classes.items() if find(each) is of]
         makers = [each for each in own if each in state.writes] or own
         wanted = module_of(makers[0])
+        if of.frozen:
+            wanted = f"{own[0].parameter}.{own[0].path[0]}"
+        elif of.bent and not any(state.readings[v].activated >= 0 for v in own if v in state.reads):
+            wanted = "stream"
         for word in ("input", "output"):
             if f"{word}s of the network" in of.frozen:
                 wanted = word
@@ -191,7 +196,7 @@ class FoundGroup:
 def group_of(
     state: State, solution: ClassSolution, plans: Sequence[BlockPlan], taken: dict[AxisClass, int]
 ) -> FoundGroup | None:
-    """Return a class as neurons: made by some weights, bent by an activation, read by others.
+    """Return a class as neurons: made by some weights, and read by others as activations.
 
     Of neurons that nothing bends there must be one layer that makes them: a residual stream is no
     group.
@@ -205,12 +210,13 @@ def group_of(
     along = {find(each) for other in state.classes.values() for each in find(other).companions}
     if of in along:
         return None
-    number = of.activation
+    readings = [state.readings[each] for each in reads]
+    number = min((each.activated for each in readings if each.activated >= 0), default=-1)
     if not of.bent:
         matrices = [p for p in plans if p.role == "weight" and any(p.has(w) for w in writes)]
         if len(matrices) != 1:
             return None
-        number = min(state.readings[each][0] for each in reads if each in state.readings)
+        number = min(each.last for each in readings)
     if number < 0:
         return None
     return FoundGroup(

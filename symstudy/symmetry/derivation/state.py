@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from math import prod
-from typing import Any, final
+from typing import Any, NamedTuple, final
 
 import torch
 from torch import Tensor
@@ -32,7 +32,7 @@ from symstudy.symmetry.derivation.axes import (
 )
 from symstudy.symmetry.derivation.trace import Operation, Place, Trace
 
-__all__ = ["Contraction", "Normalised", "State", "Value", "inside", "map_dim", "places_in", "size_of"]
+__all__ = ["Contraction", "Normalised", "Reading", "State", "Value", "inside", "map_dim", "places_in", "size_of"]
 
 LARGEST_CONSTANT = 10**7
 """Constants of more numbers are not read; their positions count as different."""
@@ -64,6 +64,8 @@ class Value:
         product: What it is the product of, through what acts on each number; None for nothing.
         pattern: The product that a softmax was taken of, for what that gave.
         shifted: Parameters that were added to it last, with nothing since that bends it.
+        activated: Number of the operation that made it activations of neurons: a function of each
+            number by itself, which was not summed over since; -1 for none.
     """
 
     dims: tuple[Dim, ...]
@@ -73,6 +75,7 @@ class Value:
     product: Contraction | None = None
     pattern: Contraction | None = None
     shifted: frozenset[str] = frozenset()
+    activated: int = -1
 
     @property
     def axes(self) -> Iterator[Axis]:
@@ -108,6 +111,18 @@ def size_of(dim: Dim) -> int:
     return prod(axis.size for axis in dim)
 
 
+class Reading(NamedTuple):
+    """What a parameter has summed over.
+
+    Attributes:
+        last: Number of the last operation that summed.
+        activated: Number of the first operation that made what was read activations; -1 for none.
+    """
+
+    last: int
+    activated: int
+
+
 @dataclass(frozen=True)
 class Normalised:
     """What a normalisation has seen.
@@ -141,7 +156,7 @@ class State:
         writes: Variables of axes that make what runs along them.
         reads: Variables of axes that are summed over.
         gains: Variables of axes that something is multiplied by place by place.
-        readings: Numbers of the operation and of the tensor that a variable of `reads` has read.
+        readings: What a variable of `reads` has read last, and first as activations.
         attention: Products that a softmax was taken of, and what its weights were multiplied with.
         normalised: What each normalisation has seen.
         unknown: Operations that are not understood.
@@ -157,7 +172,7 @@ class State:
     writes: set[Variable] = field(default_factory=set)
     reads: set[Variable] = field(default_factory=set)
     gains: set[Variable] = field(default_factory=set)
-    readings: dict[Variable, tuple[int, int]] = field(default_factory=dict)
+    readings: dict[Variable, Reading] = field(default_factory=dict)
     attention: list[tuple[int, Contraction, Value]] = field(default_factory=list)
     normalised: list["Normalised"] = field(default_factory=list)
     unknown: set[str] = field(default_factory=set)
@@ -341,6 +356,11 @@ class State:
     def equate_whole(self, left: Value, right: Value) -> None:
         """Say that the factors of two whole tensors are the same."""
         self.whole_scales.append(total(left.scale, right.scale, -1))
+
+    def mark_writes(self, value: Value) -> None:
+        """Note that a parameter makes what runs along its axes."""
+        for axis in value.axes:
+            self.writes |= set(axis.scale) | set(axis.sign)
 
     def find_values(self, operation: Operation) -> list[Value]:
         """Return what is known of all tensors that an operation reads."""

@@ -41,9 +41,8 @@ def without_factors(value: Value) -> Value:
 
 def bent(state: State, value: Value, reason: str) -> None:
     """Say that something acts on each number of a tensor by itself."""
-    number = -1 if value.is_weight else state.number
     for axis in value.axes:
-        axis.of.bend(reason, number)
+        axis.of.bend(reason)
 
 
 @rule(*KEEPING)
@@ -67,7 +66,9 @@ def homogeneous(state: State, operation: Operation) -> Value:
     for axis in value.axes:
         state.hold_sign(axis)
     plain = value.mapped(lambda axis: axis.with_factor(axis.scale, NOTHING))
-    return Value(plain.dims, value.scale, is_weight=value.is_weight)
+    return Value(
+        plain.dims, value.scale, is_weight=value.is_weight, activated=state.number
+    )
 
 
 @rule("abs")
@@ -76,7 +77,9 @@ def absolute(state: State, operation: Operation) -> Value:
     value = state.value(operation.args[0])
     bent(state, value, operation.name)
     plain = value.mapped(lambda axis: axis.with_factor(axis.scale, NOTHING))
-    return Value(plain.dims, value.scale, is_weight=value.is_weight)
+    return Value(
+        plain.dims, value.scale, is_weight=value.is_weight, activated=state.number
+    )
 
 
 @rule(*ODD)
@@ -114,7 +117,7 @@ def held(state: State, operation: Operation, *, keeps_sign: bool) -> Value:
     plain = value.mapped(
         lambda axis: axis.with_factor(NOTHING, axis.sign if keeps_sign else NOTHING)
     )
-    return Value(plain.dims, is_weight=value.is_weight, is_constant=value.is_constant)
+    return replace(without_factors(plain), dims=plain.dims, activated=state.number)
 
 
 @rule(*POWERS)
@@ -153,7 +156,10 @@ def raised(state: State, value: Value, exponent: Fraction, reason: str) -> Value
         return axis.with_factor(scaled(axis.scale, exponent), sign)
 
     return Value(
-        value.mapped(change).dims, scaled(value.scale, exponent), is_weight=value.is_weight
+        value.mapped(change).dims,
+        scaled(value.scale, exponent),
+        is_weight=value.is_weight,
+        activated=state.number,
     )
 
 
@@ -162,12 +168,6 @@ def broadcast(left: Value, right: Value) -> list[tuple[Dim, Dim]]:
     count = max(len(left.dims), len(right.dims))
     a, b = (((),) * (count - len(value.dims)) + value.dims for value in (left, right))
     return list(zip(a, b, strict=True))
-
-
-def mark_writes(state: State, value: Value) -> None:
-    """Note that a parameter makes what runs along its axes."""
-    for axis in value.axes:
-        state.writes |= set(axis.scale) | set(axis.sign)
 
 
 def meet(
@@ -188,7 +188,7 @@ def meet(
     """
     for one, other in ((left, right), (right, left)):
         if one.is_weight and not other.is_weight:
-            mark_writes(state, one)
+            state.mark_writes(one)
     dims: list[Dim] = []
     for a, b in broadcast(left, right):
         if size_of(a) == size_of(b):
@@ -225,6 +225,7 @@ def added(state: State, left: Value, right: Value) -> Value:
         is_constant=left.is_constant and right.is_constant,
         product=moving.product if fixed.is_weight else None,
         shifted=shifts if fixed.is_weight else frozenset(),
+        activated=moving.activated if fixed.is_weight else min(left.activated, right.activated),
     )
 
 
@@ -247,6 +248,7 @@ def multiplied(state: State, left: Value, right: Value, power: int = 1) -> Value
         is_constant=left.is_constant and right.is_constant,
         product=moving.product if constant else None,
         pattern=moving.pattern if constant else None,
+        activated=max(left.activated, right.activated),
     )
 
 
@@ -280,7 +282,9 @@ def shifted_by_number(state: State, value: Value) -> Value:
         state.hold(axis)
     state.whole_scales.append(value.scale)
     plain = without_factors(value)
-    return replace(plain, product=value.product, shifted=value.shifted)
+    return replace(
+        plain, product=value.product, shifted=value.shifted, activated=value.activated
+    )
 
 
 @rule("mul", "div", "true_divide")
@@ -306,7 +310,7 @@ def compare(state: State, operation: Operation) -> Value:
             bent(state, value, operation.name)
             for axis in value.axes:
                 state.hold_sign(axis)
-            return without_factors(value)
+            return replace(without_factors(value), activated=state.number)
         return held(state, operation, keeps_sign=False)
     return nothing_passes(state, *found)
 
@@ -318,7 +322,7 @@ def nothing_passes(state: State, left: Value, right: Value) -> Value:
         for axis in value.axes:
             state.hold(axis)
         state.whole_scales.append(value.scale)
-    return without_factors(added(state, left, right))
+    return replace(without_factors(added(state, left, right)), activated=state.number)
 
 
 @rule("eq", "ne", "maximum", "minimum", "fmod", "remainder", "atan2", "logical_and", "logical_or",
@@ -338,8 +342,13 @@ def where(state: State, operation: Operation) -> Value:
     partners = iter(tuple(joined.axes))
     dims = met.mapped(lambda axis: axis.with_factor(*factors(next(partners, axis)))).dims
     product = left.product if right.is_weight else right.product if left.is_weight else None
-    return Value(dims, joined.scale, is_weight=joined.is_weight and condition.is_weight,
-                 product=product)  # fmt: skip
+    return Value(
+        dims,
+        joined.scale,
+        is_weight=joined.is_weight and condition.is_weight,
+        product=product,
+        activated=max(joined.activated, condition.activated),
+    )
 
 
 def factors(axis: Axis) -> tuple[dict[Variable, Fraction], dict[Variable, Fraction]]:
@@ -372,7 +381,8 @@ def prelu(state: State, operation: Operation) -> Value:
         state.hold_sign(axis)
     made = multiplied(state, value, without_factors(slope))
     bent(state, value, operation.name)
-    return replace(made.mapped(lambda axis: axis.with_factor(axis.scale, NOTHING)), product=None)
+    plain = made.mapped(lambda axis: axis.with_factor(axis.scale, NOTHING))
+    return Value(plain.dims, made.scale, is_weight=made.is_weight, activated=state.number)
 
 
 @rule("addcmul", "lerp", "addcdiv")

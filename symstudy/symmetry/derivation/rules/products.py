@@ -4,9 +4,9 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from symstudy.symmetry.derivation.axes import Axis, Dim, total
-from symstudy.symmetry.derivation.rules.elementwise import added, bent, mark_writes, without_factors
+from symstudy.symmetry.derivation.rules.elementwise import added, bent, without_factors
 from symstudy.symmetry.derivation.rules.registry import argument, rule
-from symstudy.symmetry.derivation.state import Contraction, State, Value, inside, map_dim, size_of
+from symstudy.symmetry.derivation.state import Contraction, Reading, State, Value, inside, map_dim, size_of
 from symstudy.symmetry.derivation.trace import Operation, Place
 
 __all__ = ["contract"]
@@ -17,14 +17,12 @@ class Factor(NamedTuple):
 
     Attributes:
         value: The tensor.
-        number: Its number in the trace.
         batch: Dimensions of which each place has a product of its own.
         summed: The dimension that is summed over.
         free: The others.
     """
 
     value: Value
-    number: int
     batch: tuple[Dim, ...]
     summed: Dim
     free: tuple[Dim, ...]
@@ -34,7 +32,7 @@ def contract(state: State, left: Factor, right: Factor) -> Value:
     """Return a sum of products; its dimensions are those of the batch, then those left over."""
     for weight, other in ((left, right), (right, left)):
         if weight.value.is_weight and not other.value.is_weight:
-            mark_roles(state, weight, other.number)
+            mark_roles(state, weight, other.value.activated)
     one, two = state.join(left.summed, right.summed)
     for a, b in zip(inside(iter(one)), inside(iter(two)), strict=True):
         state.scales.append(total(a.scale, b.scale))
@@ -55,13 +53,15 @@ def contract(state: State, left: Factor, right: Factor) -> Value:
     )
 
 
-def mark_roles(state: State, weight: Factor, number: int) -> None:
+def mark_roles(state: State, weight: Factor, activated: int) -> None:
     """Note which axes of a parameter are summed over, and which make what runs along them."""
     for axis in inside(iter(weight.summed)):
         for variable in {*axis.scale, *axis.sign}:
             state.reads.add(variable)
-            state.readings[variable] = (state.number, number)
-    mark_writes(state, replace(weight.value, dims=(*weight.batch, *weight.free)))
+            before = state.readings.get(variable, Reading(-1, -1)).activated
+            first = before if before >= 0 else activated
+            state.readings[variable] = Reading(state.number, first)
+    state.mark_writes(replace(weight.value, dims=(*weight.batch, *weight.free)))
 
 
 def multiply_dims(state: State, left: Dim, right: Dim) -> Dim:
@@ -92,8 +92,8 @@ def matrices(state: State, left: Place, right: Place) -> Value:
     a, b = state.value(left), state.value(right)
     return contract(
         state,
-        Factor(a, left.number, a.dims[:-2], a.dims[-1], (a.dims[-2],)),
-        Factor(b, right.number, b.dims[:-2], b.dims[-2], (b.dims[-1],)),
+        Factor(a, a.dims[:-2], a.dims[-1], (a.dims[-2],)),
+        Factor(b, b.dims[:-2], b.dims[-2], (b.dims[-1],)),
     )
 
 
@@ -116,8 +116,8 @@ def mv(state: State, operation: Operation) -> Value:
     a, b = state.value(left), state.value(right)
     made = contract(
         state,
-        Factor(a, left.number, (), a.dims[-1], a.dims[:-1]),
-        Factor(b, right.number, (), b.dims[0], ()),
+        Factor(a, (), a.dims[-1], a.dims[:-1]),
+        Factor(b, (), b.dims[0], ()),
     )
     if operation.name == "aten.addmv":
         return added(state, made, state.value(operation.args[0]))
@@ -131,8 +131,8 @@ def linear(state: State, operation: Operation) -> Value:
     x, w = state.value(left), state.value(right)
     made = contract(
         state,
-        Factor(x, left.number, (), x.dims[-1], x.dims[:-1]),
-        Factor(w, right.number, (), w.dims[1], (w.dims[0],)),
+        Factor(x, (), x.dims[-1], x.dims[:-1]),
+        Factor(w, (), w.dims[1], (w.dims[0],)),
     )
     bias = argument(operation, 2, "bias")
     return made if bias is None else added(state, made, state.value(bias))
@@ -155,8 +155,8 @@ def convolution(state: State, operation: Operation) -> Value:
         summed, made = w.dims[into], kernels[1]
     result = contract(
         state,
-        Factor(x, image.number, channels[0], channels[1], (x.dims[0],)),
-        Factor(w, kernel.number, kernels[0], summed, (made,)),
+        Factor(x, channels[0], channels[1], (x.dims[0],)),
+        Factor(w, kernels[0], summed, (made,)),
     )
     batch = len(channels[0])
     which = tuple(axis for dim in result.dims[:batch] for axis in dim)
@@ -190,7 +190,7 @@ def embedding(state: State, operation: Operation) -> Value:
     shape = state.trace.tensors[operation.outputs[0]].shape
     index = state.value(operation.args[1])
     state.freeze(table.dims[0], "its positions are looked up by number")
-    mark_writes(state, table)
+    state.mark_writes(table)
     rows = index.dims if not index.is_constant else ()
     if not rows:
         rows = tuple(state.fresh(size, "it runs over what is looked up") for size in shape[:-1])
@@ -220,8 +220,8 @@ def attend(state: State, operation: Operation) -> list[Value]:
     turned = replace(k, dims=(*k.dims[:-2], k.dims[-1], k.dims[-2]))
     logits = contract(
         state,
-        Factor(q, places[0].number, q.dims[:-2], q.dims[-1], (q.dims[-2],)),
-        Factor(turned, places[1].number, k.dims[:-2], k.dims[-1], (k.dims[-2],)),
+        Factor(q, q.dims[:-2], q.dims[-1], (q.dims[-2],)),
+        Factor(turned, k.dims[:-2], k.dims[-1], (k.dims[-2],)),
     )
     mask = argument(operation, 3, "attn_mask")
     if not isinstance(mask, Place):
@@ -231,8 +231,8 @@ def attend(state: State, operation: Operation) -> list[Value]:
     pattern = softened(state, logits, operation.name)
     made = contract(
         state,
-        Factor(pattern, -1, pattern.dims[:-2], pattern.dims[-1], (pattern.dims[-2],)),
-        Factor(v, places[2].number, v.dims[:-2], v.dims[-2], (v.dims[-1],)),
+        Factor(pattern, pattern.dims[:-2], pattern.dims[-1], (pattern.dims[-2],)),
+        Factor(v, v.dims[:-2], v.dims[-2], (v.dims[-1],)),
     )
     return [made] * len(operation.outputs)
 

@@ -37,7 +37,12 @@ def reduced(
             left += [()] if keeps else []
         else:
             left.append(map_dim(dim, change))
-    return Value(tuple(left), scaled(value.scale, power), is_weight=value.is_weight)
+    return Value(
+        tuple(left),
+        scaled(value.scale, power),
+        is_weight=value.is_weight,
+        activated=value.activated,
+    )
 
 
 def dims_of(operation: Operation, value: Value, place: int) -> set[int]:
@@ -119,7 +124,13 @@ def pooled(state: State, value: Value, operation: Operation) -> Value:
     for dim in value.dims[at:]:
         state.freeze(dim, "it runs over positions of an image or sequence")
     new = tuple(state.fresh(size, "it runs over positions") for size in shape[at:])
-    return Value((*value.dims[:at], *new), value.scale, is_weight=value.is_weight)
+    # Pooled activations are activations.
+    return Value(
+        (*value.dims[:at], *new),
+        value.scale,
+        is_weight=value.is_weight,
+        activated=value.activated,
+    )
 
 
 def normalised(state: State, value: Value, free: set[int], seen: set[int], reason: str) -> Value:
@@ -145,7 +156,7 @@ def normalised(state: State, value: Value, free: set[int], seen: set[int], reaso
             return axis.with_factor(NOTHING, axis.sign if at in free else NOTHING)
 
         dims.append(map_dim(dim, change))
-    return Value(tuple(dims), is_weight=value.is_weight)
+    return Value(tuple(dims), is_weight=value.is_weight, activated=value.activated)
 
 
 def affine(state: State, value: Value, places: tuple[object, object], after: int) -> Value:

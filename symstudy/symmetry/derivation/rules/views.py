@@ -266,6 +266,9 @@ def stack(state: State, operation: Operation) -> Value:
 
 def same(state: State, left: Value, right: Value) -> Value:
     """Say that two tensors of one shape have the same axes and factors."""
+    for one, other in ((left, right), (right, left)):
+        if one.is_weight and not other.is_weight:
+            state.mark_writes(one)
     dims: list[Dim] = []
     for a, b in zip(left.dims, right.dims, strict=True):
         one, other = state.join(a, b)
