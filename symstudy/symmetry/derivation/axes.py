@@ -9,6 +9,7 @@ keys, values).
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from itertools import pairwise
 from math import prod
 from typing import Literal, NamedTuple, final
 
@@ -157,7 +158,7 @@ def refined(left: list[int], right: list[int]) -> list[int] | None:
             done *= size
             marks.add(done)
     ordered = [1, *sorted(marks)]
-    pairs = list(zip(ordered[:-1], ordered[1:], strict=True))
+    pairs = list(pairwise(ordered))
     if any(high % low for low, high in pairs):
         return None
     return [high // low for low, high in reversed(pairs) if high > low]
@@ -195,8 +196,7 @@ def split_class(each: AxisClass, sizes: Iterable[int]) -> tuple[AxisClass, ...]:
     wanted = tuple(sizes)
     assert prod(wanted) == root.size, f"{wanted} is {root.size}"
     made = tuple(
-        AxisClass(size, root.frozen, root.bent, companions=set(root.companions))
-        for size in wanted
+        AxisClass(size, root.frozen, root.bent, companions=set(root.companions)) for size in wanted
     )
     if root.parts:
         merge_parts(root, root.parts, made)

@@ -150,11 +150,12 @@ class Labels:
             labels: list[str] = []
             for at, axis in enumerate(plan.axes):
                 root = find(axis.of) if axis.of is not None else None
-                if root in single:
+                if root is not None and root in single:
                     shape.append(1)
                     labels.append(single[root])
                 shape.append(axis.size)
-                labels.append(self.names[root] if root in self.names else f"{plan.name}.{at}")
+                own = f"{plan.name}.{at}"
+                labels.append(own if root is None else self.names.get(root, own))
             blocks.append(
                 Block(
                     name=plan.name,

@@ -105,7 +105,9 @@ def solve_class(state: State, of: AxisClass, plans: Sequence[BlockPlan]) -> Clas
             part
             for each in touching
             for part in (
-                [each] if mine.issuperset(each) else [{key: c} for key, c in each.items() if key in mine]
+                [each]
+                if mine.issuperset(each)
+                else [{key: c} for key, c in each.items() if key in mine]
             )
         ]
 
@@ -129,7 +131,9 @@ def declare(state: State, found: ClassSolution, plans: Sequence[BlockPlan]) -> N
     is_linear = not found.of.bent
     for vector in found.scales:
         found.candidates += scale_candidates(state, found, vector, is_linear=is_linear)
-    writes, reads = ([v for v in found.variables if v in side] for side in (state.writes, state.reads))
+    writes, reads = (
+        [v for v in found.variables if v in side] for side in (state.writes, state.reads)
+    )
     if not found.of.frozen:
         found.candidates.insert(
             0, Candidate(kind="permutation", of=found.of, blocks=tuple(writes or reads),
@@ -202,8 +206,7 @@ def whole_scalings(state: State, solutions: Sequence[ClassSolution]) -> list[Can
         for vector in null_space(part, equations):
             if is_spanned(vector, known) or len(set(vector.values())) > 1:
                 continue
-            known.append(dict(vector))
+            known.append(vector)
             ordered = tuple(each for each in wholes if each in vector)
             made.append(Candidate(kind="scaling", of=None, blocks=ordered))
     return made
-

@@ -40,7 +40,8 @@ class Capture:
 
     def read(self, tensor: Tensor) -> Tensor:
         """Return activations `[samples, neurons]`; positions of a sample are samples too."""
-        split = tensor.unflatten(self.dim, self.sizes) if len(self.sizes) > 1 else tensor
+        shape = (*tensor.shape[: self.dim], *self.sizes, *tensor.shape[self.dim + 1 :])
+        split = tensor.reshape(shape)
         moved: Tensor = split.movedim(self.dim + self.factor, -1)
         return moved.reshape(-1, moved.shape[-1])
 

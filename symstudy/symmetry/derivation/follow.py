@@ -5,7 +5,7 @@ from typing import Any
 from symstudy.symmetry.derivation.axes import Form, Restart
 from symstudy.symmetry.derivation.rules import elementwise, products, reductions, views
 from symstudy.symmetry.derivation.rules.registry import RULES
-from symstudy.symmetry.derivation.state import State, Value
+from symstudy.symmetry.derivation.state import State, Value, size_of
 from symstudy.symmetry.derivation.trace import Operation, Trace
 
 __all__ = ["follow"]
@@ -73,7 +73,9 @@ def apply_rule(state: State, operation: Operation) -> None:
             state.values.pop(number, None)
         return
     name = operation.name.removeprefix("aten.")
-    result: Any = RULES[name](state, operation) if name in RULES else not_understood(state, operation)
+    result: Any = (
+        RULES[name](state, operation) if name in RULES else not_understood(state, operation)
+    )
     made = result if isinstance(result, list) else [result] * len(operation.outputs)
     for number, value in zip(operation.outputs, made, strict=True):
         if number >= 0:
@@ -83,7 +85,7 @@ def apply_rule(state: State, operation: Operation) -> None:
 def fitted(state: State, number: int, value: Value) -> Value:
     """Return what a rule says of a tensor; nothing where it is of another shape than said."""
     shape = tuple(state.trace.tensors[number].shape)
-    if tuple(map(views.size_of, value.dims)) == shape:
+    if tuple(map(size_of, value.dims)) == shape:
         return value
     return Value(tuple(state.fresh(size, "nothing is known of it") for size in shape))
 

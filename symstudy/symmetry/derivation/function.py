@@ -74,7 +74,7 @@ def prepared(module: nn.Module) -> nn.Module:
         copied = copy.deepcopy(module).double().eval()
     except Exception as error:
         raise ModelError(
-            f"{type(module).__name__} must be a module that copy.deepcopy can copy, but that raised "
+            f"{type(module).__name__} must be a module that copy.deepcopy can copy, but it raised "
             f"{type(error).__name__}: {error}. Keep no results of a forward pass in attributes."
         ) from error
     for child in copied.modules():

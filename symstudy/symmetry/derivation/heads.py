@@ -1,4 +1,4 @@
-"""Attention layers of a derived layout: which blocks make queries, keys and values, and read them."""
+"""Attention layers of a derived layout: the blocks of queries, keys, values and outputs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -116,5 +116,3 @@ def swapped(candidate: Candidate) -> Candidate:
         partners=candidate.blocks,
         within=candidate.within,
     )
-
-

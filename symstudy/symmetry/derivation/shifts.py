@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from symstudy.symmetry.derivation.axes import Variable, find
+from symstudy.symmetry.derivation.axes import AxisClass, Variable, find
 from symstudy.symmetry.derivation.candidates import Candidate, ClassSolution
 from symstudy.symmetry.derivation.heads import Heads
 from symstudy.symmetry.derivation.solve import components
@@ -83,7 +83,7 @@ def shift(solution: ClassSolution, blocks: tuple[Variable, ...]) -> Candidate:
     return Candidate(kind="translation", of=solution.of, blocks=blocks)
 
 
-def readout_shift(state: State, by_class: dict[object, ClassSolution]) -> list[Candidate]:
+def readout_shift(state: State, by_class: dict[AxisClass, ClassSolution]) -> list[Candidate]:
     """Return the translation of the outputs, which leaves softmax probabilities as they are."""
     outputs = [state.values[number] for number in state.trace.outputs if number in state.values]
     if len(outputs) != 1 or not outputs[0].dims or len(outputs[0].dims[-1]) != 1:
@@ -95,7 +95,5 @@ def readout_shift(state: State, by_class: dict[object, ClassSolution]) -> list[C
     if not writers or not is_added(state, writers):
         return []
     return [
-        Candidate(
-            kind="translation", of=solution.of, blocks=writers, preserves="probabilities"
-        )
+        Candidate(kind="translation", of=solution.of, blocks=writers, preserves="probabilities")
     ]

@@ -9,6 +9,7 @@ are the rescalings and, counted mod 2, the sign flips of the network.
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from itertools import pairwise
 from math import prod
 from typing import Any, NamedTuple, final
 
@@ -32,7 +33,17 @@ from symstudy.symmetry.derivation.axes import (
 )
 from symstudy.symmetry.derivation.trace import Operation, Place, Trace
 
-__all__ = ["Contraction", "Normalised", "Reading", "State", "Value", "inside", "map_dim", "places_in", "size_of"]
+__all__ = [
+    "Contraction",
+    "Normalised",
+    "Reading",
+    "State",
+    "Value",
+    "inside",
+    "map_dim",
+    "places_in",
+    "size_of",
+]
 
 LARGEST_CONSTANT = 10**7
 """Constants of more numbers are not read; their positions count as different."""
@@ -387,7 +398,7 @@ def common_sizes(left: Dim, right: Dim) -> tuple[int, ...] | None:
             done *= axis.size
             marks.add(done)
     ordered = sorted(marks)
-    steps = list(zip(ordered[:-1], ordered[1:], strict=True))
+    steps = list(pairwise(ordered))
     if any(high % low for low, high in steps):
         return None
     return tuple(high // low for low, high in reversed(steps))

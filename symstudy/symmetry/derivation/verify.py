@@ -112,7 +112,8 @@ class Verifier:
     ) -> Verdict:
         """Return whether the symmetries, acting on the parameters at `places`, change anything."""
         preserves = symmetries[0].declared.preserves
-        errors, shaken = [], []
+        errors: list[float] = []
+        shaken: list[float] = []
         for number, (theta_P, inputs) in enumerate(self.draws):
             before = self.outputs(number, theta_P, preserves, epsilon=epsilon)
             own_K = theta_P[places]

@@ -1,6 +1,6 @@
 """Operations on each number by itself, of one tensor or of several that are broadcast."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from fractions import Fraction
 
@@ -66,9 +66,7 @@ def homogeneous(state: State, operation: Operation) -> Value:
     for axis in value.axes:
         state.hold_sign(axis)
     plain = value.mapped(lambda axis: axis.with_factor(axis.scale, NOTHING))
-    return Value(
-        plain.dims, value.scale, is_weight=value.is_weight, activated=state.number
-    )
+    return Value(plain.dims, value.scale, is_weight=value.is_weight, activated=state.number)
 
 
 @rule("abs")
@@ -77,9 +75,7 @@ def absolute(state: State, operation: Operation) -> Value:
     value = state.value(operation.args[0])
     bent(state, value, operation.name)
     plain = value.mapped(lambda axis: axis.with_factor(axis.scale, NOTHING))
-    return Value(
-        plain.dims, value.scale, is_weight=value.is_weight, activated=state.number
-    )
+    return Value(plain.dims, value.scale, is_weight=value.is_weight, activated=state.number)
 
 
 @rule(*ODD)
@@ -192,12 +188,17 @@ def meet(
     dims: list[Dim] = []
     for a, b in broadcast(left, right):
         if size_of(a) == size_of(b):
-            one, two = state.join(a, b)
-            partners = iter(tuple(inside(iter(two))))
-            dims.append(map_dim(one, lambda axis, partners=partners: combine(axis, next(partners))))
+            met, partner = state.join(a, b)
+            others = iter(tuple(inside(iter(partner))))
+            dims.append(map_dim(met, paired(combine, others)))
         else:
             dims.append(map_dim(a if size_of(a) > 1 else b, alone))
     return tuple(dims)
+
+
+def paired(combine: Callable[[Axis, Axis], Axis], others: Iterator[Axis]) -> Callable[[Axis], Axis]:
+    """Return what changes one axis after the other, each with the next of `others`."""
+    return lambda axis: combine(axis, next(others))
 
 
 def added(state: State, left: Value, right: Value) -> Value:
@@ -282,9 +283,7 @@ def shifted_by_number(state: State, value: Value) -> Value:
         state.hold(axis)
     state.whole_scales.append(value.scale)
     plain = without_factors(value)
-    return replace(
-        plain, product=value.product, shifted=value.shifted, activated=value.activated
-    )
+    return replace(plain, product=value.product, shifted=value.shifted, activated=value.activated)
 
 
 @rule("mul", "div", "true_divide")
@@ -330,7 +329,9 @@ def nothing_passes(state: State, left: Value, right: Value) -> Value:
 def compare_others(state: State, operation: Operation) -> Value:
     """Functions of two numbers of which no factor is passed on."""
     found = two(state, operation)
-    return held(state, operation, keeps_sign=False) if found is None else nothing_passes(state, *found)
+    return (
+        held(state, operation, keeps_sign=False) if found is None else nothing_passes(state, *found)
+    )
 
 
 @rule("where")

@@ -6,7 +6,15 @@ from typing import NamedTuple
 from symstudy.symmetry.derivation.axes import Axis, Dim, total
 from symstudy.symmetry.derivation.rules.elementwise import added, bent, without_factors
 from symstudy.symmetry.derivation.rules.registry import argument, rule
-from symstudy.symmetry.derivation.state import Contraction, Reading, State, Value, inside, map_dim, size_of
+from symstudy.symmetry.derivation.state import (
+    Contraction,
+    Reading,
+    State,
+    Value,
+    inside,
+    map_dim,
+    size_of,
+)
 from symstudy.symmetry.derivation.trace import Operation, Place
 
 __all__ = ["contract"]
@@ -37,9 +45,7 @@ def contract(state: State, left: Factor, right: Factor) -> Value:
     for a, b in zip(inside(iter(one)), inside(iter(two)), strict=True):
         state.scales.append(total(a.scale, b.scale))
         state.signs.append(total(a.sign, b.sign))
-    batch = tuple(
-        multiply_dims(state, a, b) for a, b in zip(left.batch, right.batch, strict=True)
-    )
+    batch = tuple(multiply_dims(state, a, b) for a, b in zip(left.batch, right.batch, strict=True))
     free = (*left.free, *right.free)
     note_companions(batch, (one, *free))
     both = left.value.is_weight and right.value.is_weight
@@ -250,5 +256,3 @@ def softened(state: State, value: Value, reason: str) -> Value:
         state.hold(axis)
     state.whole_scales.append(value.scale)
     return replace(without_factors(value), pattern=value.product)
-
-

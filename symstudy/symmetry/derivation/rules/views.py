@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 from symstudy.symmetry.derivation.axes import Axis, AxisClass, Dim, Restart, find, parts_of
 from symstudy.symmetry.derivation.rules.registry import argument, rule
@@ -215,7 +215,7 @@ def section(state: State, value: Value, at: int, start: int, stop: int) -> Value
         sizes = (
             (length,) * (size // length)
             if size % length == 0 and start % length == 0
-            else tuple(b - a for a, b in zip(marks[:-1], marks[1:], strict=True))
+            else tuple(b - a for a, b in pairwise(marks))
         )
         state.cut(dim[0], sizes)
     return some_places(state, value, at, stop - start)
@@ -271,9 +271,9 @@ def same(state: State, left: Value, right: Value) -> Value:
             state.mark_writes(one)
     dims: list[Dim] = []
     for a, b in zip(left.dims, right.dims, strict=True):
-        one, other = state.join(a, b)
-        state.equate(one, other)
-        dims.append(one)
+        met, partner = state.join(a, b)
+        state.equate(met, partner)
+        dims.append(met)
     state.equate_whole(left, right)
     both = left.is_weight and right.is_weight
     return Value(tuple(dims), left.scale, is_weight=both)
@@ -306,7 +306,7 @@ def gather(state: State, operation: Operation) -> Value:
     for other in state.find_values(operation)[1:]:
         state.stop(other, "it chooses positions")
     # Rows of a table are looked up: what runs along its other dimensions is left as it is.
-    lookups = operation.args[1] if operation.name == "aten.index" else ()
+    lookups = list(operation.args[1]) if operation.name == "aten.index" else []
     is_lookup = len(lookups) == 1 and lookups[0] is not None
     kept = value.dims[1:] if is_lookup else ()
     for dim in value.dims[: len(value.dims) - len(kept)]:
