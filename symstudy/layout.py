@@ -2,8 +2,9 @@
 
 A model declares its parameters as blocks of one flat vector and names what runs along each axis of
 each block. A group of neurons is a name that runs along axis 0 of its incoming blocks and along a
-later axis of its outgoing ones, unless it names them. It also declares which groups of matrices act on these blocks
-without changing what it computes. Symmetries read this declaration and never the model.
+later axis of its outgoing ones, unless it names them. It also declares which groups of matrices
+act on these blocks without changing what it computes. Symmetries read this declaration and never
+the model.
 
 The idea follows the permutation specification of Ainsworth, Hayase and Srinivasa 2023 ("Git
 Re-Basin", arXiv:2209.04836).

@@ -32,8 +32,9 @@ class Translation(AbstractSymmetry):
     alike, and their probabilities stay; and to the weights on inputs that lie in a subspace, z
     orthogonal to it (declared with a `direction`). Declared without an axis it moves every number
     of its blocks by itself: a bias before BatchNorm, or that of the keys of attention. An element
-    is the vectors c `[runs, D]`; `members` are the D columns. Conserved is z^T W, for each column: under SGD exactly, and with a
-    penalty gamma |theta|^2 it shrinks by exactly 1 - 2 lr gamma a step.
+    is the vectors c `[runs, D]`; `members` are the D columns. Conserved is z^T W, for each column:
+    under SGD exactly, and with a penalty gamma |theta|^2 it shrinks by exactly 1 - 2 lr gamma a
+    step.
 
     No state is symmetric: the action is affine and moves everything. `project` goes to the plane
     z^T W = 0 of the reflection W -> W - 2 z z^T W / |z|^2, which changes nothing either and does

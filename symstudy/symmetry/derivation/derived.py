@@ -10,8 +10,8 @@ from symstudy.errors import ModelError
 from symstudy.layout import AttentionLayer, DeclaredSymmetry, Layout, NeuronGroup
 from symstudy.symmetry.derivation.candidates import Candidate, Refusal
 from symstudy.symmetry.derivation.capture import Capture
-from symstudy.symmetry.derivation.function import ModuleFunction, float64_by_default, prepared
 from symstudy.symmetry.derivation.follow import follow
+from symstudy.symmetry.derivation.function import ModuleFunction, float64_by_default, prepared
 from symstudy.symmetry.derivation.plan import LayoutPlan, plan_layout
 from symstudy.symmetry.derivation.state import State
 from symstudy.symmetry.derivation.trace import trace_module

@@ -66,7 +66,9 @@ def minus(
     return {key: value for key, value in result.items() if value}
 
 
-def null_space(variables: Sequence[Variable], equations: list[Expression]) -> list[dict[Variable, Fraction]]:
+def null_space(
+    variables: Sequence[Variable], equations: list[Expression]
+) -> list[dict[Variable, Fraction]]:
     """Return a basis of the vectors that satisfy all equations, one for each free variable."""
     pivots = reduce([dict(each) for each in equations], list(reversed(variables)))
     basis = []

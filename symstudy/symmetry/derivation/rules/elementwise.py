@@ -21,11 +21,11 @@ ODD = ("tanh", "sin", "tan", "sinh", "asinh", "atan", "asin", "atanh", "erf", "s
        "softshrink", "tanhshrink", "round", "trunc")  # fmt: skip
 EVEN = ("cos", "cosh")
 OTHER = (
-    "gelu", "silu", "sigmoid", "elu", "selu", "celu", "softplus", "mish", "hardswish", "log_sigmoid",
-    "log_sigmoid_forward", "hardsigmoid", "hardtanh", "relu6", "clamp", "clamp_min", "clamp_max",
-    "threshold", "exp", "exp2", "expm1", "log", "log1p", "log2", "log10", "acosh", "floor", "ceil",
-    "logit", "erfc", "erfinv", "frac", "lgamma", "digamma", "logical_not", "bitwise_not", "isnan",
-    "isinf", "isfinite", "nan_to_num", "softsign",
+    "gelu", "silu", "sigmoid", "elu", "selu", "celu", "softplus", "mish", "hardswish", "clamp",
+    "log_sigmoid", "log_sigmoid_forward", "hardsigmoid", "hardtanh", "relu6", "clamp_min",
+    "clamp_max", "threshold", "exp", "exp2", "expm1", "log", "log1p", "log2", "log10", "acosh",
+    "floor", "ceil", "logit", "erfc", "erfinv", "frac", "lgamma", "digamma", "logical_not",
+    "bitwise_not", "isnan", "isinf", "isfinite", "nan_to_num", "softsign",
 )  # fmt: skip
 POWERS = {
     "square": Fraction(2), "sqrt": Fraction(1, 2), "rsqrt": Fraction(-1, 2),
@@ -39,7 +39,7 @@ def without_factors(value: Value) -> Value:
     return Value(plain.dims, is_weight=value.is_weight, is_constant=value.is_constant)
 
 
-def bent(state: State, value: Value, reason: str) -> None:
+def bent(value: Value, reason: str) -> None:
     """Say that something acts on each number of a tensor by itself."""
     for axis in value.axes:
         axis.of.bend(reason)
@@ -62,7 +62,7 @@ def drop(state: State, operation: Operation) -> Value | list[Value]:
 def homogeneous(state: State, operation: Operation) -> Value:
     """A function with f(c z) = c f(z) for positive c."""
     value = state.value(operation.args[0])
-    bent(state, value, operation.name)
+    bent(value, operation.name)
     for axis in value.axes:
         state.hold_sign(axis)
     plain = value.mapped(lambda axis: axis.with_factor(axis.scale, NOTHING))
@@ -73,7 +73,7 @@ def homogeneous(state: State, operation: Operation) -> Value:
 def absolute(state: State, operation: Operation) -> Value:
     """An even function that is homogeneous."""
     value = state.value(operation.args[0])
-    bent(state, value, operation.name)
+    bent(value, operation.name)
     plain = value.mapped(lambda axis: axis.with_factor(axis.scale, NOTHING))
     return Value(plain.dims, value.scale, is_weight=value.is_weight, activated=state.number)
 
@@ -87,10 +87,8 @@ def odd(state: State, operation: Operation) -> Value:
 @rule(*EVEN)
 def even(state: State, operation: Operation) -> Value:
     """A function with f(-z) = f(z): no sign of its argument is seen."""
-    value = state.value(operation.args[0])
-    return held(state, operation, keeps_sign=True).mapped(
-        lambda axis: axis.with_factor(NOTHING, NOTHING)
-    ) if value.dims else without_factors(value)  # fmt: skip
+    made = held(state, operation, keeps_sign=True)
+    return replace(without_factors(made), activated=made.activated)
 
 
 @rule(*OTHER)
@@ -104,7 +102,7 @@ def held(state: State, operation: Operation, *, keeps_sign: bool) -> Value:
     value = state.value(operation.args[0])
     for each in state.find_values(operation)[1:]:
         state.stop(each, operation.name)
-    bent(state, value, operation.name)
+    bent(value, operation.name)
     for axis in value.axes:
         state.scales.append(axis.scale)
         if not keeps_sign:
@@ -142,7 +140,7 @@ def power(state: State, operation: Operation) -> Value:
 
 def raised(state: State, value: Value, exponent: Fraction, reason: str) -> Value:
     """Return a power: factors are raised to it too."""
-    bent(state, value, reason)
+    bent(value, reason)
     is_whole = exponent.denominator == 1
     for axis in value.axes if not is_whole else ():
         state.hold_sign(axis)
@@ -306,7 +304,7 @@ def compare(state: State, operation: Operation) -> Value:
     if found is None:
         value, number = only(state, operation)
         if number == 0.0:
-            bent(state, value, operation.name)
+            bent(value, operation.name)
             for axis in value.axes:
                 state.hold_sign(axis)
             return replace(without_factors(value), activated=state.number)
@@ -317,7 +315,7 @@ def compare(state: State, operation: Operation) -> Value:
 def nothing_passes(state: State, left: Value, right: Value) -> Value:
     """Return what two tensors make where neither may have a factor."""
     for value in (left, right):
-        bent(state, value, "it is compared")
+        bent(value, "it is compared")
         for axis in value.axes:
             state.hold(axis)
         state.whole_scales.append(value.scale)
@@ -381,7 +379,7 @@ def prelu(state: State, operation: Operation) -> Value:
     for axis in value.axes:
         state.hold_sign(axis)
     made = multiplied(state, value, without_factors(slope))
-    bent(state, value, operation.name)
+    bent(value, operation.name)
     plain = made.mapped(lambda axis: axis.with_factor(axis.scale, NOTHING))
     return Value(plain.dims, made.scale, is_weight=made.is_weight, activated=state.number)
 

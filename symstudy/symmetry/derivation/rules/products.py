@@ -251,7 +251,7 @@ def softmax(state: State, operation: Operation) -> Value:
 
 def softened(state: State, value: Value, reason: str) -> Value:
     """Return the softmax of a tensor."""
-    bent(state, value, reason)
+    bent(value, reason)
     for axis in value.axes:
         state.hold(axis)
     state.whole_scales.append(value.scale)

@@ -66,7 +66,7 @@ def mean(state: State, operation: Operation) -> Value:
 def largest(state: State, operation: Operation) -> Value:
     """The largest or smallest number."""
     value = state.value(operation.args[0])
-    bent(state, value, operation.name)
+    bent(value, operation.name)
     for axis in value.axes:
         state.hold_sign(axis)
     return reduced(state, value, dims_of(operation, value, 1), operation, Fraction(1))
@@ -103,7 +103,7 @@ def variance(state: State, operation: Operation) -> Value:
 def max_pool(state: State, operation: Operation) -> list[Value]:
     """The largest numbers of windows."""
     value = state.value(operation.args[0])
-    bent(state, value, operation.name)
+    bent(value, operation.name)
     for axis in value.axes:
         state.hold_sign(axis)
     return [pooled(state, value, operation)] * len(operation.outputs)
