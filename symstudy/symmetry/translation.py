@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from symstudy.symmetry.base import AbstractSymmetry, Element, Members
+from symstudy.symmetry.base import AbstractSymmetry, Element, Members, velocities_at
 from symstudy.symmetry.declare import symmetry
 from symstudy.symmetry.thresholds import EPSILON_RELATIVE
 
@@ -90,6 +90,12 @@ class Translation(AbstractSymmetry):
         first, second = self.read(theta_KP)
         z_N1 = self.direction(theta_KP)[:, None]
         return self.write(theta_KP, first + z_N1 * element.to(theta_KP)[:, None, :], second)
+
+    def velocities(
+        self, theta_P: Float[Tensor, " parameters"]
+    ) -> Float[Tensor, "directions parameters"]:
+        """Return the velocities where one column after the other is shifted."""
+        return velocities_at(self, theta_P, torch.eye(self.members))
 
     def project(
         self, theta_KP: Float[Tensor, "runs parameters"], members: Members = None

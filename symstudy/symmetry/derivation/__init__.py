@@ -7,11 +7,13 @@ from symstudy.symmetry.derivation.derived import (
     derive,
     derive_layout,
 )
+from symstudy.symmetry.derivation.function import ModuleFunction
 
 __all__ = [
     "Capture",
     "Derivation",
     "DerivedSymmetry",
+    "ModuleFunction",
     "capture_hidden",
     "derive",
     "derive_layout",

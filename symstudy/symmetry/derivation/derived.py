@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import final
 
+import torch
 from torch import Tensor, nn
 
 from symstudy.errors import ModelError
@@ -112,6 +113,14 @@ def derive(module: nn.Module, inputs: Tensor, data: Tensor | None = None) -> Der
         Ainsworth, Hayase and Srinivasa 2023 (arXiv:2209.04836) write such a layout by hand for each
         architecture.
     """
+    with torch.random.fork_rng(devices=[]):
+        # A module that draws in evaluation is tried on other draws each time, the same for all.
+        torch.manual_seed(0)
+        return derived(module, inputs, data)
+
+
+def derived(module: nn.Module, inputs: Tensor, data: Tensor | None) -> Derivation:
+    """Return what `derive` does, with draws from torch's global generator."""
     inputs = inputs.double() if inputs.is_floating_point() else inputs
     function = ModuleFunction(prepared(module), inputs)
     state = observed(function)

@@ -35,7 +35,9 @@ BATCH_NORMS = (nn.modules.batchnorm._BatchNorm, nn.modules.instancenorm._Instanc
 TINY = 1e-300
 """Stands for 0, which torch refuses: lost beside any variance."""
 NOISE = 0.5
-"""Standard deviation of what is added to initial parameters, relative to 1 / sqrt(fan-in)."""
+"""Standard deviation of what is added to initial weights, relative to 1 / sqrt(fan-in)."""
+BIAS_NOISE = 0.1
+"""The same for vectors: little, since a large bias makes a ReLU neuron never active."""
 
 
 @final
@@ -110,8 +112,7 @@ class ModuleFunction:
         noise = torch.cat(
             [
                 torch.randn(size, generator=generator, dtype=torch.float64)
-                * NOISE
-                / max(1, torch.Size(shape[1:]).numel()) ** 0.5
+                * (NOISE / torch.Size(shape[1:]).numel() ** 0.5 if len(shape) > 1 else BIAS_NOISE)
                 for size, shape in zip(self.sizes, self.shapes, strict=True)
             ]
         )

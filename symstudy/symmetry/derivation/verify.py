@@ -126,12 +126,12 @@ class Verifier:
                 after = self.evaluate(theta_P, places, values_K, inputs, preserves, epsilon=epsilon)
                 found.append(difference(before, after))
         # NaN, of outputs that are not finite or all 0, is passed on.
-        largest, least = float(torch.tensor(errors).max()), min(shaken)
+        largest, seen = float(torch.tensor(errors).max()), max(shaken)
         if not largest <= TOLERANCE:
             reason = f"its elements change the {preserves} by {largest:.1e} of the largest output"
             return Verdict(largest, torch.nan, reason)
         is_free = symmetries[0].declared.kind == "translation"
-        if least < SEEN and not is_free:
+        if not seen >= SEEN and not is_free:
             return Verdict(largest, torch.nan, "no change of these parameters changes the outputs")
         return Verdict(largest, torch.nan, "")
 
