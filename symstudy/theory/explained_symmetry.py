@@ -236,11 +236,13 @@ def moved_directions(
     derivation: Derivation, theta_P: Float[Tensor, " parameters"]
 ) -> Float[Tensor, "directions parameters"]:
     """Return the directions along which the continuous symmetries move the parameters."""
-    rows = [theta_P.new_zeros(0, len(theta_P))]
-    for declared in derivation.layout.symmetries:
-        if declared.preserves == "function":
-            rows.append(directions_of(declared, derivation.layout.blocks, theta_P))
-    return torch.cat(rows)
+    blocks = derivation.layout.blocks
+    rows = [
+        directions_of(declared, blocks, theta_P)
+        for declared in derivation.layout.symmetries
+        if declared.preserves == "function"
+    ]
+    return torch.cat([theta_P.new_zeros(0, len(theta_P)), *rows])
 
 
 def directions_of(

@@ -45,7 +45,7 @@ def find_layout(
     method = getattr(module, "symstudy_layout", None)
     if not callable(method):
         try:
-            found = derive(module, inputs)
+            found = derive(module, inputs, apart=False)
         except ModelError as error:
             return FoundLayout(flat_layout(parameters), reason=str(error))
         return FoundLayout(found.layout, found.captures)

@@ -1,5 +1,6 @@
 """Layouts of modules that declare none."""
 
+from symstudy.symmetry.derivation.candidates import Refusal
 from symstudy.symmetry.derivation.capture import Capture, capture_hidden
 from symstudy.symmetry.derivation.derived import (
     Derivation,
@@ -14,6 +15,7 @@ __all__ = [
     "Derivation",
     "DerivedSymmetry",
     "ModuleFunction",
+    "Refusal",
     "capture_hidden",
     "derive",
     "derive_layout",

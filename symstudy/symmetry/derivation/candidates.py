@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from typing import final
+from typing import NamedTuple, final
 
 from symstudy.layout import Preserved
 from symstudy.symmetry.derivation.axes import AxisClass, Expression, Variable, find
@@ -45,8 +45,7 @@ class Candidate:
     preserves: Preserved = "function"
 
 
-@dataclass(frozen=True)
-class Refusal:
+class Refusal(NamedTuple):
     """What cannot be declared, and why.
 
     Attributes:

@@ -94,11 +94,13 @@ def capture_at(
 
 
 def capture_hidden(module: nn.Module, captures: Sequence[Capture]) -> nn.Module:
-    """Make `module` return `(result, {group: activations})`, and return it.
+    """Make `module` return `(result, {group: activations})` in evaluation mode, and return it.
 
     A result that is no single tensor is returned as it is, since there would be no telling the two
     apart.
     """
+    if not captures:
+        return module
     caught: dict[str, Tensor] = {}
     inner = dict(module.named_modules())
     for capture in captures:
@@ -115,7 +117,8 @@ def capture_hidden(module: nn.Module, captures: Sequence[Capture]) -> nn.Module:
         found = dict(caught)
         # Nothing is kept: what was caught belongs to one call, and to its device.
         caught.clear()
-        return (result, found) if isinstance(result, Tensor) else result
+        is_told = isinstance(result, Tensor) and not module.training
+        return (result, found) if is_told else result
 
     module.forward = forward
     return module

@@ -1,6 +1,7 @@
 """The layout of a module that declares none: derived by following axes, verified on numbers."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import final
 
@@ -22,7 +23,7 @@ __all__ = ["Derivation", "DerivedSymmetry", "derive", "derive_layout"]
 
 
 @final
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class DerivedSymmetry:
     """A symmetry that was derived and verified.
 
@@ -92,10 +93,12 @@ def derive_layout(module: nn.Module, inputs: Tensor) -> Layout:
     Raises:
         ModelError: If the module cannot be evaluated in float64.
     """
-    return derive(module, inputs).layout
+    return derive(module, inputs, apart=False).layout
 
 
-def derive(module: nn.Module, inputs: Tensor, data: Tensor | None = None) -> Derivation:
+def derive(
+    module: nn.Module, inputs: Tensor, data: Tensor | None = None, *, apart: bool = True
+) -> Derivation:
     """Return the layout of a module with how it was found.
 
     Each symmetry that the module's operations allow is tried: random elements of the group act on
@@ -105,6 +108,8 @@ def derive(module: nn.Module, inputs: Tensor, data: Tensor | None = None) -> Der
         module: Left as it is.
         inputs: A batch of at least two example inputs.
         data: Inputs of the same shape on which symmetries are tried beside random ones.
+        apart: Whether each symmetry is tried by itself, to tell its error; otherwise all are tried
+            at once, and apart only if that fails.
 
     Raises:
         ModelError: If the module cannot be evaluated in float64.
@@ -116,24 +121,21 @@ def derive(module: nn.Module, inputs: Tensor, data: Tensor | None = None) -> Der
     with torch.random.fork_rng(devices=[]):
         # A module that draws in evaluation is tried on other draws each time, the same for all.
         torch.manual_seed(0)
-        return derived(module, inputs, data)
+        return derived(module, inputs, data, apart=apart)
 
 
-def derived(module: nn.Module, inputs: Tensor, data: Tensor | None) -> Derivation:
+def derived(module: nn.Module, inputs: Tensor, data: Tensor | None, *, apart: bool) -> Derivation:
     """Return what `derive` does, with draws from torch's global generator."""
     inputs = inputs.double() if inputs.is_floating_point() else inputs
     function = ModuleFunction(prepared(module), inputs)
     state = observed(function)
     plan = plan_layout(state)
     verifier = Verifier(function, plan.blocks, data)
-    kept: list[DerivedSymmetry] = []
     refusals = list(plan.refusals)
-    for candidate in plan.candidates:
-        found = try_candidate(verifier, plan, candidate)
-        if isinstance(found, Refusal):
-            refusals.append(found)
-        else:
-            kept.append(found)
+    kept: list[DerivedSymmetry] = []
+    for preserves in ("function", "probabilities"):
+        mine = [each for each in plan.candidates if each.preserves == preserves]
+        kept += verified(verifier, plan, mine, refusals, apart=apart)
     layout, kept = assembled(plan, kept, refusals)
     groups = {group.name for group in layout.groups}
     captures = tuple(each for each in plan.captures if each.group in groups)
@@ -171,22 +173,46 @@ def observed(function: ModuleFunction) -> State:
         ) from error
 
 
-def try_candidate(
-    verifier: Verifier, plan: LayoutPlan, candidate: Candidate
+def verified(
+    verifier: Verifier,
+    plan: LayoutPlan,
+    candidates: Sequence[Candidate],
+    refusals: list[Refusal],
+    *,
+    apart: bool,
+) -> list[DerivedSymmetry]:
+    """Return the symmetries that hold among those that preserve the same; others are refused."""
+    families = [plan.declarations(each) for each in candidates]
+    if families and not apart:
+        verdict = verifier.verify_all(families)
+        if not verdict.reason:
+            return [DerivedSymmetry(each, size_of(plan, each), verdict) for each in families]
+    kept = []
+    for parts in families:
+        found = try_parts(verifier, plan, parts)
+        if isinstance(found, Refusal):
+            refusals.append(found)
+        else:
+            kept.append(found)
+    return kept
+
+
+def size_of(plan: LayoutPlan, parts: Sequence[DeclaredSymmetry]) -> int:
+    """Return the positions along the axis of symmetries; 1 if they act on blocks as a whole."""
+    by_name = {block.name: block for block in plan.blocks}
+    return by_name[parts[0].blocks[0]].length(parts[0].axis) if parts[0].axis else 1
+
+
+def try_parts(
+    verifier: Verifier, plan: LayoutPlan, parts: tuple[DeclaredSymmetry, ...]
 ) -> DerivedSymmetry | Refusal:
     """Return a symmetry that holds, or why it does not."""
-    parts = plan.declarations(candidate)
     first = parts[0]
-    what = f"{first.kind} of {', '.join((*first.blocks, *first.partners))}"
-    try:
-        verdict = verifier.verify(parts)
-    except ModelError as error:
-        return Refusal(what, str(error))
+    verdict = verifier.verify(parts)
     if verdict.reason:
+        what = f"{first.kind} of {', '.join((*first.blocks, *first.partners))}"
         return Refusal(what, verdict.reason)
-    by_name = {block.name: block for block in plan.blocks}
-    size = by_name[first.blocks[0]].length(first.axis) if first.axis else 1
-    return DerivedSymmetry(parts=parts, size=size, verdict=verdict)
+    return DerivedSymmetry(parts, size_of(plan, parts), verdict)
 
 
 def assembled(

@@ -21,7 +21,10 @@ from symstudy.symmetry.derivation.state import State
 
 __all__ = ["LayoutPlan", "plan_layout"]
 
-ORDINARY = ("inputs of the network", "outputs of the network", "samples of a batch", "positions")
+ORDINARY = (
+    "inputs of the network", "outputs of the network", "samples of a batch", "runs over",
+    "looked up", "joined",
+)  # fmt: skip
 """Words of the reasons for which an axis has no group in every network."""
 
 

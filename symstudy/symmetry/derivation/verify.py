@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import NamedTuple, final
 
 import torch
@@ -18,8 +19,8 @@ TOLERANCE = 1e-9
 """Largest change of the outputs, relative to the largest output, that rounding makes in float64."""
 MOVED = 1e-3
 """Least change of the parameters acted on, relative to the largest of them."""
-SEEN = 1e-6
-"""Least relative change of the outputs where the same parameters change at random instead."""
+SEEN = 1e-9
+"""Least derivative by a parameter that has an effect, relative to the largest."""
 MOST_TRIES = 20
 """Elements that are drawn until one moves the parameters: a permutation of two may not."""
 DRAWS = 2
@@ -53,6 +54,18 @@ class Draw(NamedTuple):
     inputs: Tensor
 
 
+class Action(NamedTuple):
+    """Symmetries that act on some of the parameters.
+
+    Attributes:
+        symmetries: Built on the blocks that they act on alone.
+        places: Where the numbers of these blocks are in the flat vector.
+    """
+
+    symmetries: Sequence[AbstractSymmetry]
+    places: Tensor
+
+
 @final
 class Verifier:
     """Tries symmetries of one module."""
@@ -84,20 +97,37 @@ class Verifier:
         Args:
             parts: Symmetries of one kind on the same blocks, such as those of each head.
         """
+        action = self.action(parts)
+        verdict = self.judge([action], parts[0].preserves, epsilon=True)
+        if not verdict.error > TOLERANCE:
+            return verdict
+        # The epsilon of a normalisation breaks scaling a little.
+        bare = self.judge([action], parts[0].preserves, epsilon=False)
+        if bare.reason:
+            return verdict
+        return Verdict(verdict.error, bare.error, "")
+
+    def verify_all(self, families: Sequence[Sequence[DeclaredSymmetry]]) -> Verdict:
+        """Return whether elements of many symmetries, one after the other, change nothing.
+
+        Normalisations are taken without their epsilon. A product of symmetries is a symmetry, so
+        that one evaluation tells of them all; if it changes something, at least one is none.
+
+        Args:
+            families: Arguments of `verify` that preserve the same.
+        """
+        actions = [self.action(parts) for parts in families]
+        return self.judge(actions, families[0][0].preserves, epsilon=False)
+
+    def action(self, parts: Sequence[DeclaredSymmetry]) -> Action:
+        """Return symmetries on the same blocks, ready to act on the parameters."""
         names = [*parts[0].blocks, *parts[0].partners]
         layout = self.part_of_layout(names)
         places = torch.cat(
             [torch.arange(self.blocks[n].offset, self.blocks[n].stop) for n in names]
         )
         symmetries = [build_symmetry(layout, replace(part, layer=None)) for part in parts]
-        verdict = self.judge(symmetries, places, epsilon=True)
-        if not verdict.error > TOLERANCE:
-            return verdict
-        # The epsilon of a normalisation breaks scaling a little.
-        bare = self.judge(symmetries, places, epsilon=False)
-        if bare.reason:
-            return verdict
-        return Verdict(verdict.error, bare.error, "")
+        return Action(symmetries, places)
 
     def part_of_layout(self, names: Sequence[str]) -> Layout:
         """Return a layout of the named blocks alone."""
@@ -107,33 +137,43 @@ class Verifier:
             blocks.append(replace(self.blocks[name], offset=offset))
         return Layout(blocks=tuple(blocks))
 
-    def judge(
-        self, symmetries: Sequence[AbstractSymmetry], places: Tensor, *, epsilon: bool
-    ) -> Verdict:
-        """Return whether the symmetries, acting on the parameters at `places`, change anything."""
-        preserves = symmetries[0].declared.preserves
+    def judge(self, actions: Sequence[Action], preserves: str, *, epsilon: bool) -> Verdict:
+        """Return whether random elements, one after the other, change anything."""
         errors: list[float] = []
-        shaken: list[float] = []
-        for number, (theta_P, inputs) in enumerate(self.draws):
-            before = self.outputs(number, theta_P, preserves, epsilon=epsilon)
-            own_K = theta_P[places]
-            moved_K = self.moved(symmetries, own_K)
-            if moved_K is None:
-                return Verdict(torch.nan, torch.nan, "its elements do not move the parameters")
-            noise_K = torch.randn(len(own_K), generator=self.generator, dtype=torch.float64)
-            shaken_K = own_K + (moved_K - own_K).std(correction=0) * noise_K
-            for values_K, found in ((moved_K, errors), (shaken_K, shaken)):
-                after = self.evaluate(theta_P, places, values_K, inputs, preserves, epsilon=epsilon)
-                found.append(difference(before, after))
+        for number, draw in enumerate(self.draws):
+            theta_P = draw.theta_P
+            for action in actions:
+                moved_K = self.moved(action.symmetries, theta_P[action.places])
+                if moved_K is None:
+                    return Verdict(torch.nan, torch.nan, "its elements do not move the parameters")
+                theta_P = theta_P.index_copy(0, action.places, moved_K)
+            before = self.outputs(number, preserves, epsilon=epsilon)
+            after = self.evaluate(theta_P, draw.inputs, preserves, epsilon=epsilon)
+            errors.append(difference(before, after))
         # NaN, of outputs that are not finite or all 0, is passed on.
-        largest, seen = float(torch.tensor(errors).max()), max(shaken)
+        largest = float(torch.tensor(errors).max())
         if not largest <= TOLERANCE:
             reason = f"its elements change the {preserves} by {largest:.1e} of the largest output"
             return Verdict(largest, torch.nan, reason)
-        is_free = symmetries[0].declared.kind == "translation"
-        if not seen >= SEEN and not is_free:
-            return Verdict(largest, torch.nan, "no change of these parameters changes the outputs")
+        for action in actions:
+            # What nothing depends on has every symmetry; a free bias is meant to be that.
+            is_free = action.symmetries[0].declared.kind == "translation"
+            if not is_free and not self.is_seen_P[action.places].any():
+                reason = "no change of these parameters changes the outputs"
+                return Verdict(largest, torch.nan, reason)
         return Verdict(largest, torch.nan, "")
+
+    @cached_property
+    def is_seen_P(self) -> Tensor:
+        """Whether the outputs depend on each parameter, by the gradient of a random sum of them."""
+        seen_P = torch.zeros_like(self.draws[0].theta_P)
+        for draw in self.draws:
+            theta_P = draw.theta_P.clone().requires_grad_()
+            output = self.function.flat(theta_P, draw.inputs)
+            weights = torch.randn(output.shape, generator=self.generator, dtype=output.dtype)
+            (gradient,) = torch.autograd.grad((output * weights).sum(), theta_P)
+            seen_P = torch.maximum(seen_P, gradient.abs())
+        return seen_P > SEEN * seen_P.max()
 
     def moved(self, symmetries: Sequence[AbstractSymmetry], own_K: Tensor) -> Tensor | None:
         """Return parameters that random elements have moved; None if none of many does."""
@@ -146,17 +186,9 @@ class Verifier:
         return None
 
     def evaluate(
-        self,
-        theta_P: Tensor,
-        places: Tensor,
-        values: Tensor,
-        inputs: Tensor,
-        preserves: str,
-        *,
-        epsilon: bool,
+        self, theta_P: Tensor, inputs: Tensor, preserves: str, *, epsilon: bool
     ) -> list[Tensor]:
-        """Return what is preserved at parameters of which those at `places` are others."""
-        theta_P = theta_P.index_copy(0, places, values)
+        """Return what is preserved at some parameters."""
         with torch.no_grad():
             found = self.function.outputs(theta_P, inputs, epsilon=epsilon)
         if preserves == "probabilities":
@@ -164,17 +196,12 @@ class Verifier:
         assert preserves == "function", f"what preserves {preserves} is not derived"
         return found
 
-    def outputs(
-        self, number: int, theta_P: Tensor, preserves: str, *, epsilon: bool
-    ) -> list[Tensor]:
+    def outputs(self, number: int, preserves: str, *, epsilon: bool) -> list[Tensor]:
         """Return what is to be preserved in draw `number`."""
         key = (number, epsilon, preserves)
         if key not in self.known:
-            inputs = self.draws[number].inputs
-            none = torch.zeros(0, dtype=torch.int64)
-            self.known[key] = self.evaluate(
-                theta_P, none, theta_P[:0], inputs, preserves, epsilon=epsilon
-            )
+            theta_P, inputs = self.draws[number]
+            self.known[key] = self.evaluate(theta_P, inputs, preserves, epsilon=epsilon)
         return self.known[key]
 
 

@@ -208,7 +208,7 @@ def section(state: State, value: Value, at: int, start: int, stop: int) -> Value
             if len(parts) > 1:
                 one = (replace(one[0], choices=parts),)
             return replaced(value, at, one)
-    if len(dim) == 1 and dim[0].kind == "plain" and 0 <= start < stop <= size:
+    if len(dim) == 1 and dim[0].kind == "plain" and start + 1 < stop <= size:
         marks = sorted({0, start, stop, size})
         # Equal parts, as of queries, keys and values, are all cut at once.
         length = stop - start
