@@ -10,7 +10,17 @@ from typing import Annotated
 
 import typer
 
-from symstudy.cli import claims, compact, control, import_study, results, run, studies, submit, symmetries
+from symstudy.cli import (
+    claims,
+    compact,
+    control,
+    import_study,
+    results,
+    run,
+    studies,
+    submit,
+    symmetries,
+)
 from symstudy.cli.output import note, print_crash, say
 from symstudy.errors import UserError
 
@@ -32,11 +42,8 @@ app = typer.Typer(
     epilog="Start with: `symstudy list studies`, then `symstudy run smoke`.",
 )
 studies.add_commands(app)
-<<<<<<< HEAD
 import_study.add_commands(app)
-=======
 symmetries.add_commands(app)
->>>>>>> 762fb6b (symstudy symmetries: the table and JSON of a module's symmetries; tests of derived layouts)
 run.add_commands(app)
 submit.add_commands(app)
 results.add_commands(app)

@@ -11,8 +11,8 @@ from symstudy.errors import UserError
 
 __all__ = ["add_commands"]
 
-BATCH = 4
-"""Inputs of a batch: BatchNorm needs a few."""
+BATCH = 6
+"""Inputs of a batch: BatchNorm needs a few, since of two it leaves nothing but their order."""
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -60,7 +60,7 @@ def symmetries(
             "--samples",
             metavar="N",
             min=1,
-            help="Batches of 4 inputs that the Jacobian is taken on, however large the module is.",
+            help="Batches of 6 inputs that the Jacobian is taken on, however large the module is.",
             show_default=False,
         ),
     ] = None,

@@ -11,7 +11,7 @@ from typing import ClassVar, NamedTuple
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
-from torch.func import jvp, vmap
+from torch.func import jacrev
 
 from symstudy.errors import ModelError
 from symstudy.layout import DeclaredSymmetry, Layout
@@ -280,15 +280,12 @@ def velocities_at(
     """
     start = symmetry.identity(1)
 
-    def move(direction: Tensor) -> Tensor:
-        def act(element: Tensor) -> Tensor:
-            return symmetry.act(element, theta_P[None])[0]
+    def act(element: Tensor) -> Tensor:
+        return symmetry.act(element, theta_P[None])[0]
 
-        _, moved = jvp(act, (start,), (direction[None],))
-        velocity: Tensor = moved
-        return velocity
-
-    velocities: Tensor = vmap(move)(directions.to(start))
+    # By reverse differentiation: torch's forward mode compiles at its first use, and warns.
+    slopes_PE = jacrev(act)(start.contiguous()).flatten(1)
+    velocities: Tensor = directions.to(start).flatten(1) @ slopes_PE.T
     return velocities
 
 

@@ -16,9 +16,9 @@ def one_thread():
     torch.set_num_threads(threads)
 
 
-def report(*layers, inputs=4, **keys):
+def report(*layers, inputs=4, batch=2, **keys):
     torch.manual_seed(0)
-    batch = torch.randn(2, inputs, generator=torch.Generator().manual_seed(1))
+    batch = torch.randn(batch, inputs, generator=torch.Generator().manual_seed(1))
     return report_symmetries(nn.Sequential(*layers), batch, **keys)
 
 
@@ -46,7 +46,8 @@ def test_a_neuron_that_is_never_active_is_not_explained():
 
 
 def test_weights_before_batch_norm_are_explained_by_their_scales_and_biases():
-    found = report(nn.Linear(4, 3), nn.BatchNorm1d(3), nn.Tanh(), nn.Linear(3, 2)).nullity
+    layers = nn.Linear(4, 3), nn.BatchNorm1d(3), nn.Tanh(), nn.Linear(3, 2)
+    found = report(*layers, batch=6).nullity
     # A scale of each row, and all of the bias.
     assert (found.nullity, found.unexplained) == (6, 0)
 

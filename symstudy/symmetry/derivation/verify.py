@@ -8,6 +8,7 @@ from typing import NamedTuple, final
 import torch
 from torch import Tensor
 
+from symstudy.errors import ModelError
 from symstudy.layout import Block, DeclaredSymmetry, Layout
 from symstudy.symmetry.base import AbstractSymmetry
 from symstudy.symmetry.derivation.function import ModuleFunction
@@ -171,7 +172,13 @@ class Verifier:
             theta_P = draw.theta_P.clone().requires_grad_()
             output = self.function.flat(theta_P, draw.inputs)
             weights = torch.randn(output.shape, generator=self.generator, dtype=output.dtype)
-            (gradient,) = torch.autograd.grad((output * weights).sum(), theta_P)
+            try:
+                (gradient,) = torch.autograd.grad((output * weights).sum(), theta_P)
+            except RuntimeError as error:
+                raise ModelError(
+                    "the outputs of a module must be differentiable by its parameters, but the "
+                    f"backward pass raised {type(error).__name__}: {error}"
+                ) from error
             seen_P = torch.maximum(seen_P, gradient.abs())
         return seen_P > SEEN * seen_P.max()
 
