@@ -43,7 +43,8 @@ def test_the_table_says_what_holds_and_what_is_explained(folder, told_in):
 
 def test_the_json_of_a_study_takes_its_data(folder, told_in):
     study = 'schema = 1\nname = "s"\ntitle = "s"\n[model]\nkind = "fcn"\n'
-    study += '[data]\nkind = "teacher_student"\ninput_dim = 6\nsamples = 20\n[train]\nsteps = 2\n'
+    study += '[data]\nkind = "teacher_student"\ninput_dim = 6\nsamples = 20\n'
+    study += "[train]\nsteps = 2\nlr = 0.1\nbatch_size = 5\n"
     (folder / "s.toml").write_text(study)
     said, status = told_in(folder, "symmetries", "wide_module:Wide", "--data", "s.toml", "--json")
     assert status == 0, said

@@ -314,3 +314,19 @@ def test_heads_whose_queries_and_keys_lie_beside_each_other_can_be_exchanged_alo
     assert not found.layout.attention
     assert any(each.kind == "permutation" and each.size == 2 for each in found.symmetries)
     assert any(each.what == "attention" for each in found.refusals)
+
+
+class Telling(nn.Module):
+    """Returns its activations beside its output."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.b = nn.Linear(4, 5), nn.Linear(5, 2)
+
+    def forward(self, x):
+        hidden = torch.relu(self.a(x))
+        return self.b(hidden), {"hidden": hidden}
+
+
+def test_activations_that_are_returned_are_no_outputs():
+    assert groups_of(derived(Telling, 3, 4)) == {"a": 5}

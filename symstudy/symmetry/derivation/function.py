@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
-from torch.utils._pytree import tree_leaves
 
 from symstudy.errors import ModelError
+from symstudy.symmetry.derivation.trace import output_tensors
 
 __all__ = ["ModuleFunction", "prepared"]
 
@@ -141,8 +141,7 @@ class ModuleFunction:
         )
         with mode:
             result = functional_call(self.module, self.tensors(theta_P), (inputs,))
-        leaves = [each for each in tree_leaves(result) if isinstance(each, Tensor)]
-        return [each for each in leaves if each.is_floating_point()]
+        return [each for each in output_tensors(result) if each.is_floating_point()]
 
     def flat(self, theta_P: Tensor, inputs: Tensor, *, epsilon: bool = True) -> Tensor:
         """Return all outputs as one vector; gradients flow."""

@@ -6,7 +6,7 @@ and functions of the user's own need not be understood: what they do to tensors 
 """
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, final
 
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
-__all__ = ["ModuleCall", "Operation", "Trace", "trace_module"]
+__all__ = ["ModuleCall", "Operation", "Trace", "output_tensors", "trace_module"]
 
 
 class Place(NamedTuple):
@@ -193,6 +193,16 @@ def trace_module(module: nn.Module, inputs: Tensor) -> Trace:
     finally:
         for handle in handles:
             handle.remove()
-    leaves = tree_leaves(result)
-    trace.outputs = tuple(recorder.number(each) for each in leaves if isinstance(each, Tensor))
+    trace.outputs = tuple(recorder.number(each) for each in output_tensors(result))
     return trace
+
+
+def output_tensors(result: Any) -> list[Tensor]:
+    """Return the tensors that a module gives as its function.
+
+    Of `(output, {group name: activations})` that is the output: activations of neurons change with
+    their order, though what the network computes does not.
+    """
+    if isinstance(result, tuple) and len(result) == 2 and isinstance(result[1], Mapping):
+        result = result[0]
+    return [each for each in tree_leaves(result) if isinstance(each, Tensor)]
