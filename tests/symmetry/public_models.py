@@ -121,6 +121,8 @@ class Vit(nn.Module):
 class CausalSelfAttention(nn.Module):
     """nanoGPT's attention: one matrix that is split, and a mask."""
 
+    bias: torch.Tensor
+
     def __init__(self, dim, heads, block_size):
         super().__init__()
         self.n_embd, self.n_head = dim, heads
@@ -220,6 +222,8 @@ class Mixer(nn.Module):
 
 class KanLayer(nn.Module):
     """A layer of efficient-kan: a base weight, and a B-spline on every edge."""
+
+    grid: torch.Tensor
 
     def __init__(self, inputs, outputs, grid=3, order=2):
         super().__init__()

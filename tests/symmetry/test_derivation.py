@@ -1,7 +1,8 @@
 """Layouts of modules that declare none, such as networks with the structure of public ones."""
 
-import importlib.util
+import runpy
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -15,11 +16,7 @@ from symstudy.models.fcn.network import Fcn
 from symstudy.symmetry.derivation import capture_hidden, derive
 from symstudy.symmetry.derivation.verify import Verifier
 
-SPEC = importlib.util.spec_from_file_location(
-    "public_models", Path(__file__).with_name("public_models.py")
-)
-public = importlib.util.module_from_spec(SPEC)
-SPEC.loader.exec_module(public)
+public = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("public_models.py"))))
 
 
 def normal(*shape):
