@@ -191,7 +191,7 @@ def test_activations_are_caught_where_they_enter_a_module():
     module, x = public.LeNet(), normal(2, 1, 12, 12)
     found = derive(module, x)
     plain = module(x)
-    result, hidden = capture_hidden(module, found.captures)(x)
+    result, hidden = capture_hidden(module, found.captures).eval()(x)
     assert torch.equal(result, plain)
     assert {name: tuple(each.shape) for name, each in hidden.items()} == {
         "conv1": (72, 3), "conv2": (8, 4), "fc1": (2, 8), "fc2": (2, 6),
@@ -199,6 +199,8 @@ def test_activations_are_caught_where_they_enter_a_module():
     assert torch.equal(module.fc3(hidden["fc2"]), result)
     flat = hidden["conv2"].view(2, 2, 2, 4).permute(0, 3, 1, 2).flatten(1)
     assert torch.equal(torch.tanh(module.fc1(flat)), hidden["fc1"])
+    # Training is left as it is.
+    assert torch.equal(module.train()(x), plain)
 
 
 def test_a_module_and_torchs_generator_are_left_as_they_were():
