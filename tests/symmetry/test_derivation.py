@@ -329,3 +329,21 @@ class Telling(nn.Module):
 
 def test_activations_that_are_returned_are_no_outputs():
     assert groups_of(derived(Telling, 3, 4)) == {"a": 5}
+
+
+class Strange(nn.Module):
+    """Reduces by an operation with arguments that no rule knows."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.b = nn.Linear(4, 5), nn.Linear(5, 2)
+
+    def forward(self, x):
+        hidden = torch.tanh(self.a(x))
+        return self.b(hidden) + torch.std_mean(hidden, dim=1, keepdim=True)[0]
+
+
+def test_an_operation_without_a_rule_gives_up_its_axes_and_no_more():
+    found = derived(lambda: nn.Sequential(nn.Linear(3, 4), nn.ReLU(), Strange()), 3, 3)
+    assert groups_of(found) == {"0": 4}
+    assert any("aten.std_mean is not understood" in each.reason for each in found.refusals)

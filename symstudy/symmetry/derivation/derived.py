@@ -121,7 +121,16 @@ def derive(
     with torch.random.fork_rng(devices=[]):
         # A module that draws in evaluation is tried on other draws each time, the same for all.
         torch.manual_seed(0)
-        return derived(module, inputs, data, apart=apart)
+        try:
+            return derived(module, inputs, data, apart=apart)
+        except ModelError:
+            raise
+        except Exception as error:
+            # A module that trains must not fail for want of a layout: its caller goes without.
+            raise ModelError(
+                f"{type(module).__name__} must be a module whose layout can be derived, but that "
+                f"raised {type(error).__name__}: {error}. Declare symstudy_layout() in the class."
+            ) from error
 
 
 def derived(module: nn.Module, inputs: Tensor, data: Tensor | None, *, apart: bool) -> Derivation:

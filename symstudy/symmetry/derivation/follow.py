@@ -1,7 +1,5 @@
 """Following the axes of parameters through the operations of a forward pass."""
 
-from typing import Any
-
 from symstudy.symmetry.derivation.axes import Form, Restart
 from symstudy.symmetry.derivation.rules import elementwise, products, reductions, views
 from symstudy.symmetry.derivation.rules.registry import RULES
@@ -72,14 +70,31 @@ def apply_rule(state: State, operation: Operation) -> None:
         for number in operation.outputs:
             state.values.pop(number, None)
         return
-    name = operation.name.removeprefix("aten.")
-    result: Any = (
-        RULES[name](state, operation) if name in RULES else not_understood(state, operation)
-    )
-    made = result if isinstance(result, list) else [result] * len(operation.outputs)
+    made = made_by_rule(state, operation)
     for number, value in zip(operation.outputs, made, strict=True):
         if number >= 0:
             state.values[number] = fitted(state, number, value)
+
+
+def made_by_rule(state: State, operation: Operation) -> list[Value]:
+    """Return what is known of the outputs of an operation by its rule, if it has one that fits.
+
+    Raises:
+        Restart: If a parameter turned out to be a sum.
+    """
+    rule = RULES.get(operation.name.removeprefix("aten."))
+    if rule is None:
+        return not_understood(state, operation)
+    try:
+        result = rule(state, operation)
+    except Restart:
+        raise
+    except Exception:  # noqa: BLE001  # arguments that the rule does not know: told, and given up
+        return not_understood(state, operation)
+    if isinstance(result, Value):
+        return [result] * len(operation.outputs)
+    missing = len(operation.outputs) - len(result)
+    return not_understood(state, operation) if missing else result
 
 
 def fitted(state: State, number: int, value: Value) -> Value:
