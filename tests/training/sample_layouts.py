@@ -40,3 +40,14 @@ class Declared(nn.Module):
     def forward(self, x):
         hidden = torch.tanh(self.first(x))
         return self.last(hidden), {"h": hidden}
+
+
+class Bare(nn.Module):
+    """A linear map: it has no hidden layer."""
+
+    def __init__(self, input_dim, output_dim):
+        super().__init__()
+        self.map = nn.Linear(input_dim, output_dim)
+
+    def forward(self, x):
+        return self.map(x)

@@ -38,3 +38,15 @@ def test_a_derived_layout_gives_the_numbers_of_a_declared_one(study_of, vmap):
     for name in measured:
         assert np.isfinite(derived[name]).all(), name
         assert np.array_equal(declared[name], derived[name]), name
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("Plain", "1 groups of neurons, 0 attention layers"), ("Bare", "no neurons or heads")],
+)
+def test_validate_is_told_what_is_measured(study_of, name, said):
+    study = study_of(
+        model={"kind": f"sample_layouts:{name}"}, data={"kind": "digits", "samples": 40}
+    )
+    cell = study.cells[0]
+    assert said in cell.model.build(cell.data.shape).facts.measured

@@ -25,6 +25,15 @@ class FoundLayout(NamedTuple):
     captures: tuple[Capture, ...] = ()
     reason: str = ""
 
+    def described(self) -> str:
+        """Return what is measured in hidden layers, or why nothing is."""
+        if self.reason:
+            return f"nothing, since no layout could be derived: {self.reason}"
+        groups, attention = len(self.layout.groups), len(self.layout.attention)
+        if not groups + attention:
+            return "nothing: no neurons or heads were found (symstudy symmetries says why)"
+        return f"{groups} groups of neurons, {attention} attention layers"
+
 
 def find_layout(
     module: nn.Module, parameters: Mapping[str, nn.Parameter], inputs: Tensor, name: str

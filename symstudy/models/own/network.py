@@ -193,6 +193,7 @@ class OwnModel(AbstractModel):
             own=sum(held[key].numel() for key in inspected.lane_names),
             own_names=inspected.lane_names,
             reason=self.reasons[True],
+            measured=self.found.described(),
         )
 
     @property
