@@ -2,8 +2,9 @@
 
 A model declares its parameters as blocks of one flat vector and names what runs along each axis of
 each block. A group of neurons is a name that runs along axis 0 of its incoming blocks and along a
-later axis of its outgoing ones. It also declares which groups of matrices act on these blocks
-without changing what it computes. Symmetries read this declaration and never the model.
+later axis of its outgoing ones, unless it names them. It also declares which groups of matrices
+act on these blocks without changing what it computes. Symmetries read this declaration and never
+the model.
 
 The idea follows the permutation specification of Ainsworth, Hayase and Srinivasa 2023 ("Git
 Re-Basin", arXiv:2209.04836).
@@ -71,6 +72,9 @@ class NeuronGroup:
         size: Number of neurons.
         odd: Whether the activation is odd, so that a neuron and its negative act alike.
         homogeneous: Whether the activation is positively homogeneous of degree 1 (ReLU, linear).
+        incoming_blocks: Names of the blocks that make the neurons, where these are not the ones
+            that have them along axis 0, as for weights that are stored as `[in, out]`.
+        outgoing_blocks: Names of the blocks that read them, where `incoming_blocks` are named.
     """
 
     name: str
@@ -78,6 +82,8 @@ class NeuronGroup:
     size: int
     odd: bool
     homogeneous: bool
+    incoming_blocks: tuple[str, ...] = ()
+    outgoing_blocks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -237,10 +243,14 @@ class Layout:
 
     def incoming(self, group: NeuronGroup) -> tuple[Block, ...]:
         """Return the blocks with a row for each neuron of `group`: its weights and its bias."""
+        if group.incoming_blocks:
+            return tuple(block for block in self.blocks if block.name in group.incoming_blocks)
         return tuple(block for block in self.blocks if block.axes[0] == group.name)
 
     def outgoing(self, group: NeuronGroup) -> tuple[Block, ...]:
-        """Return the blocks in which the neurons of `group` run along a later axis."""
+        """Return the blocks that read the neurons of `group`, along a later axis."""
+        if group.incoming_blocks:
+            return tuple(block for block in self.blocks if block.name in group.outgoing_blocks)
         return tuple(block for block in self.blocks if group.name in block.axes[1:])
 
 

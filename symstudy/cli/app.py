@@ -20,6 +20,7 @@ from symstudy.cli import (
     run,
     studies,
     submit,
+    symmetries,
 )
 from symstudy.cli.output import note, print_crash, say
 from symstudy.errors import UserError
@@ -43,6 +44,7 @@ app = typer.Typer(
 )
 studies.add_commands(app)
 import_study.add_commands(app)
+symmetries.add_commands(app)
 run.add_commands(app)
 submit.add_commands(app)
 results.add_commands(app)

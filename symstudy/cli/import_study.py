@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from symstudy.cli.output import note
+from symstudy.cli.output import note, print_data
 from symstudy.errors import UserError
 
 __all__ = ["add_commands"]
@@ -37,7 +37,7 @@ def import_study(
     for message in imported.notes:
         note(f"{file}: {message}")
     if output is None:
-        typer.echo(imported.text, nl=False)
+        print_data(imported.text)
         return
     if output.exists():
         raise UserError(f"--output must be a new file, but {str(output)!r} is there. Remove it.")

@@ -83,6 +83,7 @@ def print_trial(trial: Any) -> None:
         f"           {trial.trained:,} parameters trained, {trial.frozen:,} frozen; buffers: "
         f"{trial.shared:,} numbers shared, {own}"
     )
+    say(f"           measured in hidden layers: {trial.measured}")
     say(f"           about {size(trial.memory_bytes)} of memory a run")
     for way, times in trial.step_s.items():
         if times:

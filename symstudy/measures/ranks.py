@@ -176,6 +176,8 @@ def product_value_4(view: LayerView) -> Tensor:
 )
 def rank(view: LayerView) -> Tensor:
     """Return the threshold rank of the representation."""
+    if not view.has_hidden:
+        return view.no_count()
     return ranks.threshold_rank(view.living(view.hidden_values_KR), RANK_THRESHOLD)
 
 
@@ -188,6 +190,8 @@ def rank(view: LayerView) -> Tensor:
 )
 def effective_rank(view: LayerView) -> Tensor:
     """Return the effective rank of the representation."""
+    if not view.has_hidden:
+        return view.none()
     return ranks.effective_rank(view.living(view.hidden_values_KR))
 
 
@@ -200,4 +204,6 @@ def effective_rank(view: LayerView) -> Tensor:
 )
 def stable_rank(view: LayerView) -> Tensor:
     """Return the stable rank of the representation."""
+    if not view.has_hidden:
+        return view.none()
     return ranks.stable_rank(view.living(view.hidden_values_KR))

@@ -42,7 +42,8 @@ class LayerView:
     """One hidden layer of a pack, with the quantities that several measures need.
 
     Args of the constructor: the model's layout, the layer's neuron group, the flat parameters
-    `[runs, parameters]` and the layer's activations `[runs, samples, neurons]`, all finite.
+    `[runs, parameters]` and the layer's activations `[runs, samples, neurons]`, all finite; None
+    where the model does not tell them.
     """
 
     def __init__(
@@ -50,13 +51,13 @@ class LayerView:
         layout: Layout,
         group: NeuronGroup,
         theta_KP: Float[Tensor, "runs parameters"],
-        hidden_KBN: Float[Tensor, "runs batch neurons"],
+        hidden_KBN: Float[Tensor, "runs batch neurons"] | None,
     ) -> None:
         """See the class."""
         self.layout = layout
         self.group = group
         self.theta_KP = theta_KP.detach()
-        self.hidden_KBN = hidden_KBN.detach()
+        self.given_KBN = None if hidden_KBN is None else hidden_KBN.detach()
 
     @property
     def layer(self) -> int:
@@ -111,7 +112,9 @@ class LayerView:
     def weight_values_KR(self) -> Tensor:
         """Singular values of the incoming weights (without biases)."""
         weights = [
-            unpack(self.theta_KP, block).flatten(2)
+            unpack(self.theta_KP, block)
+            .movedim(1 + block.axes.index(self.group.name), 1)
+            .flatten(2)
             for block in self.layout.incoming(self.group)
             if len(block.shape) > 1
         ]
@@ -129,9 +132,31 @@ class LayerView:
         """How many numbers of a neuron's incoming side are biases."""
         return sum(len(block.shape) == 1 for block in self.layout.incoming(self.group))
 
+    def none(self) -> Float[Tensor, " runs"]:
+        """Return NaN: the number does not apply."""
+        return torch.full_like(self.scale_K, torch.nan)
+
+    def no_count(self) -> Int64[Tensor, " runs"]:
+        """Return -1: the count does not apply."""
+        return torch.full_like(self.scale_K, -1, dtype=torch.int64)
+
+    @property
+    def has_hidden(self) -> bool:
+        """Whether the activations of the layer are known."""
+        return self.given_KBN is not None
+
+    @property
+    def hidden_KBN(self) -> Float[Tensor, "runs batch neurons"]:
+        """Activations of the layer; NaN, on one sample, where the model does not tell them."""
+        if self.given_KBN is not None:
+            return self.given_KBN
+        return torch.full_like(self.norms_KN, torch.nan)[:, None]
+
     @cached_property
     def hidden_values_KR(self) -> Tensor:
-        """Singular values of the centred activations."""
+        """Singular values of the centred activations; NaN where they are not known."""
+        if not self.has_hidden:
+            return torch.full_like(self.norms_KN, torch.nan)
         hidden = self.hidden_KBN.double()
         return singular_values(hidden - hidden.mean(dim=1, keepdim=True))
 

@@ -79,6 +79,7 @@ class ModuleFacts(NamedTuple):
         own: Numbers in buffers and frozen parameters that are each run's own.
         own_names: Their names.
         reason: Why the runs of a pack go one by one in training; empty if they do not.
+        measured: What is measured in its hidden layers, or why nothing is.
     """
 
     call: str
@@ -88,6 +89,7 @@ class ModuleFacts(NamedTuple):
     own: int
     own_names: tuple[str, ...]
     reason: str
+    measured: str
 
 
 class DenseStack(NamedTuple):

@@ -11,6 +11,7 @@ from typing import ClassVar, NamedTuple
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
+from torch.func import jacrev
 
 from symstudy.errors import ModelError
 from symstudy.layout import DeclaredSymmetry, Layout
@@ -24,6 +25,7 @@ __all__ = [
     "Element",
     "Members",
     "Parts",
+    "velocities_at",
 ]
 
 Element = Tensor
@@ -184,6 +186,16 @@ class AbstractSymmetry(ABC):
     ) -> Float[Tensor, "runs ..."] | None:
         """Return what gradient flow on any loss with this symmetry conserves; None for nothing."""
 
+    def velocities(
+        self, theta_P: Float[Tensor, " parameters"]
+    ) -> Float[Tensor, "directions parameters"]:
+        """Return the velocities at which a continuous group moves parameters, at the identity.
+
+        Their span is tangent to the orbit. A finite group, which is what a symmetry is that does
+        not say otherwise, moves nothing by degrees: no rows.
+        """
+        return theta_P.new_zeros(0, len(theta_P))
+
     def degree(
         self, theta_KP: Float[Tensor, "runs parameters"], epsilon: float = EPSILON_RELATIVE
     ) -> Int64[Tensor, " runs"]:
@@ -252,6 +264,29 @@ class AbstractSymmetry(ABC):
             mask[:] = False
             mask[list(members)] = True
         return mask
+
+
+def velocities_at(
+    symmetry: AbstractSymmetry,
+    theta_P: Float[Tensor, " parameters"],
+    directions: Float[Tensor, "directions ..."],
+) -> Float[Tensor, "directions parameters"]:
+    """Return how parameters move where an element moves from the identity along `directions`.
+
+    Args:
+        symmetry: Acts on the parameters; its elements are floating numbers.
+        theta_P: Parameters.
+        directions: Derivatives of elements, of the form of one element each.
+    """
+    start = symmetry.identity(1)
+
+    def act(element: Tensor) -> Tensor:
+        return symmetry.act(element, theta_P[None])[0]
+
+    # By reverse differentiation: torch's forward mode compiles at its first use, and warns.
+    slopes_PE = jacrev(act)(start.contiguous()).flatten(1)
+    velocities: Tensor = directions.to(start).flatten(1) @ slopes_PE.T
+    return velocities
 
 
 class AbstractVanishing(AbstractSymmetry):

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from symstudy.symmetry.base import AbstractVanishing, Element
+from symstudy.symmetry.base import AbstractVanishing, Element, velocities_at
 from symstudy.symmetry.declare import symmetry
 from symstudy.symmetry.ranks import singular_values
 from symstudy.symmetry.rotation import random_rotations
@@ -105,6 +105,13 @@ class DoubleRotation(AbstractVanishing):
         first, second = self.read(theta_KP)
         turned = torch.linalg.solve(a_KNN.transpose(1, 2), second)
         return self.write(theta_KP, a_KNN @ first, turned)
+
+    def velocities(
+        self, theta_P: Float[Tensor, " parameters"]
+    ) -> Float[Tensor, "directions parameters"]:
+        """Return the velocities where one entry of A after the other moves from the identity."""
+        entries = torch.eye(self.members**2).view(-1, self.members, self.members)
+        return velocities_at(self, theta_P, entries)
 
     def values(
         self, theta_KP: Float[Tensor, "runs parameters"]

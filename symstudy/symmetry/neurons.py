@@ -66,7 +66,7 @@ def neuron_sides(
         Incoming and outgoing vectors, a row a neuron.
     """
     incoming = [
-        unpack(theta_KP, block).flatten(2)
+        unpack(theta_KP, block).movedim(1 + block.axes.index(group.name), 1).flatten(2)
         for block in layout.incoming(group)
         if len(block.shape) > 1
     ]
@@ -76,10 +76,15 @@ def neuron_sides(
         if len(block.shape) == 1
     ]
     outgoing = [
-        unpack(theta_KP, block).movedim(1 + block.axes.index(group.name, 1), 1).flatten(2)
+        unpack(theta_KP, block).movedim(1 + last_axis(block, group.name), 1).flatten(2)
         for block in layout.outgoing(group)
     ]
     return torch.cat(incoming, dim=2), torch.cat(outgoing, dim=2)
+
+
+def last_axis(block: Block, label: str) -> int:
+    """Return the last axis of `block` called `label`: the one that reads, of a square block."""
+    return len(block.axes) - 1 - block.axes[::-1].index(label)
 
 
 def neuron_matrix(

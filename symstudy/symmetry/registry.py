@@ -92,8 +92,13 @@ def load_class(path: str) -> "type[AbstractSymmetry]":
     """
     # By name: what lists symmetries must not depend on torch.
     contract = importlib.import_module("symstudy.symmetry.base").AbstractSymmetry
+    module, _, name = path.partition(":")
     try:
-        cls: Any = load_own(path, KEY)
+        # What a built-in class imports need not be followed, as that of a user's own is.
+        is_builtin = module.startswith("symstudy.symmetry.")
+        cls: Any = (
+            getattr(importlib.import_module(module), name) if is_builtin else load_own(path, KEY)
+        )
     except ModelError as error:
         raise ModelError(
             f"{KEY} must be known or an importable package.module:Class, but got {path!r}: {error}"

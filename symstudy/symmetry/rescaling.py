@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from symstudy.symmetry.base import AbstractFactors, Element
+from symstudy.symmetry.base import AbstractFactors, Element, velocities_at
 from symstudy.symmetry.declare import symmetry
 from symstudy.symmetry.thresholds import EPSILON_RELATIVE
 
@@ -76,6 +76,12 @@ class Rescaling(AbstractFactors):
         first, second = self.read(theta_KP)
         strengths_KN: Tensor = first.norm(dim=2) * second.norm(dim=2)
         return strengths_KN
+
+    def velocities(
+        self, theta_P: Float[Tensor, " parameters"]
+    ) -> Float[Tensor, "directions parameters"]:
+        """Return the velocities where one factor after the other moves from 1."""
+        return velocities_at(self, theta_P, torch.eye(self.members))
 
     def orbit_distance(self, theta_KP: Float[Tensor, "runs parameters"]) -> Float[Tensor, " runs"]:
         """Return the distance at the balanced point."""

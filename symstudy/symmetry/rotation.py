@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from symstudy.symmetry.base import AbstractVanishing, Element
+from symstudy.symmetry.base import AbstractVanishing, Element, velocities_at
 from symstudy.symmetry.declare import symmetry
 from symstudy.symmetry.ranks import singular_values
 from symstudy.symmetry.thresholds import EPSILON_RELATIVE
@@ -79,6 +79,20 @@ class Rotation(AbstractVanishing):
         rotation_KNN = element.to(theta_KP)
         first, second = self.read(theta_KP)
         return self.write(theta_KP, rotation_KNN @ first, rotation_KNN @ second)
+
+    def velocities(
+        self, theta_P: Float[Tensor, " parameters"]
+    ) -> Float[Tensor, "directions parameters"]:
+        """Return the velocities of the rotations in each plane of two coordinates."""
+        units = torch.eye(self.members)
+        planes = [
+            torch.outer(units[i], units[j]) - torch.outer(units[j], units[i])
+            for i in range(self.members)
+            for j in range(i)
+        ]
+        if not planes:
+            return theta_P.new_zeros(0, len(theta_P))
+        return velocities_at(self, theta_P, torch.stack(planes))
 
     def values(
         self, theta_KP: Float[Tensor, "runs parameters"]

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from symstudy.symmetry.base import AbstractFactors, Element
+from symstudy.symmetry.base import AbstractFactors, Element, velocities_at
 from symstudy.symmetry.declare import symmetry
 from symstudy.symmetry.thresholds import EPSILON_ABSOLUTE, EPSILON_RELATIVE
 
@@ -53,6 +53,12 @@ class Scaling(AbstractFactors):
         factors_KM1 = element.to(theta_KP)[:, :, None]
         first, second = self.read(theta_KP)
         return self.write(theta_KP, factors_KM1 * first, factors_KM1 * second)
+
+    def velocities(
+        self, theta_P: Float[Tensor, " parameters"]
+    ) -> Float[Tensor, "directions parameters"]:
+        """Return the velocities where one factor after the other moves from 1."""
+        return velocities_at(self, theta_P, torch.eye(self.members))
 
     def orbit_distance(self, theta_KP: Float[Tensor, "runs parameters"]) -> Float[Tensor, " runs"]:
         """Return 0: an orbit comes as near to zero as one likes."""

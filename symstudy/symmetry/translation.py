@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from symstudy.symmetry.base import AbstractSymmetry, Element, Members
+from symstudy.symmetry.base import AbstractSymmetry, Element, Members, velocities_at
 from symstudy.symmetry.declare import symmetry
 from symstudy.symmetry.thresholds import EPSILON_RELATIVE
 
@@ -30,9 +30,11 @@ class Translation(AbstractSymmetry):
 
     Applies to the rows of the layer before a softmax, z = (1, ..., 1): all logits of a sample shift
     alike, and their probabilities stay; and to the weights on inputs that lie in a subspace, z
-    orthogonal to it (declared with a `direction`). An element is the vectors c `[runs, D]`;
-    `members` are the D columns. Conserved is z^T W, for each column: under SGD exactly, and with a
-    penalty gamma |theta|^2 it shrinks by exactly 1 - 2 lr gamma a step.
+    orthogonal to it (declared with a `direction`). Declared without an axis it moves every number
+    of its blocks by itself: a bias before BatchNorm, or that of the keys of attention. An element
+    is the vectors c `[runs, D]`; `members` are the D columns. Conserved is z^T W, for each column:
+    under SGD exactly, and with a penalty gamma |theta|^2 it shrinks by exactly 1 - 2 lr gamma a
+    step.
 
     No state is symmetric: the action is affine and moves everything. `project` goes to the plane
     z^T W = 0 of the reflection W -> W - 2 z z^T W / |z|^2, which changes nothing either and does
@@ -45,6 +47,7 @@ class Translation(AbstractSymmetry):
 
     has_fixed_points: ClassVar[bool] = False
     sides: ClassVar[frozenset[int]] = frozenset({1})
+    needs_axis: ClassVar[bool] = False
     gauge_dependent: ClassVar[frozenset[str]] = frozenset(
         {"distance", "normalised_distance", "breaking"}
     )
@@ -87,6 +90,12 @@ class Translation(AbstractSymmetry):
         first, second = self.read(theta_KP)
         z_N1 = self.direction(theta_KP)[:, None]
         return self.write(theta_KP, first + z_N1 * element.to(theta_KP)[:, None, :], second)
+
+    def velocities(
+        self, theta_P: Float[Tensor, " parameters"]
+    ) -> Float[Tensor, "directions parameters"]:
+        """Return the velocities where one column after the other is shifted."""
+        return velocities_at(self, theta_P, torch.eye(self.members))
 
     def project(
         self, theta_KP: Float[Tensor, "runs parameters"], members: Members = None

@@ -88,11 +88,13 @@ def parameter_factors(
         leaving: Factors `[runs, neurons]` of what leaves it.
     """
     runs = next((factors.shape[0] for factors in entering.values()), 1)
+    named = {group.name: group.incoming_blocks for group in layout.groups if group.incoming_blocks}
     pieces = []
     for block in layout.blocks:
         factor = torch.ones(runs, *block.shape, dtype=torch.float64)
         for axis, label in enumerate(block.axes):
-            side = entering if axis == 0 else leaving
+            enters = block.name in named[label] if label in named else axis == 0
+            side = entering if enters else leaving
             if label in side:
                 shape = [runs, *[1] * len(block.shape)]
                 shape[1 + axis] = -1

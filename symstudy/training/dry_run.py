@@ -54,6 +54,7 @@ class ModuleTrial(NamedTuple):
         memory_bytes: Memory of a run in training, estimated from what was counted.
         way: `one call` or `one by one`: how the runs of a pack go through it.
         reason: Why they go one by one; empty if they do not.
+        measured: What is measured in its hidden layers, or why nothing is.
         step_s: Seconds of a step by way, and by the runs of the pack.
     """
 
@@ -69,6 +70,7 @@ class ModuleTrial(NamedTuple):
     memory_bytes: int
     way: str
     reason: str
+    measured: str
     step_s: Mapping[str, Mapping[int, float]]
 
     def gain(self) -> float | None:
@@ -178,6 +180,7 @@ def try_cell(cell: Cell, config: PackConfig, until: float) -> ModuleTrial:
         memory_bytes=cost.memory_bytes,
         way=TOGETHER if is_batched else APART,
         reason=found.reason,
+        measured=found.measured,
         step_s=times,
     )
 

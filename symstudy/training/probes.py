@@ -165,7 +165,8 @@ def measured(
     Args:
         pack: Of runs with one layout.
         weights: Parameters `[runs, parameters]` of the network, of some of its runs.
-        hidden: Activations `[runs, samples, neurons]` of each group of neurons.
+        hidden: Activations `[runs, samples, neurons]` of groups of neurons; what is measured of
+            those of others is null.
     """
     layout = pack.model.network_layout
     rows = []
@@ -175,7 +176,7 @@ def measured(
             view = AttentionView(layout, layer, weights)
             measures = measure_heads(view.heads)
         else:
-            view = LayerView(layout, layer, weights, hidden[layer.name])
+            view = LayerView(layout, layer, weights, hidden.get(layer.name))
             measures = measure_layer(view)
         measures.update(measure_extra(view, pack.runs[0].cell.probe.measures))
         rows.append({name: value.cpu().numpy() for name, value in measures.items()})

@@ -149,6 +149,7 @@ def test_the_options_are_those_that_were_decided_on():
         for name, command in group.commands.items()
     }
     assert options == {
+        "symmetries": {"--data", "--arguments", "--integers", "--samples", "--json"},
         "validate": {"--preset", "--dry", "--json"},
         "plan": {
             "--dry",

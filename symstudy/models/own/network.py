@@ -4,17 +4,18 @@ Shapes: K runs, P parameters, B samples, I inputs, O outputs.
 """
 
 import copy
+import math
 from collections.abc import Sequence
 from typing import Any, Literal, final
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from symstudy.components import DataShape
 from symstudy.errors import LaunchError, ModelError
 from symstudy.identity import canonical_json
-from symstudy.layout import Block, Layout
+from symstudy.layout import Layout
 from symstudy.models.base import (
     NO_BUFFERS,
     AbstractModel,
@@ -29,16 +30,18 @@ from symstudy.models.own.config import OwnModelConfig
 from symstudy.models.own.counting import count_module
 from symstudy.models.own.draws import EVALUATION_KEY, step_key
 from symstudy.models.own.factory import ModuleFactory, find_factory
-from symstudy.models.own.inspection import held_beside, inspect_module
+from symstudy.models.own.inspection import SAMPLES, held_beside, inspect_module, trial_inputs
+from symstudy.models.own.layouts import FoundLayout, find_layout, flat_layout
 from symstudy.models.own.outputs import read_returned
 from symstudy.models.own.passes import LanePool, LaneTensors, Passed, at_once, one_by_one
+from symstudy.symmetry.derivation import capture_hidden
 
 __all__ = ["OwnModel", "build_own"]
 
 DRAWS = "it draws random numbers, and a run's draws must not depend on its pack"
 
 
-BUILT: dict[tuple[Any, str, DataShape], "OwnModel"] = {}
+BUILT: dict[tuple[Any, str, DataShape, bool], "OwnModel"] = {}
 """The models that were built last, by class or function, arguments and data: a process trains many
 packs of one shape, and to try a large module takes seconds."""
 MOST_BUILT = 4
@@ -53,8 +56,8 @@ class OwnModel(AbstractModel):
     of penalty and counts. Buffers that a training step changes, or that differ between seeds, are
     each run's own. A module may declare its neurons and its symmetries by a method
     `symstudy_layout()` that returns a `symstudy.layout.Layout` over its trained parameters in their
-    own order; its `forward` may then return `(output, {group name: activations})`. Without one it
-    has no measures of neurons.
+    own order; its `forward` may then return `(output, {group name: activations})`. Without one the
+    layout is derived, and activations are caught where they enter or leave modules inside.
 
     Runs go through `torch.func.vmap` in one call. They go one by one, each with a generator of its
     own, where the module draws random numbers, where vmap does not know an operation or computes
@@ -67,8 +70,16 @@ class OwnModel(AbstractModel):
         reasons: Why runs go one by one, in training and in evaluation; empty where they do not.
     """
 
-    def __init__(self, factory: ModuleFactory, data: DataShape) -> None:
+    def __init__(
+        self, factory: ModuleFactory, data: DataShape, *, is_measured: bool = True
+    ) -> None:
         """Check that what `factory` makes can be trained in a pack on such data.
+
+        Args:
+            factory: Makes the module.
+            data: Shape of the data.
+            is_measured: Whether neurons are measured on these weights; no layout is derived
+                otherwise.
 
         Raises:
             ModelError: If it cannot; see `symstudy.models.own.inspection`.
@@ -78,16 +89,18 @@ class OwnModel(AbstractModel):
         self.inspected = inspect_module(factory, data)
         self.names = list(self.inspected.parameters)
         self.shapes = [tuple(each.shape) for each in self.inspected.parameters.values()]
-        self.declared = self.declare_layout()
+        self.found = self.find_layout(is_measured=is_measured)
         self.buffers = NO_BUFFERS
         self.moved: dict[tuple[torch.device, torch.dtype], dict[str, Tensor]] = {}
-        self.pool = LanePool(lambda: factory.make(0))
+        self.pool = LanePool(lambda: capture_hidden(factory.make(0), self.found.captures))
         self.has_agreed: set[str] = set()
         self.reasons = {training: self.why_apart(training=training) for training in (True, False)}
         self.check_one_by_one()
         self.size = count_module(
-            self.inspected.training_module, data, self.declared, can_batch=not self.reasons[True]
+            self.inspected.training_module, data, self.layout, can_batch=not self.reasons[True]
         )
+        # Not before: until here it was held against a module that returns no activations.
+        capture_hidden(self.inspected.module, self.found.captures)
 
     def why_apart(self, *, training: bool) -> str:
         """Return why runs must go one by one; empty if they need not."""
@@ -123,33 +136,22 @@ class OwnModel(AbstractModel):
         # Shared with the copies that `adapted` makes.
         self.has_agreed.add(self.factory.name)
 
-    def declare_layout(self) -> Layout:
-        """Return the layout that the module declares, or one without neurons.
+    def find_layout(self, *, is_measured: bool) -> FoundLayout:
+        """Return the layout that the module declares, or a derived one.
 
         Raises:
             ModelError: If the declared layout contradicts itself or the parameters.
         """
-        method = getattr(self.inspected.module, "symstudy_layout", None)
-        name = self.factory.name
-        try:
-            declared: Layout = (
-                method() if callable(method) else layout_of(self.inspected.parameters)
-            )
-        except AssertionError as error:
-            raise ModelError(
-                f"symstudy_layout() of {name} must be consistent, but this does not hold: {error}."
-            ) from error
-        if [block.shape for block in declared.blocks] != self.shapes:
-            raise ModelError(
-                f"symstudy_layout() of {name} must list the trained parameters in their own order, "
-                f"but got shapes {[block.shape for block in declared.blocks]} for {self.shapes}."
-            )
-        return declared
+        inspected = self.inspected
+        if not (is_measured or hasattr(inspected.module, "symstudy_layout")):
+            return FoundLayout(flat_layout(inspected.parameters))
+        x = trial_inputs(self.data, SAMPLES)
+        return find_layout(inspected.module, inspected.parameters, x, self.factory.name)
 
     @property
     def layout(self) -> Layout:
-        """The module's trained parameters in their own order, with the neurons it declared."""
-        return self.declared
+        """The module's trained parameters in their own order, with its neurons."""
+        return self.found.layout
 
     @property
     def dense(self) -> DenseStack | None:
@@ -191,6 +193,7 @@ class OwnModel(AbstractModel):
             own=sum(held[key].numel() for key in inspected.lane_names),
             own_names=inspected.lane_names,
             reason=self.reasons[True],
+            measured=self.found.described(),
         )
 
     @property
@@ -335,7 +338,8 @@ class OwnModel(AbstractModel):
         Args:
             theta: Of all runs, `[runs, parameters]`, or of one, `[parameters]`.
         """
-        pieces = torch.split(theta, [block.size for block in self.layout.blocks], dim=-1)
+        # Blocks of the layout may be parts of parameters.
+        pieces = torch.split(theta, [math.prod(shape) for shape in self.shapes], dim=-1)
         return {
             name: piece.view(*theta.shape[:-1], *shape)
             for name, piece, shape in zip(self.names, pieces, self.shapes, strict=True)
@@ -365,25 +369,6 @@ def cast(value: Tensor, dtype: torch.dtype) -> Tensor:
     return value.to(dtype) if value.is_floating_point() else value
 
 
-def layout_of(parameters: dict[str, nn.Parameter]) -> Layout:
-    """Return the layout of `parameters` with no neurons declared."""
-    blocks = []
-    at = 0
-    for name, parameter in parameters.items():
-        shape = tuple(parameter.shape)
-        block = Block(
-            name=name,
-            shape=shape,
-            offset=at,
-            axes=tuple(f"{name}.{axis}" for axis in range(len(shape))),
-            role="weight" if len(shape) > 1 else "bias",
-            fan_in=max(1, parameter[0].numel()) if shape else 1,
-        )
-        blocks.append(block)
-        at = block.stop
-    return Layout(blocks=tuple(blocks))
-
-
 def build_own(config: OwnModelConfig, data: DataShape) -> OwnModel:
     """Import what `config.kind` names, and wrap the module that it makes.
 
@@ -395,9 +380,11 @@ def build_own(config: OwnModelConfig, data: DataShape) -> OwnModel:
         ModelError: If there is no such class or function, or its module cannot be trained.
     """
     factory = find_factory(config, data)
-    key = (factory.call, canonical_json(config.arguments), data)
+    # Factors of weights have a layout of their own.
+    is_measured = config.reparametrise == "none"
+    key = (factory.call, canonical_json(config.arguments), data, is_measured)
     if key not in BUILT:
         while len(BUILT) >= MOST_BUILT:
             del BUILT[next(iter(BUILT))]
-        BUILT[key] = OwnModel(factory, data)
+        BUILT[key] = OwnModel(factory, data, is_measured=is_measured)
     return BUILT[key]

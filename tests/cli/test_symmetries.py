@@ -1,0 +1,77 @@
+"""`symstudy symmetries`: the table, the JSON, and what it refuses."""
+
+import json
+
+import pytest
+import torch
+
+MODULE = """
+import torch
+from torch import nn
+
+class Wide(nn.Module):
+    def __init__(self, input_dim, output_dim, width=3):
+        super().__init__()
+        self.first, self.last = nn.Linear(input_dim, width), nn.Linear(width, output_dim)
+
+    def forward(self, x):
+        return self.last(torch.relu(self.first(x)))
+
+def number():
+    return 3
+"""
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "wide_module.py").write_text(MODULE)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield tmp_path
+    torch.set_num_threads(threads)
+
+
+def test_the_table_says_what_holds_and_what_is_explained(folder, told_in):
+    said, status = told_in(folder, "symmetries", "wide_module:Wide", "--data", "4",
+                   "--arguments", "width=5", "--arguments", "output_dim=2")  # fmt: skip
+    assert status == 0, said
+    assert "permutation" in said
+    assert "5!" in said
+    assert "first.weight, first.bias | last.weight" in said
+    assert "nullity 5: explained by these symmetries 5, unexplained 0" in said
+
+
+def test_the_json_of_a_study_takes_its_data(folder, told_in):
+    study = 'schema = 1\nname = "s"\ntitle = "s"\n[model]\nkind = "fcn"\n'
+    study += '[data]\nkind = "teacher_student"\ninput_dim = 6\nsamples = 20\n'
+    study += "[train]\nsteps = 2\nlr = 0.1\nbatch_size = 5\n"
+    (folder / "s.toml").write_text(study)
+    said, status = told_in(folder, "symmetries", "wide_module:Wide", "--data", "s.toml", "--json")
+    assert status == 0, said
+    found = json.loads(said[said.index("{") : said.rindex("}") + 1])
+    (neurons,) = found["neurons"]
+    assert neurons == {"name": "first", "layer": 1, "size": 3, "odd": False, "homogeneous": True,
+                       "activations": True}  # fmt: skip
+    assert {row["kind"] for row in found["symmetries"]} == {
+        "permutation",
+        "rescaling",
+        "translation",
+    }
+    assert all(row["error"] < 1e-9 for row in found["symmetries"])
+    assert found["jacobian"]["unexplained"] == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["wide_module:Wide", "--data", "4"], "--arguments key=value for what it lacks"),
+        (["wide_module:Wide", "--data", "four"], "Type --data 784"),
+        (["wide_module:Wide", "--data", "4", "--arguments", "width"], "must be key=value"),
+        (["wide_module:number", "--data", "4"], "must give a torch.nn.Module, but gave a int"),
+        (["wide_module:Missing", "--data", "4"], "Missing"),
+    ],
+)
+def test_what_it_cannot_do_it_says_with_what_to_type(folder, told_in, words, expected):
+    said, status = told_in(folder, "symmetries", *words)
+    assert status == 2, said
+    assert expected in " ".join(said.split())
