@@ -1,4 +1,5 @@
 import functools
+import importlib
 import re
 import shlex
 import subprocess
@@ -77,7 +78,7 @@ def test_the_example_of_a_claim_works(tmp_path, monkeypatch, study_of):
     folder.mkdir()
     (folder / "__init__.py").write_text("")
     (folder / "small_loss.py").write_text(block)
-    monkeypatch.setattr(sys.modules["symstudy.findings.claim"], "REGISTERED", {})
+    monkeypatch.setattr(importlib.import_module("symstudy.findings.claim"), "REGISTERED", {})
     claim = load_claims(find_project(tmp_path))["small_loss"]
     for loss, verdict in ((0.5, Verdict.SUPPORTED), (2.0, Verdict.REFUTED)):
         store = plant_store(
@@ -96,7 +97,7 @@ def test_the_page_on_claims_can_be_followed_to_a_verdict(tmp_path, monkeypatch):
 
     text = (ROOT / "docs/how-to/claim.md").read_text()
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys.modules["symstudy.findings.claim"], "REGISTERED", {})
+    monkeypatch.setattr(importlib.import_module("symstudy.findings.claim"), "REGISTERED", {})
     for name in [name for name in sys.modules if name.split(".")[0] == "analysis"]:
         monkeypatch.delitem(sys.modules, name)
     commands = "".join(block for kind, block in FENCE.findall(text) if kind == "sh").splitlines()
