@@ -19,7 +19,7 @@ $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade -c constraints.txt pip
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e . --group test --group lint
-	$(BIN)/python -m symstudy.kernels
+	$(BIN)/python -m symstudy.training.compile_ahead
 	@touch $@
 
 demo: setup ## The main job: three studies, SQL, findings, figures, report (minutes).

@@ -10,7 +10,7 @@ from symstudy.ownership import make_own_folder, own_temporary_folder
 
 __all__ = ["cache_folder", "has_kernels", "is_usable"]
 
-LAST_COMPILED = "**/lanes.update_lanes-*.nbi"
+LAST_COMPILED = "**/lanes.train_lanes-*.nbi"
 """Index of the kernel that takes the steps of a pack, which calls the others."""
 
 

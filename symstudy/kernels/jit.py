@@ -8,9 +8,11 @@ What is kept there is run as it is found. So a folder that somebody else may wri
 """
 
 import os
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar, cast
+from typing import Any, ParamSpec, TypeVar, cast, final
 
 import llvmlite.binding as llvm
 from numpy.typing import NDArray
@@ -41,6 +43,7 @@ check_settings()
 
 import numba  # noqa: E402  # reads the settings
 
+NotCompilable: type[Exception] = numba.core.errors.NumbaError
 P = ParamSpec("P")
 R = TypeVar("R")
 Index = Any
@@ -90,29 +93,105 @@ def compiled_sum(function: Callable[P, R]) -> Callable[P, R]:
     return compile_with(function, {"contract", "reassoc"}, allocates=False)
 
 
+def compiled_inline(function: Callable[P, R]) -> Callable[P, R]:
+    """Compile `function` into each kernel that calls it; otherwise like `compiled`.
+
+    A call copies the arrays' descriptions: those of a pack's lanes take as long as a small step.
+    """
+    return compile_with(function, {"contract"}, allocates=False, forceinline=True)
+
+
 def compiled_allocating(function: Callable[P, R]) -> Callable[P, R]:
     """Compile `function`, which may allocate arrays; otherwise like `compiled`."""
     return compile_with(function, {"contract"}, allocates=True)
 
 
 def compile_with(
-    function: Callable[P, R], fastmath: set[str], *, allocates: bool
+    function: Callable[P, R], fastmath: set[str], *, allocates: bool, **more: bool
 ) -> Callable[P, R]:
     """Compile `function` with the LLVM flags `fastmath`, free of Python's lock, and cache it."""
-    config: Any = numba.config
     njit: Any = numba.njit
-    compiler = njit(
-        cache=True,
-        nogil=True,
-        error_model="numpy",
-        boundscheck=False,
-        fastmath=fastmath,
-        _nrt=allocates,
-    )
-    previous = config.CACHE_DIR
-    config.CACHE_DIR = str(CACHE_FOLDER)
-    try:
-        kernel = compiler(function)
-    finally:
-        config.CACHE_DIR = previous
+    options = options_of(fastmath, allocates=allocates) | more
+    with caching_in(CACHE_FOLDER):
+        kernel = njit(cache=True, nogil=True, **options)(function)
     return cast("Callable[P, R]", kernel)
+
+
+@final
+class StepPointer:
+    """A compiled function that a kernel takes as an argument, by its address and signature.
+
+    Numba takes its own `cfunc` too, but works out its type anew at each call, in 8 us.
+    """
+
+    def __init__(self, cfunc: Any) -> None:
+        """Point to what is compiled as `cfunc`."""
+        self.cfunc = cfunc
+        self.address: int = cfunc.address
+        # Numba's names.
+        typeof: Any = numba.typeof
+        self._numba_type_ = typeof(cfunc)
+
+    def __wrapper_address__(self) -> int:
+        """Return the address, as Numba asks for it."""
+        return self.address
+
+    @property
+    def is_from_disk(self) -> bool:
+        """Whether it was compiled before, by another process or for another pointer."""
+        return bool(self.cfunc.cache_hits)
+
+
+def compile_pointer(
+    function: Callable[..., None],
+    kind: str,
+    numbers: type[Any],
+    number_kinds: Sequence[str],
+    name: str,
+) -> StepPointer:
+    """Compile `function` to a pointer that a kernel takes as an argument, and cache it.
+
+    Kernels that call it are compiled for its signature, whatever it does.
+
+    Args:
+        function: Called with four vectors and a tuple; as `compiled`, it must not allocate.
+        kind: Type of the vectors.
+        numbers: Class of the tuple.
+        number_kinds: Types of its items.
+        name: Folder that keeps it, named after all that it depends on beside the kernels.
+    """
+    types: Any = numba.types
+    vector = types.Array(getattr(types, kind), 1, "C")
+    items = types.NamedTuple([getattr(types, each) for each in number_kinds], numbers)
+    signature = types.void(*[vector] * 4, items)
+    cfunc: Any = numba.cfunc
+    with caching_in(CACHE_FOLDER / name):
+        made = cfunc(signature, cache=True, **options_of({"contract"}, allocates=False))
+        return StepPointer(made(function))
+
+
+def options_of(fastmath: set[str], *, allocates: bool) -> dict[str, Any]:
+    """Return Numba's options that decide on the bits of a kernel."""
+    return {
+        "error_model": "numpy",
+        "boundscheck": False,
+        "fastmath": fastmath,
+        "_nrt": allocates,
+    }
+
+
+@contextmanager
+def caching_in(folder: Path) -> Iterator[None]:
+    """Let Numba keep in `folder` what is declared meanwhile."""
+    config: Any = numba.config
+    with DECLARING:
+        previous = config.CACHE_DIR
+        config.CACHE_DIR = str(folder)
+        try:
+            yield
+        finally:
+            config.CACHE_DIR = previous
+
+
+DECLARING = threading.RLock()
+"""Held while Numba's setting of a folder, one for the process, is ours."""

@@ -5,19 +5,20 @@ first caches while it takes its steps; nothing of a lane is touched by another, 
 cannot depend on its mates, their number or their order, bit for bit.
 """
 
-import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from symstudy.kernels.clipping import clip_to_norm
-from symstudy.kernels.codes import ADAM, ADAMW, MOMENTUM, SGD
-from symstudy.kernels.jit import Floats, Index, Integers, compiled
+from symstudy.kernels.jit import Floats, Index, Integers, Real, compiled, compiled_inline
 from symstudy.kernels.network import Network, Scratch, lane_pass
-from symstudy.kernels.updates import adam, momentum, pull, sgd
+from symstudy.kernels.steps import LaneNumbers
 
 LOSS_LIMIT = 1e12
 """A lane whose loss passes this, or is not a number, has diverged."""
+
+Step = Any
+"""A compiled step of an optimiser (`symstudy.kernels.steps.KernelStep.compiled`)."""
 
 
 class Lanes(NamedTuple):
@@ -27,7 +28,7 @@ class Lanes(NamedTuple):
         theta: Parameters `[K, P]`.
         first: Velocity or first moment `[K, P]`; `[K, 0]` where the optimiser has none.
         second: Second moment `[K, P]`, or `[K, 0]`.
-        optimizer: Code of the optimiser.
+        is_decoupled: Whether the optimiser applies the penalty beside its step.
         rate: Learning rate `[K, S]`.
         decay: 2 gamma `[K]`.
         centre: Where the penalty of a pulled lane has its minimum `[K, P]`; `[K, 0]` where no lane
@@ -48,7 +49,7 @@ class Lanes(NamedTuple):
     theta: Floats
     first: Floats
     second: Floats
-    optimizer: int
+    is_decoupled: bool
     rate: Floats
     decay: Floats
     centre: Floats
@@ -111,56 +112,52 @@ class Samples(NamedTuple):
 
 
 @compiled
-def update(lanes: Lanes, k: Index, s: Index, gradient: Floats) -> None:
-    """Move lane `k` by its step `s` of the block."""
+def pull(target: Floats, theta: Floats, centre: Floats, stretch: Floats, factor: Real) -> None:
+    """Add factor stretch (theta - centre) to `target`, which may be `theta` itself."""
+    for i in range(theta.size):
+        target[i] += factor * (stretch[i] * (theta[i] - centre[i]))
+
+
+@compiled_inline
+def update(lanes: Lanes, k: Index, s: Index, gradient: Floats, step: Step) -> None:
+    """Move lane `k` by its step `s` of the block.
+
+    The coupled penalty gamma |theta|^2 adds 2 gamma theta to the gradient (`decay` = 2 gamma); a
+    decoupled one shrinks the parameters beside the step. A penalty around another point than the
+    origin, gamma sum_i stretch_i (theta_i - centre_i)^2, is added by `pull` before the step, which
+    then has no decay of its own.
+    """
     theta = lanes.theta[k]
     rate = lanes.rate[k, s]
     kind = lanes.rate.dtype.type
     decay = lanes.decay[k]
     if lanes.is_pulled[k] != 0:
         # One more pass for these lanes; the others take the step as if there were none.
-        if lanes.optimizer == ADAMW:
+        if lanes.is_decoupled:
             pull(theta, theta, lanes.centre[k], lanes.stretch[k], -rate * decay)
         else:
             pull(gradient, theta, lanes.centre[k], lanes.stretch[k], decay)
         decay = kind(0.0)
-    if lanes.optimizer == SGD:
-        sgd(theta, gradient, rate, decay)
-    elif lanes.optimizer == MOMENTUM:
-        momentum(theta, lanes.first[k], gradient, rate, decay, lanes.beta1[k])
-    elif lanes.optimizer == ADAM or lanes.optimizer == ADAMW:
-        time = lanes.step + s + 1
-        beta1 = float(lanes.beta1[k])
-        beta2 = float(lanes.beta2[k])
-        corrected = kind(float(rate) / (1.0 - beta1**time))
-        root = kind(1.0 / math.sqrt(1.0 - beta2**time))
-        coupled = decay if lanes.optimizer == ADAM else kind(0.0)
-        shrink = kind(1.0) if lanes.optimizer == ADAM else kind(1.0) - rate * decay
-        adam(
-            theta,
-            lanes.first[k],
-            lanes.second[k],
-            gradient,
-            corrected,
-            coupled,
-            shrink,
-            lanes.beta1[k],
-            lanes.beta2[k],
-            lanes.epsilon[k],
-            root,
-        )
-    else:
-        raise ValueError("the kernels must know the optimiser's code")
+    numbers = LaneNumbers(
+        rate,
+        kind(0.0) if lanes.is_decoupled else decay,
+        kind(1.0) - rate * decay if lanes.is_decoupled else kind(1.0),
+        lanes.beta1[k],
+        lanes.beta2[k],
+        lanes.epsilon[k],
+        lanes.step + s + 1,
+    )
+    step(theta, lanes.first[k], lanes.second[k], gradient, numbers)
 
 
 @compiled
-def update_lanes(lanes: Lanes, chosen: Integers, s: Index, gradient: Floats) -> None:
+def update_lanes(lanes: Lanes, chosen: Integers, s: Index, gradient: Floats, step: Step) -> None:
     """Move the lanes `chosen` by their step `s` of the block, by their rows of `gradient[K, P]`.
 
     The penalty of pulled lanes is added to their rows of `gradient`.
     """
     for k in chosen:
-        update(lanes, k, s, gradient[k])
+        update(lanes, k, s, gradient[k], step)
 
 
 @compiled
@@ -171,6 +168,7 @@ def train_lanes(
     chosen: Integers,
     scratch: Scratch,
     gradient: Floats,
+    step: Step,
 ) -> None:
     """Train the lanes `chosen` through all steps of a block.
 
@@ -202,7 +200,7 @@ def train_lanes(
                 break
             if lanes.clip[k] > 0:
                 clip_to_norm(gradient, lanes.clip[k])
-            update(lanes, k, s, gradient)
+            update(lanes, k, s, gradient, step)
 
 
 @compiled

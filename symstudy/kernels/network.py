@@ -18,7 +18,16 @@ from numpy.typing import NDArray
 
 from symstudy.kernels.codes import CROSS_ENTROPY, SQUARED
 from symstudy.kernels.functions import activate, exp
-from symstudy.kernels.jit import LINE_BYTES, Floats, Index, Integers, Real, compiled, compiled_sum
+from symstudy.kernels.jit import (
+    LINE_BYTES,
+    Floats,
+    Index,
+    Integers,
+    Real,
+    compiled,
+    compiled_inline,
+    compiled_sum,
+)
 from symstudy.kernels.tiles import matmul, padded, transpose
 
 CHUNK = 128
@@ -380,7 +389,7 @@ def count_hits(
     return hits
 
 
-@compiled
+@compiled_inline
 def lane_pass(
     network: Network,
     theta: Floats,

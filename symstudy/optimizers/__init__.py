@@ -1,8 +1,9 @@
-"""Optimisers, one file each: keys, moments, step, kernel code and decay budget.
+"""Optimisers, one file each: keys, moments, step in torch and compiled, decay budget.
 
 Importing this package loads no torch.
 """
 
+from symstudy.kernels.steps import KernelStep, LaneNumbers
 from symstudy.optimizers.config import (
     AbstractOptimizer,
     AbstractStepOptimizer,
@@ -15,6 +16,8 @@ __all__ = [
     "AbstractOptimizer",
     "AbstractStepOptimizer",
     "KernelNumbers",
+    "KernelStep",
+    "LaneNumbers",
     "StepNumbers",
     "adapt_own",
 ]

@@ -1,11 +1,11 @@
 """Adam."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from symstudy.components import component
-from symstudy.kernels.codes import ADAM
-from symstudy.optimizers.adaptive import AbstractAdam, adam_move
+from symstudy.kernels.steps import KernelStep
+from symstudy.optimizers.adaptive import AbstractAdam, adam_in_kernels, adam_move
 from symstudy.optimizers.config import StepNumbers
 
 if TYPE_CHECKING:
@@ -21,14 +21,10 @@ class Adam(AbstractAdam):
     Its step does not scale with the gradient, so a coupled penalty has no decay budget.
     """
 
+    kernel_step: ClassVar[KernelStep | None] = adam_in_kernels
+
     kind: Literal["adam"] = "adam"
     """Adam, with the penalty in the gradient."""
-
-    @classmethod
-    def kernel_code(cls, lanes: Sequence[Self]) -> int:
-        """Return the code of Adam."""
-        del lanes
-        return ADAM
 
     @classmethod
     def step(

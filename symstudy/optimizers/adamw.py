@@ -1,11 +1,11 @@
 """AdamW: Adam with decoupled weight decay."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from symstudy.components import component
-from symstudy.kernels.codes import ADAMW
-from symstudy.optimizers.adaptive import AbstractAdam, adam_move
+from symstudy.kernels.steps import KernelStep
+from symstudy.optimizers.adaptive import AbstractAdam, adam_in_kernels, adam_move
 from symstudy.optimizers.config import StepNumbers
 from symstudy.optimizers.decoupled import decayed
 
@@ -24,16 +24,11 @@ class AdamW(AbstractAdam):
     """
 
     is_decoupled: ClassVar[bool] = True
+    kernel_step: ClassVar[KernelStep | None] = adam_in_kernels
     no_polish: ClassVar[str] = "does not go down the objective that has the penalty in it"
 
     kind: Literal["adamw"] = "adamw"
     """Adam, with the penalty beside the step."""
-
-    @classmethod
-    def kernel_code(cls, lanes: Sequence[Self]) -> int:
-        """Return the code of AdamW."""
-        del lanes
-        return ADAMW
 
     @classmethod
     def step(

@@ -1,18 +1,20 @@
 """What Adam and AdamW share: two moments, and a step of their ratio."""
 
+import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from annotated_types import Ge, Gt, Lt
 
 from symstudy.components import Role
 from symstudy.components.component import component
+from symstudy.kernels.steps import KernelStep, LaneNumbers
 from symstudy.optimizers.config import AbstractStepOptimizer, KernelNumbers, StepNumbers
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["AbstractAdam", "adam_move"]
+__all__ = ["AbstractAdam", "adam_in_kernels", "adam_move"]
 
 SMALLEST_EPSILON = 1e-30
 """Least epsilon with which 0 / (0 + epsilon) is 0 in float32 too, not 0 / 0."""
@@ -63,3 +65,25 @@ def adam_move(gradient_KP: "Tensor", moments: Sequence["Tensor"], numbers: StepN
     kind = gradient_KP.dtype
     move: Tensor = rate.to(kind) * first / (second.sqrt() * root.to(kind) + epsilon)
     return move
+
+
+@KernelStep
+def adam_in_kernels(
+    theta: Any, first: Any, second: Any, gradient: Any, numbers: LaneNumbers
+) -> None:
+    """Take a step of Adam (`shrink` 1) or AdamW (`coupled` 0), the same as `adam_move`'s."""
+    kind = theta.dtype.type
+    coupled, shrink = numbers.coupled, numbers.shrink
+    beta1, beta2, epsilon = numbers.beta1, numbers.beta2, numbers.epsilon
+    keep1 = kind(1.0) - beta1
+    keep2 = kind(1.0) - beta2
+    rate = kind(float(numbers.rate) / (1.0 - float(beta1) ** numbers.time))
+    root = kind(1.0 / math.sqrt(1.0 - float(beta2) ** numbers.time))
+    for i in range(theta.size):
+        w = theta[i] * shrink
+        g = gradient[i] + coupled * theta[i]
+        m = beta1 * first[i] + keep1 * g
+        v = beta2 * second[i] + keep2 * g * g
+        first[i] = m
+        second[i] = v
+        theta[i] = w - rate * m / (math.sqrt(v) * root + epsilon)

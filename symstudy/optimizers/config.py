@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, Self
 
 from symstudy.components import Component
+from symstudy.kernels.steps import KernelStep
 from symstudy.layout import Layout
 
 if TYPE_CHECKING:
@@ -93,14 +94,16 @@ class AbstractStepOptimizer(AbstractOptimizer):
 
     Contract: `step` is pure but for the moments, which it updates in place; it works on matrices
     with a leading run axis, and no run's result depends on another's row. A field with `Role.LANE`
-    is a number a lane. An optimiser without a kernel code is stepped by torch on every device.
+    is a number a lane. An optimiser without a compiled step is stepped by torch on every device.
 
     Attributes:
         is_decoupled: Whether its step applies the penalty itself, instead of through the gradient.
+        kernel_step: The same step for the compiled kernels; None where there is none.
     """
 
     trains_by: ClassVar[Literal["steps", "minimiser", "nothing"]] = "steps"
     is_decoupled: ClassVar[bool] = False
+    kernel_step: ClassVar[KernelStep | None] = None
 
     @classmethod
     @abstractmethod
@@ -108,10 +111,11 @@ class AbstractStepOptimizer(AbstractOptimizer):
         """Return how many vectors like the parameters a pack of these runs keeps beside them."""
 
     @classmethod
-    def kernel_code(cls, lanes: Sequence[Self]) -> int | None:
-        """Return the code of the compiled kernels' step for a pack; None where they have none."""
-        del lanes
-        return None
+    def step_in_kernels(cls) -> KernelStep | None:
+        """Return `kernel_step`; None too where a subclass has a `step` that it does not match."""
+        steps = next(base for base in cls.__mro__ if "step" in vars(base))
+        declares = next(base for base in cls.__mro__ if "kernel_step" in vars(base))
+        return cls.kernel_step if issubclass(declares, steps) else None
 
     def kernel_numbers(self) -> KernelNumbers:
         """Return the lane's numbers for the compiled kernels' step."""

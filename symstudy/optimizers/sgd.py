@@ -1,12 +1,12 @@
 """Stochastic gradient descent, with momentum where asked for."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from annotated_types import Ge, Lt
 
 from symstudy.components import Role, component
-from symstudy.kernels.codes import MOMENTUM, SGD
+from symstudy.kernels.steps import KernelStep, LaneNumbers
 from symstudy.optimizers.config import AbstractStepOptimizer, KernelNumbers, StepNumbers
 
 if TYPE_CHECKING:
@@ -15,9 +15,31 @@ if TYPE_CHECKING:
 __all__ = ["Sgd"]
 
 
+@KernelStep
+def descend(
+    theta: Any,
+    first: Any,
+    second: Any,  # noqa: ARG001  # the kernels fix the signature
+    gradient: Any,
+    numbers: LaneNumbers,
+) -> None:
+    """Take the step theta -= rate v, with v = momentum v + gradient where there is a velocity v."""
+    rate, decay, beta = numbers.rate, numbers.coupled, numbers.beta1
+    if first.size == 0:
+        for i in range(theta.size):
+            theta[i] -= rate * (gradient[i] + decay * theta[i])
+    else:
+        for i in range(theta.size):
+            v = beta * first[i] + (gradient[i] + decay * theta[i])
+            first[i] = v
+            theta[i] -= rate * v
+
+
 @component
 class Sgd(AbstractStepOptimizer):
     """Stochastic gradient descent; the penalty joins the gradient."""
+
+    kernel_step: ClassVar[KernelStep | None] = descend
 
     kind: Literal["sgd"] = "sgd"
     """Stochastic gradient descent."""
@@ -33,11 +55,6 @@ class Sgd(AbstractStepOptimizer):
     def num_moments(cls, lanes: Sequence[Self]) -> int:
         """Return 1, the velocity, where any run has momentum."""
         return int(any(lane.momentum for lane in lanes))
-
-    @classmethod
-    def kernel_code(cls, lanes: Sequence[Self]) -> int:
-        """Return the code of the step with or without a velocity."""
-        return MOMENTUM if cls.num_moments(lanes) else SGD
 
     def kernel_numbers(self) -> KernelNumbers:
         """Return the momentum."""

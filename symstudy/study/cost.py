@@ -166,7 +166,7 @@ def has_kernels(train: Train) -> bool:
     if train.loss.kernel_code is None or train.entropic > 0 or train.clip:
         return False
     if isinstance(optimizer, AbstractStepOptimizer):
-        return type(optimizer).kernel_code([optimizer]) is not None
+        return type(optimizer).step_in_kernels() is not None
     return optimizer.trains_by != "steps"
 
 

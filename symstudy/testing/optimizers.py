@@ -11,11 +11,13 @@ Shapes: K runs, P parameters.
 import math
 from collections.abc import Callable, Sequence
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from symstudy.components import Role, items_of
+from symstudy.kernels.steps import KernelStep
 from symstudy.layout import Block, Layout
 from symstudy.optimizers import AbstractStepOptimizer, StepNumbers
 
@@ -33,6 +35,8 @@ BARE = Layout(
 )
 PARAMETERS = LAYOUT.size
 STEPS = 5
+CENTRE_KP = torch.tensor([[0.0], [0.0], [0.5]], dtype=torch.float64).repeat(1, PARAMETERS)
+"""Where the penalty pulls the parameters of the runs that are compared with compiled steps."""
 Torch = Callable[[AbstractStepOptimizer, Tensor, float, float], torch.optim.Optimizer]
 
 
@@ -64,16 +68,32 @@ class OptimizerSuite:
         generator = torch.Generator().manual_seed(0)
         return torch.randn(3, PARAMETERS, generator=generator, dtype=torch.float64)
 
-    def gradient(self, theta_KP: Tensor, gammas: Tensor, *, is_decoupled: bool) -> Tensor:
-        """Return the gradient of sum a cos(theta), and of gamma |theta|^2 unless decoupled."""
+    def gradient(
+        self,
+        theta_KP: Tensor,
+        gammas: Tensor,
+        *,
+        is_decoupled: bool,
+        pulled_KP: Tensor | None = None,
+    ) -> Tensor:
+        """Return the gradient of sum a cos(theta), and of the penalty unless decoupled."""
         weights = 1.0 + torch.arange(theta_KP.shape[1], dtype=torch.float64) / 3
         data_KP = -theta_KP.sin() * weights
-        return data_KP if is_decoupled else data_KP + 2.0 * gammas[:, None] * theta_KP
+        if is_decoupled:
+            return data_KP
+        return data_KP + 2.0 * gammas[:, None] * (theta_KP if pulled_KP is None else pulled_KP)
 
     def trained(
-        self, lanes: Sequence[AbstractStepOptimizer], chosen: Sequence[int], steps: int = STEPS
+        self,
+        lanes: Sequence[AbstractStepOptimizer],
+        chosen: Sequence[int],
+        steps: int = STEPS,
+        centre_KP: Tensor | None = None,
     ) -> Tensor:
-        """Return the parameters of the runs `chosen` after some steps in one pack."""
+        """Return the parameters of the runs `chosen` after some steps in one pack.
+
+        The penalty is gamma |theta - centre|^2, with a centre of 0 if None.
+        """
         cls = type(lanes[0])
         mine = [lanes[i] for i in chosen]
         rates = torch.tensor([self.rates[i] for i in chosen], dtype=torch.float64)
@@ -81,10 +101,13 @@ class OptimizerSuite:
         theta_KP = self.start()[list(chosen)]
         moments = [torch.zeros_like(theta_KP) for _ in range(cls.num_moments(lanes))]
         for time in range(1, steps + 1):
-            gradient_KP = self.gradient(theta_KP, gammas, is_decoupled=cls.is_decoupled)
+            pulled_KP = theta_KP if centre_KP is None else theta_KP - centre_KP
+            gradient_KP = self.gradient(
+                theta_KP, gammas, is_decoupled=cls.is_decoupled, pulled_KP=pulled_KP
+            )
             columns = rates[:, None], 2.0 * gammas[:, None]
             numbers = StepNumbers(*columns, time, self.keys_of(mine), mine[0], LAYOUT)
-            theta_KP = cls.step(theta_KP, gradient_KP, theta_KP, moments, numbers)
+            theta_KP = cls.step(theta_KP, gradient_KP, pulled_KP, moments, numbers)
         return theta_KP
 
     def keys_of(self, lanes: Sequence[AbstractStepOptimizer]) -> dict[str, Tensor]:
@@ -103,6 +126,57 @@ class OptimizerSuite:
         for place in range(3):
             assert torch.equal(self.trained(lanes, (place,))[0], packed[place])
         assert torch.equal(self.trained(lanes, (2, 0)), packed[[2, 0]])
+
+    @pytest.mark.parametrize("kind", ["float64", "float32"])
+    def test_its_compiled_step_is_its_step(
+        self, lanes: Sequence[AbstractStepOptimizer], kind: str
+    ) -> None:
+        """Hold the compiled step, where there is one, to the step in torch, with a pulled run."""
+        step = type(lanes[0]).step_in_kernels()
+        if step is None:
+            return
+        tolerance = self.tolerance if kind == "float64" else 1e-5
+        torch.testing.assert_close(
+            self.trained_by_kernels(lanes, step, kind).double(),
+            self.trained(lanes, (0, 1, 2), centre_KP=CENTRE_KP),
+            rtol=tolerance,
+            atol=tolerance,
+        )
+
+    def trained_by_kernels(
+        self, lanes: Sequence[AbstractStepOptimizer], step: KernelStep, kind: str
+    ) -> Tensor:
+        """Return the parameters after some compiled steps; the last run is pulled to a centre."""
+        from symstudy.kernels.lanes import Lanes, update_lanes
+
+        cls, runs, dtype = type(lanes[0]), len(lanes), np.dtype(kind)
+        moments = cls.num_moments(lanes)
+        theta_KP = self.start().numpy().astype(dtype)
+        numbers = np.array([lane.kernel_numbers() for lane in lanes], dtype).T
+        state = Lanes(
+            theta=theta_KP,
+            first=np.zeros((runs, PARAMETERS if moments > 0 else 0), dtype),
+            second=np.zeros((runs, PARAMETERS if moments > 1 else 0), dtype),
+            is_decoupled=cls.is_decoupled,
+            rate=np.repeat(np.array(self.rates, dtype)[:, None], STEPS, axis=1),
+            decay=2 * np.array(self.gammas, dtype),
+            centre=CENTRE_KP.numpy().astype(dtype),
+            stretch=np.ones((runs, PARAMETERS), dtype),
+            is_pulled=np.array([0, 0, 1], np.int64),
+            beta1=np.ascontiguousarray(numbers[0]),
+            beta2=np.ascontiguousarray(numbers[1]),
+            epsilon=np.ascontiguousarray(numbers[2]),
+            coefficient=np.zeros(runs, dtype),
+            sigma=np.zeros(runs, dtype),
+            clip=np.zeros(runs, dtype),
+            step=0,
+            diverged=np.full(runs, -1, np.int64),
+        )
+        for place in range(STEPS):
+            data_KP = self.gradient(torch.from_numpy(theta_KP), torch.zeros(3), is_decoupled=True)
+            gradient_KP = data_KP.numpy().astype(dtype)
+            update_lanes(state, np.arange(runs), place, gradient_KP, step.compiled(dtype))
+        return torch.from_numpy(theta_KP)
 
     def test_its_steps_are_those_of_torch(
         self, lanes: Sequence[AbstractStepOptimizer], torch_twin: Torch | None

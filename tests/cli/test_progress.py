@@ -82,7 +82,7 @@ def test_a_machine_without_compiled_kernels_is_told_that_they_are_compiled(
 
 def test_the_kernels_are_there_once_they_are_compiled(plan, capsys, monkeypatch, tmp_path):
     monkeypatch.setenv("SYMSTUDY_KERNEL_CACHE", str(tmp_path))
-    index = cache_folder() / "kernels_x" / "lanes.update_lanes-153.py311.nbi"
+    index = cache_folder() / "kernels_x" / "lanes.train_lanes-153.py311.nbi"
     index.parent.mkdir()
     index.touch()
     with RunDisplay() as display:

@@ -142,7 +142,7 @@ class Tree:
             limit_s: Longest time that the tests may take; None for any.
         """
         if compiles and (self.path / "symstudy" / "kernels").is_dir():
-            compiled = self.run("-m", "symstudy.kernels")
+            compiled = self.run("-m", "symstudy.training.compile_ahead")
             if compiled.status:
                 return compiled._replace(status=BROKEN)
         return self.run("-m", "pytest", *PYTEST, *tests, limit_s=limit_s)

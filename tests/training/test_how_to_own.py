@@ -1,5 +1,6 @@
 """The pages on code of one's own, followed literally: files are written, studies run."""
 
+import importlib
 import re
 import sys
 
@@ -10,6 +11,7 @@ from symstudy.components import registry
 from symstudy.launch import InlineLauncher, open_study_folder, run_study
 from symstudy.store import Store
 from symstudy.study import load_study
+from symstudy.testing.optimizers import OptimizerSuite
 
 PAGES = {
     "loss.md": ("huber.toml", 2),
@@ -75,6 +77,14 @@ def test_the_rule_of_the_page_on_stopping_says_why_it_has_ended_runs(follow):
     assert store.sql(
         f"{query} like 'train.stop = ''my_rules:plateau'' ended the run at step %'"
     ).rows == [(summary.early,)]
+
+
+def test_the_compiled_step_of_the_page_trains_and_is_its_step(follow):
+    _, store = follow("optimizer.md")
+    assert store.sql("select distinct engine from runs").rows == [("compiled",)]
+    signum = importlib.import_module("my_optimizers").Signum
+    lanes = [signum(), signum(blend=0.5), signum(blend=0.0)]
+    OptimizerSuite().test_its_compiled_step_is_its_step(lanes, "float64")
 
 
 def test_the_layout_of_the_page_on_models_gives_measures_of_neurons(follow):

@@ -10,11 +10,12 @@ from symstudy.training.engines.evaluators import (
     TorchEvaluator,
 )
 from symstudy.training.engines.lane_threads import LaneThreads
-from symstudy.training.engines.lanes import kernel_code
+from symstudy.training.engines.lanes import is_stepped_by_kernels, kernel_step, stepped
 from symstudy.training.engines.minimiser import MinimiserEngine
 from symstudy.training.engines.networks import kernel_network
 from symstudy.training.engines.padded import PaddedEngine
 from symstudy.training.engines.polished import PolishedEngine
+from symstudy.training.engines.step_check import check_kernel_step
 from symstudy.training.engines.torch import TorchEngine
 from symstudy.training.engines.untrained import UntrainedEngine
 
@@ -30,9 +31,12 @@ def make_engine(pack: LoadedPack) -> AbstractEngine:
 
     Raises:
         LaunchError: If `pack.engine` or `pack.device` asks for what cannot be.
+        ModelError: If the optimiser's compiled step is not its step in torch.
     """
     if pack.data.is_absent:
         return UntrainedEngine(pack)
+    if kernel_step(pack) is not None:
+        check_kernel_step(stepped(pack))
     refusal = why_not_compiled(pack)
     if pack.config.engine == "compiled" and refusal:
         raise LaunchError(f"`pack.engine` = 'compiled' {refusal}. Type pack.engine=auto.")
@@ -76,8 +80,8 @@ def why_not_compiled(pack: LoadedPack) -> str:
         f"must have a loss that the kernels know, but got train.loss = {train.loss.kind!r}": (
             train.loss.kernel_code is None
         ),
-        "must have an optimiser that the kernels know, but got train.optimizer = "
-        f"{train.optimizer.kind!r}": kernel_code(pack) is None,
+        "must have an optimiser with a compiled step (`kernel_step`), but got train.optimizer = "
+        f"{train.optimizer.kind!r}": not is_stepped_by_kernels(pack),
     }
     return next((text for text, is_missing in found.items() if is_missing), "")
 

@@ -15,7 +15,7 @@ from symstudy.training.data import Split, StepBlock
 from symstudy.training.engines.base import AbstractEngine, LoadedPack, Losses
 from symstudy.training.engines.evaluators import CompiledEvaluator
 from symstudy.training.engines.lane_threads import LaneThreads
-from symstudy.training.engines.lanes import initial_parameters, make_lanes
+from symstudy.training.engines.lanes import compiled_step, initial_parameters, make_lanes, stepped
 from symstudy.training.schedule import learning_rates
 
 __all__ = ["CompiledEngine"]
@@ -35,6 +35,7 @@ class CompiledEngine(AbstractEngine):
         # Contiguous and ours: the kernels write to it.
         self.theta = np.ascontiguousarray(initial_parameters(pack).numpy())
         self.lanes = make_lanes(pack, self.theta)
+        self.step = compiled_step(pack) if stepped(pack) else None
         self.is_frozen = np.zeros(len(pack.runs), np.bool_)
         self.threads = LaneThreads(network, pack.dtype, pack.config.cpus)
         self.evaluator = CompiledEvaluator(pack, network, self.threads)
@@ -110,7 +111,7 @@ class CompiledEngine(AbstractEngine):
 
         def work(chosen: NDArray[np.int64], scratch: Scratch) -> None:
             gradient = np.empty_like(self.theta[0])
-            train_lanes(self.network, lanes, batches, chosen, scratch, gradient)
+            train_lanes(self.network, lanes, batches, chosen, scratch, gradient, self.step)
 
         self.threads.run(np.flatnonzero(self.is_alive_K), work)
 

@@ -7,7 +7,8 @@ The lanes hold phi = theta + theta_0, at which the network is evaluated as ever;
 knows of theta_0, as the point that it pulls to.
 """
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -15,8 +16,9 @@ from jaxtyping import Float, Int64
 from numpy.typing import NDArray
 from torch import Tensor
 
-from symstudy.kernels.codes import SGD
+from symstudy.components import Role, fields_of
 from symstudy.kernels.lanes import Lanes
+from symstudy.kernels.steps import KernelStep
 from symstudy.layout import Layout
 from symstudy.optimizers import AbstractStepOptimizer, KernelNumbers
 from symstudy.streams import Stream
@@ -24,17 +26,17 @@ from symstudy.training.engines.base import LoadedPack
 
 __all__ = [
     "Penalty",
+    "compiled_step",
     "init_scales",
     "initial_parameters",
-    "kernel_code",
+    "is_stepped_by_kernels",
+    "kernel_step",
+    "lane_keys",
     "make_lanes",
     "make_penalty",
     "num_moments",
     "stepped",
 ]
-
-NO_CODE = -1
-"""Stands for the code of an optimiser that the kernels do not know; they refuse it."""
 
 
 def stepped(pack: LoadedPack) -> list[AbstractStepOptimizer]:
@@ -49,15 +51,31 @@ def num_moments(pack: LoadedPack) -> int:
     return type(lanes[0]).num_moments(lanes) if lanes else 0
 
 
-def kernel_code(pack: LoadedPack) -> int | None:
-    """Return the code of the compiled kernels' step; None where they have none for the pack.
+def lane_keys(optimizers: Sequence[AbstractStepOptimizer]) -> dict[str, NDArray[np.float64]]:
+    """Return the optimiser's own numbers of each run, by key, as columns; none without runs."""
+    return {
+        field.name: np.array([[getattr(each, field.name)] for each in optimizers], np.float64)
+        for field in (fields_of(type(optimizers[0])) if optimizers else ())
+        if field.role is Role.LANE
+    }
 
-    Where the optimiser takes no steps, the code of SGD stands for a step that is never taken.
-    """
-    if pack.train.optimizer.trains_by != "steps":
-        return SGD
+
+def kernel_step(pack: LoadedPack) -> KernelStep | None:
+    """Return the step of the pack's optimiser for the compiled kernels; None where it has none."""
     lanes = stepped(pack)
-    return type(lanes[0]).kernel_code(lanes) if lanes else None
+    return type(lanes[0]).step_in_kernels() if lanes else None
+
+
+def compiled_step(pack: LoadedPack) -> Any:
+    """Return the step of the pack's optimiser for the compiled kernels, in the pack's precision."""
+    step = kernel_step(pack)
+    assert step is not None, "the engine of a pack without such a step is torch's"
+    return step.compiled(pack.dtype)
+
+
+def is_stepped_by_kernels(pack: LoadedPack) -> bool:
+    """Return whether the compiled kernels can take all steps that the pack's optimiser takes."""
+    return pack.train.optimizer.trains_by != "steps" or kernel_step(pack) is not None
 
 
 def init_scales(pack: LoadedPack) -> NDArray[np.float64]:
@@ -133,8 +151,10 @@ def make_lanes(pack: LoadedPack, theta: NDArray[np.floating]) -> Lanes:
     the step belong to a block of steps and are replaced for each.
     """
     runs, size = theta.shape
-    moments, code = num_moments(pack), kernel_code(pack)
-    numbers = [each.kernel_numbers() for each in stepped(pack)] or [KernelNumbers()] * runs
+    # The kernels know two moments; what torch steps has its own.
+    moments = num_moments(pack) if is_stepped_by_kernels(pack) else 0
+    optimizers = stepped(pack)
+    numbers = [each.kernel_numbers() for each in optimizers] or [KernelNumbers()] * runs
     beta1, beta2, epsilon = np.array(numbers, pack.dtype).T
     dense = pack.model.dense
     penalty = make_penalty(pack)
@@ -142,10 +162,9 @@ def make_lanes(pack: LoadedPack, theta: NDArray[np.floating]) -> Lanes:
         theta[k] += penalty.centre_KP[k]
     return Lanes(
         theta=theta,
-        # The kernels know two moments; what torch steps has its own.
-        first=np.zeros((runs, size if code is not None and moments > 0 else 0), pack.dtype),
-        second=np.zeros((runs, size if code is not None and moments > 1 else 0), pack.dtype),
-        optimizer=NO_CODE if code is None else code,
+        first=np.zeros((runs, size if moments > 0 else 0), pack.dtype),
+        second=np.zeros((runs, size if moments > 1 else 0), pack.dtype),
+        is_decoupled=any(each.is_decoupled for each in optimizers),
         rate=np.zeros((runs, 0), pack.dtype),
         decay=(2.0 * pack.lane_values("gamma")).astype(pack.dtype),
         centre=penalty.centre_KP,

@@ -14,7 +14,7 @@ from symstudy.kernels.lanes import Lanes
 from symstudy.training.checkpoints import State, read_array
 from symstudy.training.engines.base import LoadedPack
 from symstudy.training.engines.lane_optimizers import LaneOptimizers, make_lane_optimizers
-from symstudy.training.engines.lanes import kernel_code
+from symstudy.training.engines.lanes import is_stepped_by_kernels
 
 __all__ = ["TorchLanes"]
 
@@ -57,7 +57,7 @@ class TorchLanes:
         self.lanes = lanes
         self.device = device
         self.theta = torch.from_numpy(lanes.theta).to(device)
-        self.by_kernels = device.type == "cpu" and kernel_code(pack) is not None
+        self.by_kernels = device.type == "cpu" and is_stepped_by_kernels(pack)
         self.moments = [torch.zeros_like(self.theta) for _ in range(moments)]
         if self.by_kernels:
             self.moments = kernel_moments(lanes)

@@ -11,19 +11,17 @@ from jaxtyping import Bool, Float
 from numpy.typing import NDArray
 from torch import Tensor
 
-from symstudy.components import Role, fields_of
 from symstudy.kernels.lanes import LOSS_LIMIT, Lanes, update_lanes
 from symstudy.kernels.network import ADDED, FLIPPED, NO_NOISE
 from symstudy.models.base import Buffers, TrainingStep
 from symstudy.optimizers import StepNumbers
 from symstudy.optimizers.torch_class import TorchOptimizer
 from symstudy.training.data import StepBlock
-from symstudy.training.engines.base import LoadedPack
 from symstudy.training.engines.clipping import OwnClip, clip_to_norm
 from symstudy.training.engines.entropic import entropic_terms
 from symstudy.training.engines.evaluators import TorchEvaluator
 from symstudy.training.engines.lane_optimizers import LaneOptimizers
-from symstudy.training.engines.lanes import stepped
+from symstudy.training.engines.lanes import compiled_step, lane_keys, stepped
 from symstudy.training.engines.torch_lanes import TorchLanes
 from symstudy.training.losses import data_loss
 from symstudy.training.schedule import learning_rates
@@ -219,25 +217,19 @@ class Stepper:
         rates = learning_rates(trains, first, steps).astype(pack.dtype)
         self.lanes: Lanes = state.lanes._replace(rate=rates, step=first)
         if by_kernels:
+            self.compiled_step = compiled_step(pack)
             return
         self.plain_rates: list[list[float]] = []
         if state.optimizers is not None:
             self.plain_rates = learning_rates(trains, first, steps).T.tolist()
         self.optimizers = stepped(pack)
-        self.keys = self.lane_keys(pack)
+        self.keys = {
+            name: self.column(values.astype(pack.dtype))
+            for name, values in lane_keys(self.optimizers).items()
+        }
         self.rates, self.decay = map(self.column, (rates, self.lanes.decay))
         # A pack without a pulled lane has 0 columns of these.
         self.centre, self.stretch = map(self.column, (self.lanes.centre, self.lanes.stretch))
-
-    def lane_keys(self, pack: LoadedPack) -> dict[str, Tensor]:
-        """Return the optimiser's own numbers of each run, by key, as columns on the device."""
-        return {
-            field.name: self.column(
-                np.array([getattr(each, field.name) for each in self.optimizers], pack.dtype)
-            )
-            for field in (fields_of(type(self.optimizers[0])) if self.optimizers else ())
-            if field.role is Role.LANE
-        }
 
     def column(self, values: NDArray[np.floating]) -> Tensor:
         """Return numbers of the lanes on the device, a row a lane."""
@@ -253,7 +245,8 @@ class Stepper:
         """Move the runs where `is_sound` by step `s` of the block."""
         if self.by_kernels:
             chosen = np.flatnonzero(is_sound.numpy())
-            update_lanes(self.lanes, chosen, s, gradient.contiguous().numpy())
+            rows_KP = gradient.contiguous().numpy()
+            update_lanes(self.lanes, chosen, s, rows_KP, self.compiled_step)
         elif self.state.optimizers is not None:
             self.step_each(self.state.optimizers, gradient, is_sound, s)
         else:

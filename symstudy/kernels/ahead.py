@@ -1,24 +1,26 @@
-"""Compile every kernel ahead of its first use: `python -m symstudy.kernels`.
+"""Every kernel compiled ahead of its first use, by calling it once.
 
-The first call of a kernel compiles it, which takes seconds, once a machine; an installation or an
-image that runs this spares its first study the wait.
+The first call of a kernel compiles it, which takes seconds, once a machine. What is compiled ahead
+for the optimisers is said above this layer: `symstudy.training.compile_ahead`.
 """
 
-import time
+from collections.abc import Sequence
 
 import numpy as np
 
 from symstudy.kernels import lanes, minimise, network, random, spanning_tree
 from symstudy.kernels.codes import SQUARED
 from symstudy.kernels.functions import TANH
+from symstudy.kernels.steps import KernelStep
 
-__all__ = ["compile_all"]
+__all__ = ["compile_kernels"]
 
 
-def compile_all() -> None:
-    """Call every kernel once in each precision."""
+def compile_kernels(steps: Sequence[KernelStep]) -> None:
+    """Call every kernel once in each precision, and the training of a lane by each of `steps`."""
     for single in (np.dtype(np.float32), np.dtype(np.float64)):
-        compile_training(single)
+        for step in steps:
+            compile_training(single, step)
     key = np.uint64(1)
     block = np.uint64(0)
     numbers = np.empty(4)
@@ -35,7 +37,7 @@ def compile_all() -> None:
     spanning_tree.neuron_clusters(points, False, np.zeros(1), np.empty((1, 3)), np.empty(1))
 
 
-def compile_training(kind: np.dtype[np.floating]) -> None:
+def compile_training(kind: np.dtype[np.floating], step: KernelStep) -> None:
     """Train and survey one tiny lane in the precision `kind`."""
     sizes = np.array([2, 3, 1], np.int64)
     net = network.Network(
@@ -53,7 +55,7 @@ def compile_training(kind: np.dtype[np.floating]) -> None:
         theta=np.zeros((1, 13), kind),
         first=np.zeros((1, 13), kind),
         second=np.zeros((1, 13), kind),
-        optimizer=2,
+        is_decoupled=False,
         rate=np.full((1, 1), 0.1, kind),
         decay=one,
         centre=np.zeros((1, 13), kind),
@@ -83,7 +85,9 @@ def compile_training(kind: np.dtype[np.floating]) -> None:
         lane_noise=zero,
     )
     scratch = network.make_scratch(net, 4, kind)
-    lanes.train_lanes(net, state, batches, zero, scratch, np.empty(13, kind))
+    pointer = step.compiled(kind)
+    lanes.train_lanes(net, state, batches, zero, scratch, np.empty(13, kind), pointer)
+    lanes.update_lanes(state, zero, 0, np.zeros((1, 13), kind), pointer)
     samples = lanes.Samples(x, y, zero, zero, rows[0, 0], np.zeros((1, 1), kind))
     number = np.empty(1)
     for columns in (0, 13):
@@ -93,9 +97,3 @@ def compile_training(kind: np.dtype[np.floating]) -> None:
         descent = minimise.make_lbfgs_lanes(state.theta, one, one, 1e-9, 2)
         workspace = minimise.make_workspace(13, 2)
         minimise.minimise_lanes(net, descent, samples, zero, np.int64(1), workspace, scratch)
-
-
-if __name__ == "__main__":
-    start = time.perf_counter()
-    compile_all()
-    print(f"kernels are ready after {time.perf_counter() - start:.1f} s")  # noqa: T201
