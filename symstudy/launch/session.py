@@ -71,7 +71,7 @@ def run_study(
         StoreError: If the folder belongs to another study, or cannot be read or written.
         LaunchError: If another driver is running, packs could not be accounted for, trained
             weights are not there, or the study uses seeds that were burnt.
-        ModelError: If a model or loss of the user's own does not fit the data.
+        ModelError: If a model of the user's own does not fit the data or the loss.
         UnknownNameError: If there is no launcher of that name.
         KeyboardInterrupt: If interrupted twice; what ended is kept.
 
@@ -166,23 +166,19 @@ def train_left(
 
 
 def check_parts(study: Study, state: StudyState) -> None:
-    """Check that models and losses of the user's own fit their data.
+    """Check that models of the user's own fit their data and losses.
 
     Raises:
         ModelError: If they do not, so that no run is planned that could only fail.
     """
-    own = [
-        run.cell
-        for run in state.left
-        if run.cell.model.is_own_code or ":" in run.cell.train.loss.kind
-    ]
+    own = [run.cell for run in state.left if run.cell.model.is_own_code]
     if not own:
         return
     # Torch takes seconds to import, and a driver of built-in parts has no use for it.
-    from symstudy.training.dry_run import check_own_parts
+    from symstudy.training.dry_run import check_own_models
 
     with looking_in(beside(study)):
-        check_own_parts(own, study.pack)
+        check_own_models(own, study.pack)
 
 
 def planned_event(

@@ -26,7 +26,7 @@ __all__ = [
     "TOGETHER",
     "DryRun",
     "ModuleTrial",
-    "check_own_parts",
+    "check_own_models",
     "dry_run",
     "speed_of",
 ]
@@ -143,8 +143,8 @@ def dry_run(cells: Sequence[Cell], config: PackConfig) -> DryRun:
     return DryRun(trials, len(built), len(shapes))
 
 
-def check_own_parts(cells: Iterable[Cell], config: PackConfig) -> None:
-    """Check that models and losses of the user's own fit the data, before a launch writes anything.
+def check_own_models(cells: Iterable[Cell], config: PackConfig) -> None:
+    """Check that models of the user's own fit data and loss, before a launch writes anything.
 
     Checked is a pack of one run on the CPU for the first shapes and the largest.
 
@@ -156,11 +156,10 @@ def check_own_parts(cells: Iterable[Cell], config: PackConfig) -> None:
         ModelError: If they do not fit, in the words that a worker would fail in.
         LaunchError: If code or data are not those that the cells were planned with.
     """
-    shapes: dict[tuple[str, str], Cell] = {}
+    shapes: dict[str, Cell] = {}
     for cell in cells:
-        loss = cell.train.loss.kind
-        if cell.model.is_own_code or ":" in loss:
-            shapes.setdefault((cell.shape, loss), cell)
+        if cell.model.is_own_code:
+            shapes.setdefault(cell.shape, cell)
     on_cpu = dataclasses.replace(config, device="cpu")
     for cell in chosen_shapes(list(shapes.values())):
         make_pack(expand_runs([cell], [0]), on_cpu)

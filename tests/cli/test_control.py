@@ -185,15 +185,3 @@ def test_the_traceback_of_a_failed_run_is_shown_without_control_characters(progr
     rows = json.loads(program("runs", "results", "--traceback", "--json", cwd=tmp_path).stdout)
     assert len(rows) == 2
     assert all("no such luck" in row["traceback"] for row in rows)
-
-
-def test_verify_tells_two_folders_of_one_study_apart(store, tmp_path):
-    """Row W6 of the trial: a copy beside the original."""
-    folder = Path(store.folders[0].path)
-    shutil.copytree(folder, folder.parent / "copy")
-    printed = CliRunner().invoke(app, ["verify", str(folder.parent)]).stdout
-    heads = [line.partition(":")[0] for line in printed.splitlines()]
-    assert heads == [f"{folder.name} in copy", folder.name] or heads == [
-        folder.name,
-        f"{folder.name} in copy",
-    ]

@@ -14,8 +14,14 @@ class One(nn.Module):
         self.a = nn.Linear(input_dim, 1)
     def forward(self, x):
         return self.a(x)
-def first_samples(outputs, targets):
-    return ((outputs - targets) ** 2).sum(1)
+class Table(nn.Module):
+    def __init__(self, input_dim, output_dim):
+        super().__init__()
+        self.a = nn.Linear(input_dim, output_dim)
+    def forward(self, x):
+        return {"values": self.a(x)}
+def of_table(table, targets):
+    return ((table["values"] - targets) ** 2).sum(1)
 """
 
 
@@ -39,16 +45,13 @@ def unfit(tmp_path, monkeypatch):
     return make
 
 
-@pytest.mark.parametrize(
-    ("kind", "train", "message"),
-    [
-        ("unfit_parts:One", {}, r"must return outputs \[samples, 3\].* but returned \[samples, 1\]"),
-        ("fcn", {"loss": "unfit_parts:first_samples"}, "must return one number a sample"),
-    ],
-)
-def test_a_launch_of_what_cannot_fit_is_refused_and_writes_no_plan(
-    unfit, tmp_path, kind, train, message
-):
-    with pytest.raises(ModelError, match=message):
-        run_study(unfit(kind, **train), str(tmp_path / "results"))
+def test_a_module_of_other_outputs_is_refused_and_nothing_is_planned(unfit, tmp_path):
+    with pytest.raises(ModelError, match=r"outputs \[samples, 3\].* but returned \[samples, 1\]"):
+        run_study(unfit("unfit_parts:One"), str(tmp_path / "results"))
     assert not list((tmp_path / "results").rglob("*.parquet"))
+
+
+def test_a_loss_of_what_a_module_returns_may_not_sum_over_samples(unfit, tmp_path):
+    study = unfit("unfit_parts:Table", loss="unfit_parts:of_table")
+    with pytest.raises(ModelError, match="must return one number a sample"):
+        run_study(study, str(tmp_path / "results"))

@@ -13,7 +13,7 @@ def study(sweep=None, **train):
             "name": train.pop("name", "numbers"),
             "model": {"kind": "fcn", "width": train.pop("width", 4)},
             "data": {"kind": "teacher_student"},
-            "train": {"lr": 0.1, "steps": 3, **train},
+            "train": {"optimizer": "sgd", "lr": 0.1, "steps": 3, **train},
             "sweep": sweep or {},
         }
     )
