@@ -4,8 +4,8 @@ import shlex
 from collections.abc import Sequence
 
 from symstudy.errors import StoreError
-from symstudy.launch.fixed import Fixed
 from symstudy.launch.differences import tell_difference
+from symstudy.launch.fixed import Fixed
 from symstudy.store import Store
 from symstudy.store.files.checkpoints import list_checkpoints
 from symstudy.store.files.folder import StudyFolder
