@@ -3,6 +3,7 @@
 Exit status: 0 done, 1 some runs failed, 2 something the user can mend, 130 interrupted.
 """
 
+import errno
 import importlib.metadata
 import os
 import sys
@@ -54,6 +55,10 @@ claims.add_commands(app)
 replicate.add_commands(app)
 
 
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""Errors of a disk that is full, of a quota, or of a limit on the size of files."""
+
+
 def print_version(value: bool) -> None:
     """Print the version and end, if asked to."""
     if value:
@@ -86,5 +91,19 @@ def main() -> None:
         sys.exit(130)
     except BrokenPipeError:
         # The reader went away, as `head` does; that is no mistake of anyone's.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        discard_output()
         sys.exit(0)
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        discard_output()
+        note(
+            f"symstudy: what is printed must be written whole, but the disk says {error.strerror}. "
+            "Free some space, or write it elsewhere."
+        )
+        sys.exit(2)
+
+
+def discard_output() -> None:
+    """Let what is still to be printed go nowhere, as Python would fail on it once more."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -141,10 +141,13 @@ def verify(results: ResultsPath = "results", as_json: Json = False) -> None:
 
     Exit status 0 if that is proven, 1 if runs are missing or failed, 2 if something is wrong.
     """
-    from symstudy.store import find_studies
+    from symstudy.store import find_studies, folder_labels
     from symstudy.store import verify as verify_folder
 
-    found = [verify_folder(folder) for folder in find_studies([results])]
+    folders = find_studies([results])
+    found = [verify_folder(folder) for folder in folders]
+    for place, label in enumerate(folder_labels(folders)):
+        found[place] = found[place]._replace(account=found[place].account._replace(study=label))
     if as_json:
         print_json(
             [

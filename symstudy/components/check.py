@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
@@ -74,7 +74,8 @@ def check_table(
     if wrong:
         return None, wrong
     # From Python, None stands for a key that is not given.
-    rest = {key: value for key, value in table.items() if value is not None}
+    # -0.0 is 0.0: they train alike, so they are one cell.
+    rest = {key: unsigned(value) for key, value in table.items() if value is not None}
     chosen, mistakes = read_choices(cls, rest, prefix, lines)
     values: dict[str, Any] = {}
     try:
@@ -168,13 +169,37 @@ def unread_keys(field: Field) -> set[str]:
 
 
 def not_plain(table: Mapping[str, Any], prefix: str, lines: Mapping[str, int]) -> list[Mistake]:
-    """Return a mistake if a value has no JSON form, such as a date."""
+    """Return a mistake if a value has no JSON form, such as a date, or is too large an integer."""
     for name, value in table.items():
+        key = f"{prefix}.{name}"
         if not is_plain(value):
-            key = f"{prefix}.{name}"
             what = f"must be a number, string, boolean or list, but got {value!r}"
             return [Mistake(line=lines.get(key, 0), key=key, what=what)]
+        if large := next(filter(is_too_large, numbers_in(value)), None):
+            what = f"must be an integer below 2^63, as a column can hold it, but got {large}"
+            return [Mistake(line=lines.get(key, 0), key=key, what=what)]
     return []
+
+
+def numbers_in(value: object) -> Iterator[object]:
+    """Yield a value, or the values of nested lists and tables."""
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, (list, tuple)):
+        for item in value:
+            yield from numbers_in(item)
+    else:
+        yield value
+
+
+def is_too_large(value: object) -> bool:
+    """Return whether `value` is an integer that 64 bits cannot hold."""
+    return isinstance(value, int) and not -(2**63) <= value < 2**63
+
+
+def unsigned(value: Any) -> Any:
+    """Return `value`; 0.0 for -0.0."""
+    return 0.0 if isinstance(value, float) and value == 0 else value
 
 
 def is_plain(value: object) -> bool:

@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from symstudy.components import looking_in
 from symstudy.errors import StoreError
 from symstudy.launch.cluster.environment import require_weights
 from symstudy.launch.control import DriverControl
@@ -70,6 +71,7 @@ def run_study(
         StoreError: If the folder belongs to another study, or cannot be read or written.
         LaunchError: If another driver is running, packs could not be accounted for, trained
             weights are not there, or the study uses seeds that were burnt.
+        ModelError: If a model of the user's own does not fit the data or the loss.
         UnknownNameError: If there is no launcher of that name.
         KeyboardInterrupt: If interrupted twice; what ended is kept.
 
@@ -140,6 +142,7 @@ def train_left(
     launcher.prepare(study)
     with launcher, stop_on_signals(control):
         launcher.check(location)
+        check_parts(study, state)
         plan = plan_launch(folder, study, state.left, launcher)
         # Only now, when there is something to train on, is anything written.
         new = state.new
@@ -160,6 +163,22 @@ def train_left(
         dispatch = Dispatch(make_source(study, state.search, launch, plan, tell), control)
         launcher.launch(config, dispatch, tell)
     dispatch.check()
+
+
+def check_parts(study: Study, state: StudyState) -> None:
+    """Check that models of the user's own fit their data and losses.
+
+    Raises:
+        ModelError: If they do not, so that no run is planned that could only fail.
+    """
+    own = [run.cell for run in state.left if run.cell.model.is_own_code]
+    if not own:
+        return
+    # Torch takes seconds to import, and a driver of built-in parts has no use for it.
+    from symstudy.training.dry_run import check_own_models
+
+    with looking_in(beside(study)):
+        check_own_models(own, study.pack)
 
 
 def planned_event(

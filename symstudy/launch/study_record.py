@@ -4,7 +4,9 @@ import shlex
 from collections.abc import Sequence
 
 from symstudy.errors import StoreError
+from symstudy.launch.differences import tell_difference
 from symstudy.launch.fixed import Fixed
+from symstudy.store import Store
 from symstudy.store.files.checkpoints import list_checkpoints
 from symstudy.store.files.folder import StudyFolder
 from symstudy.store.files.locations import open_location
@@ -67,9 +69,24 @@ def check_same_study(
     raise StoreError(
         f"{folder.path!r} must be empty or hold runs of this study, but it holds the {len(known)} "
         f"runs of {frozen.get('title')!r} (preset {frozen.get('preset')}), none of which are "
-        f"among the {len(wanted)} of {study.title!r} (preset {study.preset}). Name another place "
-        "with --results, or keep both together with --extend."
+        f"among the {len(wanted)} of {study.title!r} (preset {study.preset}). "
+        f"{what_changed(folder, runs)}Name another place with --results, or keep both together "
+        "with --extend."
     )
+
+
+def what_changed(folder: StudyFolder, runs: Sequence[Run]) -> str:
+    """Return a sentence on how the cells of `runs` differ from those of the folder, and a blank.
+
+    Raises:
+        StoreError: If the plan cannot be read.
+    """
+    held = Store([folder]).sql("select distinct config from planned order by config limit 200")
+    told = tell_difference(
+        [config for (config,) in held.rows if config],
+        dict.fromkeys(run.cell.config for run in runs),
+    )
+    return f"{told} " if told else ""
 
 
 def earlier_form(folder: StudyFolder, wanted: set[str]) -> list[str]:

@@ -4,7 +4,14 @@ from symstudy.store.files.folder import StudyFolder
 from symstudy.store.files.locations import find_studies, open_location
 from symstudy.store.tables.certificates import Certificate, read_certificate
 from symstudy.store.tables.connection import Answer, Store, open_store
-from symstudy.store.tables.ledger import Account, Verification, planned_runs, read_account, verify
+from symstudy.store.tables.ledger import (
+    Account,
+    Verification,
+    folder_labels,
+    planned_runs,
+    read_account,
+    verify,
+)
 from symstudy.store.tables.provenance import Provenance, current_provenance
 from symstudy.store.tables.retrying import take_back
 from symstudy.store.tables.superseded import drop_planned, never_trained
@@ -21,6 +28,7 @@ __all__ = [
     "current_provenance",
     "drop_planned",
     "find_studies",
+    "folder_labels",
     "never_trained",
     "open_location",
     "open_store",

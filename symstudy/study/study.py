@@ -30,6 +30,8 @@ SCHEMA = 1
 PILOT = "pilot"
 KINDS = ("study", PILOT, "replication")
 """What a study is for: to decide, to explore, or to decide again with new seeds."""
+LONGEST_NAME = 100
+"""Bytes of a study's name, which names a folder and is a part of other names."""
 STUDY_KEYS = (
     "schema",
     "name",
@@ -290,6 +292,11 @@ def head_mistakes(values: Mapping[str, Any], lines: Mapping[str, int]) -> Iterat
     name = values.get("name")
     if not (isinstance(name, str) and name and all(c.isalnum() or c in "_-" for c in name)):
         yield wrong("name", f"must be letters, digits, _ and - in quotes, but got {name!r}")
+    elif len(name.encode()) > LONGEST_NAME:
+        size = len(name.encode())
+        yield wrong(
+            "name", f"must be at most {LONGEST_NAME} bytes, but got {size}: {name[:20]!r}..."
+        )
     for key in ("title", "description"):
         if not isinstance(values.get(key, ""), str):
             yield wrong(key, f"must be a string, but got {values[key]!r}")

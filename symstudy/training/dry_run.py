@@ -5,7 +5,7 @@ Shapes: K runs.
 
 import dataclasses
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,7 +21,15 @@ from symstudy.training.engines.base import LoadedPack, pick_device
 from symstudy.training.engines.torch import TorchEngine
 from symstudy.training.loop import make_pack
 
-__all__ = ["APART", "TOGETHER", "DryRun", "ModuleTrial", "dry_run", "speed_of"]
+__all__ = [
+    "APART",
+    "TOGETHER",
+    "DryRun",
+    "ModuleTrial",
+    "check_own_models",
+    "dry_run",
+    "speed_of",
+]
 
 LANES = (1, 4, 16)
 """Runs of the packs whose steps are timed."""
@@ -133,6 +141,28 @@ def dry_run(cells: Sequence[Cell], config: PackConfig) -> DryRun:
             cell.model.size(cell.data.shape)
             built.add(shape)
     return DryRun(trials, len(built), len(shapes))
+
+
+def check_own_models(cells: Iterable[Cell], config: PackConfig) -> None:
+    """Check that models of the user's own fit data and loss, before a launch writes anything.
+
+    Checked is a pack of one run on the CPU for the first shapes and the largest.
+
+    Args:
+        cells: That are to be trained.
+        config: How packs are trained.
+
+    Raises:
+        ModelError: If they do not fit, in the words that a worker would fail in.
+        LaunchError: If code or data are not those that the cells were planned with.
+    """
+    shapes: dict[str, Cell] = {}
+    for cell in cells:
+        if cell.model.is_own_code:
+            shapes.setdefault(cell.shape, cell)
+    on_cpu = dataclasses.replace(config, device="cpu")
+    for cell in chosen_shapes(list(shapes.values())):
+        make_pack(expand_runs([cell], [0]), on_cpu)
 
 
 def chosen_shapes(cells: Sequence[Cell]) -> list[Cell]:

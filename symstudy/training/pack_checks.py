@@ -195,12 +195,14 @@ class TrialOutputs(NamedTuple):
 def trial_outputs(pack: LoadedPack) -> TrialOutputs:
     """Return what a module of the user's own returns for two runs on few samples, and targets."""
     outputs = pack.data.test.y.shape[2]
-    targets = torch.nn.functional.one_hot(torch.zeros(RUNS, SAMPLES, dtype=torch.int64), outputs)
+    # As many samples as outputs would hide a sum over the wrong one of the two axes.
+    samples = SAMPLES + (outputs == SAMPLES)
+    targets = torch.nn.functional.one_hot(torch.zeros(RUNS, samples, dtype=torch.int64), outputs)
     model = pack.model
     seeds = [pack.runs[0].seed] * RUNS
     dtype = torch.float64 if pack.dtype == np.float64 else torch.float32
     theta = model.initialise(seeds, torch.ones(RUNS, dtype=dtype))
-    inputs = torch.from_numpy(pack.data.test.x[:1, :SAMPLES]).expand(RUNS, -1, -1)
+    inputs = torch.from_numpy(pack.data.test.x[:1, :samples]).expand(RUNS, -1, -1)
     bound = model.with_buffers(model.initial_buffers(seeds, dtype))
     with torch.no_grad():
         given = bound.forward(theta, inputs).for_loss

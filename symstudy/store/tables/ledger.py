@@ -1,6 +1,7 @@
 """The ledger: planned = done + stopped + failed + missing, and nothing twice."""
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import pyarrow as pa
@@ -25,6 +26,7 @@ __all__ = [
     "Verification",
     "damaged_files",
     "ended_runs",
+    "folder_labels",
     "planned_runs",
     "read_account",
     "read_column",
@@ -137,17 +139,28 @@ def read_account(store: Store) -> list[Account]:
     Each folder is counted for itself, also where two say that they are the same study, such as a
     copy that lies beside it.
     """
+    labels = folder_labels(store.folders)
     names = Counter(folder.name for folder in store.folders)
     by_name = {account.study: account for account in count_studies(store)}
     accounts = []
-    for folder in store.folders:
+    for folder, label in zip(store.folders, labels, strict=True):
         if names[folder.name] == 1:
             accounts.append(by_name.get(folder.name, Account(folder.name, 0, 0, 0, {}, 0)))
             continue
         (account,) = count_studies(Store([folder])) or [Account(folder.name, 0, 0, 0, {}, 0)]
-        label = folder.name if folder.place == folder.name else f"{folder.name} in {folder.place}"
         accounts.append(account._replace(study=label))
     return accounts
+
+
+def folder_labels(folders: Sequence[StudyFolder]) -> list[str]:
+    """Return what tells folders apart: the study of each, and where it lies if two are of one."""
+    names = Counter(folder.name for folder in folders)
+    return [
+        folder.name
+        if names[folder.name] == 1 or folder.place == folder.name
+        else f"{folder.name} in {folder.place}"
+        for folder in folders
+    ]
 
 
 def count_studies(store: Store) -> list[Account]:

@@ -1,0 +1,37 @@
+"""Row W8 and section 3 of the trial: one number is one cell, and none is too large for a column."""
+
+import pytest
+
+from symstudy import make_study
+from symstudy.errors import StudyFileError
+
+
+def study(sweep=None, **train):
+    return make_study(
+        {
+            "schema": 1,
+            "name": train.pop("name", "numbers"),
+            "model": {"kind": "fcn", "width": train.pop("width", 4)},
+            "data": {"kind": "teacher_student"},
+            "train": {"optimizer": "sgd", "lr": 0.1, "steps": 3, **train},
+            "sweep": sweep or {},
+        }
+    )
+
+
+@pytest.mark.parametrize("key", ["train.momentum", "train.gamma", "data.label_noise"])
+def test_minus_zero_is_zero(key):
+    assert len(study({key: [0, -0.0, 0.0]}).cells) == 1
+    assert len(study({key: [0, -0.0, 0.5]}).cells) == 2
+
+
+@pytest.mark.parametrize("change", [{"width": 2**63}, {"steps": 10**20}])
+def test_an_integer_that_no_column_holds_is_refused(change):
+    with pytest.raises(StudyFileError, match=r"must be an integer below 2\^63"):
+        study(**change)
+
+
+def test_a_name_that_no_folder_can_have_is_refused():
+    assert study(name="a" * 100).name
+    with pytest.raises(StudyFileError, match="must be at most 100 bytes, but got 200: 'é"):
+        study(name="é" * 100)
