@@ -1,5 +1,6 @@
 """Axes that vary only where a condition holds, and keys that follow from others."""
 
+import sys
 from typing import Any
 
 import pytest
@@ -260,3 +261,48 @@ def test_presets_derive_keys_and_take_their_place(path):
 def test_a_key_is_set_once_however_it_is_written(path):
     with pytest.raises(UserError, match="must set each key once"):
         load_study(path, overrides=["train.lr=0.3", "derive.train.lr=model.width"])
+
+
+PROGRAM = {
+    "schema": 1,
+    "name": "x",
+    "program": {"command": [sys.executable, "--lr={lr}", "--width={net.width}"]},
+    "config": {"net": {"width": 8}},
+}
+
+
+def test_the_hyperparameters_of_a_program_follow_from_each_other():
+    found = make_study(
+        {
+            **PROGRAM,
+            "derive": {"config.lr": "0.8 / config.net.width"},
+            "sweep": {
+                "config.net.width": [8, 16],
+                "config.momentum": {"values": [0.0, 0.9], "when": "config.lr < 0.1"},
+            },
+        }
+    )
+    settings = [dict(cell.settings.arguments) for cell in found.cells]
+    assert settings == [
+        {"net.width": 8, "lr": 0.1},
+        {"net.width": 16, "lr": 0.05, "momentum": 0.0},
+        {"net.width": 16, "lr": 0.05, "momentum": 0.9},
+    ]
+
+
+def test_a_command_names_no_hyperparameter_that_some_runs_lack():
+    with pytest.raises(StudyFileError, match=r"program\.command: .*lr"):
+        make_study(
+            {
+                **PROGRAM,
+                "sweep": {
+                    "config.net.width": [8, 16],
+                    "config.lr": {"values": [0.1, 0.2], "when": "config.net.width > 8"},
+                },
+            }
+        )
+
+
+def test_a_key_of_a_program_that_is_nowhere_is_told():
+    with pytest.raises(StudyFileError, match=r"config\.depth is not"):
+        make_study({**PROGRAM, "derive": {"config.lr": "0.8 / config.depth"}})
