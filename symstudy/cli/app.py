@@ -16,6 +16,7 @@ from symstudy.cli import (
     compact,
     control,
     import_study,
+    init,
     replicate,
     results,
     run,
@@ -46,6 +47,7 @@ app = typer.Typer(
 studies.add_commands(app)
 import_study.add_commands(app)
 symmetries.add_commands(app)
+init.add_commands(app)
 run.add_commands(app)
 submit.add_commands(app)
 results.add_commands(app)

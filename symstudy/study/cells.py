@@ -24,12 +24,14 @@ from symstudy.datasets import AbstractDatasetConfig
 from symstudy.errors import Mistake, ModelError, UnknownNameError, choices, nearest
 from symstudy.identity import cell_id, run_id
 from symstudy.models import AbstractModelConfig
+from symstudy.study.dependent import NO_RULES, Rules
 from symstudy.study.measured import wrong_measures
 from symstudy.study.program import Program, ProgramSettings
 from symstudy.study.sections import ProbeConfig
 from symstudy.study.sweep import Axis
 from symstudy.study.train import Train, resolve_train
 from symstudy.study.tried import wrong_functions
+from symstudy.study.variants import Written, idle_axes, write_tables
 
 __all__ = [
     "Cell",
@@ -134,11 +136,14 @@ class Grid(NamedTuple):
     Attributes:
         cells: All different ones, in the order in which the grid comes to them.
         places: For each place of the grid, the last axis fastest, which of the cells it is: two
-            places are one cell where they differ only in a key that nothing there reads.
+            places are one cell where they differ only in a key that nothing there reads, or in an
+            axis whose condition does not hold there.
+        idle: Axes whose condition holds at no place.
     """
 
     cells: list[Cell]
     places: list[int]
+    idle: tuple[str, ...] = ()
 
 
 class Run(NamedTuple):
@@ -155,7 +160,10 @@ def expand_runs(cells: Iterable[Cell], seeds: Sequence[int]) -> list[Run]:
 
 
 def expand_trained(
-    tables: Mapping[str, Mapping[str, Any]], axes: Sequence[Axis], lines: Mapping[str, int]
+    tables: Mapping[str, Mapping[str, Any]],
+    axes: Sequence[Axis],
+    lines: Mapping[str, int],
+    rules: Rules = NO_RULES,
 ) -> tuple[Grid, list[Mistake]]:
     """Return the cells of a study that trains, in grid order, and what is wrong with its tables.
 
@@ -163,39 +171,37 @@ def expand_trained(
         tables: `model`, `data`, `train` and `probe` as written.
         axes: Axes of the sweep.
         lines: Line of each dotted key.
+        rules: Keys that follow from others.
 
     Returns:
         All cells and no mistakes, or no cells and all mistakes.
     """
     mistakes = list(unknown_axes(axes, lines))
-    swept_lines = dict(lines)
-    for axis in axes:
-        for name in axis.fields:
-            swept_lines[name] = lines.get(f"sweep.{name}", lines.get(name, 0))
-    variants, found = read_variants(tables, axes, swept_lines)
+    swept_lines = lines_of_cells(axes, lines, rules)
+    variants, found = read_variants(tables, axes, swept_lines, rules)
     mistakes.extend(found)
-    if any(value is None for values in variants.values() for value in values.read):
+    if found or any(value is None for values in variants.values() for value in values.read):
         return Grid([], []), mistakes
     mistakes.extend(twins(variants["model"].read, "weights", swept_lines))
     mistakes.extend(twins(variants["data"].read, "data", swept_lines))
-    for model, data in itertools.product(variants["model"].read, variants["data"].read):
-        mistakes.extend(misfits(model, data, swept_lines))
     texts = {
         name: [texts_of(value) for value in variants[name].read]
         for name in ("model", "data", "probe")
     }
     resolved: dict[tuple[int, int], tuple[Train | None, Texts | None]] = {}
+    met: set[tuple[int, int]] = set()
     cells: dict[str, int] = {}
-    grid = Grid([], [])
+    grid = Grid([], [], idle_axes(rules, (variant.written for variant in variants.values())))
     for place in itertools.product(*(range(len(axis.points)) for axis in axes)):
-        m, d, t, p = (
-            sum(i * stride for i, stride in zip(place, variants[name].strides, strict=True))
-            for name in READERS
-        )
+        m, d, t, p = (variants[name].written.at(place) for name in READERS)
+        if (m, d) not in met:
+            met.add((m, d))
+            pair = variants["model"].read[m], variants["data"].read[d]
+            mistakes.extend(misfits(*pair, swept_lines))
         if (t, d) not in resolved:
             train, found = resolve_train(
                 variants["train"].read[t],
-                variants["train"].written[t],
+                variants["train"].written.tables[t],
                 variants["data"].read[d],
                 swept_lines,
             )
@@ -220,34 +226,45 @@ def expand_trained(
     return (Grid([], []), mistakes) if mistakes else (grid, [])
 
 
+def lines_of_cells(axes: Sequence[Axis], lines: Mapping[str, int], rules: Rules) -> dict[str, int]:
+    """Return the line of each key of a cell: that of its axis or expression where it has one."""
+    found = dict(lines)
+    for name in [*(name for axis in axes for name in axis.fields), *rules.derived]:
+        place = f"derive.{name}" if name in rules.derived else f"sweep.{name}"
+        found[name] = lines.get(place, lines.get(name, 0))
+    return found
+
+
 class Variants(NamedTuple):
-    """One table for each combination of the values swept in it.
+    """The different forms of one table.
 
     Attributes:
-        written: As a study file would have it.
-        read: As its component; None where something is wrong.
-        strides: By how much a step along each axis moves the index.
+        written: As a study file would have them.
+        read: As components; None where something is wrong.
     """
 
-    written: list[dict[str, Any]]
+    written: Written
     read: list[Any]
-    strides: list[int]
 
 
 def read_variants(
-    tables: Mapping[str, Mapping[str, Any]], axes: Sequence[Axis], lines: Mapping[str, int]
+    tables: Mapping[str, Mapping[str, Any]],
+    axes: Sequence[Axis],
+    lines: Mapping[str, int],
+    rules: Rules,
 ) -> tuple[dict[str, Variants], list[Mistake]]:
     """Return the variants of every table, and what is wrong with them."""
     mistakes: list[Mistake] = []
     variants = {}
     for name, reader in READERS.items():
-        written = list(table_variants(name, tables.get(name, {}), axes))
+        written, found = write_tables(name, tables, axes, rules, lines)
+        mistakes.extend(found)
         values = []
-        for table in written:
+        for table in written.tables:
             value, found = reader(table, lines)
             mistakes.extend(found)
             values.append(value)
-        variants[name] = Variants(written, values, axis_strides(name, axes))
+        variants[name] = Variants(written, values)
     return variants, mistakes
 
 
@@ -327,31 +344,6 @@ def known_fields() -> Iterator[str]:
     classes += [("train", cls) for group in groups for cls in load_all(group).values()]
     for table, cls in classes:
         yield from (f"{table}.{field}" for field in field_names(cls))
-
-
-def axis_strides(table: str, axes: Sequence[Axis]) -> list[int]:
-    """Return by how much a step along each axis moves the index of the table's variants."""
-    strides = [0] * len(axes)
-    stride = 1
-    for i in reversed(range(len(axes))):
-        if any(name.startswith(f"{table}.") for name in axes[i].fields):
-            strides[i] = stride
-            stride *= len(axes[i].points)
-    return strides
-
-
-def table_variants(
-    name: str, table: Mapping[str, Any], axes: Sequence[Axis]
-) -> Iterator[dict[str, Any]]:
-    """Yield the table for each combination of the values swept in it, in grid order."""
-    moving = [axis for axis in axes if any(field.startswith(f"{name}.") for field in axis.fields)]
-    for points in itertools.product(*(axis.points for axis in moving)):
-        variant = dict(table)
-        for axis, point in zip(moving, points, strict=True):
-            for field, value in zip(axis.fields, point, strict=True):
-                if field.startswith(f"{name}."):
-                    variant[field.removeprefix(f"{name}.")] = value
-        yield variant
 
 
 def read_component(

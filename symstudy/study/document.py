@@ -15,8 +15,9 @@ __all__ = ["Document", "apply_overrides", "apply_preset", "read_document"]
 TABLES = ("model", "data", "train", "program", "config", "probe", "pack")
 LIST_KEYS = ("probe.measures", "program.command")
 """Keys whose one value is a list."""
-FLAT = ("sweep", "space")
-"""Tables from dotted fields to ranges, which are replaced whole."""
+DERIVE = "derive."
+FLAT = ("sweep", "space", "derive")
+"""Tables from dotted fields to ranges or expressions, which are replaced whole."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,10 +64,11 @@ def read_document(path: Path) -> Document:
 
 
 def normalised(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `values` with every sweep and space flat: dotted fields to lists and ranges."""
+    """Return `values` with sweeps, spaces and derived keys flat: each by its dotted field."""
     result = dict(values)
-    if isinstance(result.get("sweep"), dict):
-        result["sweep"] = flat(result["sweep"])
+    for table in ("sweep", "derive"):
+        if isinstance(result.get(table), dict):
+            result[table] = flat(result[table])
     if isinstance(result.get("search"), dict):
         search = result["search"] = dict(result["search"])
         if isinstance(search.get("space"), dict):
@@ -83,6 +85,18 @@ def normalised(values: Mapping[str, Any]) -> dict[str, Any]:
     return result
 
 
+def is_range(value: Mapping[str, Any], *, is_field: bool) -> bool:
+    """Return whether a table in a sweep is what one field takes, and not a table of fields.
+
+    Args:
+        value: The table.
+        is_field: Whether its key is a field already, with a table before it.
+    """
+    return bool(value.keys() & {"log", "linear", "num"}) or (
+        is_field and bool(value.keys() & {"values", "when"})
+    )
+
+
 def flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Return nested tables as one, with dotted keys; a range table is a value.
 
@@ -91,10 +105,7 @@ def flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """
     result: dict[str, Any] = {}
     for key, value in table.items():
-        is_range = isinstance(value, dict) and (
-            "log" in value or "linear" in value or "num" in value
-        )
-        is_table = isinstance(value, dict) and not is_range
+        is_table = isinstance(value, dict) and not is_range(value, is_field="." in f"{prefix}{key}")
         found = flat(value, f"{prefix}{key}.") if is_table else {f"{prefix}{key}": value}
         for name in found:
             if name in result:
@@ -153,11 +164,38 @@ def apply_preset(document: Document, name: str | None) -> Document:
     notes = (f"preset {chosen}",) if name is None else ()
     return Document(
         source=document.source,
-        values=merged(values, presets[chosen]),
+        values=merged(giving_way(values, presets[chosen]), presets[chosen]),
         lines=lines,
         preset=str(chosen),
         notes=notes,
     )
+
+
+def giving_way(values: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `values` without what a preset writes in another way: derived, or given or varied."""
+    result = {key: dict(v) if isinstance(v, dict) else v for key, v in values.items()}
+    search = result.get("search")
+    if isinstance(search, dict) and isinstance(search.get("space"), dict):
+        search["space"] = dict(search["space"])
+    for name in table_of(over, "derive"):
+        head, _, key = name.partition(".")
+        for table, place in (
+            (table_of(result, head), key),
+            (table_of(result, "sweep"), name),
+            (table_of(table_of(result, "search"), "space"), name),
+        ):
+            table.pop(place, None)
+    varied = [*table_of(over, "sweep"), *table_of(table_of(over, "search"), "space")]
+    given = [f"{head}.{key}" for head in TABLES for key in table_of(over, head)]
+    for name in (*varied, *given):
+        table_of(result, "derive").pop(name, None)
+    return result
+
+
+def table_of(values: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Return a table of nested tables; an empty one if there is none."""
+    found = values.get(name)
+    return found if isinstance(found, dict) else {}
 
 
 def apply_overrides(document: Document, overrides: Sequence[str]) -> Document:
@@ -184,13 +222,15 @@ def apply_overrides(document: Document, overrides: Sequence[str]) -> Document:
                 f"an override must set each key once, but got {given[plain]!r} and {override!r}."
             )
         given[plain] = override
-        draft.set(key, parse_value(key, text.strip()))
+        is_derived = key.startswith(DERIVE)
+        draft.set(key, parse_expression(text) if is_derived else parse_value(key, text.strip()))
     return draft.document()
 
 
 def field_of(key: str) -> str:
     """Return the field that an override is about: `sweep.model.width` is `model.width` too."""
     plain = key.replace('"', "").removeprefix("search.space.").removeprefix("sweep.")
+    plain = plain.removeprefix(DERIVE)
     return "seed" if plain == "seeds" else plain
 
 
@@ -240,10 +280,15 @@ class Draft:
         table, _, rest = key.partition(".")
         self.forget_line(key)
         if table == "sweep":
-            self.sweep[rest.replace('"', "")] = value
+            field = rest.replace('"', "")
+            self.sweep[field] = value
+            self.drop_derived(field, "swept")
+        elif key.startswith(DERIVE):
+            self.derive(rest.replace('"', ""), value)
         elif key.startswith("search.space."):
             field = key.removeprefix("search.space.").replace('"', "")
             self.values.setdefault("search", {}).setdefault("space", {})[field] = value
+            self.drop_derived(field, "searched")
         elif key in self.space and isinstance(value, dict) and "num" not in value:
             self.space[key] = value
             self.forget_line(f"search.space.{key}")
@@ -259,8 +304,26 @@ class Draft:
         # Without a line of its own it would be given that of its table.
         self.lines[key] = 0
 
+    def drop_derived(self, key: str, now: str) -> None:
+        """Take note that a derived key is so no longer."""
+        if table_of(self.values, "derive").pop(key, None) is not None:
+            self.notes.append(f"{key} is {now} and no longer derived")
+
+    def derive(self, key: str, text: str) -> None:
+        """Make a key follow from others."""
+        head, _, rest = key.partition(".")
+        for table, place, was in (
+            (self.sweep, key, "swept"),
+            (self.space, key, "searched"),
+            (table_of(self.values, head), rest, "fixed"),
+        ):
+            if table.pop(place, None) is not None:
+                self.notes.append(f"{key} is derived and no longer {was}")
+        self.values.setdefault("derive", {})[key] = text
+
     def sweep_over(self, key: str, values: Any) -> None:
         """Make a field an axis of the grid."""
+        self.drop_derived(key, "swept")
         if self.space.pop(key, None) is not None:
             self.notes.append(f"{key} is swept and no longer searched")
         self.sweep[key] = values
@@ -281,6 +344,7 @@ class Draft:
                 f"{key} must be given as a list, since it is swept together with {others} "
                 f"(sweep.zip), but got {value!r}. Fix these too, or type sweep.zip=[]."
             )
+        self.drop_derived(key, f"fixed at {value!r}")
         if self.sweep.pop(key, None) is not None:
             self.notes.append(f"{key} is fixed at {value!r} and no longer swept")
         if self.space.pop(key, None) is not None:
@@ -302,8 +366,17 @@ def is_axis(key: str, value: object) -> bool:
     if key in LIST_KEYS:
         return isinstance(value, list) and any(isinstance(item, list) for item in value)
     return isinstance(value, list) or (
-        isinstance(value, dict) and ("log" in value or "linear" in value)
+        isinstance(value, dict) and bool(value.keys() & {"log", "linear", "values", "when"})
     )
+
+
+def parse_expression(text: str) -> str:
+    """Return the expression of an override, with or without quotes around all of it."""
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text.strip()
+    return value if isinstance(value, str) else text.strip()
 
 
 def parse_value(key: str, text: str) -> Any:

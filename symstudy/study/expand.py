@@ -6,6 +6,7 @@ from typing import Any
 
 from symstudy.errors import Mistake
 from symstudy.study.cells import Cell, Grid, expand_trained, read_trained_cell
+from symstudy.study.dependent import NO_RULES, Rules
 from symstudy.study.program_cells import expand_programs, read_program_cell
 from symstudy.study.sweep import Axis
 
@@ -18,7 +19,10 @@ PROGRAM_TABLES = ("program", "config")
 
 
 def expand_cells(
-    tables: Mapping[str, Mapping[str, Any]], axes: Sequence[Axis], lines: Mapping[str, int]
+    tables: Mapping[str, Mapping[str, Any]],
+    axes: Sequence[Axis],
+    lines: Mapping[str, int],
+    rules: Rules = NO_RULES,
 ) -> tuple[Grid, list[Mistake]]:
     """Return the cells of a study in grid order, and everything that is wrong with its tables.
 
@@ -26,13 +30,14 @@ def expand_cells(
         tables: Tables of `TRAINED_TABLES`, or of `PROGRAM_TABLES`, as written.
         axes: Axes of the sweep.
         lines: Line of each dotted key.
+        rules: Keys that follow from others.
 
     Returns:
         All cells and no mistakes, or no cells and all mistakes.
     """
     if "program" in tables:
-        return expand_programs(tables, axes, lines)
-    return expand_trained(tables, axes, lines)
+        return expand_programs(tables, axes, lines, rules)
+    return expand_trained(tables, axes, lines, rules)
 
 
 def read_cell(config: str) -> Cell:

@@ -41,8 +41,9 @@ SWEEP = (
         "sweep",
         '"table.key"',
         "",
-        "list, {log = [low, high], num = n} or {linear = [low, high], num = n}",
-        "An axis of the grid: any key of the tables above.",
+        "list, {log = [low, high], num = n}, {linear = [low, high], num = n} or {values = [...]}",
+        'An axis of the grid: any key of the tables above. A table may have `when = "..."` beside: '
+        "the axis varies only where that expression holds.",
     ),
     Key("sweep", "seed", "1", "number or list", "Replicates: 5 means the seeds 0 to 4."),
     Key(
@@ -54,13 +55,20 @@ SWEEP = (
     ),
     Key("sweep", "zip", "[]", "list of lists of axes", "Axes that move together, not as a grid."),
 )
+DERIVE = Key(
+    "derive",
+    '"table.key"',
+    "",
+    "expression in quotes",
+    'A key that follows from others, such as "model.mlp_width" = "4 * model.width".',
+)
 SPACE = Key(
     "search.space",
     '"table.key"',
     "",
-    "{log = [low, high]}, {linear = [low, high]} or list",
+    "{log = [low, high]}, {linear = [low, high]}, {values = [...]} or list",
     "What may vary: any key of the tables above that is neither fixed nor swept; integers where "
-    "both ends are.",
+    "both ends are. A table may have `when`, as in [sweep], but for bisect and cmaes.",
 )
 CONFIRM_SET = Key(
     "search.confirm",
@@ -91,6 +99,7 @@ def describe_keys() -> list[Key]:
         *keys_of("probe", ProbeConfig),
         *keys_of("pack", PackConfig),
         *SWEEP,
+        DERIVE,
         *keys_of("search", SearchConfig),
         SPACE,
         *keys_of("search.confirm", ConfirmConfig),

@@ -9,9 +9,11 @@ from typing import Any
 from symstudy.components import check_table, field_names, texts_of
 from symstudy.errors import Mistake, nearest
 from symstudy.identity import canonical_json, cell_id
-from symstudy.study.cells import Cell, Grid, axis_strides, table_variants
+from symstudy.study.cells import Cell, Grid, lines_of_cells
+from symstudy.study.dependent import NO_RULES, Rules
 from symstudy.study.program import PLACEHOLDERS, Program, ProgramSettings, unknown_names
 from symstudy.study.sweep import Axis
+from symstudy.study.variants import idle_axes, write_tables
 
 __all__ = ["expand_programs", "flattened", "nested", "read_program_cell"]
 
@@ -20,7 +22,10 @@ KINDS = {bool: "true or false", int: "a number", float: "a number", str: "a text
 
 
 def expand_programs(
-    tables: Mapping[str, Mapping[str, Any]], axes: Sequence[Axis], lines: Mapping[str, int]
+    tables: Mapping[str, Mapping[str, Any]],
+    axes: Sequence[Axis],
+    lines: Mapping[str, int],
+    rules: Rules = NO_RULES,
 ) -> tuple[Grid, list[Mistake]]:
     """Return the cells of a study of a program in grid order, and what is wrong with its tables.
 
@@ -28,40 +33,39 @@ def expand_programs(
         tables: `program` and `config` as written.
         axes: Axes of the sweep.
         lines: Line of each dotted key.
+        rules: Keys that follow from others.
 
     Returns:
         All cells and no mistakes, or no cells and all mistakes.
     """
-    found_lines = dict(lines)
-    for axis in axes:
-        for name in axis.fields:
-            found_lines[name] = lines.get(f"sweep.{name}", lines.get(name, 0))
-    config = flattened(tables.get("config", {}))
-    mistakes = list(unknown_axes(axes, config, lines))
-    programs = [
-        read_program(t, found_lines) for t in table_variants("program", tables["program"], axes)
-    ]
+    found_lines = lines_of_cells(axes, lines, rules)
+    tables = {**tables, "config": flattened(tables.get("config", {}))}
+    mistakes = list(unknown_axes(axes, tables["config"], lines))
+    written = {}
+    for name in TABLES:
+        written[name], wrong = write_tables(name, tables, axes, rules, lines)
+        mistakes += wrong
+    if mistakes:
+        return Grid([], []), mistakes
+    programs = [read_program(table, found_lines) for table in written["program"].tables]
     mistakes += [mistake for _, wrong in programs for mistake in wrong]
-    settings = list(table_variants("config", config, axes))
+    settings = written["config"].tables
     mistakes += list(wrong_settings(settings, found_lines))
+    # A command names what every run has.
+    always = sorted(set.intersection(*map(set, settings)))
     for program, _ in programs:
         if program is not None:
-            for what in unknown_names(program.command, sorted({k for s in settings for k in s})):
+            for what in unknown_names(program.command, always):
                 mistakes.append(program.where(found_lines, "command", what))
     if mistakes:
         return Grid([], []), list(dict.fromkeys(mistakes))
     of_config = [ProgramSettings(arguments=values) for values in settings]
-    strides = {name: axis_strides(name, axes) for name in TABLES}
     cells: dict[str, int] = {}
-    grid = Grid([], [])
+    grid = Grid([], [], idle_axes(rules, written.values()))
     for place in itertools.product(*(range(len(axis.points)) for axis in axes)):
-        p, c = (
-            sum(i * stride for i, stride in zip(place, strides[name], strict=True))
-            for name in TABLES
-        )
-        program = programs[p][0]
+        program = programs[written["program"].at(place)][0]
         assert program is not None, "there are no mistakes"
-        cell = make_program_cell(program, of_config[c])
+        cell = make_program_cell(program, of_config[written["config"].at(place)])
         at = cells.setdefault(cell.cell_id, len(grid.cells))
         if at == len(grid.cells):
             grid.cells.append(cell)

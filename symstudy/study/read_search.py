@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from symstudy.components import check_table
 from symstudy.components.own_code import search_places
 from symstudy.errors import Mistake, StudyFileError
+from symstudy.study.dependent import RuleError, Rules, read_rules
 from symstudy.study.program_cells import flattened
 from symstudy.study.search import Point, Search, cells_of
 from symstudy.study.search_keys import (
@@ -19,7 +20,7 @@ from symstudy.study.search_keys import (
     SearchConfig,
 )
 from symstudy.study.space import Dimension, read_space
-from symstudy.study.sweep import Axis
+from symstudy.study.sweep import Axis, Sweep
 
 __all__ = ["Around", "read_search"]
 
@@ -29,20 +30,39 @@ class Around(NamedTuple):
 
     Attributes:
         tables: `model`, `data`, `train` and `probe`, or `program` and `config`, as written.
-        axes: Axes of the sweep.
-        seeds: Seeds of the sweep.
+        sweep: Axes, conditions and seeds.
+        derived: Expression of each derived key.
         is_seeded: Whether the sweep names its seeds.
     """
 
     tables: Mapping[str, Mapping[str, Any]]
-    axes: Sequence[Axis]
-    seeds: tuple[int, ...]
+    sweep: Sweep
+    derived: Mapping[str, Any]
     is_seeded: bool
 
     @property
     def swept(self) -> set[str]:
         """Fields that the sweep varies."""
-        return {name for axis in self.axes for name in axis.fields}
+        return {name for axis in self.sweep.axes for name in axis.fields}
+
+
+def rules_of(
+    around: Around, lines: Mapping[str, int], parts: "Parts | None" = None
+) -> tuple[Rules, list[Mistake]]:
+    """Return the rules of a study by which keys follow from others, and what is wrong with them.
+
+    Args:
+        around: The study file.
+        lines: Line of each dotted key.
+        parts: Tables of its search, if it has one.
+    """
+    varied = {name: f"sweep.{name}" for name in around.swept}
+    conditions = dict(around.sweep.conditions)
+    if parts is not None:
+        varied.update({name: f"search.space.{name}" for name in parts.space_names})
+        varied.update({name: f"search.confirm.set.{name}" for name in parts.confirm_set})
+        conditions.update(parts.conditions)
+    return read_rules(around.tables, around.derived, conditions, varied, lines)
 
 
 class Parts(NamedTuple):
@@ -51,7 +71,8 @@ class Parts(NamedTuple):
     Attributes:
         config: The table's own keys; None where they are wrong.
         space: What may vary.
-        names: Fields of the space, as written.
+        conditions: Condition of each field that is searched only under one.
+        space_names: Fields of the space, as written.
         confirm: How finds are trained again, if they are.
         confirm_set: Fields that a find is trained again with.
         halt: How hopeless runs are stopped, if they are.
@@ -59,7 +80,8 @@ class Parts(NamedTuple):
 
     config: SearchConfig | None
     space: tuple[Dimension, ...]
-    names: tuple[str, ...]
+    conditions: dict[str, Any]
+    space_names: tuple[str, ...]
     confirm: ConfirmConfig | None
     confirm_set: dict[str, Any]
     halt: HaltConfig | None
@@ -82,15 +104,21 @@ def read_search(
         mistakes += [search_mistake(lines, key, what) for key, what in found]
     mistakes += [search_mistake(lines, key, what) for key, what in field_mistakes(parts, around)]
     mistakes += [search_mistake(lines, key, what) for key, what in halt_mistakes(parts, around)]
+    rules, found_rules = rules_of(around, lines, parts)
+    mistakes += found_rules
     if mistakes or config is None:
         return None, mistakes
-    branches = tuple(grid(around.axes))
-    places = {f"sweep.{name}": lines.get(f"search.space.{name}", 0) for name in parts.names}
+    branches, mistakes = branches_of(around, parts, rules, lines)
+    if mistakes:
+        return None, mistakes
+    places = {f"sweep.{name}": lines.get(f"search.space.{name}", 0) for name in parts.space_names}
     for values in ({}, parts.confirm_set) if parts.confirm else ({},):
         for branch in branches:
             fixed = {**branch, **values}
-            found_there = space_mistakes(parts.space, around.tables, fixed, {**lines, **places})
-            mistakes += [in_space(mistake, parts.names) for mistake in found_there]
+            found_there = space_mistakes(
+                parts.space, around.tables, fixed, {**lines, **places}, rules
+            )
+            mistakes += [in_space(mistake, parts.space_names) for mistake in found_there]
     if mistakes:
         return None, mistakes
     return Search(
@@ -100,9 +128,10 @@ def read_search(
         confirm_set=dict(parts.confirm_set),
         halt=parts.halt,
         branches=branches,
-        seeds=tuple(range(config.looks[-1])) if config.looks else around.seeds,
+        seeds=tuple(range(config.looks[-1])) if config.looks else around.sweep.seeds,
         tables={name: dict(values) for name, values in around.tables.items()},
         places=search_places(),
+        rules=rules,
     ), []
 
 
@@ -144,13 +173,22 @@ def read_parts(table: Mapping[str, Any], lines: Mapping[str, int]) -> tuple[Part
         space_table = {}
     space, found = read_space(space_table, lines)
     mistakes.extend(found)
-    parts = Parts(config, space, tuple(space_table), read["confirm"], confirm_set, read["halt"])
+    names = tuple(space_table)
+    parts = Parts(
+        config,
+        space.dimensions,
+        space.conditions,
+        names,
+        read["confirm"],
+        confirm_set,
+        read["halt"],
+    )
     return parts, mistakes
 
 
 def field_mistakes(parts: Parts, around: Around) -> Iterable[tuple[str, str]]:
     """Yield key and mistake for fields that are in two places."""
-    for name in parts.names:
+    for name in parts.space_names:
         head, _, rest = name.partition(".")
         given = flattened(around.tables.get(head, {}))
         if name in around.swept:
@@ -159,7 +197,7 @@ def field_mistakes(parts: Parts, around: Around) -> Iterable[tuple[str, str]]:
             what = f"must be searched or fixed, but is {given[rest]!r} in [{head}]"
             yield f"space.{name}", f"{what}. Leave it out there"
     for name in parts.confirm_set:
-        if name in around.swept or name in parts.names:
+        if name in around.swept or name in parts.space_names:
             what = "must be a fixed field, but it is searched or swept"
             yield f"confirm.set.{name}", what
 
@@ -199,6 +237,8 @@ def space_of_method(method: str, ranges: Mapping[str, Any]) -> Iterable[tuple[st
         yield "space", "must name at least two fields for cmaes, but has 1"
     if method in ("bisect", "cmaes"):
         for name, values in ranges.items():
+            if isinstance(values, dict) and "when" in values:
+                yield f"space.{name}", f"must be searched everywhere for {method}; leave out `when`"
             if isinstance(values, list):
                 yield f"space.{name}", f"must be a range for {method}, but got a list"
 
@@ -218,6 +258,30 @@ def looks_mistakes(config: SearchConfig, *, is_seeded: bool) -> Iterable[tuple[s
         yield "looks", "gives the seeds of replicate; leave sweep.seed out"
 
 
+def branches_of(
+    around: Around, parts: Parts, rules: Rules, lines: Mapping[str, int]
+) -> tuple[tuple[Point, ...], list[Mistake]]:
+    """Return the different branches of a search, and what is wrong with the sweep's conditions.
+
+    A field of the sweep whose condition does not hold in a branch is left out of it.
+    """
+    swept = [name for name in around.sweep.conditions if name in rules.conditions]
+    for name in swept:
+        searched = [read for read in rules.reads[name] if read in parts.space_names]
+        if searched:
+            what = f"must not depend on what is searched, but its `when` reads {searched[0]}"
+            return (), [rules.mistake(RuleError(name, what), lines)]
+    points: dict[str, Point] = {}
+    for point in grid(around.sweep.axes):
+        try:
+            held = rules.applied(around.tables, point, swept) if swept else point
+        except RuleError as error:
+            return (), [rules.mistake(error, lines)]
+        branch = {name: value for name, value in point.items() if name in held}
+        points.setdefault(repr(sorted(branch.items())), branch)
+    return tuple(points.values()), []
+
+
 def grid(axes: Sequence[Axis]) -> Iterable[dict[str, Any]]:
     """Yield the values of every combination of the axes' places, in grid order."""
     if not axes:
@@ -233,6 +297,7 @@ def space_mistakes(
     tables: Mapping[str, Mapping[str, Any]],
     fixed: Point,
     lines: Mapping[str, int],
+    rules: Rules,
 ) -> list[Mistake]:
     """Return what is wrong with a space: an end of a field that is valid nowhere.
 
@@ -246,7 +311,7 @@ def space_mistakes(
         wrong: list[Mistake] = []
         for other in others:
             try:
-                cells_of(tables, [{**other, **end, **fixed}], lines)
+                cells_of(tables, [{**other, **end, **fixed}], lines, rules)
             except StudyFileError as error:
                 wrong = wrong or list(error.mistakes)
             else:

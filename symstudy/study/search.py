@@ -15,6 +15,7 @@ from typing import Any
 from symstudy.components import looking_in
 from symstudy.errors import StudyFileError
 from symstudy.study.cells import Cell, Run, expand_runs
+from symstudy.study.dependent import NO_RULES, RuleError, Rules
 from symstudy.study.expand import expand_cells
 from symstudy.study.search_keys import ConfirmConfig, HaltConfig, SearchConfig
 from symstudy.study.space import Dimension
@@ -43,6 +44,7 @@ class Search:
         seeds: Seeds of each point; for replicate those of its budget.
         tables: `model`, `data`, `train` and `probe`, or `program` and `config`, as written.
         places: Folders in which code and files that they name are looked for.
+        rules: Keys that follow from others.
     """
 
     config: SearchConfig
@@ -54,6 +56,7 @@ class Search:
     seeds: tuple[int, ...]
     tables: Mapping[str, Mapping[str, Any]]
     places: tuple[Path, ...] = ()
+    rules: Rules = NO_RULES
 
     @property
     def is_program(self) -> bool:
@@ -92,8 +95,24 @@ class Search:
             StudyFileError: If one of them is not valid.
         """
         fixed = {**self.branches[branch], **(self.confirm_set if confirms else {})}
+        points = [{**point, **fixed} for point in points]
         with looking_in(*self.places):
-            return cells_of(self.tables, [{**point, **fixed} for point in points])
+            return cells_of(self.tables, points, rules=self.rules)
+
+    def active(self, branch: int, point: Point) -> Point:
+        """Return a point without the fields whose condition does not hold there.
+
+        Raises:
+            StudyFileError: If a condition cannot be told there.
+        """
+        if not self.rules.conditions:
+            return point
+        try:
+            with looking_in(*self.places):
+                held = self.rules.applied(self.tables, {**point, **self.branches[branch]})
+        except RuleError as error:
+            raise StudyFileError("search", [self.rules.mistake(error, {})]) from error
+        return {name: value for name, value in point.items() if name in held}
 
     def examples(self) -> list[Run]:
         """Return as many runs as may be asked for, at points spread over the space.
@@ -137,6 +156,7 @@ def cells_of(
     tables: Mapping[str, Mapping[str, Any]],
     points: Sequence[Point],
     lines: Mapping[str, int] | None = None,
+    rules: Rules = NO_RULES,
 ) -> list[Cell]:
     """Return the cells of `points`, which all have the same fields.
 
@@ -147,7 +167,7 @@ def cells_of(
         return []
     fields = tuple(points[0])
     axes = [Axis(fields, tuple(tuple(p[f] for f in fields) for p in points))] if fields else []
-    grid, mistakes = expand_cells(tables, axes, lines or {})
+    grid, mistakes = expand_cells(tables, axes, lines or {}, rules)
     if mistakes:
         raise StudyFileError("search", mistakes)
     cells = [grid.cells[place] for place in grid.places]

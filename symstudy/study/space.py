@@ -3,12 +3,12 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from symstudy.errors import Mistake
-from symstudy.study.sweep import is_pair
+from symstudy.study.sweep import is_pair, without_condition
 
-__all__ = ["Dimension", "read_space"]
+__all__ = ["Dimension", "Space", "read_space"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,25 +75,40 @@ class Dimension:
         return (math.log(low), math.log(high)) if self.kind == "log" else (low, high)
 
 
-def read_space(
-    table: Mapping[str, Any], lines: Mapping[str, int]
-) -> tuple[tuple[Dimension, ...], list[Mistake]]:
+class Space(NamedTuple):
+    """What a search varies.
+
+    Attributes:
+        dimensions: A dimension a field.
+        conditions: For each field that is searched only where a condition holds, the condition.
+    """
+
+    dimensions: tuple[Dimension, ...]
+    conditions: dict[str, Any]
+
+
+def read_space(table: Mapping[str, Any], lines: Mapping[str, int]) -> tuple[Space, list[Mistake]]:
     """Return the dimensions that the flat `[search.space]` table declares, and what is wrong.
 
     Args:
-        table: Dotted field to a range `{log = [low, high]}` or `{linear = [low, high]}`, or a list.
+        table: Dotted field to a range `{log = [low, high]}` or `{linear = [low, high]}`, or a list;
+            a range may have a condition beside it, and so may `{values = [...]}`.
         lines: Line of each dotted key of the file.
     """
     space: list[Dimension] = []
+    conditions: dict[str, Any] = {}
     mistakes: list[Mistake] = []
     for name, value in table.items():
         key = f"search.space.{name}"
         try:
-            space.append(read_dimension(name, value))
+            plain, condition = without_condition(value)
+            space.append(read_dimension(name, plain))
+            if condition is not None:
+                conditions[name] = condition
         except ValueError as error:
             line = lines.get(key, lines.get("search.space", lines.get("search", 0)))
             mistakes.append(Mistake(line=line, key=key, what=str(error)))
-    return tuple(space), mistakes
+    return Space(tuple(space), conditions), mistakes
 
 
 def read_dimension(name: str, value: object) -> Dimension:

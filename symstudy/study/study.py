@@ -15,13 +15,14 @@ from symstudy.study.document import (
     apply_preset,
     normalised,
     read_document,
+    table_of,
 )
 from symstudy.study.expand import PROGRAM_TABLES, TRAINED_TABLES, expand_cells
 from symstudy.study.program import names_in
-from symstudy.study.read_search import Around, read_search
+from symstudy.study.read_search import Around, read_search, rules_of
 from symstudy.study.search import Search
 from symstudy.study.sections import PackConfig
-from symstudy.study.sweep import Axis, read_sweep
+from symstudy.study.sweep import Axis, Sweep, read_sweep
 from symstudy.study.tabulate import check_own_keys
 
 __all__ = ["PILOT", "STUDY_KEYS", "Study", "load_study", "make_study"]
@@ -48,6 +49,7 @@ STUDY_KEYS = (
     "program",
     "config",
     "sweep",
+    "derive",
     "search",
     "probe",
     "pack",
@@ -184,7 +186,7 @@ def check_study(document: Document) -> Study:
     tables: dict[str, dict[str, Any]] = {}
     of_cells = PROGRAM_TABLES if "program" in values else TRAINED_TABLES
     mistakes += misplaced_tables(values, lines, of_cells)
-    for key in (*of_cells, "pack", "sweep", "search"):
+    for key in (*of_cells, "pack", "sweep", "derive", "search"):
         table = values.get(key, {})
         tables[key] = table if isinstance(table, dict) else {}
         if not isinstance(table, dict):
@@ -194,16 +196,15 @@ def check_study(document: Document) -> Study:
     mistakes.extend(found)
     sweep, found = read_sweep(tables.pop("sweep"), lines)
     mistakes.extend(found)
-    search_table = tables.pop("search")
+    search_table, derived = tables.pop("search"), tables.pop("derive")
     search: Search | None = None
     grid, found = Grid([], []), []
+    around = Around(tables, sweep, derived, is_seeded="seed" in table_of(values, "sweep"))
     if "search" in values:
-        is_seeded = "seed" in values.get("sweep", {})
-        search, found = read_search(
-            search_table, Around(tables, sweep.axes, sweep.seeds, is_seeded=is_seeded), lines
-        )
+        search, found = read_search(search_table, around, lines)
     elif all(mistake.key != "sweep" for mistake in mistakes):
-        grid, found = expand_cells(tables, sweep.axes, lines)
+        rules, found = rules_of(around, lines)
+        grid, found = (grid, found) if found else expand_cells(tables, sweep.axes, lines, rules)
     mistakes.extend(found)
     if pack is not None:
         mistakes.extend(pack_mistakes(pack, lines, is_program="program" in values))
@@ -233,6 +234,7 @@ def check_study(document: Document) -> Study:
         notes=(
             *document.notes,
             *missing_weights(grid.cells),
+            *idle_notes(grid, sweep),
             *unnamed_fields(swept, tables.get("program", {})),
         ),
         document=values,
@@ -325,6 +327,12 @@ def kind_mistakes(
         yield wrong(
             "rules", f"must be a table of hashes of the claims of a replication, but got {rules!r}"
         )
+
+
+def idle_notes(grid: Grid, sweep: Sweep) -> Iterator[str]:
+    """Yield a note on each axis whose condition holds nowhere."""
+    for name in grid.idle:
+        yield f"{name} does not vary: {sweep.conditions[name]!r} holds in no cell"
 
 
 def missing_weights(cells: Sequence[Cell]) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """The `[sweep]` table: what varies, as axes of a grid."""
 
+import dataclasses
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -8,7 +9,7 @@ from typing import Any, TypeGuard
 
 from symstudy.errors import Mistake
 
-__all__ = ["Axis", "read_sweep"]
+__all__ = ["Axis", "Sweep", "read_sweep", "without_condition"]
 
 MOST_RUNS = 1_000_000
 """Runs of a study at most, unless `sweep.max_runs` allows more: to plan so many takes a minute and
@@ -39,10 +40,12 @@ class Sweep:
     Attributes:
         axes: The grid's axes, the last one varying fastest.
         seeds: Replicates of every cell.
+        conditions: For each field that varies only where a condition holds, the condition.
     """
 
     axes: tuple[Axis, ...] = ()
     seeds: tuple[int, ...] = (0,)
+    conditions: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 def read_sweep(table: Mapping[str, Any], lines: Mapping[str, int]) -> tuple[Sweep, list[Mistake]]:
@@ -59,6 +62,7 @@ def read_sweep(table: Mapping[str, Any], lines: Mapping[str, int]) -> tuple[Swee
         mistakes.append(Mistake(line=lines.get(name, lines.get("sweep", 0)), key=name, what=what))
 
     values: dict[str, tuple[Any, ...]] = {}
+    conditions: dict[str, Any] = {}
     seeds: tuple[int, ...] = (0,)
     most = MOST_RUNS
     # The limit first: it bounds the seeds too.
@@ -69,25 +73,42 @@ def read_sweep(table: Mapping[str, Any], lines: Mapping[str, int]) -> tuple[Swee
             elif key == "seed":
                 seeds = read_seeds(value, most)
             elif key != "zip":
-                values[key] = read_values(value)
+                plain, conditions[key] = without_condition(value)
+                values[key] = read_values(plain)
         except ValueError as error:
             wrong(key, str(error))
+    conditions = {key: condition for key, condition in conditions.items() if condition is not None}
     groups = list(read_zip(table.get("zip", []), values, wrong))
     axes = make_axes(values, groups)
     for axis in axes:
-        counted = Counter(repr(point) for point in axis.points)
-        again = next((text for text, count in counted.items() if count > 1), None)
-        if again is not None:
-            wrong(axis.fields[0], f"must hold different values, but {again} is there twice")
-    if too_many := excess(axes, seeds, most):
+        for key, what in axis_mistakes(axis, conditions):
+            wrong(key, what)
+    if too_many := excess(axes, seeds, most, is_bound=bool(conditions)):
         mistakes.append(Mistake(line=lines.get("sweep", 0), key="sweep", what=too_many))
-    return Sweep(tuple(axes), seeds), mistakes
+    return Sweep(tuple(axes), seeds, conditions), mistakes
 
 
-def excess(axes: Sequence[Axis], seeds: Sequence[int], most: int) -> str:
+def axis_mistakes(axis: Axis, conditions: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield key and mistake for values that are there twice, and for zipped fields that differ."""
+    counted = Counter(repr(point) for point in axis.points)
+    again = next((text for text, count in counted.items() if count > 1), None)
+    if again is not None:
+        yield axis.fields[0], f"must hold different values, but {again} is there twice"
+    if len({repr(conditions.get(name)) for name in axis.fields}) > 1:
+        names = ", ".join(axis.fields)
+        yield "zip", f"must zip axes with the same `when`, but {names} differ in it"
+
+
+def excess(axes: Sequence[Axis], seeds: Sequence[int], most: int, *, is_bound: bool = False) -> str:
     """Return what is wrong with a grid of more runs than may be; empty if it has not so many.
 
     The cells are counted, not made.
+
+    Args:
+        axes: Axes of the grid.
+        seeds: Replicates of each cell.
+        most: Runs at most.
+        is_bound: Whether axes have conditions, so that there may be fewer cells.
     """
     counts = [len(axis.points) for axis in axes]
     cells = math.prod(counts)
@@ -99,6 +120,7 @@ def excess(axes: Sequence[Axis], seeds: Sequence[int], most: int) -> str:
         if len(counts) > 1
         else f"{cells:,} cells"
     )
+    grid = f"up to {grid}" if is_bound else grid
     return (
         f"must ask for at most {most:,} runs, but {grid} x {len(seeds):,} seeds are {runs:,}. Take "
         f"fewer values, or allow for them with sweep.max_runs={runs}: a million runs take a minute "
@@ -184,6 +206,25 @@ def read_seeds(value: object, most: int = MOST_RUNS) -> tuple[int, ...]:
 def is_integer(value: object) -> TypeGuard[int]:
     """Return whether a value is an integer, and not true or false."""
     return isinstance(value, int) and not isinstance(value, bool)
+
+
+def without_condition(value: object) -> tuple[object, object]:
+    """Return the values of an axis without its condition, and the condition; None if it has none.
+
+    Raises:
+        ValueError: If the table holds neither values nor a range.
+    """
+    if not isinstance(value, dict) or not value.keys() & {"when", "values"}:
+        return value, None
+    rest = {key: item for key, item in value.items() if key != "when"}
+    if rest.keys() == {"values"} and isinstance(rest["values"], list):
+        return rest["values"], value.get("when")
+    if not rest or "values" in rest:
+        raise ValueError(
+            "must be {values = [0.0, 0.9], when = \"train.optimizer == 'sgd'\"}, or a range with "
+            f"`when`, but got {value!r}"
+        )
+    return rest, value["when"]
 
 
 def read_values(value: object) -> tuple[Any, ...]:

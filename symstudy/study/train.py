@@ -30,6 +30,13 @@ __all__ = ["Train", "resolve_train"]
 
 Dtype = Literal["float32", "float64"]
 Sampling = Literal["shuffle", "replacement"]
+WRITTEN_AS = {
+    "lr": "lr_over_batch",
+    "lr_over_batch": "lr",
+    "gamma": "weight_decay",
+    "weight_decay": "gamma",
+}
+"""The other way to write a key; a study gives one of the two."""
 REGULARISERS = ("syre", "syre_anisotropy", "entropic")
 OF_STEPS = (*REGULARISERS, "clip_norm", "clip")
 OFF = {"clip": "left out", "stop": "left out"}

@@ -156,3 +156,16 @@ def test_with_a_spread_the_seeds_that_a_margin_takes_are_said():
     finding = Finding(verdict=Verdict.SUPPORTED, reason="", seeds=5, parts=(part,))
     (row,) = power_of("claim", (FLAT,), 5, finding=finding)
     assert describe_power(row) == ("a margin of 1.60 sd = 0.16 slope (sd 0.1); 0.1 takes 11 seeds")
+
+
+def test_plan_and_validate_count_the_cells_of_conditional_axes_alike(told_in, tmp_path):
+    (tmp_path / "study.toml").write_text(
+        'schema = 1\nname = "x"\n[model]\nkind = "fcn"\n[data]\nkind = "teacher_student"\n'
+        '[train]\nlr = 0.01\nbatch_size = 8\n[sweep]\n"train.optimizer" = ["sgd", "adam"]\n'
+        '"train.momentum" = { values = [0.0, 0.9], when = "train.optimizer == \'sgd\'" }\n'
+        "seed = 2\n"
+    )
+    planned, _ = told_in(tmp_path, "plan", "study.toml")
+    assert "6 = 3 cells x 2 seeds" in planned
+    checked, _ = told_in(tmp_path, "validate", "study.toml")
+    assert "3 cells x 2 seeds = 6 runs" in checked

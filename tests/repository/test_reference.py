@@ -159,6 +159,7 @@ def test_the_options_are_those_that_were_decided_on():
         "list": {"--project", "--json"},
         "copy": {"--to", "--claims", "--json"},
         "import": {"--output"},
+        "init": {"--template", "--json"},
         "run": {
             "--preset", "--results", "--project", "--launcher", "--address", "--workers", "--log",
             "--budget", "--retry", "--extend", "--quiet", "--json",

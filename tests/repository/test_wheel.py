@@ -48,6 +48,8 @@ def test_the_wheel_has_the_package_and_its_data_alone(wheel, root):
         "store/tables/views/runs.sql",
         "html_report/page.html",
         "kernels/tiles.py",
+        "cli/templates/base/.gitignore.tmpl",
+        "cli/templates/own/study.toml.tmpl",
     ):
         assert f"symstudy/{data}" in names
     assert not [name for name in names if name.endswith(".pyc")]

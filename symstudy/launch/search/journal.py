@@ -14,7 +14,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import BaseJournalBackend
 from optuna.trial import TrialState
 
-from symstudy.launch.search.optuna_study import distributions, frozen_trial
+from symstudy.launch.search.optuna_study import frozen_trial
 from symstudy.launch.search.state import SearchState
 from symstudy.launch.search.trials import EvaluatedTrial
 from symstudy.store.files.folder import StudyFolder
@@ -96,7 +96,7 @@ class Journal:
             del self.running[key]
         elif trial is None:
             study.enqueue_trial(dict(frozen.params), user_attrs=dict(frozen.user_attrs))
-            self.running[key] = study.ask(distributions(self.state.search))
+            self.running[key] = study.ask(dict(frozen.distributions))
 
     def write(self, folder: StudyFolder) -> None:
         """Update the journal and write it to the study's folder.

@@ -76,6 +76,9 @@ def distributions(search: Search) -> dict[str, Any]:
 def frozen_trial(search: Search, asked: EvaluatedTrial, value: float | None) -> Any:
     """Return a trial as an Optuna trial: running, complete, failed, or pruned if it was stopped.
 
+    A field whose condition does not hold in it is no parameter of it, so a sampler that models
+    parameters by themselves learns each from the trials that have it.
+
     Args:
         search: Search of the study.
         asked: The trial.
@@ -83,6 +86,7 @@ def frozen_trial(search: Search, asked: EvaluatedTrial, value: float | None) -> 
     """
     from optuna.trial import TrialState, create_trial
 
+    point = asked.trial.point
     known: dict[str, Any] = {"state": TrialState.COMPLETE, "value": value}
     if asked.is_open:
         known = {"state": TrialState.RUNNING}
@@ -98,8 +102,8 @@ def frozen_trial(search: Search, asked: EvaluatedTrial, value: float | None) -> 
     if asked.trial.confirms is not None:
         attributes["confirms"] = asked.trial.confirms
     return create_trial(
-        params=dict(asked.trial.point),
-        distributions=distributions(search),
+        params=dict(point),
+        distributions={d: found for d, found in distributions(search).items() if d in point},
         user_attrs=attributes,
         **known,
     )

@@ -54,7 +54,7 @@ def sample(search: Search, branch: int, asked: Sequence[EvaluatedTrial]) -> list
         else:
             if cell.cell_id not in known:
                 known.add(cell.cell_id)
-                points.append(point)
+                points.append(search.active(branch, point))
         if len(points) == count or tried >= TRIES * count:
             break
     if invalid is not None and not points and not hunts:

@@ -205,10 +205,16 @@ def own_cell(search: Search, values: Mapping[str, object]) -> Cell | None:
     branch, point = values["branch"], values["point"]
     assert isinstance(branch, int)
     assert isinstance(point, dict)
-    is_ours = branch < len(search.branches) and point.keys() == {d.field for d in search.space}
-    if not is_ours or not all(d.holds(point[d.field]) for d in search.space):
+    known = {d.field: d for d in search.space}
+    if branch >= len(search.branches) or not point.keys() <= known.keys():
         return None
+    if not all(known[name].holds(value) for name, value in point.items()):
+        return None
+    # A field whose condition does not hold is left out; its value would change nothing.
+    whole = {name: point.get(name, d.ends[0]) for name, d in known.items()}
     try:
+        if search.active(branch, whole).keys() != point.keys():
+            return None
         (cell,) = search.cells(branch, [point], confirms="confirms" in values)
     except StudyFileError:
         return None

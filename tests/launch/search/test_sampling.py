@@ -1,11 +1,14 @@
+import json
 import sys
 
 import numpy as np
 import pytest
 
-from symstudy.errors import LaunchError
+from symstudy.errors import LaunchError, StudyFileError
 from symstudy.launch.search.history import History
 from symstudy.launch.search.methods import propose
+from symstudy.launch.search.optuna_study import frozen_trial
+from symstudy.launch.search.trials import own_cell
 
 SPACE = {
     "train.lr": {"log": [1e-4, 1.0]},
@@ -196,3 +199,71 @@ def test_a_missing_package_is_named_with_what_to_type(hunt, monkeypatch, method,
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(LaunchError, match=f"pip install {package}"):
         propose(hunt(method), 0, [])
+
+
+CONDITIONAL = {
+    "train.optimizer": ["sgd", "adam"],
+    "train.lr": {"log": [1e-4, 1.0]},
+    "train.momentum": {"linear": [0.0, 0.9], "when": "train.optimizer == 'sgd'"},
+}
+
+
+def conditional_bowl(run):
+    # The best adam is better than any sgd, whose momentum matters.
+    train = run.cell.train
+    return (np.log10(train.lr) + 2) ** 2 + train.value("momentum", -1.0)
+
+
+@pytest.mark.parametrize("method", ["tpe", "qmc", "random"])
+def test_a_field_is_searched_only_where_its_condition_holds(hunt, play, method):
+    search = hunt(method, space=CONDITIONAL, train={"optimizer": None})
+    asked = play(search, conditional_bowl)
+    found = [(a.trial.cell.train.optimizer.kind, "train.momentum" in a.trial.point) for a in asked]
+    assert set(found) == {("sgd", True), ("adam", False)}
+
+
+def test_a_sampler_learns_a_conditional_field_from_the_trials_that_have_it(hunt, play):
+    search = hunt("tpe", space=CONDITIONAL, train={"optimizer": None})
+    asked = play(search, conditional_bowl, rounds=1)
+    trials = [frozen_trial(search, a, 1.0) for a in asked]
+    has = ["train.momentum" in trial.params for trial in trials]
+    assert has == [trial.params["train.optimizer"] == "sgd" for trial in trials]
+    assert all(trial.params.keys() == trial.distributions.keys() for trial in trials)
+
+
+def test_a_conditional_search_comes_back_from_its_ledger(hunt, play):
+    search = hunt("random", space=CONDITIONAL, train={"optimizer": None})
+    asked = play(search, conditional_bowl, rounds=2)
+    for a in asked:
+        cell = own_cell(search, json.loads(a.trial.to_json()))
+        assert cell is not None
+        assert cell.cell_id == a.trial.cell.cell_id
+    bare = {"branch": 0, "point": {"train.optimizer": "sgd", "train.lr": 0.1}}
+    assert own_cell(search, bare) is None
+
+
+def test_a_derived_key_follows_the_searched_ones(search_of):
+    search = search_of(
+        {"method": "random", "space": {"model.width": [8, 16]}},
+        derive={"train.lr": "0.8 / model.width"},
+    )
+    cells = search.cells(0, [{"model.width": 8}, {"model.width": 16}])
+    assert [cell.train.lr for cell in cells] == [0.1, 0.05]
+
+
+def test_branches_are_those_whose_condition_holds(search_of):
+    axes = {
+        "train.optimizer": ["sgd", "adam"],
+        "train.momentum": {"values": [0.0, 0.9], "when": "train.optimizer == 'sgd'"},
+    }
+    space = {"train.lr": {"log": [1e-4, 1.0]}}
+    search = search_of({"method": "tpe", "space": space}, sweep=axes)
+    assert [branch.get("train.momentum") for branch in search.branches] == [0.0, 0.9, None]
+    axes["train.momentum"] = {"values": [0.0, 0.9], "when": "train.lr > 0.1"}
+    with pytest.raises(StudyFileError, match="must not depend on what is searched"):
+        search_of({"method": "tpe", "space": space}, sweep=axes)
+
+
+def test_methods_of_a_fixed_space_refuse_conditions(search_of):
+    with pytest.raises(StudyFileError, match="must be searched everywhere for cmaes"):
+        search_of({"method": "cmaes", "space": CONDITIONAL})
