@@ -31,7 +31,7 @@ FLAT = 0.1
 ROUND_OFF = 1e-6
 
 HIDDEN = """
-    select runs.seed, runs.outcome, runs.depth, runs.width, runs.gamma, runs.decay_budget,
+    select runs.study, runs.run_id, runs.seed, runs.outcome, runs.depth, runs.width, runs.gamma, runs.decay_budget,
            runs.lr_over_batch, runs.label_noise, hidden.neurons, hidden.distance,
            hidden.excess, thresholds, counts,
            count(*) filter (where coalesce(hidden.distance, 0) <= 0 and runs.outcome = 'done')
@@ -69,7 +69,10 @@ are one."""
 )
 def space_quantization(runs: Evidence) -> All:
     """Distances do not shrink as gamma grows, counts fall, and no layer holds more than fits."""
-    counted = runs.of(HIDDEN).where("depth > 1 and gamma > 0").budget(MIN_BUDGET)
+    decayed = runs.of(HIDDEN).where("depth > 1 and gamma > 0").budget(MIN_BUDGET)
+    counted = (
+        decayed.alive().merged().complete("gamma", "width", "lr_over_batch", "label_noise")
+    )
     base = counted.at_smallest("label_noise").at_largest("lr_over_batch").at_largest("width")
     # A layer whose living neurons are all identical has no distance; its gamma is left out.
     apart = base.at("without_distance", 0)

@@ -19,16 +19,14 @@ MERGE_TOLERANCE = 1e-9
 
 MINIMA = """
     with counted as (
-        select runs.seed, coalesce(runs.activation, 'linear') as kind, runs.gamma, runs.width,
+        select runs.study, runs.run_id, runs.seed, coalesce(runs.activation, 'linear') as kind, runs.gamma, runs.width,
                runs.objective, runs.outcome, runs.grad_ratio, runs.merge_gain, hidden.distance,
                runs.samples * runs.output_dim + 1 as atoms,
-               case when hidden.largest_norm < 1e-4 then 0
-                    when kind = 'relu' then hidden.directions
+               case when kind = 'relu' then hidden.directions
                     when kind = 'linear' then hidden.ranks else hidden.vectors end as neurons
         from runs
         left join (
-            select study, run_id, avg(max_norm) as largest_norm, avg(min_distance) as distance,
-                   avg(distinct_directions) as directions, avg(weight_rank) as ranks,
+            select study, run_id, avg(min_distance) as distance, avg(distinct_directions) as directions, avg(weight_rank) as ranks,
                    avg(distinct_neurons) as vectors
             from layers where is_final group by all
         ) as hidden using (study, run_id)
@@ -71,6 +69,8 @@ def space_quantization_at_minima(runs: Evidence) -> All:
         runs.of(MINIMA)
         .converged(grad_ratio=1e-6)
         .where(f"coalesce(merge_gain, 0) <= {MERGE_TOLERANCE}", why="a merge lowers the objective")
+        .alive()
+        .complete("kind", "gamma", "width")
     )
     wide = minima.at("regime", "saturated")
     widest = minima.at_largest("width")
