@@ -272,6 +272,25 @@ class Evidence:
             why="neurons still merge, or all are distinct without a minimum",
         )
 
+    def separated(self, *, within: float = 0.1, grad_ratio: float = 1e-6) -> "Evidence":
+        """Leave out runs in which nothing tells distinct neurons from copies that are not equal yet.
+
+        A run counts if the merge heights of every hidden layer have a gap, and either the gradient
+        has died or the distance above the gap is that at a third of the time: copies on their way
+        to each other come closer.
+
+        Args:
+            within: Largest relative change of the distance.
+            grad_ratio: Largest |gradient| / (1 + |objective|) that has died.
+
+        The source needs the columns study and run_id.
+        """
+        dead = f"grad_ratio <= {grad_ratio!r} and coalesce(merge_gain, 0) <= {MERGE_TOLERANCE!r}"
+        return self.done().where(
+            of_convergence(f"distance > 0 and (({dead}) or distance_change <= {within!r})"),
+            why="no gap between copies and distinct neurons, or it still moves",
+        )
+
     def learned(self, *, loss: float = 0.5, accuracy: float = 0.8) -> "Evidence":
         """Leave out runs that do not do clearly better than a constant answer.
 

@@ -23,8 +23,8 @@ def evident(run, row):
     if "grad_ratio" in row or "layers" in row:
         return row
     step = run.cell.train.steps // 5
-    names = ("distinct_neurons", "neurons", "max_norm")
-    before = {"step": step, "layer": 1, **{name: row[name] for name in names}}
+    names = ("distinct_neurons", "neurons", "max_norm", "distance_gap")
+    before = {"step": step, "layer": 1, **{name: row.get(name) for name in names}}
     before["distinct_neurons"] = int(row["distinct_neurons"])
     history = [{"step": step, "decay_budget": row.get("decay_budget", 0.0) / 5}]
     return {**row, "layers": [before], "history": history}
