@@ -1,7 +1,7 @@
 """A search for minima that break the separation of neurons, and what becomes of what it finds.
 
 Conjecture 1 of arXiv:2502.05300 says that non-identical neurons are at least c gamma apart, with
-one c. What is tested is the statement for one c, 0.1; its refutation says nothing of a smaller c, and
+one c. What is tested is the statement for c = 0.1; its refutation says nothing of a smaller c, and
 no finite hunt refutes "some c". The least ratio that was found is an upper bound of every c and is
 reported. A universal statement is not shown by examples: here Optuna hunts for its exception, over
 width, depth, weight decay, label noise and lr / batch, at the certified minima beside which SGD
@@ -97,13 +97,14 @@ def measure(db: Store) -> Measured:
     title="Hunting minima that break the separation of neurons",
     statement=(
         "At minima under weight decay, living neurons that are not identical are at least c gamma "
-        "apart with c = 0.1 (a smaller c is not tested), whatever the width, depth, activation, weight decay, label noise and ratio "
-        "of learning rate and batch."
+        "apart with c = 0.1 (a smaller c is not tested), whatever the width, depth, activation, "
+        "weight decay, label noise and ratio of learning rate and batch."
     ),
     study="falsify_quantization",
     reference="arXiv:2502.05300, Conjecture 1 in the form that can fail",
     rule=(
-        "The statement for c = 0.1 alone is judged; a refutation says nothing of a smaller c. On runs with a gradient of at most 1e-8 of 1 + objective, no merge that gains more than "
+        "The statement for c = 0.1 alone is judged; a refutation says nothing of a smaller c. On "
+        "runs with a gradient of at most 1e-8 of 1 + objective, no merge that gains more than "
         "1e-9 of the objective, and a neuron of norm above 0.01 in every layer; for each "
         "activation: refuted where a run breaks the bound that trained a find again with a new "
         "seed, to a gradient of at most 1e-10; inconclusive where there are finds that no new seed "

@@ -4,7 +4,8 @@ The conjecture says that in a layer with permutation symmetry two neurons that a
 at least c gamma apart, with one c for all gamma. Together with the norm bound it limits the number
 of distinct neurons, whatever the width. Its literal form is the separation; the count is what
 follows. Distances are those above the gap between copies and distinct neurons; a run without a gap
-is no evidence of the separation. Integrity: no more than 1 + 2 sum |w|^2 / r^2 points lie at pairwise distance r.
+is no evidence of the separation. Integrity: no more than 1 + 2 sum |w|^2 / r^2 points lie at
+pairwise distance r.
 """
 
 import numpy as np
@@ -33,7 +34,8 @@ FLAT = 0.1
 ROUND_OFF = 1e-6
 
 HIDDEN = """
-    select runs.study, runs.run_id, runs.seed, runs.outcome, runs.depth, runs.width, runs.gamma, runs.decay_budget,
+    select runs.study, runs.run_id, runs.seed, runs.outcome, runs.depth, runs.width, runs.gamma,
+           runs.decay_budget,
            runs.lr_over_batch, runs.label_noise, hidden.neurons, hidden.distance,
            hidden.excess, thresholds, counts
     from runs

@@ -4,8 +4,9 @@ Each run is the best of several L-BFGS minima in float64. A minimum at which mer
 lowers the objective is no global one, so it is no evidence. Tested are the saturation with width,
 the fall of the count with weight decay, and the conjecture proper, that the smallest distance is at
 least c gamma with one c: it goes as gamma^0 to gamma^1 and does not vanish at the largest gammas.
-Distances are those above the gap between copies and distinct neurons. What counts as a neuron follows the activation's symmetry: vectors
-for tanh and swish, directions for ReLU, ranks for linear layers, whose raw distances mean nothing.
+Distances are those above the gap between copies and distinct neurons. What counts as a neuron
+follows the activation's symmetry: vectors for tanh and swish, directions for ReLU, ranks for linear
+layers, whose raw distances mean nothing.
 """
 
 import numpy as np
@@ -22,14 +23,16 @@ MERGE_TOLERANCE = 1e-9
 
 MINIMA = """
     with counted as (
-        select runs.study, runs.run_id, runs.seed, coalesce(runs.activation, 'linear') as kind, runs.gamma, runs.width,
-               runs.objective, runs.outcome, runs.grad_ratio, runs.merge_gain, hidden.distance,
+        select runs.study, runs.run_id, runs.seed, coalesce(runs.activation, 'linear') as kind,
+               runs.gamma, runs.width, runs.objective, runs.outcome, runs.grad_ratio,
+               runs.merge_gain, hidden.distance,
                runs.samples * runs.output_dim + 1 as atoms,
                case when kind = 'relu' then hidden.directions
                     when kind = 'linear' then hidden.ranks else hidden.vectors end as neurons
         from runs
         left join (
-            select study, run_id, min(distance_gap) as distance, avg(distinct_directions) as directions, avg(weight_rank) as ranks,
+            select study, run_id, min(distance_gap) as distance,
+                   avg(distinct_directions) as directions, avg(weight_rank) as ranks,
                    avg(distinct_neurons) as vectors
             from layers where is_final group by all
         ) as hidden using (study, run_id)

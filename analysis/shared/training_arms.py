@@ -26,7 +26,8 @@ QUERY = """
         select * from probes where is_early
         qualify step = max(step) over (partition by study, run_id)
     )
-    select runs.study, runs.run_id, runs.seed, runs.width, runs.gamma, runs.lr / runs.batch_size as lr_over_batch,
+    select runs.study, runs.run_id, runs.seed, runs.width, runs.gamma,
+           runs.lr / runs.batch_size as lr_over_batch,
            runs.outcome, runs.decay_budget,
            case when runs.samples = 0 and runs.gamma = 0 then 'noise'
                 when runs.full_batch and runs.gamma > 0 then 'decay'

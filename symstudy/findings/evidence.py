@@ -273,7 +273,7 @@ class Evidence:
         )
 
     def separated(self, *, within: float = 0.1, grad_ratio: float = 1e-6) -> "Evidence":
-        """Leave out runs in which nothing tells distinct neurons from copies that are not equal yet.
+        """Leave out runs in which nothing tells distinct neurons from copies not equal yet.
 
         A run counts if the merge heights of every hidden layer have a gap, and either the gradient
         has died or the distance above the gap is that at a third of the time: copies on their way

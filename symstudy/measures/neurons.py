@@ -117,8 +117,8 @@ def min_distance(view: LayerView) -> Tensor:
 
 @measure(
     kind="number",
-    meaning="smallest distance of two living neurons of different clusters, where clusters are told "
-    "from copies by a gap of their merge heights; null without a gap",
+    meaning="smallest distance of two living neurons that a gap of the merge heights tells from "
+    "copies; null without a gap",
     source="arXiv:2502.05300, Conjecture 1; single linkage, Gower and Ross 1969",
     recorded="always",
     invariant=("permutation", "sign_flip"),
@@ -147,8 +147,8 @@ def gap_ratio(view: LayerView) -> Tensor:
 
 @measure(
     kind="number",
-    meaning="largest height at which copies of a neuron merge, over the norm of the largest neuron: "
-    "the noise of training or of the solver; null without a gap",
+    meaning="largest height at which copies of a neuron merge, over the largest norm: the noise of "
+    "training or of the solver; null without a gap",
     recorded="always",
     invariant=("permutation", "sign_flip"),
 )

@@ -17,8 +17,8 @@ from symstudy.layout import AttentionLayer, Layout, NeuronGroup
 from symstudy.symmetry.base import AbstractSymmetry
 from symstudy.symmetry.double_rotation import DoubleRotation, product_values
 from symstudy.symmetry.neurons import (
-    NeuronClusters,
     CopyGap,
+    NeuronClusters,
     cluster_neurons,
     copy_gap,
     neuron_sides,

@@ -159,9 +159,7 @@ class CopyGap(NamedTuple):
     thresholds_K: Float[Tensor, " runs"]
 
 
-def copy_gap(
-    edges_KN: Float[Tensor, "runs neurons"], scale_K: Float[Tensor, " runs"]
-) -> CopyGap:
+def copy_gap(edges_KN: Float[Tensor, "runs neurons"], scale_K: Float[Tensor, " runs"]) -> CopyGap:
     """Return the lowest gap in the edges of the spanning trees of neurons.
 
     The edges are the heights at which single linkage merges clusters. Copies of a neuron differ by
@@ -181,7 +179,7 @@ def copy_gap(
     sorted_KN = edges_KN.sort(dim=1).values
     heights_KN = torch.maximum(sorted_KN, EPSILON_EXACT * scale_K1)
     nothing = torch.full((len(edges_KN),), torch.nan, dtype=edges_KN.dtype)
-    if edges_KN.shape[1] < 2:  # noqa: PLR2004  # one height has no neighbour
+    if edges_KN.shape[1] < 2:  # one height has no neighbour
         return CopyGap(nothing, nothing, torch.full_like(nothing, torch.inf))
     ratios_KM = heights_KN[:, 1:] / heights_KN[:, :-1]
     is_gap_KM = ratios_KM >= LEAST_GAP

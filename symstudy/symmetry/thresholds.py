@@ -33,8 +33,8 @@ EPSILON_EXACT = 1e-6
 roots are off by 1e-8 of the largest."""
 
 LEAST_GAP = 10.0
-"""Ratio of two merge heights next to each other from which there is a gap between them: below it are
-copies, apart by noise, above it distinct neurons."""
+"""Ratio of two merge heights next to each other from which there is a gap: below it are copies,
+apart by noise, above it distinct neurons."""
 
 PRODUCT_VALUES = 4
 """How many singular values of outgoing times incoming weights have a column of their own."""

@@ -47,7 +47,7 @@ def constant_loss(
     mean_G1O = targets_GBO.mean(dim=1, keepdim=True)
     answers = (torch.zeros_like(mean_G1O), mean_G1O, mean_G1O.clamp_min(RAREST).log())
     losses = [data_loss(loss, answer.expand_as(targets_GBO), targets_GBO) for answer in answers]
-    least_G: torch.Tensor = torch.stack([each.detach() for each in losses]).nan_to_num(
-        nan=torch.inf
-    ).amin(dim=0)
+    least_G: torch.Tensor = (
+        torch.stack([each.detach() for each in losses]).nan_to_num(nan=torch.inf).amin(dim=0)
+    )
     return least_G

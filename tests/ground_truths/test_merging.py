@@ -50,7 +50,9 @@ def counted(study_of, tmp_path):
                 count = 1 + int(START * math.exp(-rate * step) > THRESHOLD)
                 return {"distinct_neurons": count, "neurons": neurons}
 
-            early = [{"step": step, "layer": 1, **row(step)} for step in (0, steps // 4, steps // 2)]
+            early = [
+                {"step": step, "layer": 1, **row(step)} for step in (0, steps // 4, steps // 2)
+            ]
             return {**row(steps), "grad_ratio": grad_ratio, "layers": early}
 
         frame = load(plant_store(tmp_path, study, measures), Evidence().merged(), ()).frame

@@ -45,7 +45,7 @@ def test_equal_copies_count_as_apart_by_round_off():
 
 
 def test_heights_all_along_have_no_gap():
-    values = measured([[1.0 + 3.0 ** -k, 0.0, 0.0] for k in range(12)])
+    values = measured([[1.0 + 3.0**-k, 0.0, 0.0] for k in range(12)])
     assert math.isnan(values["distance_gap"])
     assert math.isnan(values["copy_spread"])
     assert 1.0 < values["gap_ratio"] < 10.0
