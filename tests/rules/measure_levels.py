@@ -113,8 +113,8 @@ def claim_rates(name: str, places: Places, kind: str, repeats: int) -> Rates:
     """Return the rates of a claim as a whole.
 
     Wrongly supported where one part, another each time, stands at the edge and all others hold;
-    wrongly refuted where all parts stand at their edges. For power all parts stand three standard
-    deviations inside, or one of them three outside.
+    wrongly refuted where all parts stand at their edges. For power all parts stand five standard
+    deviations inside, or one of them five outside.
     """
     rng = np.random.default_rng([len(name), sum(map(ord, kind)), 1])
     count = len(places.tested)
@@ -133,8 +133,8 @@ def claim_rates(name: str, places: Places, kind: str, repeats: int) -> Rates:
         seeds=places.seeds,
         supported=share(Verdict.SUPPORTED, repeats, shift=0.0, is_one=True),
         refuted=share(Verdict.REFUTED, repeats, shift=0.0, is_one=False),
-        power=share(Verdict.SUPPORTED, few, shift=3.0, is_one=False),
-        power_against=share(Verdict.REFUTED, few, shift=-3.0, is_one=True),
+        power=share(Verdict.SUPPORTED, few, shift=5.0, is_one=False),
+        power_against=share(Verdict.REFUTED, few, shift=-5.0, is_one=True),
     )
 
 
