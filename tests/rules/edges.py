@@ -31,6 +31,10 @@ from symstudy.findings import (
 __all__ = ["EDGES", "RUNS", "Edge"]
 
 RUNS = Evidence()
+CALM = 0.2
+"""Noise away from the edge over that at it, so that all seeds lie on one side."""
+FAR = 9.0
+"""Shift that decides all signs."""
 PLACES = np.array([8.0, 16.0, 32.0])
 Numbers = NDArray[np.float64]
 Plant = Callable[[Numbers], pd.DataFrame]
@@ -108,14 +112,14 @@ def edge(
     return Edge(
         rule,
         lambda noise: plant(at_edge + scale * noise),
-        lambda noise: plant(true + scale * noise),
-        lambda noise: plant(false + scale * noise),
+        lambda noise: plant(true + CALM * scale * noise),
+        lambda noise: plant(false + CALM * scale * noise),
     )
 
 
 def signs(rule: AbstractRule, plant: Plant) -> Edge:
     """Return the edge of a rule that a seed meets or not."""
-    return Edge(rule, plant, lambda noise: plant(noise + 1.0), lambda noise: plant(noise - 1.0))
+    return Edge(rule, plant, lambda noise: plant(noise + FAR), lambda noise: plant(noise - FAR))
 
 
 def ratios(logs: Numbers) -> pd.DataFrame:
