@@ -23,7 +23,8 @@ TABLE_COLUMNS = frozenset(
         "num_parameters", "numpy_version", "objective", "outcome", "pack_id", "pack_size", "packed",
         "planned_at", "reason", "run_id", "seconds", "seed", "step", "steps_done", "study",
         "symstudy_version", "test_accuracy", "test_loss", "theta_norm", "threshold",
-        "torch_version", "train_accuracy", "train_loss", "trial", "trivial_accuracy", "trivial_loss",
+        "torch_version", "train_accuracy", "train_loss", "trial",
+        "trivial_accuracy", "trivial_loss",
     }
 )  # fmt: skip
 """Columns of the results that are neither hyperparameters nor measures of layers."""
