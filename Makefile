@@ -8,7 +8,7 @@ BIN     := $(VENV)/bin
 RESULTS ?= results
 STAMP   := $(VENV)/.installed
 
-.PHONY: help setup demo paper-laptop test test-all test-faults test-mutations test-gpu check format bench golden wheel clean
+.PHONY: help setup demo paper-laptop test test-all test-faults test-mutations test-rules test-gpu check format bench golden wheel clean
 
 help: ## Show this list.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -67,6 +67,9 @@ test-faults: setup ## Inject 200 faults into a study, and 40 into one on Ray (lo
 
 test-mutations: setup ## Try mutations of the product that its tests must notice (half an hour).
 	$(BIN)/python tests/mutations/mutation_campaign.py $(if $(ONLY),'$(ONLY)')
+
+test-rules: setup ## Measure how often rules and claims err at the edge of what they claim (half an hour).
+	$(BIN)/python tests/rules/measure_levels.py
 
 check: setup ## Lint, types, import graph.
 	$(BIN)/ruff format --check .

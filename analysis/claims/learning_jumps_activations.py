@@ -6,7 +6,7 @@ A free function and no rule, as `learning_jumps`: events in curves are held agai
 from symstudy.findings import Figure, Finding, Part, claim
 from symstudy.store import Store
 
-from ..shared.jumps import SEED_TESTS, finding_of, judge_two_layers
+from ..shared.jumps import SEED_TESTS, finding_of, judge_deeper, judge_two_layers
 from ..shared.trace_figures import draw_traces
 from ..shared.traces import Measured, read_traces
 
@@ -29,8 +29,9 @@ def measure(db: Store) -> Measured:
     reference="arXiv:2502.05300, Figs. 7 and 8, and Eq. 14",
     rule=(
         "That of learning_jumps, for each of z + 0.25 z^2 and sin z, two layers: rank events "
-        "coincide with drops of the loss (pooled p < 0.01) in every arm of initial scale at most "
-        "1e-3; in every arm of scale at least 0.3 there is no event, or the median seed's loss "
+        "coincide with drops of the loss (pooled p < 0.01), and better than as many crossings of "
+        "levels by the norm do, in every arm of initial scale at most 1e-3, of deeper networks "
+        "0.25; in every arm of scale at least 0.3 there is no event, or the median seed's loss "
         "falls at most 1.5 times as fast at them as at times uniform in ln t, by a sign test at "
         "5 %. Refuted where an arm shows the opposite, after Bonferroni's correction for the "
         "number of arms. Order, times and number of the jumps, and pair events, are reported "
@@ -43,6 +44,7 @@ def judge(measured: Measured) -> Finding:
     parts: list[Part] = []
     for activation in ACTIVATIONS:
         parts += judge_two_layers(measured.traces, activation)
+        parts += judge_deeper(measured.traces, activation)
     return finding_of(tuple(parts), measured)
 
 

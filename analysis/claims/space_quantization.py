@@ -3,7 +3,9 @@
 The conjecture says that in a layer with permutation symmetry two neurons that are not identical are
 at least c gamma apart, with one c for all gamma. Together with the norm bound it limits the number
 of distinct neurons, whatever the width. Its literal form is the separation; the count is what
-follows. Integrity: no more than 1 + 2 sum |w|^2 / r^2 points lie at pairwise distance r.
+follows. Distances are those above the gap between copies and distinct neurons; a run without a gap
+is no evidence of the separation. Integrity: no more than 1 + 2 sum |w|^2 / r^2 points lie at
+pairwise distance r.
 """
 
 import numpy as np
@@ -14,7 +16,6 @@ from symstudy.findings import (
     Bound,
     Every,
     Evidence,
-    Grows,
     Monotone,
     Paired,
     Reported,
@@ -22,6 +23,8 @@ from symstudy.findings import (
     log_slope,
     spearman,
 )
+
+from ..shared.distances import distance_rules
 
 Array = NDArray[np.float64]
 
@@ -31,15 +34,13 @@ FLAT = 0.1
 ROUND_OFF = 1e-6
 
 HIDDEN = """
-    select runs.seed, runs.outcome, runs.depth, runs.width, runs.gamma, runs.decay_budget,
+    select runs.study, runs.run_id, runs.seed, runs.outcome, runs.depth, runs.width, runs.gamma,
+           runs.decay_budget,
            runs.lr_over_batch, runs.label_noise, hidden.neurons, hidden.distance,
-           hidden.excess, thresholds, counts,
-           count(*) filter (where coalesce(hidden.distance, 0) <= 0 and runs.outcome = 'done')
-               over (partition by runs.gamma, runs.width, runs.lr_over_batch, runs.label_noise)
-               as without_distance
+           hidden.excess, thresholds, counts
     from runs
     left join (
-        select study, run_id, avg(distinct_neurons) as neurons, avg(min_distance) as distance,
+        select study, run_id, avg(distinct_neurons) as neurons, min(distance_gap) as distance,
                max(distinct_neurons - 1 - 2 * squared_norm / min_distance ** 2)
                    filter (where distinct_neurons > 1) as excess
         from layers where is_final group by all
@@ -68,40 +69,45 @@ are one."""
     reference="arXiv:2502.05300, Conjecture 1 and Theorem 4",
 )
 def space_quantization(runs: Evidence) -> All:
-    """Distances do not shrink as gamma grows, counts fall, and no layer holds more than fits."""
-    counted = runs.of(HIDDEN).where("depth > 1 and gamma > 0").budget(MIN_BUDGET)
-    base = counted.at_smallest("label_noise").at_largest("lr_over_batch").at_largest("width")
-    # A layer whose living neurons are all identical has no distance; its gamma is left out.
-    apart = base.at("without_distance", 0)
+    """Distances go as gamma^0 to gamma^1, counts fall, and no layer holds more than fits."""
+    decayed = runs.of(HIDDEN).where("depth > 1 and gamma > 0").budget(MIN_BUDGET)
+    axes = ("label_noise", "lr_over_batch", "width")
+    counted = decayed.alive().merged().complete("gamma", *axes)
+    apart = decayed.alive().separated()
+    base = at_base(counted)
     curves = counted.per("label_noise", "lr_over_batch", "width", share=share_of_thresholds)
-    by_threshold = curves.at_smallest("label_noise").at_largest("lr_over_batch").at_largest("width")
+    by_threshold = at_base(curves)
     return All(
-        Grows(
-            apart, "distance", along="gamma", at_least=0, is_upper_half=False,
-            min_places=MIN_GAMMAS - 1, name="smallest distance",
-        ),
+        *distance_rules(at_base(apart), axes),
         Monotone(
             base, "neurons", along="gamma", sign=-1, min_places=MIN_GAMMAS,
             name="distinct neurons",
         ),
         Bound(by_threshold, "share", at_least=0.5, name="share of thresholds at which they fall"),
-        Every(counted, "excess", at_most=ROUND_OFF, name="neurons beyond what fits"),
-        *reported_axes(counted),
+        Every(decayed, "excess", at_most=ROUND_OFF, name="neurons beyond what fits"),
+        *reported_axes(counted, apart),
     )  # fmt: skip
 
 
-def reported_axes(counted: Evidence) -> tuple[Reported, ...]:
+def at_base(runs: Evidence) -> Evidence:
+    """Return the runs with the least label noise, then the largest lr / batch and width."""
+    return runs.at_smallest("label_noise").at_largest("lr_over_batch").at_largest("width")
+
+
+def reported_axes(counted: Evidence, apart: Evidence) -> tuple[Reported, ...]:
     """Return, without deciding, how counts and distances depend on the other axes.
 
     Slopes are those at one gamma, and their mean over gammas: so like is compared with like.
     """
-    noises = counted.per("label_noise", "width", "gamma", count=along_noise, distance=apart_along)
+    noises = counted.per("label_noise", "width", "gamma", count=along_noise)
     widest = noises.at_smallest("label_noise").at_largest("width")
+    distances = apart.per("label_noise", "width", "gamma", distance=apart_along)
+    farthest = distances.at_smallest("label_noise").at_largest("width")
     widths = counted.per("label_noise", "lr_over_batch", "gamma", count=along_width)
     base = widths.at_smallest("label_noise").at_largest("lr_over_batch")
     named = (
         (widest, "count", "slope of ln distinct neurons against ln lr / batch"),
-        (widest, "distance", "slope of ln smallest distance against ln lr / batch"),
+        (farthest, "distance", "slope of ln smallest distance against ln lr / batch"),
         (base, "count", "slope of ln distinct neurons against ln width"),
     )
     by_noise = counted.at_largest("width").at_largest("lr_over_batch")

@@ -2,15 +2,19 @@
 
 Each run is the best of several L-BFGS minima in float64. A minimum at which merging two neurons
 lowers the objective is no global one, so it is no evidence. Tested are the saturation with width,
-the fall of the count with weight decay, and the conjecture proper, that the smallest distance does
-not shrink as weight decay grows. What counts as a neuron follows the activation's symmetry: vectors
-for tanh and swish, directions for ReLU, ranks for linear layers, whose raw distances mean nothing.
+the fall of the count with weight decay, and the conjecture proper, that the smallest distance is at
+least c gamma with one c: it goes as gamma^0 to gamma^1 and does not vanish at the largest gammas.
+Distances are those above the gap between copies and distinct neurons. What counts as a neuron
+follows the activation's symmetry: vectors for tanh and swish, directions for ReLU, ranks for linear
+layers, whose raw distances mean nothing.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
-from symstudy.findings import All, Bound, Evidence, Flat, Grows, Monotone, Reported, claim
+from symstudy.findings import All, Bound, Evidence, Flat, Monotone, Reported, claim
+
+from ..shared.distances import distance_rules
 
 Array = NDArray[np.float64]
 
@@ -19,15 +23,15 @@ MERGE_TOLERANCE = 1e-9
 
 MINIMA = """
     with counted as (
-        select runs.seed, coalesce(runs.activation, 'linear') as kind, runs.gamma, runs.width,
-               runs.objective, runs.outcome, runs.grad_ratio, runs.merge_gain, hidden.distance,
+        select runs.study, runs.run_id, runs.seed, coalesce(runs.activation, 'linear') as kind,
+               runs.gamma, runs.width, runs.objective, runs.outcome, runs.grad_ratio,
+               runs.merge_gain, hidden.distance,
                runs.samples * runs.output_dim + 1 as atoms,
-               case when hidden.largest_norm < 1e-4 then 0
-                    when kind = 'relu' then hidden.directions
+               case when kind = 'relu' then hidden.directions
                     when kind = 'linear' then hidden.ranks else hidden.vectors end as neurons
         from runs
         left join (
-            select study, run_id, avg(max_norm) as largest_norm, avg(min_distance) as distance,
+            select study, run_id, min(distance_gap) as distance,
                    avg(distinct_directions) as directions, avg(weight_rank) as ranks,
                    avg(distinct_neurons) as vectors
             from layers where is_final group by all
@@ -44,9 +48,6 @@ MINIMA = """
                      and count(distinct width) filter (where width >= 2 * most and neurons > 0)
                          over cell > 1
                 then 'saturated' else 'other' end as regime,
-           count(*) filter (where outcome = 'done'
-                            and (coalesce(distance, 0) <= 0 or neurons < 2))
-               over (partition by kind, gamma, width) as without_distance,
            case when kind in ('tanh', 'silu') then 'vectors' else 'others' end as counted
     from ends
     window cell as (partition by kind, gamma)
@@ -59,29 +60,36 @@ if there are two such widths."""
     title="Neurons keep a quantized distance at minima",
     statement=(
         "At global minima under weight decay the number of neurons and the objective saturate with "
-        "width, the number falls with gamma, and the smallest distance of non-identical neurons "
-        "does not shrink as gamma grows."
+        "width, the number falls with gamma, and non-identical neurons are at least c gamma apart, "
+        "with one c for all gamma."
     ),
     study="space_quantization_at_minima",
     reference="arXiv:2502.05300, Conjecture 1 and Theorem 4",
 )
 def space_quantization_at_minima(runs: Evidence) -> All:
-    """Counts saturate and fall, with equal objectives, and distances do not shrink."""
+    """Counts saturate and fall, with equal objectives, and distances go as gamma^0 to gamma^1."""
+    by = ("kind",)
     minima = (
         runs.of(MINIMA)
         .converged(grad_ratio=1e-6)
         .where(f"coalesce(merge_gain, 0) <= {MERGE_TOLERANCE}", why="a merge lowers the objective")
+        .alive()
+        .complete("kind", "gamma", "width")
     )
     wide = minima.at("regime", "saturated")
     widest = minima.at_largest("width")
-    apart = widest.at("without_distance", 0)
+    apart = minima.separated().at_largest("width")
+    keys = ("counted", "kind", "width")
+    exponent, end = distance_rules(apart.at("counted", "vectors"), keys, by)
+    others = distance_rules(apart.at("counted", "others"), keys, by)
     spreads = minima.per("kind", "gamma", spread=spread_of_objectives).per(
         "kind", spread=largest_spread
     )
     atoms = minima.per("kind", share=share_of_atoms)
-    share, count, by = "count over what convex duality allows", "count", ("kind",)
+    share, count = "count over what convex duality allows", "count"
     return All(
-        distances(apart.at("counted", "vectors")),
+        exponent,
+        end,
         Monotone(
             widest, "neurons", along="gamma", sign=-1, by=by, min_places=MIN_GAMMAS, name=count,
         ),
@@ -90,16 +98,8 @@ def space_quantization_at_minima(runs: Evidence) -> All:
             is_upper_half=False, name=count,
         ),
         Bound(spreads, "spread", at_most=0.01, by=by, name="spread of objectives over widths"),
-        Reported(distances(apart.at("counted", "others"))),
+        *map(Reported, others),
         Reported(Bound(atoms, "share", at_most=1, by=by, name=share)),
-    )  # fmt: skip
-
-
-def distances(apart: Evidence) -> Grows:
-    """Return the rule that the smallest distance does not shrink as gamma grows."""
-    return Grows(
-        apart, "distance", along="gamma", at_least=0, by=("kind",), is_upper_half=False,
-        name="smallest distance",
     )  # fmt: skip
 
 

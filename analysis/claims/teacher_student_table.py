@@ -13,8 +13,7 @@ from ..shared.two_way import table_rules, with_room
 MAX_GRAD_RATIO = 1e-6
 TASK, CAPACITY = "teacher_width", "width"
 QUERY = f"""
-    select runs.*, case when mean_max_norm < 1e-4 then 0 else mean_distinct_neurons end as count,
-           case when mean_max_norm < 1e-4 then 0 else finer.at_0003 end as fine,
+    select runs.*, mean_distinct_neurons as count, finer.at_0003 as fine,
            coalesce(outcome = 'done' and grad_ratio <= {MAX_GRAD_RATIO}, false) as is_evidence
     from runs left join (
         select study, run_id, distinct_neurons as at_0003
@@ -47,5 +46,6 @@ def teacher_student_table(runs: Evidence) -> All:
         from runs_with_room
     """
     table = runs.of(query).where("is_at_middle_gamma").converged(grad_ratio=MAX_GRAD_RATIO)
+    table = table.merged().alive().complete(TASK, CAPACITY)
     fine_name = "distinct neurons at 0.003"
     return table_rules(table, TASK, CAPACITY, name="distinct neurons", fine_name=fine_name)

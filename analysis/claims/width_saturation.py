@@ -1,4 +1,8 @@
-"""Capacity saturates independently of width, but only under regularisation."""
+"""Capacity saturates independently of width, but only under regularisation.
+
+Judged at the largest weight decay at which networks still learn, by runs whose neurons have merged:
+a decay budget of 6 covers the death of a neuron without a signal, and not the merging of a pair.
+"""
 
 from symstudy.findings import All, Evidence, Flat, Grows, Ratio, claim
 
@@ -20,12 +24,19 @@ MIN_BUDGET = 6.0
 )
 def width_saturation(runs: Evidence) -> All:
     """Flat at the largest weight decay, growing without; where noise varies, at its base slice."""
-    counted = runs.where("width is not null and depth > 1").budget(MIN_BUDGET)
-    base = counted.at_smallest("label_noise").at_largest("lr_over_batch")
-    strongest = base.above("gamma", 0).at_largest("gamma")
+    networks = runs.where("width is not null and depth > 1")
+    decayed = networks.where("gamma > 0").budget(MIN_BUDGET).learned().alive().merged()
+    settled = base(decayed.complete("width", "gamma", "label_noise", "lr_over_batch"))
+    strongest = settled.at_largest("gamma", over="width", places=3)
+    free = base(networks.where("gamma = 0").done().alive())
     return All(
         Flat(strongest, "rank", along="width", within=FLAT),
         Flat(strongest, "distinct_neurons", along="width", within=FLAT),
         Ratio(strongest, "test_loss", along="width", within=0.1),
-        Grows(base.at("gamma", 0), "rank", along="width", at_least=GROWING),
+        Grows(free, "rank", along="width", at_least=GROWING),
     )
+
+
+def base(runs: Evidence) -> Evidence:
+    """Return the runs with the least label noise and, of them, the largest lr / batch."""
+    return runs.at_smallest("label_noise").at_largest("lr_over_batch")

@@ -19,9 +19,10 @@ FIRST = "rank of the first layer"
 )
 def width_saturation_first_layer(runs: Evidence) -> All:
     """Flat at the largest weight decay, growing without, under gradient descent on fixed data."""
-    arms = training_arms(runs).where("arm <> 'noise'")
-    strongest = arms.at("arm", "decay").at_largest("gamma")
-    free = arms.at("arm", "nothing")
+    arms = training_arms(runs)
+    decayed = arms.where("arm = 'decay'").learned().merged().complete("gamma", "width")
+    strongest = decayed.at_largest("gamma", over="width", places=3)
+    free = arms.where("arm = 'nothing'")
     return All(
         Flat(strongest, "first_rank", along="width", within=FLAT, name=FIRST),
         Ratio(strongest, "test_loss", along="width", within=0.1),

@@ -28,8 +28,8 @@ FIRST = "rank of the first layer"
 def width_saturation_noise(runs: Evidence) -> All:
     """Flat at the largest lr / batch, growing under gradient descent without decay."""
     arms = training_arms(runs)
-    noisy = arms.at("arm", "noise")
-    strongest = noisy.at_largest("lr_over_batch")
+    noisy = arms.where("arm = 'noise'").learned().complete("lr_over_batch", "width")
+    strongest = noisy.at_largest("lr_over_batch", over="width", places=3)
     counted = ("rank", "effective_rank", "distinct_neurons")
     return All(
         Settled(Flat(strongest, "rank", along="width", within=FLAT), "early_rank"),
@@ -38,7 +38,7 @@ def width_saturation_noise(runs: Evidence) -> All:
             "early_first_rank",
         ),
         Settled(Ratio(strongest, "test_loss", along="width", within=0.1), "early_test_loss"),
-        Grows(arms.at("arm", "nothing"), "rank", along="width", at_least=GROWING),
+        Grows(arms.where("arm = 'nothing'"), "rank", along="width", at_least=GROWING),
         *(
             Reported(
                 Settled(

@@ -20,8 +20,7 @@ BESIDE = {
 }
 COUNTS = """
     select runs.*, layers.rank as kept_rank,
-           case when layers.max_norm < 1e-4 then 0 else layers.distinct_neurons end as count,
-           case when layers.max_norm < 1e-4 then 0 else layers.breaking_sorted end as sorted,
+           layers.distinct_neurons as count, layers.breaking_sorted as sorted,
            case when runs.teacher_width = mode(runs.teacher_width) over () then 'usual'
                 else 'other' end as teacher
     from (
@@ -36,8 +35,8 @@ COUNTS = """
         where is_final and layer = 1
     ) as layers using (study, run_id)
 """
-"""Counts of each run at its end; a layer without a neuron of norm 1e-4 has collapsed and has none.
-The step of Adam is no minimum, so its runs count as they ended."""
+"""Counts of each run at its end. The step of Adam is no minimum: of its runs those count whose
+neurons have merged."""
 
 
 def minima(runs: Evidence, factor: str) -> Evidence:
@@ -62,6 +61,7 @@ def minima(runs: Evidence, factor: str) -> Evidence:
     """
     counted = runs.of(query).converged(grad_ratio=1e-6)
     counted = counted.where("can_move", why="every neuron, or none, distinct at all places")
+    counted = counted.merged().alive().complete(*BASE, "gamma", "width")
     for column, value in others:
         counted = counted.at(column, value)
     return counted

@@ -24,6 +24,7 @@ from .traces import (
     Trace,
     arm,
     event_places,
+    placebo_places,
     plateau_exits,
     scales_of,
     speeds,
@@ -38,11 +39,16 @@ DRAWS = 2000
 TIME_FACTOR = 2.0
 ORDERED = 0.8
 EXIT_MARGIN = 0.5
+PLACEBO_MARGIN = 1e-9
+PLACEBO_RULE = "faster than where the norm crosses as many levels"
+LARGEST_DEEP = 0.25
+"""Initial scale up to which deeper networks decide: there pairs are not yet broken at step 0."""
 MIN_SEEDS = 3
 
 UNIT = "speed of the loss at events over that at random times"
 
 SEED_TESTS = (
+    SeedTest(rule=PLACEBO_RULE, level=0.9, unit="contrast of speeds", method="sign"),
     SeedTest(rule=f"no events, or at most {ALIKE:g}", level=0.9, unit=UNIT, method="sign"),
     SeedTest(
         rule=f"share of runs at least {ORDERED}", level=0.9, unit="share of runs", method="sign"
@@ -68,12 +74,15 @@ class Coincidence(NamedTuple):
         at_random: Mean speed at times uniform in ln t.
         p_value: Chance of at least that mean at as many times uniform in ln t.
         p_opposite: Chance of at most that mean.
+        at_placebo: Mean speed where the norm of the network crosses as many equally spaced levels;
+            NaN where the norm is not known or does not change.
     """
 
     at_events: float
     at_random: float
     p_value: float
     p_opposite: float
+    at_placebo: float
 
 
 def coincidence(trace: Trace, *, of_pairs: bool = False) -> Coincidence | None:
@@ -96,7 +105,40 @@ def coincidence(trace: Trace, *, of_pairs: bool = False) -> Coincidence | None:
         at_random=float(speed @ np.diff(times) / (times[-1] - times[0])),
         p_value=drawn_p(observed, drawn),
         p_opposite=drawn_p(-observed, -drawn),
+        at_placebo=placebo_speed(trace, len(places)),
     )
+
+
+def placebo_speed(trace: Trace, count: int) -> float:
+    """Return the mean speed of the loss at as many placebo events, NaN where there are none."""
+    places = placebo_places(trace.norms, count) if np.isfinite(trace.norms).all() else []
+    # The step at which a level is crossed begins at the probe before.
+    speed = speeds(trace)
+    return float(np.mean([speed[max(place, 1) - 1] for place in places])) if places else math.nan
+
+
+def judge_placebo(runs: list[Trace], name: str, *, decides: bool = True) -> Part:
+    """Test that the loss falls faster at rank events than where the norm crosses levels.
+
+    A coincidence that any growing network has says nothing of symmetry. The number of a seed is
+    the difference of both speeds over their sum, so that it lies between -1 and 1.
+    """
+    found = [c for run in runs if (c := coincidence(run)) and math.isfinite(c.at_placebo)]
+    return median_part(
+        name,
+        [contrast(c.at_events, c.at_placebo) for c in found],
+        low=PLACEBO_MARGIN,
+        rule=PLACEBO_RULE,
+        unit="(events - placebo) / (|events| + |placebo|)",
+        decides=decides,
+        min_seeds=MIN_SEEDS,
+    )
+
+
+def contrast(first: float, second: float) -> float:
+    """Return (first - second) / (|first| + |second|), 0 where both are."""
+    total = abs(first) + abs(second)
+    return (first - second) / total if total else 0.0
 
 
 def judge_coincidence(
@@ -149,6 +191,7 @@ def judge_two_layers(traces: tuple[Trace, ...], activation: str) -> list[Part]:
         where = f"{activation}, start {scale:g}"
         if scale <= SMALL:
             parts.append(judge_coincidence(runs, f"rank events at drops, {where}"))
+            parts.append(judge_placebo(runs, f"rank events beat placebo, {where}"))
             name = f"pair events at drops, {where}"
             beside.append(judge_coincidence(runs, name, decides=False, of_pairs=True))
         elif scale >= LARGE:
@@ -156,6 +199,21 @@ def judge_two_layers(traces: tuple[Trace, ...], activation: str) -> list[Part]:
     small = [t for t in traces if (t.activation, t.depth) == (activation, 2) and t.scale <= SMALL]
     orthogonal = [t for t in small if len(t.targets)]
     return [*parts, *beside, *(judge_modes(orthogonal, activation) if orthogonal else ())]
+
+
+def judge_deeper(traces: tuple[Trace, ...], activation: str) -> list[Part]:
+    """Return the parts about networks of more layers: small starts decide, others do not."""
+    parts = []
+    for depth in sorted({t.depth for t in traces if t.activation == activation} - {2}):
+        for scale in scales_of(traces, activation, depth):
+            runs = arm(traces, activation, depth, scale)
+            where = f"{activation}, {depth} layers, start {scale:g}"
+            decides = scale <= LARGEST_DEEP
+            told = f"rank events at drops, {where}"
+            parts.append(judge_coincidence(runs, told, decides=decides))
+            told = f"rank events beat placebo, {where}"
+            parts.append(judge_placebo(runs, told, decides=decides))
+    return parts
 
 
 def judge_modes(runs: list[Trace], activation: str) -> list[Part]:

@@ -33,6 +33,7 @@ class Trace(NamedTuple):
         seed: Seed of the run.
         steps: Optimiser steps of the probes, from 1 on.
         loss: Training loss at each of `steps`.
+        norms: Norm of all parameters at each of `steps`; NaN where it was not recorded.
         ranks: Broken directions at each of `steps`; of several hidden layers, of the least.
         pairs: Broken pairs at each of `steps`, summed over hidden layers.
         learned: Singular values of outgoing times incoming weights of the first hidden layer, a row
@@ -48,6 +49,7 @@ class Trace(NamedTuple):
     seed: int
     steps: Array
     loss: Array
+    norms: Array
     ranks: Array
     pairs: Array
     learned: Array
@@ -89,6 +91,7 @@ QUERY = f"""
     over_time as (
         select run_id, list(step order by step) as probe_steps,
                list(history.train_loss order by step) as losses,
+               list(history.theta_norm order by step) as norms,
                list(rank order by step) as ranks, list(pair order by step) as pairs,
                {", ".join(f"list({value} order by step) as {value}" for value in VALUES)}
         from history join layer_probes using (run_id, step)
@@ -101,7 +104,7 @@ QUERY = f"""
 """
 RUN = ("activation", "depth", "width", "init_scale", "input_dim", "output_dim", "lr", "loss")
 TEACHER = ("directions", "width", "scale", "norm", "gain_ratio", "activation")
-PROBES = ("probe_steps", "losses", "ranks", "pairs", *VALUES)
+PROBES = ("probe_steps", "losses", "norms", "ranks", "pairs", *VALUES)
 
 
 def read_traces(db: Store) -> Measured:
@@ -127,6 +130,7 @@ def trace_of(run: Any) -> Trace:
         seed=int(run.seed),
         steps=np.asarray(run.probe_steps, float),
         loss=np.asarray(run.losses, float),
+        norms=np.asarray(run.norms, float),
         ranks=np.asarray(run.ranks, float),
         pairs=np.asarray(run.pairs, float),
         learned=np.stack([np.asarray(getattr(run, value), float) for value in VALUES], axis=1),
@@ -166,6 +170,17 @@ def event_places(counts: Array) -> list[int]:
     return [
         place for place in range(1, len(most)) for _ in range(int(most[place] - most[place - 1]))
     ]
+
+
+def placebo_places(norms: Array, count: int) -> list[int]:
+    """Return at which probes the norm of all parameters crosses `count` equally spaced levels.
+
+    Every network whose norm changes has such events, whatever its symmetries. The levels lie
+    between the first norm and the one farthest from it.
+    """
+    farther = np.maximum.accumulate(np.abs(norms - norms[0]))
+    levels = farther[-1] * np.arange(1, count + 1) / (count + 1)
+    return [int(place) for place in np.searchsorted(farther, levels)] if farther[-1] > 0 else []
 
 
 def speeds(trace: Trace) -> Array:

@@ -26,7 +26,8 @@ QUERY = """
         select * from probes where is_early
         qualify step = max(step) over (partition by study, run_id)
     )
-    select runs.seed, runs.width, runs.gamma, runs.lr / runs.batch_size as lr_over_batch,
+    select runs.study, runs.run_id, runs.seed, runs.width, runs.gamma,
+           runs.lr / runs.batch_size as lr_over_batch,
            runs.outcome, runs.decay_budget,
            case when runs.samples = 0 and runs.gamma = 0 then 'noise'
                 when runs.full_batch and runs.gamma > 0 then 'decay'
@@ -50,5 +51,5 @@ def training_arms(runs: Evidence) -> Evidence:
     (means over hidden layers), first_rank (of the first layer), test_loss; and each of these under
     `early_NAME`, at the last detailed probe of the first half of the steps.
     """
-    counted = runs.of(QUERY).where("arm is not null").budget(MIN_BUDGET)
+    counted = runs.of(QUERY).where("arm is not null").budget(MIN_BUDGET).alive()
     return counted.where("early_rank is not null and rank is not null", why="no earlier probe")

@@ -25,6 +25,10 @@ CONVERGENCE = "coalesce(grad_ratio, 1) <= "
 """How the condition begins that a run has converged."""
 OF_PROGRAMS = "engine = 'program'"
 NOT_DONE = "did not end as planned"
+MERGE_TOLERANCE = 1e-9
+"""Largest share of the objective that a merge may win at a minimum."""
+COLLAPSED = 1e-4
+"""A layer none of whose neurons has a larger norm has collapsed."""
 RUNS = "runs"
 MEAN = "mean_"
 """Before the name of a measure of layers: its mean over the hidden layers of a run."""
@@ -51,11 +55,20 @@ class Selection:
         column: Column that is looked at.
         pick: `value`, `largest`, `smallest` or `above`.
         value: The value, for `value` and `above`.
+        over: Column of which there must be `places` values at the largest; none if empty.
+        places: Fewest values of `over`.
     """
 
     column: str
     pick: Literal["value", "largest", "smallest", "above"]
     value: Any = None
+    over: str = ""
+    places: int = 0
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Columns that are looked at."""
+        return (self.column, self.over) if self.over else (self.column,)
 
     def apply(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Return the rows that are chosen."""
@@ -64,6 +77,11 @@ class Selection:
             return frame[values > self.value]
         if self.pick == "value" or frame.empty:
             return frame[values == self.value] if self.pick == "value" else frame
+        if self.over:
+            known = frame.groupby(self.column)[self.over].nunique()
+            enough = known.index[known >= self.places]
+            # Where no value has enough places, the rule says of the largest that it lacks them.
+            values = values.where(values.isin(enough)) if len(enough) else values
         return frame[values == (values.max() if self.pick == "largest" else values.min())]
 
     @property
@@ -74,7 +92,8 @@ class Selection:
             return f"{self.column} = {shown}"
         if self.pick == "above":
             return f"{self.column} > {self.value:g}"
-        return f"the {self.pick} {self.column}"
+        enough = f" with at least {self.places} values of {self.over}" if self.over else ""
+        return f"the {self.pick} {self.column}{enough}"
 
 
 class Derived(NamedTuple):
@@ -233,6 +252,91 @@ class Evidence:
             why=f"decay budget below {least:g}",
         )
 
+    def merged(self, *, within: float = 0.1, grad_ratio: float = 1e-6) -> "Evidence":
+        """Leave out runs whose equal neurons may not have merged yet.
+
+        A run counts if the gradient of its objective has died, and no merge of two neurons lowers
+        it; or if the distinct neurons of every hidden layer are as many as at a third of the time,
+        and fewer than the layer has. Of a layer with as many distinct neurons as it has, nothing
+        tells whether any of them are about to merge.
+
+        Args:
+            within: Largest relative change of a count.
+            grad_ratio: Largest |gradient| / (1 + |objective|) that has died.
+
+        The source needs the columns study and run_id. Derivation: docs/design/evidence.md.
+        """
+        dead = f"grad_ratio <= {grad_ratio!r} and coalesce(merge_gain, 0) <= {MERGE_TOLERANCE!r}"
+        return self.done().where(
+            of_convergence(f"({dead}) or (count_change <= {within!r} and fullness < 1)"),
+            why="neurons still merge, or all are distinct without a minimum",
+        )
+
+    def separated(self, *, within: float = 0.1, grad_ratio: float = 1e-6) -> "Evidence":
+        """Leave out runs in which nothing tells distinct neurons from copies not equal yet.
+
+        A run counts if the merge heights of every hidden layer have a gap, and either the gradient
+        has died or the distance above the gap is that at a third of the time: copies on their way
+        to each other come closer.
+
+        Args:
+            within: Largest relative change of the distance.
+            grad_ratio: Largest |gradient| / (1 + |objective|) that has died.
+
+        The source needs the columns study and run_id.
+        """
+        dead = f"grad_ratio <= {grad_ratio!r} and coalesce(merge_gain, 0) <= {MERGE_TOLERANCE!r}"
+        return self.done().where(
+            of_convergence(f"distance > 0 and (({dead}) or distance_change <= {within!r})"),
+            why="no gap between copies and distinct neurons, or it still moves",
+        )
+
+    def learned(self, *, loss: float = 0.5, accuracy: float = 0.8) -> "Evidence":
+        """Leave out runs that do not do clearly better than a constant answer.
+
+        Args:
+            loss: Smallest share of the loss of the best constant answer that is learned away, on
+                test data; for regression.
+            accuracy: Smallest share of the errors of always answering the largest class that is
+                learned away; for classification.
+
+        The source needs the columns study and run_id. A result that does not say what a constant
+        answer gets, since it is older, is no evidence.
+        """
+        share = f"learned_accuracy >= {accuracy!r}"
+        known = f"learned_accuracy is null and learned_loss >= {loss!r}"
+        return self.done().where(
+            of_convergence(f"{share} or ({known})"),
+            why="not clearly better than a constant answer",
+        )
+
+    def alive(self, *, norm: float = COLLAPSED) -> "Evidence":
+        """Leave out runs with a hidden layer that has collapsed: it has no neurons to count.
+
+        Args:
+            norm: Norm that the largest neuron of every hidden layer must exceed.
+
+        The source needs the columns study and run_id.
+        """
+        return self.done().where(of_convergence(f"least_norm > {norm!r}"), why="a layer collapsed")
+
+    def complete(self, *columns: str, share: float = 0.8) -> "Evidence":
+        """Leave out settings at which too few runs are evidence.
+
+        Otherwise the few runs that converge at a setting would speak for all, and the largest
+        gamma would be the one at which a single run has learned.
+
+        Args:
+            columns: Columns of the source whose values make a setting.
+            share: Smallest share of the runs of a setting that must meet all conditions before.
+        """
+        met = " and ".join(f"coalesce({item.condition}, false)" for item in self.exclusions)
+        return self.where(
+            f"avg(case when {met or 'true'} then 1.0 else 0.0 end) "
+            f"over (partition by {', '.join(columns)}) >= {share!r}",
+            why=f"fewer than {share:.0%} of the runs with its {' and '.join(columns)} are evidence",
+        )
+
     def define(self, **columns: str) -> "Evidence":
         """Add columns by SQL expressions over those of the source."""
         return replace(self, columns=(*self.columns, *columns.items()))
@@ -265,9 +369,15 @@ class Evidence:
         """Return the rows where `column` has a value."""
         return self.select(Selection(column, "value", value))
 
-    def at_largest(self, column: str) -> "Evidence":
-        """Return the rows with the largest value of `column` among those that are evidence."""
-        return self.select(Selection(column, "largest"))
+    def at_largest(self, column: str, *, over: str = "", places: int = 0) -> "Evidence":
+        """Return the rows with the largest value of `column` among those that are evidence.
+
+        Args:
+            column: Column that is looked at.
+            over: Column of which a value of `column` must have `places` values to be chosen.
+            places: Fewest values of `over`.
+        """
+        return self.select(Selection(column, "largest", over=over, places=places))
 
     def at_smallest(self, column: str) -> "Evidence":
         """Return the rows with the smallest value of `column` among those that are evidence."""
@@ -304,10 +414,18 @@ class Evidence:
 
     def reads(self, columns: tuple[str, ...]) -> tuple[str, ...]:
         """Return the columns of SQL that it takes to know `columns` and the selections."""
-        wanted = dict.fromkeys([*columns, *(selection.column for selection in self.selections)])
+        chosen = (name for selection in self.selections for name in selection.needs)
+        wanted = dict.fromkeys([*columns, *chosen])
         for step in reversed(self.derived):
             wanted = step.before(wanted)
         return tuple(wanted)
+
+
+def of_convergence(condition: str) -> str:
+    """Return the SQL condition that the row of a run in the view `convergence` meets another."""
+    # Conditions are made of numbers.
+    rows = f"select (study, run_id) from convergence where {condition}"  # noqa: S608
+    return f"(study, run_id) in ({rows})"
 
 
 def named_runs(text: str) -> str:

@@ -116,6 +116,48 @@ def min_distance(view: LayerView) -> Tensor:
 
 
 @measure(
+    kind="number",
+    meaning="smallest distance of two living neurons that a gap of the merge heights tells from "
+    "copies; null without a gap",
+    source="arXiv:2502.05300, Conjecture 1; single linkage, Gower and Ross 1969",
+    recorded="always",
+    invariant=("permutation", "sign_flip"),
+)
+def distance_gap(view: LayerView) -> Tensor:
+    """Return the distance of distinct neurons, NaN where nothing tells them from copies."""
+    thresholds_K = view.gap.thresholds_K
+    if bool(thresholds_K.isinf().all()):
+        return torch.full_like(thresholds_K, torch.nan)
+    clusters = cluster_neurons(view.neurons_KND, thresholds_K, signed=view.group.odd)
+    return clusters.gaps_K
+
+
+@measure(
+    kind="number",
+    meaning="height at which the first distinct neurons merge over the last at which copies do: a "
+    "gap from 10 on; without one the largest ratio of two heights next to each other",
+    source="single linkage, Gower and Ross 1969",
+    recorded="always",
+    invariant=("permutation", "sign_flip"),
+)
+def gap_ratio(view: LayerView) -> Tensor:
+    """Return the ratio of the merge heights on both sides of the gap."""
+    return view.gap.ratios_K
+
+
+@measure(
+    kind="number",
+    meaning="largest height at which copies of a neuron merge, over the largest norm: the noise of "
+    "training or of the solver; null without a gap",
+    recorded="always",
+    invariant=("permutation", "sign_flip"),
+)
+def copy_spread(view: LayerView) -> Tensor:
+    """Return how far copies are apart."""
+    return view.gap.copies_K / view.scale_K.cpu()
+
+
+@measure(
     kind="curve",
     meaning="distinct neurons at the relative thresholds 0.001, 0.003, 0.01, 0.02, 0.03, 0.1, 0.3",
     source="exact form of arXiv:2502.05300, Eq. 14",

@@ -17,8 +17,10 @@ from symstudy.layout import AttentionLayer, Layout, NeuronGroup
 from symstudy.symmetry.base import AbstractSymmetry
 from symstudy.symmetry.double_rotation import DoubleRotation, product_values
 from symstudy.symmetry.neurons import (
+    CopyGap,
     NeuronClusters,
     cluster_neurons,
+    copy_gap,
     neuron_sides,
     unpack,
 )
@@ -107,6 +109,12 @@ class LayerView:
         return cluster_neurons(
             self.neurons_KND, self.threshold(EPSILON_RELATIVE), signed=self.group.odd
         )
+
+    @cached_property
+    def gap(self) -> CopyGap:
+        """The gap between copies and distinct neurons."""
+        scale_K = torch.where(self.is_alive_K, self.scale_K, 0.0).cpu()
+        return copy_gap(self.clusters.edges_KN, scale_K)
 
     @cached_property
     def weight_values_KR(self) -> Tensor:

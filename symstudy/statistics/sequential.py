@@ -154,6 +154,33 @@ def interval(values: Sequence[float], level: float) -> tuple[float, float, float
     return mean, mean - margin, mean + margin
 
 
+def agree_by_sign(
+    values: Sequence[float], verdict: str, bottom: float, top: float, level: float
+) -> bool:
+    """Return whether sign tests agree with what an interval of values that repeat says.
+
+    Of n values the number on one side of the true median is binomial with 1/2, whatever the
+    distribution: what all n have in common has a p-value of 2^-n, not 0. Values that all differ
+    have a spread that can be trusted as much as an interval of Student's can.
+
+    Args:
+        values: What was seen.
+        verdict: `inside` or `outside`.
+        bottom: Lower end of the claimed range.
+        top: Upper end.
+        level: Two-sided error of the look.
+    """
+    data = np.asarray(values, float)
+    if len(np.unique(data)) == len(data):
+        return True
+    inside = [int((data >= bottom).sum()), int((data <= top).sum())]
+    beyond = max(int((data > top).sum()), int((data < bottom).sum()))
+    hits = min(inside) if verdict == "inside" else beyond
+    # Chance of at least so many hits.
+    chance = float(special.bdtrc(hits - 1, len(data), 0.5)) if hits else 1.0
+    return chance <= level / 2.0
+
+
 def judge_looks(
     values: Mapping[int, float],
     plan: LookPlan,
@@ -174,7 +201,8 @@ def judge_looks(
     Returns:
         `inside` where the interval lies within the range, `outside` where it lies outside of it; a
         claim that holds is called `outside` with a chance of at most alpha over all looks, and one
-        that does not is called `inside` with the same.
+        that does not is called `inside` with the same. Of values that repeat, such as counts, an
+        interval may shrink to a point, so a sign test of the look's level must agree.
     """
     bottom = -math.inf if low is None else low
     top = math.inf if high is None else high
@@ -189,6 +217,8 @@ def judge_looks(
             verdict = "inside"
         elif least > top or most < bottom:
             verdict = "outside"
+        if verdict and not agree_by_sign(seen, verdict, bottom, top, level):
+            verdict = ""
         decision = Decision(verdict, mean, least, most, count, len(seen))
         if verdict:
             break

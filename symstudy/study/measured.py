@@ -24,6 +24,7 @@ TABLE_COLUMNS = frozenset(
         "planned_at", "reason", "run_id", "seconds", "seed", "step", "steps_done", "study",
         "symstudy_version", "test_accuracy", "test_loss", "theta_norm", "threshold",
         "torch_version", "train_accuracy", "train_loss", "trial",
+        "trivial_accuracy", "trivial_loss",
     }
 )  # fmt: skip
 """Columns of the results that are neither hyperparameters nor measures of layers."""

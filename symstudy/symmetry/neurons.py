@@ -16,13 +16,15 @@ from torch import Tensor
 
 from symstudy.kernels.spanning_tree import neuron_clusters
 from symstudy.layout import Block, Layout, NeuronGroup
-from symstudy.symmetry.thresholds import EPSILON_RELATIVE
+from symstudy.symmetry.thresholds import EPSILON_EXACT, EPSILON_RELATIVE, LEAST_GAP
 
 __all__ = [
+    "CopyGap",
     "NeuronClusters",
     "balanced_directions",
     "breaking_sorted",
     "cluster_neurons",
+    "copy_gap",
     "neuron_matrix",
     "neuron_sides",
 ]
@@ -140,6 +142,59 @@ def cluster_neurons(
     thresholds = thresholds_K.detach().double().cpu().contiguous().numpy()
     neuron_clusters(points, signed, thresholds, edges, gaps)
     return NeuronClusters(torch.from_numpy(edges), torch.from_numpy(gaps))
+
+
+class CopyGap(NamedTuple):
+    """The gap in the merge heights of a layer, between copies of neurons and distinct neurons.
+
+    Attributes:
+        ratios_K: First height above the gap over the last below it; where there is no gap the
+            largest ratio of two heights next to each other. NaN for a dead layer or one neuron.
+        copies_K: Largest height below the gap, NaN without a gap.
+        thresholds_K: Geometric mean of the heights on both sides, infinite without a gap.
+    """
+
+    ratios_K: Float[Tensor, " runs"]
+    copies_K: Float[Tensor, " runs"]
+    thresholds_K: Float[Tensor, " runs"]
+
+
+def copy_gap(edges_KN: Float[Tensor, "runs neurons"], scale_K: Float[Tensor, " runs"]) -> CopyGap:
+    """Return the lowest gap in the edges of the spanning trees of neurons.
+
+    The edges are the heights at which single linkage merges clusters. Copies of a neuron differ by
+    the noise of training or by round-off, and merge first; where a height is `LEAST_GAP` times the
+    one before, what merges from there on is distinct at any threshold in between. Heights below
+    `EPSILON_EXACT` of the largest norm are round-off and count as that. A layer without copies has
+    no gap: nothing tells how large the noise is.
+
+    Args:
+        edges_KN: Edges of each run, in any order, on the CPU.
+        scale_K: Norm of each run's largest neuron; 0 for a dead layer.
+
+    References:
+        Gower and Ross 1969 (single linkage and spanning trees).
+    """
+    scale_K1 = scale_K.to(edges_KN)[:, None]
+    sorted_KN = edges_KN.sort(dim=1).values
+    heights_KN = torch.maximum(sorted_KN, EPSILON_EXACT * scale_K1)
+    nothing = torch.full((len(edges_KN),), torch.nan, dtype=edges_KN.dtype)
+    if edges_KN.shape[1] < 2:  # one height has no neighbour
+        return CopyGap(nothing, nothing, torch.full_like(nothing, torch.inf))
+    ratios_KM = heights_KN[:, 1:] / heights_KN[:, :-1]
+    is_gap_KM = ratios_KM >= LEAST_GAP
+    has_gap_K = is_gap_KM.any(dim=1) & (scale_K1[:, 0] > 0)
+    place_K = torch.where(has_gap_K, is_gap_KM.int().argmax(dim=1), ratios_KM.argmax(dim=1))
+
+    def at(values: Tensor) -> Tensor:
+        return values.gather(1, place_K[:, None])[:, 0]
+
+    middle_K = (at(heights_KN[:, :-1]) * at(heights_KN[:, 1:])).sqrt()
+    return CopyGap(
+        torch.where(scale_K1[:, 0] > 0, at(ratios_KM), nothing),
+        torch.where(has_gap_K, at(sorted_KN[:, :-1]), nothing),
+        torch.where(has_gap_K, middle_K, torch.inf),
+    )
 
 
 def breaking_sorted(

@@ -7,6 +7,7 @@ __all__ = [
     "EPSILON_DYNAMICS",
     "EPSILON_EXACT",
     "EPSILON_RELATIVE",
+    "LEAST_GAP",
     "PRODUCT_VALUES",
     "RANK_THRESHOLD",
 ]
@@ -30,6 +31,10 @@ CURVE_THRESHOLDS = (0.001, 0.003, 0.01, 0.02, 0.03, 0.1, 0.3)
 EPSILON_EXACT = 1e-6
 """Relative threshold of what is equal or zero up to round-off: both come from Gram matrices, whose
 roots are off by 1e-8 of the largest."""
+
+LEAST_GAP = 10.0
+"""Ratio of two merge heights next to each other from which there is a gap: below it are copies,
+apart by noise, above it distinct neurons."""
 
 PRODUCT_VALUES = 4
 """How many singular values of outgoing times incoming weights have a column of their own."""

@@ -21,6 +21,7 @@ from symstudy.training.checkpoints import State, add_prefix, read_array, select_
 from symstudy.training.early_stopping import EarlyEnds
 from symstudy.training.engines.base import AbstractTrained, ShapeGroup
 from symstudy.training.schedule import decay_budget
+from symstudy.training.trivial import trivial_measures
 
 __all__ = ["Columns", "PackResult", "Recorder", "gather"]
 
@@ -146,6 +147,7 @@ class Recorder:
                 "engine": [name] * runs,
                 "device": [device_name(trained)] * runs,
                 **final,
+                **trivial_measures(pack),
                 **self.run_measures(),
                 **trained.final_measures(),
             },

@@ -10,6 +10,26 @@ from symstudy.study import load_study
 from symstudy.testing.stores import plant_store
 
 
+def evident(run, row):
+    """Add to a row of a run what makes it evidence, unless it says otherwise.
+
+    Its layer has more neurons than are distinct, is alive, and had as many at a fifth of the time.
+    """
+    if "test_loss" in row:
+        row = {"trivial_loss": 1e3, **row}
+    if "distinct_neurons" not in row or row["distinct_neurons"] is None:
+        return row
+    row = {"neurons": 2 * int(row["distinct_neurons"]) + 2, "max_norm": 1.0, **row}
+    if "grad_ratio" in row or "layers" in row:
+        return row
+    step = run.cell.train.steps // 5
+    names = ("distinct_neurons", "neurons", "max_norm", "distance_gap")
+    before = {"step": step, "layer": 1, **{name: row.get(name) for name in names}}
+    before["distinct_neurons"] = int(row["distinct_neurons"])
+    history = [{"step": step, "decay_budget": row.get("decay_budget", 0.0) / 5}]
+    return {**row, "layers": [before], "history": history}
+
+
 @pytest.fixture(autouse=True)
 def close_figures():
     """Close what a test has drawn: pyplot keeps figures, and warns of many."""
@@ -37,7 +57,9 @@ def plant(tmp_path, request):
             path = request.config.rootpath / "studies" / f"{name}.toml"
             studies[key] = load_study(path, overrides=() if seeds is None else (f"seed={seeds}",))
         rng = np.random.default_rng([repeat, 12345])
-        return plant_store(tmp_path / str(repeat), studies[key], lambda run: measures_of(run, rng))
+        return plant_store(
+            tmp_path / str(repeat), studies[key], lambda run: evident(run, measures_of(run, rng))
+        )
 
     return make
 
@@ -103,12 +125,17 @@ def plant_widths(plant):
             last = {"effective_rank": float(rank), "distinct_neurons": rank}
             half = int(0.45 * train.steps)
             # What still falls was more at half of the steps.
+            early = {"layer": 1, "neurons": 9999, "max_norm": 1.0, **last}
             layers = [
-                {"step": half, "layer": layer, **last, "rank": round(rank * (1 + fall))}
-                for layer in (1, 2)
+                {"step": half, **early, "rank": round(rank * (1 + fall))},
+                {"step": int(0.2 * train.steps), **early, "rank": 2 * rank},
             ]
-            history = [{"step": half, "test_loss": loss * (1 + fall), "decay_budget": budget / 2}]
+            history = [
+                {"step": half, "test_loss": loss * (1 + fall), "decay_budget": budget / 2},
+                {"step": int(0.2 * train.steps), "test_loss": 2 * loss, "decay_budget": budget / 5},
+            ]
             final = {**last, "rank": rank, "test_loss": loss, "decay_budget": budget}
+            final |= {"neurons": 9999, "trivial_loss": 1e3}
             return {**final, "layers": layers, "history": history}
 
         return plant("width_saturation_noise", saturated, repeat, seeds)

@@ -99,7 +99,8 @@ def test_a_hunt_that_does_not_converge_decides_nothing(claims, hunt):
 def test_theorems_are_reported_beside(claims, hunt):
     finding = judge_store(claims[NAME], hunt(lambda run: 0.5))
     reported = {part.name.split(" ")[0]: part for part in finding.parts if not part.decides}
-    assert set(reported) == {"count", "minima"}
+    assert set(reported) == {"count", "least", "minima"}
+    assert reported["least"].effect == pytest.approx(0.5, rel=1e-2)
     assert all(part.verdict is Verdict.INCONCLUSIVE for part in reported.values())
 
 

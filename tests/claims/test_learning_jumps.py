@@ -18,7 +18,7 @@ def drop_times(run):
     return np.log(modes / start) / (4 * modes * run.cell.train.lr)
 
 
-def stairs(run, rng, events="drops", shift=1.0, small=True, swapped=False, half=False):
+def stairs(run, rng, events="drops", shift=1.0, small=True, swapped=False, half=False, late=0):
     """A loss that falls at four times, and ranks that rise at the drops, before them or anywhere.
 
     At large scales the loss is a power law, at which no time is special, or without `small` falls
@@ -43,6 +43,8 @@ def stairs(run, rng, events="drops", shift=1.0, small=True, swapped=False, half=
     elif is_small and events == "anywhere":
         past = steps[:, None] > np.sort(np.exp(rng.uniform(0.3, math.log(5900), 4)))
     ranks = past.sum(axis=1)
+    if late and is_small:
+        ranks = np.concatenate([np.zeros(late, int), ranks[:-late]])
     order = [1, 0, 2, 3] if swapped else [0, 1, 2, 3]
     rows = []
     for step, rank in zip(steps, ranks, strict=True):
@@ -58,14 +60,20 @@ def stairs(run, rng, events="drops", shift=1.0, small=True, swapped=False, half=
                 **values,
             }
         )
+    norms = 1.0 + np.log(steps)
+    if late:
+        # The norm jumps at the drops, and the ranks follow some probes later.
+        norms = 1.0 + (steps[:, None] > drops).sum(axis=1)
     history = [
-        {"step": int(step), "train_loss": value} for step, value in zip(steps, loss, strict=True)
+        {"step": int(step), "train_loss": value, "theta_norm": norm}
+        for step, value, norm in zip(steps, loss, norms, strict=True)
     ]
     last = rows.pop()
     return {
         "history": history[:-1],
         "layers": rows,
         "train_loss": float(loss[-1]),
+        "theta_norm": float(norms[-1]),
         **{name: value for name, value in last.items() if name not in ("step", "layer")},
     }
 
@@ -92,6 +100,24 @@ def test_events_at_drops_from_small_starts_alone_are_supported(claims, plant):
         assert parts[f"{name}, tanh"].verdict is Verdict.SUPPORTED, name
         assert not parts[f"{name}, tanh"].decides
     assert dict(finding.excluded) == {"no absolute ranks over time": 60}
+
+
+def test_events_that_the_norm_of_any_growing_network_beats_are_refuted(claims, plant):
+    finding = judge(claims, plant, late=1)
+    name = "rank events beat placebo, tanh, start 0.001"
+    assert parts_of(finding)[name].verdict is Verdict.REFUTED
+    assert finding.verdict is Verdict.REFUTED
+
+
+def test_a_norm_that_was_not_recorded_leaves_the_claim_open(claims, plant):
+    def without(run, rng):
+        row = stairs(run, rng)
+        for probe in row.get("history", ()):
+            del probe["theta_norm"]
+        return {name: value for name, value in row.items() if name != "theta_norm"}
+
+    finding = judge_store(claims["learning_jumps"], plant("learning_jumps", without))
+    assert finding.verdict is Verdict.INCONCLUSIVE
 
 
 def test_events_before_any_drop_are_refuted(claims, plant):

@@ -24,12 +24,14 @@ def one_drop(run, at_drop=("polynomial", "sin")):
         for step, rank in zip(steps, ranks, strict=True)
     ]
     history = [
-        {"step": int(step), "train_loss": value} for step, value in zip(steps, loss, strict=True)
+        {"step": int(step), "train_loss": value, "theta_norm": 1.0 + np.log(step)}
+        for step, value in zip(steps, loss, strict=True)
     ]
     return {
         "history": history[:-1],
         "layers": rows[:-1],
         "train_loss": float(loss[-1]),
+        "theta_norm": 1.0 + np.log(total),
         "product_rank_absolute": rows[-1]["product_rank_absolute"],
         "breaking_sorted_absolute": 0,
     }
@@ -43,7 +45,9 @@ def judge(claims, plant, **options):
 def test_both_activations_are_supported(claims, plant):
     finding = judge(claims, plant)
     assert finding.verdict is Verdict.SUPPORTED
-    assert sum(part.decides for part in finding.parts) == 2 * 4
+    assert sum(part.decides for part in finding.parts) == 2 * (
+        2 + 2 + 2
+    )  # two parts a small start, one a large one
     # An event a run is in the fastest of 60 stretches.
     assert finding.effect == pytest.approx(59, rel=0.05)
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from symstudy.findings import Verdict
-from symstudy.testing.claims import count_verdicts, judge_store
+from symstudy.testing.claims import judge_store
 
 
 def quantized(run, rng, slope=1.0, falls=True, budget=50.0, noise=0.15):
@@ -14,6 +14,7 @@ def quantized(run, rng, slope=1.0, falls=True, budget=50.0, noise=0.15):
         "distinct_neurons": count,
         "distinct_curve": [count + 2, count + 1, count, count, count, count, 1],
         "min_distance": distance,
+        "distance_gap": distance,
         # A simplex: exactly as many as the bound allows.
         "squared_norm": (count - 1) * distance**2 / 2,
         "decay_budget": budget,
@@ -21,7 +22,8 @@ def quantized(run, rng, slope=1.0, falls=True, budget=50.0, noise=0.15):
 
 
 BASE = "label noise = 0, lr over batch = 0.0016, width = 64"
-DISTANCE = f"smallest distance against gamma at {BASE}"
+EXPONENT = f"exponent of the smallest distance in gamma at {BASE}"
+END = f"exponent over the 3 largest gammas at {BASE}"
 COUNT = f"distinct neurons against gamma at {BASE}"
 FITS = "neurons beyond what fits"
 PAIRED = (
@@ -46,7 +48,7 @@ def test_planted_quantization_is_supported(claims, plant):
 def test_planted_collapse_of_distances_is_refuted(claims, plant):
     finding = judge(claims, plant, seeds=8, slope=-0.5)
     assert finding.verdict is Verdict.REFUTED
-    assert finding.part(DISTANCE).verdict is Verdict.REFUTED
+    assert finding.part(EXPONENT).verdict is Verdict.REFUTED
     assert finding.part(COUNT).verdict is Verdict.SUPPORTED
 
 
@@ -58,6 +60,20 @@ def test_runs_without_a_decay_budget_are_no_evidence(claims, plant):
     finding = judge(claims, plant, budget=5.9)
     assert finding.verdict is Verdict.UNTESTED
     assert finding.excluded == (("decay budget below 6", 720),)
+
+
+def test_neurons_that_still_merge_are_no_evidence(claims, plant):
+    def merging(run, rng):
+        values = quantized(run, rng)
+        count = values["distinct_neurons"]
+        early = {"step": run.cell.train.steps // 5, "layer": 1, "neurons": 64, "max_norm": 1.0}
+        return {**values, "layers": [{**early, "distinct_neurons": 2 * count, "distance_gap": 1.0}]}
+
+    finding = judge_store(claims["space_quantization"], plant("space_quantization", merging))
+    assert finding.verdict is Verdict.INCONCLUSIVE
+    assert ("neurons still merge, or all are distinct without a minimum", 720) in finding.excluded
+    why = "no gap between copies and distinct neurons, or it still moves"
+    assert (why, 720) in finding.excluded
 
 
 def test_a_count_that_falls_at_one_threshold_alone_is_not_supported(claims, plant):
@@ -72,15 +88,16 @@ def test_a_count_that_falls_at_one_threshold_alone_is_not_supported(claims, plan
     assert finding.part(name).effect == pytest.approx(1 / 7)
 
 
-def test_a_gamma_at_which_a_layer_has_no_distance_is_left_out(claims, plant):
+def test_a_run_without_a_gap_is_no_evidence_and_costs_no_seed(claims, plant):
     def merged(run, rng):
         values = quantized(run, rng)
         is_one = run.cell.train.gamma > 0.2 and run.seed == 1
-        return {**values, "min_distance": None} if is_one else values
+        return {**values, "distance_gap": None} if is_one else values
 
     finding = judge_store(claims["space_quantization"], plant("space_quantization", merged))
-    part = finding.part(f"smallest distance against gamma at {BASE}, without distance = 0")
-    assert (part.verdict, part.seeds) == (Verdict.SUPPORTED, 5)
+    assert (finding.part(EXPONENT).verdict, finding.part(EXPONENT).seeds) == (Verdict.SUPPORTED, 5)
+    why = "no gap between copies and distinct neurons, or it still moves"
+    assert (why, 3 * 3 * 2) in finding.excluded
 
 
 def test_more_neurons_than_fit_are_found(claims, plant):
@@ -92,18 +109,30 @@ def test_more_neurons_than_fit_are_found(claims, plant):
     assert finding.part(FITS).verdict is Verdict.REFUTED
 
 
-def test_a_distance_that_does_not_depend_on_gamma_is_seldom_refuted(claims, plant):
-    def null(repeat):
-        return plant(
-            "space_quantization",
-            lambda run, rng: quantized(run, rng, slope=0.0, noise=0.5),
-            repeat,
-        )
+@pytest.mark.parametrize("slope", [0.0, 1.0])
+def test_exponents_that_the_conjecture_allows_are_supported(claims, plant, slope):
+    # The distance above a gap has no floor: exactly gamma apart at every gamma is a planted truth.
+    finding = judge(claims, plant, slope=slope, noise=0.05)
+    assert finding.verdict is Verdict.SUPPORTED
+    assert finding.effect == pytest.approx(slope, abs=0.05)
 
-    # Refuted at 1.25 %, and supported at 5 %, since 0 is the margin.
-    counts = count_verdicts(claims["space_quantization"], null, 20)
-    assert counts[Verdict.REFUTED] <= 3
-    assert counts[Verdict.SUPPORTED] <= 3
+
+def test_a_distance_that_goes_as_gamma_squared_is_refuted(claims, plant):
+    finding = judge(claims, plant, seeds=8, slope=2.0)
+    assert finding.part(EXPONENT).verdict is Verdict.REFUTED
+    assert finding.verdict is Verdict.REFUTED
+
+
+def test_a_distance_that_vanishes_smoothly_is_refuted(claims, plant):
+    def landau(run, rng):
+        values = quantized(run, rng, slope=0.0, noise=0.05)
+        factor = max(1 - run.cell.train.gamma / 0.36, 0) ** 0.5
+        return {**values, "distance_gap": values["distance_gap"] * factor}
+
+    store = plant("space_quantization", landau, seeds=8)
+    finding = judge_store(claims["space_quantization"], store)
+    assert finding.part(END).verdict is Verdict.REFUTED
+    assert finding.verdict is Verdict.REFUTED
 
 
 def test_the_other_axes_are_reported_beside(claims, plant):

@@ -48,7 +48,7 @@ def test_the_largest_temperature_decides(claims, plant_widths):
 def test_runs_that_diverged_leave_the_claim_without_evidence(claims, plant):
     finding = judge_store(claims[NAME], plant(NAME, lambda run, rng: {"outcome": "diverged"}))
     assert finding.verdict is Verdict.UNTESTED
-    assert finding.excluded == (("did not end as planned", 120),)
+    assert finding.excluded == (("did not end as planned", 72),)
 
 
 def test_growth_at_the_margin_is_seldom_called_flat(claims, plant_widths):

@@ -99,3 +99,77 @@ def test_a_run_of_which_no_gradient_is_known_has_not_converged(study_of, tmp_pat
     counted = load(planted, Evidence().converged(grad_ratio=1e-6), ("grad_ratio",))
     assert counted.frame["seed"].tolist() == [0]
     assert counted.excluded == (("gradient above 1e-06 of 1 + objective", 2),)
+
+
+@pytest.fixture
+def outcomes(study_of, tmp_path):
+    """Return the seeds that an evidence keeps, of runs with measures given by seed."""
+
+    def of(evidence, rows, columns=()):
+        study = study_of(sweep={"seed": len(rows)})
+        planted = plant_store(tmp_path, study, lambda run: rows[run.seed])
+        return load(planted, evidence, columns)
+
+    return of
+
+
+def test_a_network_no_better_than_a_constant_answer_has_not_learned(outcomes):
+    rows = [
+        {"test_loss": 0.4, "trivial_loss": 1.0},
+        {"test_loss": 0.6, "trivial_loss": 1.0},
+        {"test_loss": 0.4, "trivial_loss": None},
+        # In classification accuracy decides: 0.66 of ten classes leaves most errors.
+        {"test_loss": 0.1, "trivial_loss": 1.0, "test_accuracy": 0.66, "trivial_accuracy": 0.1},
+        {"test_loss": 0.9, "trivial_loss": 1.0, "test_accuracy": 0.95, "trivial_accuracy": 0.1},
+    ]
+    counted = outcomes(Evidence().learned(), rows)
+    assert counted.frame["seed"].tolist() == [0, 4]
+    assert counted.excluded == (("not clearly better than a constant answer", 3),)
+
+
+def test_a_collapsed_network_is_no_evidence(outcomes):
+    rows = [{"max_norm": norm, "distinct_neurons": 8} for norm in (1.0, 1e-9)]
+    counted = outcomes(Evidence().alive(), rows)
+    assert counted.frame["seed"].tolist() == [0]
+    assert counted.excluded == (("a layer collapsed", 1),)
+
+
+def test_a_distance_counts_with_a_gap_that_stands_still_or_at_a_minimum(outcomes):
+    def row(last, early, grad_ratio=None):
+        layer = {"distinct_neurons": 2, "neurons": 4}
+        before = [{"step": 1, "layer": 1, **layer, "distance_gap": early}]
+        return {**layer, "distance_gap": last, "grad_ratio": grad_ratio, "layers": before}
+
+    rows = [row(0.5, 0.5), row(0.1, 0.5), row(0.1, 0.5, 1e-9), row(None, 0.5, 1e-9), row(0.5, None)]
+    counted = outcomes(Evidence().separated(), rows)
+    assert counted.frame["seed"].tolist() == [0, 2]
+
+
+def test_a_setting_needs_most_of_its_runs(study_of, tmp_path):
+    study = study_of(sweep={"train.gamma": [0.1, 0.2], "seed": 5})
+
+    def measures(run):
+        is_lost = run.seed < (2 if run.cell.train.gamma == 0.2 else 1)
+        return {"outcome": "diverged" if is_lost else "done"}
+
+    planted = plant_store(tmp_path, study, measures)
+    counted = load(planted, Evidence().done().complete("gamma"), ("gamma",))
+    assert set(counted.frame["gamma"]) == {0.1}
+    why = "fewer than 80% of the runs with its gamma are evidence"
+    assert counted.excluded == (("did not end as planned", 3), (why, 3))
+
+
+def test_the_largest_value_may_need_places_of_another_column(study_of, tmp_path):
+    study = study_of(sweep={"train.gamma": [0.1, 0.2], "model.width": [4, 8, 16], "seed": 1})
+
+    def measures(run):
+        is_lost = run.cell.train.gamma == 0.2 and run.cell.model.width == 16
+        return {"outcome": "diverged" if is_lost else "done"}
+
+    runs = Evidence().done()
+    data = read_data(
+        plant_store(tmp_path, study, measures),
+        [Need(runs.at_largest("gamma", over="width", places=3), ("seed",))],
+    )
+    assert set(data.rows(runs.at_largest("gamma", over="width", places=3))["gamma"]) == {0.1}
+    assert set(data.rows(runs.at_largest("gamma", over="width", places=2))["gamma"]) == {0.2}

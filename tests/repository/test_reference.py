@@ -51,7 +51,8 @@ def columns() -> str:
     """Return the page of the tables and their columns."""
     views = (
         "The views `cells` (means and intervals over seeds), `configurations` (hyperparameters), "
-        "`count_curve` (one row a threshold), `planned` and `missing` are made of these. All views "
+        "`count_curve` (one row a threshold), `convergence` (one row a run: is it evidence, "
+        "[evidence](../design/evidence.md)), `planned` and `missing` are made of these. All others "
         "have the hyperparameters of `planned_cells`: those of built-in components, which are "
         "listed there, and of the user's own.\n"
     )

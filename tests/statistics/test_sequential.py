@@ -58,6 +58,26 @@ def test_a_mean_at_the_margin_is_seldom_decided_wrongly():
     assert verdicts.count("outside") <= 0.025 * 400 + 3 * math.sqrt(0.025 * 400)
 
 
+def test_counts_of_two_or_four_are_seldom_decided_at_the_margin():
+    # The mean is 3. By the interval alone, which is a point where all counts seen are equal, far
+    # more of such series are called inside and outside.
+    plan = plan_looks((5, 10, 20, 40, 80, 160), 0.05)
+    rng = np.random.default_rng(9)
+    verdicts = []
+    for _ in range(2000):
+        counts = rng.choice([2.0, 4.0], 160)
+        verdicts.append(judge_looks(dict(enumerate(counts)), plan, high=3.0, seeds=160).verdict)
+    for verdict in ("inside", "outside"):
+        assert verdicts.count(verdict) <= 0.025 * 2000 + 3 * math.sqrt(0.025 * 2000)
+
+
+def test_equal_counts_decide_where_there_are_enough_of_them():
+    plan = plan_looks((5, 10), 0.05)
+    values = dict.fromkeys(range(10), 2.0)
+    decision = judge_looks(values, plan, high=3.0, seeds=10)
+    assert (decision.verdict, decision.units) == ("inside", 10)
+
+
 def test_what_is_clear_is_decided_early_and_what_is_not_goes_on():
     plan = plan_looks(COUNTS, 0.05)
     noise = np.random.default_rng(4).normal(0, 0.1, COUNTS[-1])

@@ -77,7 +77,7 @@ def read_data(db: Store, needs: Sequence[Need]) -> Data:
     columns: dict[Evidence, dict[str, None]] = {}
     for need in needs:
         wanted = columns.setdefault(need.evidence.base, {})
-        chosen = (selection.column for selection in need.evidence.selections)
+        chosen = (name for selection in need.evidence.selections for name in selection.needs)
         wanted.update(dict.fromkeys([*need.columns, *chosen]))
     return Data({base: load(db, base, tuple(names)) for base, names in columns.items()})
 

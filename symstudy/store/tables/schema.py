@@ -165,6 +165,17 @@ RUNS = Table(
             "what is trained here, of which grad_ratio tells.",
         ),
         *(column for column in CURVE_MEASURES if column.name != "learning_rate"),
+        Column(
+            "trivial_loss",
+            NUMBER,
+            "Least test loss of a constant answer: what a network that has learned nothing gets; "
+            "null in results from before it was recorded.",
+        ),
+        Column(
+            "trivial_accuracy",
+            NUMBER,
+            "Share of the largest class of the test data; null in regression.",
+        ),
         *FINAL_LAYER_MEASURES,
         Column(
             "merge_gain",

@@ -24,6 +24,7 @@ VIEWS = (
     "history",
     "layers",
     "count_curve",
+    "convergence",
     "cells",
     "certificates",
     "planned",
