@@ -4,6 +4,7 @@ The files of each study are those that its page in `docs/how-to/models` shows.
 """
 
 import dataclasses
+import json
 from typing import Any, NamedTuple
 
 import pytest
@@ -33,7 +34,9 @@ CASES = [
     Case("resnet", ("lr", "gamma"), "one by one", "one-by-one-torch-cpu"),
     Case("vit", ("lr", "embed_dim"), "through in one call of vmap", "torch-cpu"),
     Case("chars", ("lr", "n_embd"), "through in one call of vmap", "torch-cpu"),
-    Case("sequences", ("lr", "length"), "one by one: RuntimeError: Batching", "one-by-one-torch-cpu"),
+    Case(
+        "sequences", ("lr", "length"), "one by one: RuntimeError: Batching", "one-by-one-torch-cpu"
+    ),
     Case("field", ("lr", "grid"), "through in one call of vmap", "torch-cpu"),
     Case("customers", ("lr", "width"), "12 runs", "compiled", ()),
     Case("views", ("lr", "jitter"), "one by one: it draws random numbers", "one-by-one-torch-cpu"),
@@ -91,12 +94,12 @@ def test_every_run_ended_once_and_packed_equals_alone(installed, record):
 
 def test_both_axes_are_columns_of_sql(installed, record):
     first, second = record.case.axes
-    rows = installed.read(
-        "query",
-        f"results/{record.case.study}",
+    asked = (
         f"select {first}, {second}, engine, count(distinct seed) as seeds, avg(train_loss) as loss "
-        "from runs group by all order by all",
+        "from runs group by all order by all"
     )
+    results = f"results/{record.case.study}"
+    rows = json.loads(installed.call("query", results, asked, "--format=json"))
     assert len({(row[first], row[second]) for row in rows}) == 4
     assert {row["seeds"] for row in rows} == {3}
     assert {row["engine"] for row in rows} == {record.case.engine}
