@@ -80,7 +80,7 @@ class Installed:
         if study not in COPIES or self.has(COPIES[study][0]):
             return []
         library, copy = COPIES[study]
-        print(f"{study}: {library} cannot be imported; {copy} stands for it", file=sys.stderr)
+        sys.stderr.write(f"{study}: {library} cannot be imported; {copy} stands for it\n")
         return [f"model.kind={copy}"]
 
     def run_killed(self, study: str, *words: str) -> int:
