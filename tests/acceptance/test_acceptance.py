@@ -38,7 +38,7 @@ CASES = [
         "sequences", ("lr", "length"), "one by one: RuntimeError: Batching", "one-by-one-torch-cpu"
     ),
     Case("field", ("lr", "grid"), "through in one call of vmap", "torch-cpu"),
-    Case("customers", ("lr", "width"), "12 runs", "compiled", ()),
+    Case("customers", ("lr", "width"), "12 runs", "compiled", ("--workers=1",)),
     Case("views", ("lr", "jitter"), "one by one: it draws random numbers", "one-by-one-torch-cpu"),
     Case("script", ("lr", "width"), "12 runs", "program"),
 ]
