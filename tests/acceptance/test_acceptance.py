@@ -109,11 +109,12 @@ def test_both_axes_are_columns_of_sql(installed, record):
 def test_its_claim_has_a_figure(installed, record):
     paths = installed.read("plot", f"results/{record.case.study}")
     (figure,) = [installed.folder / path for path in paths if path.endswith(".svg")]
-    assert "learning rate" in figure.read_text() or "lr" in figure.read_text()
+    assert figure.stat().st_size > 1000
+    assert "lr" in figure.with_suffix(".csv").read_text().splitlines()[0].split(",")
 
 
 def test_the_report_names_the_study_and_its_verdict(installed, record):
     found = installed.read("report", f"results/{record.case.study}")
     page = (installed.folder / found["report"]).read_text()
-    assert "12 planned" in page or record.case.study in page
-    assert "A larger rate" in page or "Larger rates have come further" in page
+    assert record.case.study in page
+    assert "Larger rates have come further" in page
