@@ -8,7 +8,10 @@ BIN     := $(VENV)/bin
 RESULTS ?= results
 STAMP   := $(VENV)/.installed
 
-.PHONY: help setup demo paper-laptop test test-all test-faults test-mutations test-rules test-gpu check format bench golden wheel clean
+# What a user has: the wheel alone, in an environment of its own.
+USER_ENV := build/acceptance
+
+.PHONY: help setup demo paper-laptop test test-all test-acceptance test-faults test-mutations test-rules test-gpu check format bench golden wheel clean
 
 help: ## Show this list.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -57,6 +60,13 @@ test: setup ## Run the tests (minutes).
 
 test-all: setup ## Run all tests, the slow ones too.
 	$(BIN)/python -m pytest -n auto --dist loadgroup -m "not gpu"
+
+test-acceptance: setup wheel ## Move eight kinds of training to the built wheel (ten minutes).
+	$(PYTHON) -m venv --clear $(USER_ENV)
+	$(USER_ENV)/bin/python -m pip install --quiet -c constraints.txt "$$(ls -t dist/symstudy-*.whl | head -1)"
+	$(USER_ENV)/bin/python -m pip install --quiet -c constraints.txt torchvision timm \
+		|| echo "torchvision or timm cannot be installed: copies stand for them"
+	SYMSTUDY_PYTHON=$(USER_ENV)/bin/python $(BIN)/python -m pytest -n 0 -m slow -s tests/acceptance
 
 test-gpu: setup ## Run the tests that need a CUDA device.
 	$(BIN)/python -m pytest -m gpu

@@ -138,12 +138,13 @@ class RunDisplay:
         from symstudy.kernels.cache import has_kernels
         from symstudy.study.cost import estimate_cost
 
-        cells = {pack.runs[0].cell.shape: pack.runs[0].cell for pack in plan.packs}
-        is_for_kernels = plan.device == "cpu" and any(
-            estimate_cost(cell, device="cpu", engine=self.engine).is_compiled
-            for cell in cells.values()
+        if plan.device != "cpu" or not self.is_here or has_kernels():
+            return False
+        first = {pack.runs[0].cell.shape: pack.runs[0].cell for pack in plan.packs}
+        trained = [cell for cell in first.values() if not cell.is_program]
+        return any(
+            estimate_cost(cell, device="cpu", engine=self.engine).is_compiled for cell in trained
         )
-        return is_for_kernels and self.is_here and not has_kernels()
 
     def state(self) -> str:
         """Return the line on the progress now."""

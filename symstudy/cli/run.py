@@ -1,5 +1,7 @@
 """The command run: trains a study."""
 
+import contextlib
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -104,7 +106,8 @@ def run(
     from symstudy.study import load_study
 
     kind = find_launcher(launcher, [study.absolute().parent])
-    loaded = load_study(study, preset=preset, overrides=overrides or ())
+    with contextlib.redirect_stdout(sys.stderr):  # what modules of the user's own print
+        loaded = load_study(study, preset=preset, overrides=overrides or ())
     rules = claim_rules(loaded, study, project)
     whole = loaded
     if budget is not None:
@@ -113,6 +116,7 @@ def run(
     where = kind.from_options(loaded.pack, address=address, workers=workers)
     try:
         with (
+            contextlib.redirect_stdout(sys.stderr),
             RunDisplay(quiet=quiet, engine=loaded.pack.engine, is_here=address is None) as display,
             RunTracking(log or (), say=note) as tracking,
         ):

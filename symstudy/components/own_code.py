@@ -135,14 +135,23 @@ def load_own(name: str, key: str) -> Any:
     except Exception as error:
         raise ModelError(
             f"{key} must name an importable module, but got {name!r}: "
-            f"{type(error).__name__}: {error}. Put the module beside the study file, or run from "
-            "the folder that holds it."
+            f"{type(error).__name__}: {str(error).rstrip('.')}. {import_advice(path, error)}"
         ) from error
     if not hasattr(module, attribute):
         raise ModelError(
             f"{key} must name something that its module has, but {path!r} has no {attribute!r}."
         )
     return getattr(module, attribute)
+
+
+def import_advice(path: str, error: Exception) -> str:
+    """Return what to do about the error that importing the module called `path` raised."""
+    if isinstance(error, ModuleNotFoundError) and f"{path}.".startswith(f"{error.name}."):
+        return "Put the module beside the study file, or run from the folder that holds it."
+    return (
+        f"The module is there, but importing it fails; for the whole traceback type "
+        f"`python -c 'import {path}'` in its folder."
+    )
 
 
 def changed_source(name: str, planned: str) -> str:

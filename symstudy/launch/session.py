@@ -171,6 +171,8 @@ def check_parts(study: Study, state: StudyState) -> None:
     Raises:
         ModelError: If they do not, so that no run is planned that could only fail.
     """
+    if study.is_program:
+        return
     own = [run.cell for run in state.left if run.cell.model.is_own_code]
     if not own:
         return

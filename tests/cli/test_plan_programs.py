@@ -46,6 +46,14 @@ def test_what_takes_the_cost_of_a_run_is_refused(study, words):
         plan(study, *words)
 
 
+def test_the_command_run_trains_a_program(study, tmp_path, monkeypatch):
+    monkeypatch.setenv("SYMSTUDY_KERNEL_CACHE", str(tmp_path / "kernels"))
+    results = str(tmp_path / "results")
+    done = CliRunner().invoke(app, ["run", str(study), "--results", results, "--launcher=inline"])
+    assert done.exit_code == 0, done.output
+    assert "0 failed" in done.output
+
+
 def test_a_program_is_validated_without_being_tried(study):
     found = CliRunner().invoke(app, ["validate", str(study)], catch_exceptions=False)
     assert "2 cells x 3 seeds = 6 runs" in found.stdout

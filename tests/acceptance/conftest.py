@@ -1,0 +1,129 @@
+"""The program of the built wheel, in a copy of a project that lies outside the repository."""
+
+import dataclasses
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PROJECT = Path(__file__).parent / "project"
+BLOCK = re.compile(r"```(?:python|toml)\n# (\S+\.(?:py|toml))\n(.*?)```", re.DOTALL)
+COPIES = {
+    "resnet": ("torchvision", "resnet_copy:resnet18"),
+    "vit": ("timm", "vit_copy:VisionTransformer"),
+}
+"""Library of a study's module, and the copy that stands for it where that cannot be imported."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Installed:
+    """The program as a user has it.
+
+    Attributes:
+        python: Interpreter of an environment with the wheel.
+        folder: Copy of the project, with the files that the pages show and its data.
+    """
+
+    python: str
+    folder: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What programs are started with: nothing that leads into the repository."""
+        kept = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        return {**kept, "SYMSTUDY_CACHE": str(self.folder / "arrays")}
+
+    def start(self, *words: str) -> subprocess.Popen[str]:
+        """Start `symstudy WORDS`."""
+        return subprocess.Popen(
+            [self.python, "-m", "symstudy", *words],
+            cwd=self.folder,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def call(self, *words: str, module: str = "symstudy") -> str:
+        """Return what `python -m MODULE WORDS` prints on standard output."""
+        done = subprocess.run(
+            [self.python, "-m", module, *words],
+            cwd=self.folder,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, f"{words}: {done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    def read(self, *words: str) -> Any:
+        """Return what a command prints as JSON."""
+        return json.loads(self.call(*words, "--json"))
+
+    def has(self, library: str) -> bool:
+        """Return whether a library can be imported by the program's interpreter."""
+        found = subprocess.run(
+            [self.python, "-c", f"import {library}"], capture_output=True, check=False
+        )
+        return found.returncode == 0
+
+    def overrides(self, study: str) -> list[str]:
+        """Return what a study needs where its library cannot be imported, and say so."""
+        if study not in COPIES or self.has(COPIES[study][0]):
+            return []
+        library, copy = COPIES[study]
+        sys.stderr.write(f"{study}: {library} cannot be imported; {copy} stands for it\n")
+        return [f"model.kind={copy}"]
+
+    def run_killed(self, study: str, *words: str) -> int:
+        """Run a study, kill it without warning after its first result, return what is missing."""
+        program = self.start("run", f"{study}.toml", *words)
+        runs = self.folder / "results" / study / "runs"
+        while not list(runs.glob("*.parquet")):
+            assert program.poll() is None, program.communicate()[0]
+            time.sleep(0.01)
+        program.kill()
+        program.communicate()
+        (account,) = self.read("status", f"results/{study}")
+        missing: int = account["missing"]
+        return missing
+
+
+@pytest.fixture(scope="session")
+def installed(pytestconfig, tmp_path_factory) -> Installed:
+    """The program of the wheel: of SYMSTUDY_PYTHON, or of an environment made on this one."""
+    root = pytestconfig.rootpath
+    python = os.environ.get("SYMSTUDY_PYTHON") or environment_with_wheel(root, tmp_path_factory)
+    folder = tmp_path_factory.mktemp("elsewhere") / "my project"
+    shutil.copytree(PROJECT, folder, ignore=shutil.ignore_patterns("__pycache__", "results"))
+    pages = root / "docs" / "how-to"
+    for page in [*sorted((pages / "models").glob("*.md")), pages / "programs" / "train_script.md"]:
+        for name, body in BLOCK.findall(page.read_text()):
+            (folder / name).write_text(body)
+    program = Installed(str(Path(python).absolute()), folder)
+    for script in ("make_data", "prepare"):
+        program.call(module=script)
+    return program
+
+
+def environment_with_wheel(root: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Return the Python of a new environment: the wheel, over the libraries of this one."""
+    folder = tmp_path_factory.mktemp("environment")
+    pip = [sys.executable, "-m", "pip", "--quiet"]
+    subprocess.run([*pip, "wheel", "--no-deps", "-w", folder / "dist", root], check=True)
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder / "venv"], check=True)
+    (wheel,) = (folder / "dist").glob("*.whl")
+    python = folder / "venv" / "bin" / "python"
+    subprocess.run([*pip, "--python", python, "install", "--no-deps", wheel], check=True)
+    (site,) = (folder / "venv").glob("lib/python*/site-packages")
+    libraries = [path for path in sys.path if path.endswith("site-packages")]
+    (site / "libraries.pth").write_text("\n".join(libraries) + "\n")
+    return str(python)
