@@ -30,6 +30,8 @@ class Document:
         lines: Line of each dotted key; empty for a study built in Python.
         preset: Name of the preset that was applied, if any.
         notes: What a reader should be told about how it came to be.
+        beneath: Dotted keys that are given beneath a preset or settings of the command line, which
+            may have chosen a component that does not read them.
     """
 
     source: str
@@ -37,6 +39,11 @@ class Document:
     lines: dict[str, int] = field(default_factory=dict)
     preset: str | None = None
     notes: tuple[str, ...] = ()
+    beneath: frozenset[str] = frozenset()
+
+    def given(self) -> frozenset[str]:
+        """Return the dotted keys of all tables of components."""
+        return given_keys(self.values)
 
 
 def read_document(path: Path) -> Document:
@@ -168,7 +175,13 @@ def apply_preset(document: Document, name: str | None) -> Document:
         lines=lines,
         preset=str(chosen),
         notes=notes,
+        beneath=given_keys(values) - given_keys(presets[chosen]),
     )
+
+
+def given_keys(values: Mapping[str, Any]) -> frozenset[str]:
+    """Return the dotted keys that the tables of components hold."""
+    return frozenset(f"{head}.{key}" for head in TABLES for key in table_of(values, head))
 
 
 def giving_way(values: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
@@ -186,8 +199,7 @@ def giving_way(values: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, 
         ):
             table.pop(place, None)
     varied = [*table_of(over, "sweep"), *table_of(table_of(over, "search"), "space")]
-    given = [f"{head}.{key}" for head in TABLES for key in table_of(over, head)]
-    for name in (*varied, *given):
+    for name in (*varied, *given_keys(over)):
         table_of(result, "derive").pop(name, None)
     return result
 
@@ -249,6 +261,7 @@ class Draft:
             search["space"] = dict(search["space"])
         self.lines = dict(document.lines)
         self.notes = list(document.notes)
+        self.set_keys: set[str] = set()
 
     def document(self) -> Document:
         """Return the document with all overrides."""
@@ -258,7 +271,14 @@ class Draft:
             lines=self.lines,
             preset=self.source.preset,
             notes=tuple(self.notes),
+            beneath=self.beneath(),
         )
+
+    def beneath(self) -> frozenset[str]:
+        """Return the keys that were there before the settings of the command line."""
+        if not self.set_keys:
+            return self.source.beneath
+        return (self.source.beneath | self.source.given()) - self.set_keys
 
     @property
     def sweep(self) -> dict[str, Any]:
@@ -278,6 +298,7 @@ class Draft:
         if key in ("seed", "seeds"):
             key = "sweep.seed"
         table, _, rest = key.partition(".")
+        self.set_keys.add(key)
         self.forget_line(key)
         if table == "sweep":
             field = rest.replace('"', "")

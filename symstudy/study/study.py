@@ -24,6 +24,7 @@ from symstudy.study.search import Search
 from symstudy.study.sections import PackConfig
 from symstudy.study.sweep import Axis, Sweep, read_sweep
 from symstudy.study.tabulate import check_own_keys
+from symstudy.study.unread import unread_mistakes
 
 __all__ = ["PILOT", "STUDY_KEYS", "Study", "load_study", "make_study"]
 
@@ -206,6 +207,9 @@ def check_study(document: Document) -> Study:
         rules, found = rules_of(around, lines)
         grid, found = (grid, found) if found else expand_cells(tables, sweep.axes, lines, rules)
     mistakes.extend(found)
+    written = sorted(document.given() - document.beneath)
+    written += [name for axis in sweep.axes for name in axis.fields if name not in grid.idle]
+    mistakes.extend(unread_mistakes([*written, *derived], grid.cells, lines))
     if pack is not None:
         mistakes.extend(pack_mistakes(pack, lines, is_program="program" in values))
     if mistakes or pack is None:

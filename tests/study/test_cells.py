@@ -41,8 +41,6 @@ def test_equal_runs_have_equal_identifiers_however_they_are_written():
         {"lr_over_batch": 0.0001, "batch_size": 100},
         {"lr": 0.01, "batch_size": 100, "gamma": 0.0, "steps": 1000},
         {"lr": 0.01, "batch_size": 100, "weight_decay": 0},
-        {"lr": 0.01, "batch_size": 100, "momentum": 0.9},
-        {"lr": 0.01, "batch_size": 100, "decay_start": 0.5},
     ]
     assert len({only_cell(train=train).cell_id for train in ways}) == 1
 

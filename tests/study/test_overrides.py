@@ -22,8 +22,8 @@ lr = 0.01
 
 [sweep]
 "model.width" = [8, 16]
-"train.momentum" = [0.0, 0.9]
-zip = [["model.width", "train.momentum"]]
+"train.beta1" = [0.0, 0.9]
+zip = [["model.width", "train.beta1"]]
 """
 
 
@@ -45,7 +45,7 @@ def path(tmp_path):
         (["train.lr=0.1", "train.lr=0.2"], r"once, but got 'train\.lr=0\.1' and 'train\.lr=0\.2'"),
         (["train.lr=[0.1]", "sweep.train.lr=[0.2]"], "must set each key once"),
         (["seed=2", "seeds=3"], "must set each key once"),
-        (["model.width=8"], r"swept together with train\.momentum .*type sweep\.zip=\[\]"),
+        (["model.width=8"], r"swept together with train\.beta1 .*type sweep\.zip=\[\]"),
         (["trian.lr=0.1"], "trian: unknown key. Did you mean 'train'"),
         (["momentum=0.1"], r"unknown key\. Did you mean train\.momentum\?"),
         (["train.epsilom=0.1"], "Did you mean 'epsilon'"),
@@ -87,7 +87,7 @@ def test_a_preset_that_is_no_table_is_refused(path):
 @pytest.mark.parametrize("more", [[], ["train.stepss=3"]])
 def test_too_many_cells_are_counted_and_not_made(path, more):
     axis = "={linear=[0.001,0.9],num=60}"
-    fields = ("train.lr", "train.gamma", "train.momentum", "data.label_noise")
+    fields = ("train.lr", "train.gamma", "train.beta1", "data.label_noise")
     tracemalloc.start()
     with pytest.raises(StudyFileError) as raised:
         load_study(path, overrides=["sweep.zip=[]", *(f"{field}{axis}" for field in fields), *more])
@@ -107,7 +107,7 @@ def test_more_runs_are_allowed_by_the_key_that_the_message_names(path):
         load_study(path, overrides=overrides)
     study = load_study(path, overrides=[*overrides[:1], "sweep.max_runs=4000"])
     assert len(study.cells) * len(study.seeds) == 4000
-    assert study.swept == ("model.width", "train.momentum")
+    assert study.swept == ("model.width", "train.beta1")
 
 
 @pytest.mark.parametrize(

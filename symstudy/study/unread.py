@@ -1,0 +1,53 @@
+"""Keys of a study file that none of its runs reads."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from symstudy.components import field_names, fields_of, load_all
+from symstudy.errors import Mistake
+from symstudy.study.cells import Cell
+from symstudy.study.train import Train
+
+__all__ = ["unread_mistakes"]
+
+
+def unread_mistakes(
+    written: Sequence[str], cells: Sequence[Cell], lines: Mapping[str, int]
+) -> Iterator[Mistake]:
+    """Yield a mistake for each key of [train] that a study sets and no cell of it reads.
+
+    A key of another optimiser, loss or schedule than that of a cell is passed over there, so that a
+    study can vary both; where no cell has what reads it, it would do nothing without a word.
+
+    Args:
+        written: Dotted names of the keys that are given, swept or derived.
+        cells: All cells of the study.
+        lines: Line of each dotted key.
+    """
+    trains = {id(cell.train): cell.train for cell in cells if not cell.is_program}.values()
+    if not trains:
+        return
+    read = set(field_names(Train))
+    for train in trains:
+        for field in fields_of(Train):
+            part = getattr(train, field.name)
+            if field.choice is not None and part is not None:
+                read.update(field_names(type(part)))
+    for name in dict.fromkeys(written):
+        table, _, key = name.partition(".")
+        if table != "train" or key in read:
+            continue
+        line = lines.get(f"sweep.{name}", lines.get(name, lines.get("train", 0)))
+        yield Mistake(line=line, key=name, what=f"must be read by some run. {remedy(key)}")
+
+
+def remedy(key: str) -> str:
+    """Return what has a key, and what to do about it."""
+    homes = [
+        f"train.{field.name} = {kind!r}"
+        for field in fields_of(Train)
+        if field.choice is not None
+        for kind, cls in load_all(field.choice.group).items()
+        if key in field_names(cls)
+    ]
+    told = f"It is a key of {' and '.join(homes)}, which no run has" if homes else "No run has it"
+    return f"{told}: leave it out, or choose what reads it"
