@@ -169,7 +169,7 @@ def sweep_lines(rows: pd.DataFrame, setting: Setting, rule: AbstractSweepRule) -
             ", ".join(
                 [*([told] if told else []), *(f"{label(k)} = {shown(v)}" for k, v in group.items())]
             ),
-            dict(group),
+            {**({"runs": told} if told else {}), **group},
             medians(chosen, rule.along, rule.value),
         )
         for group, chosen in groups(rows, split)
