@@ -134,14 +134,14 @@ def sweep_panel(data: Data, parts: Sequence[Tested], common: tuple[Selection, ..
     if len(list(groups(rows, setting.split))) > MOST_LINES and len(evidences) == 1:
         setting = Setting(evidences.pop(), tuple(parts[0].group))
         rows = data.rows(setting.base)
-    lines = [
-        Line(
-            ", ".join(f"{label(k)} = {shown(v)}" for k, v in group.items()),
-            dict(group),
-            medians(chosen, rule.along, rule.value),
-        )
-        for group, chosen in groups(rows, setting.split)
-    ]
+    lines = sweep_lines(rows, setting, rule)
+    shown_bases = {setting.base}
+    for one in parts:
+        beside = setting_of([one], common)
+        if beside.base not in shown_bases and beside.base.base != setting.base.base:
+            shown_bases.add(beside.base)
+            split = Setting(beside.base, beside.split or (rule_apart(beside.base, setting.base),))
+            lines += sweep_lines(data.rows(beside.base), split, rule)
     deciding = [one for one in parts if one.part.decides] or parts
     places = sorted({place for one in deciding for place in one.table.columns})
     is_whole = len(places) == rows[rule.along].nunique()
@@ -155,6 +155,30 @@ def sweep_panel(data: Data, parts: Sequence[Tested], common: tuple[Selection, ..
         curves=[curve for one in deciding for curve in limits(one)],
         tested=(places[0], places[-1]) if places and not is_whole else None,
     )
+
+
+def sweep_lines(rows: pd.DataFrame, setting: Setting, rule: AbstractSweepRule) -> list[Line]:
+    """Return a line for each setting of the runs that a panel shows.
+
+    What the runs have no column of is told as it is: the condition that tells them from others.
+    """
+    split = tuple(name for name in setting.split if name in rows.columns)
+    told = ", ".join(name for name in setting.split if name not in rows.columns)
+    return [
+        Line(
+            ", ".join(
+                [*([told] if told else []), *(f"{label(k)} = {shown(v)}" for k, v in group.items())]
+            ),
+            {**({"runs": told} if told else {}), **group},
+            medians(chosen, rule.along, rule.value),
+        )
+        for group, chosen in groups(rows, split)
+    ]
+
+
+def rule_apart(evidence: Evidence, other: Evidence) -> str:
+    """Return the conditions on `evidence` that `other` does not have."""
+    return " and ".join(part for part in evidence.scope if part not in other.scope)
 
 
 def setting_of(parts: Sequence[Tested], common: tuple[Selection, ...]) -> Setting:

@@ -180,7 +180,7 @@ class LauncherConformance(ABC):
 
     def test_an_exception_of_a_model_is_a_row_with_its_traceback(self, run: RunStudy) -> None:
         """An exception of user code fails its runs, and not the launch."""
-        wrong = small_study(seeds=1, size=1, kind="torch.nn:Linear", in_features=5, out_features=4)
+        wrong = small_study(seeds=1, size=1, kind="symstudy.testing.failing:FailsInTraining")
         summary, store = run(wrong)
         assert (summary.done, summary.failed) == (0, 1)
         ((run_id, outcome),) = store.sql("select run_id, outcome from runs").rows

@@ -156,13 +156,14 @@ def test_what_is_secondary_is_refuted_by_itself(claims, plant, options, name):
     assert finding.verdict is Verdict.SUPPORTED
 
 
+@pytest.mark.slow
 def test_events_anywhere_are_seldom_supported(claims, plant):
     def at_random(repeat):
         return plant("learning_jumps", lambda run, rng: stairs(run, rng, "anywhere"), repeat)
 
+    # Such events are no better than the placebo: the claim is false of them, and may be refuted.
     counts = count_verdicts(claims["learning_jumps"], at_random, 12)
     assert counts[Verdict.SUPPORTED] == 0
-    assert counts[Verdict.REFUTED] <= 1
 
 
 def test_two_seeds_are_no_evidence(claims, plant):

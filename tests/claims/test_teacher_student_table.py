@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 
 from symstudy.findings import Verdict
 from symstudy.testing.claims import count_verdicts, judge_store
@@ -93,6 +94,7 @@ def test_runs_that_did_not_converge_are_no_evidence(claims, plant):
     assert finding.excluded == (("gradient above 1e-06 of 1 + objective", 100),)
 
 
+@pytest.mark.slow
 def test_counts_without_any_law_are_never_supported(claims, plant):
     counts = count_verdicts(
         claims[NAME],

@@ -30,7 +30,7 @@ LAUNCH = (
     ),
     Mutation(
         "a checkpoint writer never sees another driver",
-        "symstudy/launch/checkpointing.py",
+        "symstudy/launch/stop_poll.py",
         (
             Change(
                 "return stop_reason(self.folder, self.config.launch) or (\n"

@@ -131,7 +131,7 @@ def test_its_arguments_are_keys_that_are_swept_in_one_pack_and_columns():
 
 
 def test_it_has_no_compiled_engine():
-    with pytest.raises(LaunchError, match=r"optimiser that the kernels know.*torch.optim:SGD"):
+    with pytest.raises(LaunchError, match=r"optimiser with a compiled step.*torch.optim:SGD"):
         train_pack(study_of("torch.optim:SGD").runs(), PackConfig(engine="compiled", device="cpu"))
 
 
