@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from symstudy.cli.options import Json
-from symstudy.cli.output import note, print_json, print_table
+from symstudy.cli.output import note, print_json, print_table, say
 from symstudy.errors import UserError
 
 __all__ = ["add_commands"]
@@ -298,12 +298,12 @@ def print_report(report: Any) -> None:
 def print_nullity(found: Any) -> None:
     """Print what the Jacobian says."""
     if found.rank is None:
-        typer.echo(f"parameters {found.parameters:,}; {found.reason}.")
+        say(f"parameters {found.parameters:,}; {found.reason}.")
         return
-    typer.echo(
+    say(
         f"parameters {found.parameters:,}; rank of the Jacobian {found.rank:,} on {found.batches} "
         f"batches of inputs (gap {found.gap:.1e}); nullity {found.nullity:,}: explained by these "
         f"symmetries {found.explained:,}, unexplained {found.unexplained:,}."
     )
     if found.reason:
-        typer.echo(f"{found.reason}.")
+        say(f"{found.reason}.")

@@ -22,15 +22,17 @@ def trivial_measures(pack: LoadedPack) -> dict[str, NDArray[np.float64]]:
     """Return the least test loss of a constant answer, and the share of the largest class.
 
     Returns:
-        `trivial_loss` and `trivial_accuracy`, an entry a run; the second is NaN in regression.
-        Nothing where there are no data.
+        `trivial_loss` and `trivial_accuracy`, an entry a run; the second is NaN in regression. The
+        first is NaN where the loss is given something else than outputs of the targets' shape, so
+        that no constant answer is known. Nothing where there are no data.
     """
     if pack.data.is_absent:
         return {}
     split = pack.data.test
     targets_GBO = torch.from_numpy(split.y).double()
-    loss_G = constant_loss(pack.train.loss, targets_GBO).numpy()
-    accuracy_G = np.full(len(loss_G), np.nan)
+    loss_G = accuracy_G = np.full(len(targets_GBO), np.nan)
+    if pack.model.is_plain:
+        loss_G = constant_loss(pack.train.loss, targets_GBO).numpy()
     if pack.data.tasks[0].is_classification:
         accuracy_G = targets_GBO.mean(dim=1).amax(dim=1).numpy()
     return {"trivial_loss": loss_G[split.lane_y], "trivial_accuracy": accuracy_G[split.lane_y]}
@@ -50,4 +52,4 @@ def constant_loss(
     least_G: torch.Tensor = (
         torch.stack([each.detach() for each in losses]).nan_to_num(nan=torch.inf).amin(dim=0)
     )
-    return least_G
+    return least_G.where(least_G.isfinite(), torch.nan)

@@ -110,7 +110,7 @@ def planted(run):
     rank = run.cell.model.width * noise if run.cell.train.gamma == 0 else 4.0 * noise
     return {
         "rank": rank, "distinct_neurons": rank, "test_loss": noise, "decay_budget": 10.0,
-        "grad_ratio": 1e-9,
+        "trivial_loss": 1e3, "grad_ratio": 1e-9, "neurons": 300, "max_norm": 1.0,
     }  # fmt: skip
 
 

@@ -46,6 +46,7 @@ def test_polished_runs_end_at_minima_near_where_training_brought_them(runs_of):
     assert (fine["steps_done"] == 300).all()
 
 
+@pytest.mark.slow
 def test_the_way_there_is_that_of_plain_training(runs_of):
     rough, fine = (train_pack(runs_of(polish), CPU).history for polish in (0, 5000))
     before = rough["step"] < 300
@@ -60,6 +61,7 @@ def test_a_run_in_a_pack_equals_the_run_alone(runs_of):
         assert packed[name][3] == alone[name][0]
 
 
+@pytest.mark.slow
 def test_torch_and_the_kernels_polish_alike(runs_of):
     runs = runs_of(5000, seeds=1)
     compiled = train_pack(runs, CPU).runs
