@@ -138,9 +138,9 @@ def sweep_panel(data: Data, parts: Sequence[Tested], common: tuple[Selection, ..
     shown_bases = {setting.base}
     for one in parts:
         beside = setting_of([one], common)
-        if beside.base not in shown_bases and beside.base.base != setting.base.base:
+        if not beside.split and beside.base not in shown_bases:
             shown_bases.add(beside.base)
-            split = Setting(beside.base, beside.split or (rule_apart(beside.base, setting.base),))
+            split = Setting(beside.base, (rule_apart(beside.base, setting.base),))
             lines += sweep_lines(data.rows(beside.base), split, rule)
     deciding = [one for one in parts if one.part.decides] or parts
     places = sorted({place for one in deciding for place in one.table.columns})

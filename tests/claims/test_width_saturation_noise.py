@@ -65,5 +65,6 @@ def test_the_figure_shows_ranks_and_losses(claims, plant_widths):
         figure = claims[NAME].draw(claims[NAME].measure(plant_widths()))
         files = figure_files(figure, {})
     assert set(figure.drawn["panel"]) == {"rank", "first_rank", "test_loss"}
-    assert set(figure.drawn["arm"]) == {"nothing", "decay", "noise"}
+    assert set(figure.drawn["runs"].dropna()) == {"arm = 'nothing'"}
+    assert figure.drawn["lr_over_batch"].nunique() == 3
     assert b"<svg" in files["svg"]
