@@ -95,11 +95,7 @@ def status_row(account: Any, driver: dict[str, Any] | None) -> dict[str, Any]:
     """Return the counts of a study, and its driver, for programs."""
     return {
         "study": account.study,
-        "planned": account.planned,
-        "done": account.done,
-        "stopped": account.stopped,
-        "failed": account.num_failed,
-        "missing": account.missing,
+        **account.counts(),
         "reasons": [
             {"outcome": outcome, "reason": reason, "runs": count}
             for (outcome, reason), count in account.failed.items()
@@ -153,11 +149,7 @@ def verify(results: ResultsPath = "results", as_json: Json = False) -> None:
             [
                 {
                     "study": item.account.study,
-                    "planned": item.account.planned,
-                    "done": item.account.done,
-                    "stopped": item.account.stopped,
-                    "failed": item.account.num_failed,
-                    "missing": item.account.missing,
+                    **item.account.counts(),
                     "twice": item.twice,
                     "unplanned": item.unplanned,
                     "incomplete": item.incomplete,

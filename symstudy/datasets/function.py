@@ -13,9 +13,10 @@ from annotated_types import Ge
 from numpy.typing import NDArray
 
 from symstudy.components import ALWAYS, DataShape, Role, component, load_own, source_of
-from symstudy.datasets.augmentation import Augmentation, augmentation_misfits, sources_of
+from symstudy.datasets.augmentation import sources_of
+from symstudy.datasets.augmented import AbstractAugmentedConfig
 from symstudy.datasets.base import Task, one_hot
-from symstudy.datasets.config import AbstractDatasetConfig, NoiseMode
+from symstudy.datasets.config import NoiseMode
 from symstudy.datasets.readers.samples import Part, Parts
 from symstudy.datasets.readers.split import finished_inputs, finished_targets
 from symstudy.errors import DataError, ModelError
@@ -28,7 +29,7 @@ ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 
 
 @component
-class FunctionConfig(AbstractDatasetConfig):
+class FunctionConfig(AbstractAugmentedConfig):
     """What a function of your own returns: x_train, y_train, x_test, y_test, or a table of these.
 
     Every other key of `[data]` is a keyword argument, and `seed` too where the function has a
@@ -81,17 +82,9 @@ class FunctionConfig(AbstractDatasetConfig):
         )
 
     @property
-    def augmentation(self) -> Augmentation | None:
-        """What is done to the inputs of training batches; None for nothing."""
-        if not self.augment:
-            return None
-        return Augmentation(self.augment, self.augment_pixels, tuple(self.sizes[5:]))
-
-    @property
-    def own_sources(self) -> dict[str, str]:
-        """Functions of the user's own that augment, with their sources as planned."""
-        own = [name for name in self.augment if ":" in name]
-        return dict(zip(own, self.augment_sources, strict=True))
+    def axes(self) -> tuple[int, ...]:
+        """Axes of one input."""
+        return tuple(self.sizes[5:])
 
     def identified(self) -> tuple[Self, list[tuple[str, str]]]:
         """Return the configuration with the source and the sizes of what the function returns."""
@@ -107,11 +100,7 @@ class FunctionConfig(AbstractDatasetConfig):
             return self, [(error.key, error.what)]
         except ModelError as error:
             return self, [("kind", str(error).removeprefix("data.kind "))]
-        is_integer, axes = bool(returned.sizes[1]), returned.sizes[5:]
-        wrong = list(augmentation_misfits(self.augment, axes, is_integer=is_integer))
-        if returned.is_classification and self.label_noise > 1:
-            wrong.append(("label_noise", f"must be at most 1, but got {self.label_noise!r}"))
-        return whole, wrong
+        return whole, list(whole.misfits())
 
     def build(self, seed: int) -> Task:
         """Return what the function returns for the runs with `seed`.

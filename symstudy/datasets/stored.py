@@ -12,9 +12,10 @@ from annotated_types import Ge, Gt
 from numpy.typing import NDArray
 
 from symstudy.components import DataShape, KnownBy, Role, component, fields_of
-from symstudy.datasets.augmentation import Augmentation, augmentation_misfits, sources_of
+from symstudy.datasets.augmentation import sources_of
+from symstudy.datasets.augmented import AbstractAugmentedConfig
 from symstudy.datasets.base import Task
-from symstudy.datasets.config import AbstractDatasetConfig, NoiseMode
+from symstudy.datasets.config import NoiseMode
 from symstudy.datasets.readers.cache import Entry, read_entry, write_entry
 from symstudy.datasets.readers.content import content_of
 from symstudy.datasets.readers.places import Source
@@ -31,7 +32,7 @@ LATER = frozenset({"samples", "test_samples", "input_scale", "label_noise", "noi
 
 
 @component
-class AbstractStoredConfig(AbstractDatasetConfig):
+class AbstractStoredConfig(AbstractAugmentedConfig):
     """A data set read from files. Identity counts what they hold, not where they lie.
 
     Contract: `sources` finds the files, `read` makes arrays of them; both raise `DataError`. The
@@ -120,17 +121,9 @@ class AbstractStoredConfig(AbstractDatasetConfig):
         )
 
     @property
-    def augmentation(self) -> Augmentation | None:
-        """What is done to the inputs of training batches; None for nothing."""
-        if not self.augment:
-            return None
-        return Augmentation(self.augment, self.augment_pixels, tuple(self.sizes[1:]))
-
-    @property
-    def own_sources(self) -> dict[str, str]:
-        """Functions of the user's own with what identified their source when it was planned."""
-        own = [name for name in self.augment if ":" in name]
-        return dict(zip(own, self.augment_sources, strict=True))
+    def axes(self) -> tuple[int, ...]:
+        """Axes of one input."""
+        return tuple(self.sizes[1:])
 
     def identified(self) -> tuple[Self, list[tuple[str, str]]]:
         """Return the configuration with the hash and the sizes of what its files hold."""
@@ -150,11 +143,7 @@ class AbstractStoredConfig(AbstractDatasetConfig):
             )
         except DataError as error:
             return self, [(error.key, error.what)]
-        is_integer = self.keeps_integers
-        wrong = list(augmentation_misfits(self.augment, arrays.input_shape, is_integer=is_integer))
-        if self.classifies and self.label_noise > 1:
-            wrong.append(("label_noise", f"must be at most 1, but got {self.label_noise!r}"))
-        return whole, wrong
+        return whole, list(whole.misfits())
 
     def core(self) -> Self:
         """Return the configuration with nothing but what its arrays follow from."""

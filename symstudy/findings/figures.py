@@ -10,7 +10,15 @@ import pandas as pd
 
 from symstudy.findings.conclude import Measured
 from symstudy.findings.evidence import Evidence, Selection
-from symstudy.findings.rules.base import AbstractRule, Data, Tested, groups, label, shown
+from symstudy.findings.rules.base import (
+    AbstractRule,
+    Data,
+    Group,
+    Tested,
+    groups,
+    label,
+    shown,
+)
 from symstudy.findings.rules.exact import Exact
 from symstudy.findings.rules.level import AbstractLevelRule
 from symstudy.findings.rules.power_law import PowerLaw
@@ -134,14 +142,15 @@ def sweep_panel(data: Data, parts: Sequence[Tested], common: tuple[Selection, ..
     if len(list(groups(rows, setting.split))) > MOST_LINES and len(evidences) == 1:
         setting = Setting(evidences.pop(), tuple(parts[0].group))
         rows = data.rows(setting.base)
-    lines = sweep_lines(rows, setting, rule)
-    shown_bases = {setting.base}
-    for one in parts:
-        beside = setting_of([one], common)
-        if not beside.split and beside.base not in shown_bases:
-            shown_bases.add(beside.base)
-            split = Setting(beside.base, (rule_apart(beside.base, setting.base),))
-            lines += sweep_lines(data.rows(beside.base), split, rule)
+    lines = [
+        sweep_line(rule, chosen, group, told(group))
+        for group, chosen in groups(rows, setting.split)
+    ]
+    beside = [setting_of([one], common) for one in parts]
+    for base in dict.fromkeys(each.base for each in beside if not each.split):
+        if base != setting.base:
+            apart = conditions_apart(base, setting.base)
+            lines.append(sweep_line(rule, data.rows(base), {"runs": apart}, apart))
     deciding = [one for one in parts if one.part.decides] or parts
     places = sorted({place for one in deciding for place in one.table.columns})
     is_whole = len(places) == rows[rule.along].nunique()
@@ -157,26 +166,17 @@ def sweep_panel(data: Data, parts: Sequence[Tested], common: tuple[Selection, ..
     )
 
 
-def sweep_lines(rows: pd.DataFrame, setting: Setting, rule: AbstractSweepRule) -> list[Line]:
-    """Return a line for each setting of the runs that a panel shows.
-
-    What the runs have no column of is told as it is: the condition that tells them from others.
-    """
-    split = tuple(name for name in setting.split if name in rows.columns)
-    told = ", ".join(name for name in setting.split if name not in rows.columns)
-    return [
-        Line(
-            ", ".join(
-                [*([told] if told else []), *(f"{label(k)} = {shown(v)}" for k, v in group.items())]
-            ),
-            {**({"runs": told} if told else {}), **group},
-            medians(chosen, rule.along, rule.value),
-        )
-        for group, chosen in groups(rows, split)
-    ]
+def sweep_line(rule: AbstractSweepRule, rows: pd.DataFrame, group: Group, name: str) -> Line:
+    """Return the line of one setting: medians of a rule's value along what it sweeps."""
+    return Line(name, dict(group), medians(rows, rule.along, rule.value))
 
 
-def rule_apart(evidence: Evidence, other: Evidence) -> str:
+def told(group: Group) -> str:
+    """Return the values of a group in words."""
+    return ", ".join(f"{label(k)} = {shown(v)}" for k, v in group.items())
+
+
+def conditions_apart(evidence: Evidence, other: Evidence) -> str:
     """Return the conditions on `evidence` that `other` does not have."""
     return " and ".join(part for part in evidence.scope if part not in other.scope)
 
@@ -247,19 +247,19 @@ def law_panels(data: Data, rule: PowerLaw, parts: Sequence[Tested]) -> list[Pane
             (one,) = (part for part in parts if part.group == whole)
             points = medians(runs, rule.along, rule.value)
             points[["median", "low", "high"]] += rule.shift
-            name = ", ".join(f"{label(k)} = {shown(v)}" for k, v in group.items())
+            name = told(group)
             if one.part.effect is not None:
                 exact = rule.exact_exponent(whole)
                 name += f": {one.part.effect:.3f}, exact {exact:.3f}"
                 residuals.append(residual_line(one, rule, whole))
             lines.append(Line(name, dict(whole), points, is_joined=False))
             curves += law_curves(one, rule, runs, place)
-        told = ", ".join(f"{label(k)} = {shown(v)}" for k, v in outer_group.items())
+        outer_name = told(outer_group)
         shift = f" + {rule.shift:g}" if rule.shift else ""
         panels.append(
             Panel(
-                name=told or rule.value,
-                title=told or f"{rule.called}: {', '.join(dict.fromkeys(verdicts(parts)))}",
+                name=outer_name or rule.value,
+                title=outer_name or f"{rule.called}: {', '.join(dict.fromkeys(verdicts(parts)))}",
                 x=rule.along,
                 x_label=label(rule.along),
                 y_label=rule.called + shift,
@@ -314,15 +314,15 @@ def exact_panel(data: Data, rule: Exact, one: Tested) -> Panel:
     match = rule.matches[0]
     lines, curves = [], []
     for place, (group, chosen) in enumerate(groups(rows, split)):
-        name = ", ".join(f"{label(k)} = {shown(v)}" for k, v in group.items())
+        name = told(group)
         points = medians(chosen, along, match.value)
         lines.append(Line(name, dict(group), points, is_joined=False))
         exact = chosen.groupby(along)[match.exact].mean()
         curves.append(Curve(exact.index.to_numpy(float), exact.to_numpy(float), place))
-    told = ", ".join(shown(value) for value in one.group.values())
+    values = ", ".join(shown(value) for value in one.group.values())
     return Panel(
         name=one.part.name,
-        title=f"{told or one.part.name}: {one.part.verdict.label}",
+        title=f"{values or one.part.name}: {one.part.verdict.label}",
         x=along,
         x_label=label(along),
         y_label=label(match.value),

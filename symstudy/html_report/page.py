@@ -105,11 +105,7 @@ def describe_study(folder: StudyFolder) -> dict[str, Any]:
         "preset": frozen.get("preset"),
         "swept": frozen.get("swept", []),
         "launches": [describe_launch(launch) for launch in frozen.get("launches", [])],
-        "planned": account.planned,
-        "done": account.done,
-        "stopped": account.stopped,
-        "failed": account.num_failed,
-        "missing": account.missing,
+        **account.counts(),
         "reasons": [
             {"outcome": outcome, "reason": reason, "count": count}
             for (outcome, reason), count in account.failed.items()

@@ -1,8 +1,11 @@
 """How the cells of a study differ from those that its folder holds: what has changed since."""
 
+import itertools
 import json
 from collections.abc import Iterable, Mapping
 from typing import Any
+
+from symstudy.study.program_cells import flattened
 
 __all__ = ["tell_difference"]
 
@@ -27,8 +30,10 @@ def tell_difference(held: Iterable[str], wanted: Iterable[str]) -> str:
         held: Canonical JSON of cells that a folder holds.
         wanted: Canonical JSON of cells of the study to train.
     """
-    olds = [flat(json.loads(config)) for config, _ in zip(held, range(COMPARED), strict=False)]
-    news = [flat(json.loads(config)) for config, _ in zip(wanted, range(COMPARED), strict=False)]
+    olds, news = (
+        [flattened(json.loads(config)) for config in itertools.islice(side, COMPARED)]
+        for side in (held, wanted)
+    )
     pairs = [(old, new, differing(old, new)) for old in olds for new in news]
     if not pairs:
         return ""
@@ -60,14 +65,3 @@ def differing(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
         key for key in old.keys() | new.keys() if key not in old or key not in new
         or old[key] != new[key]
     )  # fmt: skip
-
-
-def flat(tables: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return nested tables as one, with dotted keys."""
-    found: dict[str, Any] = {}
-    for key, item in tables.items():
-        if isinstance(item, dict):
-            found.update(flat(item, f"{prefix}{key}."))
-        else:
-            found[f"{prefix}{key}"] = item
-    return found

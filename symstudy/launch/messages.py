@@ -1,11 +1,13 @@
 """Messages between driver and workers: the settings of a launch go out, pack reports come back."""
 
+import time
 from dataclasses import dataclass
+from typing import Protocol
 
 from symstudy.store.tables.provenance import Provenance
 from symstudy.study.sections import PackConfig
 
-__all__ = ["LaunchConfig", "PackReport"]
+__all__ = ["LaunchConfig", "PackCounts", "PackReport", "report_pack"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,3 +56,32 @@ class PackReport:
     seconds: float
     stopped: int = 0
     paused: str = ""
+
+
+class PackCounts(Protocol):
+    """What is counted while the runs of a pack are trained; as in `PackReport`.
+
+    Attributes:
+        failed: Number of runs that ended neither as planned nor by early stopping.
+        stopped: Number of runs that ended early.
+        taken: Steps taken, summed over runs.
+    """
+
+    failed: int
+    stopped: int
+    taken: int
+
+
+def report_pack(
+    pack_id: str, runs: int, counts: PackCounts, *, start: float, paused: str
+) -> PackReport:
+    """Return the report of a pack of so many runs that began at `time.perf_counter()` `start`."""
+    return PackReport(
+        pack_id=pack_id,
+        runs=runs,
+        failed=counts.failed,
+        stopped=counts.stopped,
+        run_steps=counts.taken,
+        seconds=time.perf_counter() - start,
+        paused=paused,
+    )

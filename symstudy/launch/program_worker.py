@@ -6,7 +6,7 @@ from typing import Any
 
 from symstudy.errors import StoreError
 from symstudy.launch.lease import TAKEN_OVER
-from symstudy.launch.messages import LaunchConfig, PackReport
+from symstudy.launch.messages import LaunchConfig, PackReport, report_pack
 from symstudy.launch.program_mirror import FolderMirror, program_folder
 from symstudy.launch.search.program_rungs import read_program_rungs
 from symstudy.launch.stop_poll import StopPoll, holds_lease
@@ -60,15 +60,7 @@ def run_programs(
         paused = stop.reason
     except (StoreError, OSError) as error:
         paused = str(error)
-    return PackReport(
-        pack_id=pack_id,
-        runs=len(runs),
-        failed=pack.failed,
-        stopped=pack.stopped,
-        run_steps=pack.taken,
-        seconds=time.perf_counter() - start,
-        paused=paused,
-    )
+    return report_pack(pack_id, len(runs), pack, start=start, paused=paused)
 
 
 class ProgramPack:

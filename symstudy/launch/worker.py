@@ -13,7 +13,7 @@ import numpy as np
 from symstudy.errors import LaunchError, StoreError
 from symstudy.identity import pack_id as identify_pack
 from symstudy.launch.lease import TAKEN_OVER
-from symstudy.launch.messages import LaunchConfig, PackReport
+from symstudy.launch.messages import LaunchConfig, PackReport, report_pack
 from symstudy.launch.tracebacks import write_tracebacks
 from symstudy.outcomes import Outcome
 from symstudy.store.files.folder import StudyFolder
@@ -106,15 +106,7 @@ def train_assigned_pack(
         paused = trainer.reason
     except StoreError as error:
         paused = str(error)
-    return PackReport(
-        pack_id=pack_id,
-        runs=len(runs),
-        failed=trainer.failed,
-        stopped=trainer.stopped,
-        run_steps=trainer.taken,
-        seconds=time.perf_counter() - start,
-        paused=paused,
-    )
+    return report_pack(pack_id, len(runs), trainer, start=start, paused=paused)
 
 
 class PackTrainer:

@@ -156,11 +156,6 @@ class AbstractModel(ABC):
         return True
 
     @property
-    def is_plain(self) -> bool:
-        """Whether a loss is given outputs of the targets' shape, and nothing else."""
-        return True
-
-    @property
     def activations(self) -> int:
         """Numbers that a sample leaves for the backward pass; 0 where they are not counted."""
         return 0

@@ -82,11 +82,6 @@ class Reparametrised(AbstractModel):
         return self.base.predicts
 
     @property
-    def is_plain(self) -> bool:
-        """Whether a loss is given outputs of the targets' shape by `base`."""
-        return self.base.is_plain
-
-    @property
     def returns(self) -> str:
         """What `base` returns, where that is more than outputs."""
         return self.base.returns

@@ -76,6 +76,19 @@ class AbstractOptimizer(Component, ABC):
         """From how many initial states a run is trained."""
         return 1
 
+    @property
+    def is_in_kernels(self) -> bool:
+        """Whether the compiled kernels can do all that it does; only steps of torch they cannot."""
+        return self.trains_by != "steps"
+
+    @property
+    def planned_moments(self) -> int:
+        """Vectors like the parameters that it keeps beside them, for plans.
+
+        A class of torch's sort tells nothing beforehand; most keep two.
+        """
+        return 2 if self.trains_by == "steps" else 0
+
     def passes(self, steps: int) -> int:
         """Return about how many passes over batches one start of `steps` steps at most takes."""
         return steps
@@ -109,6 +122,16 @@ class AbstractStepOptimizer(AbstractOptimizer):
     @abstractmethod
     def num_moments(cls, lanes: Sequence[Self]) -> int:
         """Return how many vectors like the parameters a pack of these runs keeps beside them."""
+
+    @property
+    def is_in_kernels(self) -> bool:
+        """Whether there is a compiled step."""
+        return type(self).step_in_kernels() is not None
+
+    @property
+    def planned_moments(self) -> int:
+        """Return what `num_moments` says of a pack of such runs."""
+        return type(self).num_moments([self])
 
     @classmethod
     def step_in_kernels(cls) -> KernelStep | None:

@@ -10,7 +10,6 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from symstudy.components import NetworkSize
-from symstudy.optimizers.config import AbstractStepOptimizer
 from symstudy.optimizers.lbfgs import MINIMISER_STEPS
 from symstudy.study.cells import Cell
 from symstudy.study.constants import (
@@ -162,12 +161,9 @@ def is_compilable(cell: Cell, size: NetworkSize, target: Device, engine: str) ->
 
 def has_kernels(train: Train) -> bool:
     """Return whether the compiled kernels know loss, optimiser and terms of a training."""
-    optimizer = train.optimizer
     if train.loss.kernel_code is None or train.entropic > 0 or train.clip:
         return False
-    if isinstance(optimizer, AbstractStepOptimizer):
-        return type(optimizer).step_in_kernels() is not None
-    return optimizer.trains_by != "steps"
+    return train.optimizer.is_in_kernels
 
 
 def find_step(cell: Cell, size: NetworkSize, target: Device, engine: str) -> Step:
@@ -196,7 +192,7 @@ def find_step(cell: Cell, size: NetworkSize, target: Device, engine: str) -> Ste
 def gpu_step(cell: Cell, size: NetworkSize, target: Device, step_flops: float) -> Step:
     """Return what one step of a run takes on a GPU, by its roofline and the calls of the host."""
     train = cell.train
-    moments = num_moments(train)
+    moments = train.optimizer.planned_moments
     numbers = (GPU_PARAMETER_PASSES + GPU_MOMENT_PASSES * moments) * size.parameters
     numbers += GPU_ACTIVATION_PASSES * size.activations * train.batch_size
     moving_s = item_bytes(cell) * numbers / (GPU_BANDWIDTH_SHARE * target.bandwidth)
@@ -205,15 +201,6 @@ def gpu_step(cell: Cell, size: NetworkSize, target: Device, step_flops: float) -
     kernels = GPU_KERNELS + GPU_LAYER_KERNELS * layers + GPU_MOMENT_KERNELS * moments
     calls_s = size.stages * (GPU_STEP_S + GPU_CALL_S * kernels)
     return Step(work_s + drawing_seconds(cell), work_s, calls_s, 0.0)
-
-
-def num_moments(train: Train) -> int:
-    """Return how many vectors like the parameters an optimiser keeps beside them."""
-    optimizer = train.optimizer
-    if not isinstance(optimizer, AbstractStepOptimizer):
-        # A class of torch's sort tells nothing beforehand; most keep two.
-        return 2 if optimizer.trains_by == "steps" else 0
-    return type(optimizer).num_moments([optimizer])
 
 
 def drawing_seconds(cell: Cell) -> float:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from symstudy.components import field_names, fields_of, load_all
 from symstudy.errors import Mistake
-from symstudy.study.cells import Cell
+from symstudy.study.cells import Cell, different_tables
 from symstudy.study.train import Train
 
 __all__ = ["unread_mistakes"]
@@ -23,15 +23,16 @@ def unread_mistakes(
         cells: All cells of the study.
         lines: Line of each dotted key.
     """
-    trains = {id(cell.train): cell.train for cell in cells if not cell.is_program}.values()
+    trains = [table for table in different_tables(cells) if table.table == Train.table]
     if not trains:
         return
-    read = set(field_names(Train))
-    for train in trains:
-        for field in fields_of(Train):
-            part = getattr(train, field.name)
-            if field.choice is not None and part is not None:
-                read.update(field_names(type(part)))
+    parts = [
+        getattr(train, field.name)
+        for train in trains
+        for field in fields_of(Train)
+        if field.choice is not None
+    ]
+    read = {name for cls in (Train, *map(type, parts)) for name in field_names(cls)}
     for name in dict.fromkeys(written):
         table, _, key = name.partition(".")
         if table != "train" or key in read:

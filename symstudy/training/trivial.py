@@ -31,7 +31,7 @@ def trivial_measures(pack: LoadedPack) -> dict[str, NDArray[np.float64]]:
     split = pack.data.test
     targets_GBO = torch.from_numpy(split.y).double()
     loss_G = accuracy_G = np.full(len(targets_GBO), np.nan)
-    if pack.model.is_plain:
+    if not pack.model.returns:
         loss_G = constant_loss(pack.train.loss, targets_GBO).numpy()
     if pack.data.tasks[0].is_classification:
         accuracy_G = targets_GBO.mean(dim=1).amax(dim=1).numpy()

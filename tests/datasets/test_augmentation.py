@@ -10,8 +10,9 @@ from symstudy.datasets import augmentation
 from symstudy.datasets.augmentation import Augmentation, augment_steps
 from symstudy.errors import LaunchError, ModelError, StudyFileError
 from symstudy.study import PackConfig
+from symstudy.testing.checkpointers import PausesOnce
 from symstudy.testing.images import draw_images
-from symstudy.training import NextAction, Paused, train_pack
+from symstudy.training import Paused, train_pack
 from symstudy.training.data import PackData
 
 X = draw_images(12, (3, 6, 5)).x.astype(np.float32)
@@ -138,29 +139,12 @@ def test_both_engines_train_on_the_same_batches(images, study_on, batch):
     np.testing.assert_allclose(compiled, by_torch, rtol=1e-4)
 
 
-class Pausing:
-    """Saves and stops after so many chunks."""
-
-    def __init__(self, chunks):
-        self.left, self.state = chunks, None
-
-    def load(self):
-        return self.state
-
-    def next_action(self):
-        self.left -= 1
-        return NextAction.STOP if self.left == 0 else NextAction.GO_ON
-
-    def save(self, state):
-        self.state = {name: array.copy() for name, array in state.items()}
-
-
 def test_a_pack_resumed_has_the_bits_of_one_that_was_not(
     images, own, study_on, trained, monkeypatch
 ):
     monkeypatch.setattr("symstudy.training.chunk_length.CHUNK_S", 0.0)
     study = study_on({**images, "augment": [*NAMES, "own_augment:jitter"]})
-    pausing = Pausing(4)
+    pausing = PausesOnce(4)
     with pytest.raises(Paused):
         train_pack(study.runs(), study.pack, checkpointer=pausing)
     assert pausing.state is not None

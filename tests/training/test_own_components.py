@@ -13,7 +13,8 @@ from symstudy.errors import LaunchError, StudyFileError
 from symstudy.launch import InlineLauncher, open_study_folder, run_study
 from symstudy.store import Store
 from symstudy.study import PackConfig, load_study
-from symstudy.training import NextAction, Paused, train_pack
+from symstudy.testing.checkpointers import PausesOnce
+from symstudy.training import Paused, train_pack
 from symstudy.training.loop import make_engine, make_pack
 
 CODE = '''
@@ -172,23 +173,6 @@ def assert_same(left, right):
         np.testing.assert_array_equal(left[name], right[name], err_msg=name)
 
 
-class Pausing:
-    """Saves and stops after so many chunks."""
-
-    def __init__(self, chunks):
-        self.left, self.state = chunks, None
-
-    def load(self):
-        return self.state
-
-    def next_action(self):
-        self.left -= 1
-        return NextAction.STOP if self.left == 0 else NextAction.GO_ON
-
-    def save(self, state):
-        self.state = {name: array.copy() for name, array in state.items()}
-
-
 def test_a_study_of_own_components_runs_and_its_keys_are_in_sql(project):
     summary, store = run(project, study_in(project))
     assert (summary.done, summary.failed) == (8, 0)
@@ -212,7 +196,7 @@ def test_own_components_are_packed_as_they_are_alone(project):
 def test_own_components_go_on_from_a_checkpoint_to_the_same_bits(project, monkeypatch):
     monkeypatch.setattr("symstudy.training.chunk_length.CHUNK_S", 0.0)
     runs = study_in(project).runs()
-    pausing = Pausing(7)
+    pausing = PausesOnce(7)
     with pytest.raises(Paused):
         train_pack(runs, TORCH, checkpointer=pausing)
     assert pausing.state is not None

@@ -12,7 +12,8 @@ from symstudy.models.own.draws import seeded_by, step_key
 from symstudy.models.own.network import OwnModel
 from symstudy.models.own.outputs import plain, stack
 from symstudy.study import PackConfig
-from symstudy.training import NextAction, Paused, train_pack
+from symstudy.testing.checkpointers import PausesOnce
+from symstudy.training import Paused, train_pack
 from symstudy.training.engines.evaluators import TorchEvaluator
 from symstudy.training.engines.torch import TorchEngine
 from symstudy.training.loop import make_pack
@@ -63,23 +64,6 @@ def runs_of(study_of):
     return make
 
 
-class Pausing:
-    """Saves and stops after so many chunks."""
-
-    def __init__(self, chunks):
-        self.left, self.state = chunks, None
-
-    def load(self):
-        return self.state
-
-    def next_action(self):
-        self.left -= 1
-        return NextAction.STOP if self.left == 0 else NextAction.GO_ON
-
-    def save(self, state):
-        self.state = {name: array.copy() for name, array in state.items()}
-
-
 def buffers_of(engine: TorchEngine, lane: int) -> dict[str, torch.Tensor]:
     return {name: each[lane].clone() for name, each in engine.buffers.items()}
 
@@ -115,7 +99,7 @@ def test_a_run_in_a_pack_is_the_run_alone_and_seeds_differ(runs_of, name):
 def test_a_pack_goes_on_from_a_state_to_the_same_bits(runs_of, name, monkeypatch):
     monkeypatch.setattr("symstudy.training.chunk_length.CHUNK_S", 0.0)
     runs = runs_of(name, seeds=2)
-    pausing = Pausing(6)
+    pausing = PausesOnce(6)
     with pytest.raises(Paused):
         train_pack(runs, TORCH, checkpointer=pausing)
     assert pausing.state is not None

@@ -12,7 +12,8 @@ from symstudy.components import looking_in
 from symstudy.errors import LaunchError, ModelError, StudyFileError
 from symstudy.launch.cluster.environment import own_modules
 from symstudy.study import PackConfig, make_study
-from symstudy.training import NextAction, Paused, train_pack
+from symstudy.testing.checkpointers import PausesOnce
+from symstudy.training import Paused, train_pack
 
 CPU = PackConfig(device="cpu")
 TORCH = PackConfig(device="cpu", engine="torch")
@@ -116,28 +117,11 @@ def test_where_a_run_ends_does_not_depend_on_its_mates(own):
             assert together["reason"][place] == alone["reason"][0]
 
 
-class Pausing:
-    """Saves and stops after so many chunks."""
-
-    def __init__(self, chunks):
-        self.left, self.state = chunks, None
-
-    def load(self):
-        return self.state
-
-    def next_action(self):
-        self.left -= 1
-        return NextAction.STOP if self.left == 0 else NextAction.GO_ON
-
-    def save(self, state):
-        self.state = {name: array.copy() for name, array in state.items()}
-
-
 def test_the_reason_survives_a_checkpoint(own, monkeypatch):
     monkeypatch.setattr("symstudy.training.chunk_length.CHUNK_S", 0.0)
     runs = runs_of(f"{own}:good_enough")
     whole = train_pack(runs, CPU).runs
-    pausing = Pausing(40)
+    pausing = PausesOnce(40)
     with pytest.raises(Paused):
         train_pack(runs, CPU, checkpointer=pausing)
     assert pausing.state is not None

@@ -12,7 +12,8 @@ from symstudy.launch import InlineLauncher, open_study_folder, run_study
 from symstudy.measures.catalogue import EXTRA_MEASURES
 from symstudy.store import Store, verify
 from symstudy.study import PackConfig, Study, make_study
-from symstudy.training import NextAction, Paused, train_pack
+from symstudy.testing.checkpointers import PausesOnce
+from symstudy.training import Paused, train_pack
 from symstudy.training.engines.polished import PolishedEngine
 from symstudy.training.loop import make_engine, make_pack
 
@@ -94,23 +95,6 @@ def cases(names, quick=QUICK):
     """Return parameters, marked slow but for the quick ones."""
     slow = pytest.mark.slow
     return [pytest.param(name, marks=() if name in quick else slow) for name in names]
-
-
-class Pausing:
-    """Pauses a training at its n-th chance, and keeps its state."""
-
-    def __init__(self, chance):
-        self.chance, self.saved = chance, None
-
-    def load(self):
-        return self.saved
-
-    def next_action(self):
-        self.chance -= 1
-        return NextAction.STOP if self.chance == 0 else NextAction.GO_ON
-
-    def save(self, state):
-        self.saved = {name: np.array(value) for name, value in state.items()}
 
 
 def measures_of(tables):
@@ -198,10 +182,10 @@ def test_every_measure_of_a_model_is_that_of_the_cpu(case, request):
 def test_a_training_that_was_paused_goes_on_to_the_same_bits(case, pretend_gpu):
     runs, config = runs_of(**CASES[case]), PackConfig(device="cuda")
     whole = train_pack(runs, config).runs
-    pausing = Pausing(chance=2)
+    pausing = PausesOnce(2)
     with pytest.raises(Paused):
         train_pack(runs, config, None, pausing)
-    assert pausing.saved is not None
+    assert pausing.state is not None
     again = train_pack(runs, config, None, pausing).runs
     for name in ("test_loss", "theta_norm", "steps_done", "outcome"):
         np.testing.assert_array_equal(again[name], whole[name], err_msg=name)

@@ -84,8 +84,8 @@ def own_names(study: Study) -> set[str]:
 
 def data_tables(study: Study) -> list[AbstractDatasetConfig]:
     """Return the different data tables of a study's cells."""
-    tables = different_tables(study.cells)
-    return [table for table in tables if isinstance(table, AbstractDatasetConfig)]
+    trained = [cell.data for cell in study.cells if not cell.is_program]
+    return list({id(data): data for data in trained}.values())
 
 
 def require_weights(study: Study) -> None:

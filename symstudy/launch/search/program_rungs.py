@@ -3,8 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import final
 
-from symstudy.errors import StoreError
-from symstudy.launch.search.rungs import FOLDER, cut_off, rung_steps
+from symstudy.launch.search.rungs import cut_off, read_told, rung_steps
 from symstudy.outcomes import Outcome
 from symstudy.programs.reports import Row
 from symstudy.store.files.folder import StudyFolder
@@ -70,11 +69,10 @@ def read_program_rungs(folder: StudyFolder, pack_id: str, run: Run) -> ProgramRu
     Raises:
         StoreError: If the file is there and is not what `write_rungs` writes.
     """
-    try:
-        told = folder.read_json(*FOLDER, f"{pack_id}.json")
-    except StoreError:
+    read = read_told(folder, pack_id)
+    if read is None:
         return None
-    config = HaltConfig(**{name: told[name] for name in ("measure", "reduction", "rungs")})
+    config, told = read
     branch = told["branch_of"].get(run.run_id, -1)
     if branch < 0:
         return None

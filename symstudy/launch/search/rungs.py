@@ -186,6 +186,15 @@ def program_values_at_rungs(
     return {key: sorted(found) for key, found in values.items()}
 
 
+def read_told(folder: StudyFolder, pack_id: str) -> tuple[HaltConfig, dict[str, Any]] | None:
+    """Return how runs of a pack are given up, and all that was written; None if nothing is read."""
+    try:
+        told = folder.read_json(*FOLDER, f"{pack_id}.json")
+    except StoreError:
+        return None
+    return HaltConfig(**{name: told[name] for name in ("measure", "reduction", "rungs")}), told
+
+
 def read_rungs(folder: StudyFolder, pack_id: str, runs: Sequence[Run]) -> Rungs | None:
     """Return the rungs of a pack, or None if it has none.
 
@@ -194,17 +203,16 @@ def read_rungs(folder: StudyFolder, pack_id: str, runs: Sequence[Run]) -> Rungs 
     """
     from symstudy.training.schedule import probe_steps
 
-    try:
-        told = folder.read_json(*FOLDER, f"{pack_id}.json")
-    except StoreError:
+    read = read_told(folder, pack_id)
+    if read is None:
         return None
+    config, told = read
     cell = runs[0].cell
     probes, is_detailed = probe_steps(cell.train.steps, cell.probe.num, cell.probe.detail)
     earlier: dict[tuple[int, int], list[float]] = {}
     for key, values in told["earlier"].items():
         branch, step = map(int, key.split())
         earlier[branch, step] = values
-    config = HaltConfig(**{name: told[name] for name in ("measure", "reduction", "rungs")})
     return Rungs(
         config,
         probes[is_detailed].tolist(),

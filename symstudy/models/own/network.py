@@ -174,11 +174,6 @@ class OwnModel(AbstractModel):
         return self.inspected.predicts
 
     @property
-    def is_plain(self) -> bool:
-        """Whether the module returns a tensor of the targets' shape for the loss."""
-        return self.inspected.is_plain
-
-    @property
     def activations(self) -> int:
         """Numbers that a sample leaves for the backward pass."""
         return self.size.activations

@@ -59,6 +59,16 @@ class Account(NamedTuple):
         """Number of runs that did not end as planned."""
         return sum(self.failed.values())
 
+    def counts(self) -> dict[str, int]:
+        """Return the numbers of runs, for programs."""
+        return {
+            "planned": self.planned,
+            "done": self.done,
+            "stopped": self.stopped,
+            "failed": self.num_failed,
+            "missing": self.missing,
+        }
+
 
 class Verification(NamedTuple):
     """What `verify` found in a study.

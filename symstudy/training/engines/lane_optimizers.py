@@ -33,6 +33,7 @@ class RunOptimizer:
     Attributes:
         optimizer: The optimiser.
         parameters: A tensor for each block of the layout.
+        takes_decay: Whether it applies the penalty itself.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class RunOptimizer:
             for block in self.blocks
         ]
         self.optimizer = config.make(self.parameters, rate, decay)
+        self.takes_decay = config.takes_decay
 
     def step(self, theta_P: Tensor, gradient_P: Tensor, rate: float) -> None:
         """Move `theta_P` by a step against `gradient_P`, in place."""
@@ -121,6 +123,11 @@ class LaneOptimizers:
     def __init__(self, runs: Sequence[RunOptimizer]) -> None:
         """See the class."""
         self.runs = runs
+
+    @property
+    def take_decay(self) -> bool:
+        """Whether they apply the penalty themselves: a pack has optimisers of one class."""
+        return any(run.takes_decay for run in self.runs)
 
     def chosen(self, lanes: NDArray[np.int64]) -> "LaneOptimizers":
         """Return those of the runs `lanes`: the same ones, not copies."""

@@ -15,7 +15,6 @@ from symstudy.kernels.lanes import LOSS_LIMIT, Lanes, update_lanes
 from symstudy.kernels.network import ADDED, FLIPPED, NO_NOISE
 from symstudy.models.base import Buffers, TrainingStep
 from symstudy.optimizers import StepNumbers
-from symstudy.optimizers.torch_class import TorchOptimizer
 from symstudy.training.data import StepBlock
 from symstudy.training.engines.clipping import OwnClip, clip_to_norm
 from symstudy.training.engines.entropic import entropic_terms
@@ -256,8 +255,8 @@ class Stepper:
         self, optimizers: LaneOptimizers, gradient: Tensor, is_sound: Tensor, s: int
     ) -> None:
         """Let each run's own optimiser take the step, in place."""
-        theta, config = self.state.theta, self.state.pack.train.optimizer
-        if not (isinstance(config, TorchOptimizer) and config.takes_decay):
+        theta = self.state.theta
+        if not optimizers.take_decay:
             gradient = gradient.addcmul(self.decay, self.pulled())
         moved = optimizers.step(theta, gradient, self.plain_rates[s])
         torch.where(is_sound[:, None], moved, theta, out=theta)
