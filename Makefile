@@ -11,7 +11,7 @@ STAMP   := $(VENV)/.installed
 # What a user has: the wheel alone, in an environment of its own.
 USER_ENV := build/acceptance
 
-.PHONY: help setup demo paper-laptop test test-all test-acceptance test-faults test-mutations test-rules test-gpu check format bench golden wheel clean
+.PHONY: help setup demo paper-laptop test test-all test-acceptance test-faults test-mutations test-rules test-gpu check format bench golden docs wheel clean
 
 help: ## Show this list.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -21,7 +21,7 @@ setup: $(STAMP) ## Make .venv and install symstudy in it.
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade -c constraints.txt pip
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e . --group test --group lint
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[cluster,dev,search]' --group test --group lint --group docs
 	$(BIN)/python -m symstudy.training.compile_ahead
 	@touch $@
 
@@ -97,6 +97,10 @@ bench: setup ## Print speed ratios against plain Ray Tune, a plain torch loop an
 
 golden: setup ## Refresh the golden files of the tests.
 	SYMSTUDY_REFRESH_GOLDEN=1 $(BIN)/python -m pytest -q -m "not gpu and not slow" tests
+
+docs: setup ## Build the documents as a site, with every link checked, in build/site.
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	@echo "build/site/index.html"
 
 wheel: setup ## Build the wheel and sdist and check what is in them.
 	$(BIN)/python -m pip install --quiet -c constraints.txt build

@@ -24,7 +24,7 @@ class Stream:
         seed: Seed of the run, at least 0.
         name: What the numbers are for, such as `initialisation`.
 
-    Example:
+    Examples:
         >>> Stream(0, "example").integers(10, 4).tolist() == Stream(0, "example").integers(
         ...     10, 4
         ... ).tolist()

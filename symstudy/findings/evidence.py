@@ -191,7 +191,7 @@ class Evidence:
         derived: Columns, or rows of groups, worked out in Python, in order.
         selections: Choices among rows that are evidence, in order.
 
-    Example:
+    Examples:
         >>> runs = Evidence().where("depth > 1").done().at_largest("gamma")
         >>> runs.words
         'depth > 1; left out: did not end as planned; at the largest gamma'
@@ -357,7 +357,7 @@ class Evidence:
                 columns. It gets their values over the rows of a group as arrays and returns a
                 number, NaN where there is none.
 
-        Example:
+        Examples:
             >>> runs = Evidence().per("depth", learned=lambda rank: (rank > 0).mean())
             >>> runs.reads(("learned",))
             ('depth', 'seed', 'rank')

@@ -75,7 +75,7 @@ def run_study(
         UnknownNameError: If there is no launcher of that name.
         KeyboardInterrupt: If interrupted twice; what ended is kept.
 
-    Example:
+    Examples:
         Train a study file in this process and count its runs::
 
             summary = run_study(load_study("studies/smoke.toml"), "results", launcher="inline")

@@ -67,7 +67,7 @@ def measure(
         invariant: Kinds of symmetries that leave it as it is; held by
             `symstudy.testing.measures.MeasureSuite`.
 
-    Example:
+    Examples:
         >>> @measure(on="layer", kind="number", meaning="norm of the largest neuron")
         ... def peak_norm(view):
         ...     return view.norms_KN.amax(dim=1)

@@ -58,7 +58,7 @@ def read_expression(text: str) -> Expression:
     Raises:
         ExpressionError: If it is none, or holds what an expression may not.
 
-    Example:
+    Examples:
         >>> read_expression("4 * model.width").evaluate({"model.width": 8}.__getitem__)
         32
     """

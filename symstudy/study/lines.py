@@ -20,7 +20,7 @@ def index_keys(text: str) -> dict[str, int]:
 
     A quoted part keeps its dots: `"model.width"` in `[sweep]` is `sweep.model.width`.
 
-    Example:
+    Examples:
         >>> index_keys('name = "x"\n[train]\nlr = 0.1\n')
         {'name': 1, 'train': 2, 'train.lr': 3}
     """

@@ -161,7 +161,7 @@ def make_study(values: Mapping[str, Any], *, preset: str | None = None) -> Study
     Raises:
         StudyFileError: If anything in it is wrong; lists everything.
 
-    Example:
+    Examples:
         >>> study = make_study(
         ...     {
         ...         "schema": 1,

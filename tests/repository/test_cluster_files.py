@@ -290,8 +290,8 @@ def test_the_image_is_made_of_the_wheel_and_the_constraints_alone():
     assert own == ["symstudy-*.whl constraints.txt /build/"]
     (install,) = [what for name, what in found if name == "RUN" and "pip install" in what]
     assert "--constraint /build/constraints.txt" in install
-    (extra,) = re.findall(r"\[(\w+)\]", install)
-    assert extra in PROJECT["optional-dependencies"]
+    (extras,) = re.findall(r"\[([\w,]+)\]", install)
+    assert set(extras.split(",")) <= set(PROJECT["optional-dependencies"])
 
 
 def test_the_image_runs_as_somebody_else_than_root():

@@ -21,7 +21,7 @@ __all__ = ["InlineLauncher"]
 class InlineLauncher(AbstractLauncher):
     """Trains packs one after another in this process: for tests, debuggers and small studies.
 
-    Example:
+    Examples:
         >>> from symstudy.launch import InlineLauncher
         >>> InlineLauncher(device="cpu").capacity.workers
         1

@@ -65,7 +65,7 @@ class RayLauncher(AbstractLauncher):
     Where this process is connected to Ray already, `address="auto"` trains on that session and
     leaves it running.
 
-    Example:
+    Examples:
         >>> from symstudy.launch import RayLauncher
         >>> from symstudy.study import PackConfig
         >>> RayLauncher(PackConfig(cpus=2), address="auto").address

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from symstudy.errors import LaunchError
 from symstudy.launch.search.history import History
 from symstudy.launch.search.sequences import point_at
 from symstudy.study.search import Point
@@ -26,9 +25,6 @@ def evolve(history: History) -> Iterator[Point]:
 
     A generation has as many points as the method's rule of thumb asks for, or the search's batch
     if that is larger. A trial without a value counts as the worst of its generation.
-
-    Raises:
-        LaunchError: If the package cmaes is not installed.
 
     References:
         Hansen 2016, arXiv:1604.00772 (the method, with its bounds by resampling).
@@ -53,13 +49,8 @@ def evolve(history: History) -> Iterator[Point]:
 
 def make_strategy(history: History) -> Any:
     """Return the strategy before its first generation, on the unit cube."""
-    try:
-        import cmaes
-    except ImportError as error:
-        raise LaunchError(
-            "search.method = 'cmaes' must have the package cmaes, which is not installed. Type: "
-            "pip install cmaes, or choose method = 'tpe'."
-        ) from error
+    import cmaes
+
     dimensions = len(history.search.space)
     usual = 4 + int(3 * np.log(dimensions))
     return cmaes.CMA(

@@ -4,7 +4,6 @@ import warnings
 from collections.abc import Iterator
 from typing import Any
 
-from symstudy.errors import LaunchError
 from symstudy.launch.search.history import History
 from symstudy.launch.search.trials import EvaluatedTrial
 from symstudy.study.search import Point, Search
@@ -17,9 +16,6 @@ def ask_optuna(history: History) -> Iterator[Point]:
 
     Points that were asked for and have not ended are running trials, which the samplers keep away
     from.
-
-    Raises:
-        LaunchError: If what the sampler needs is not installed.
     """
     import optuna
 
@@ -46,13 +42,6 @@ def make_sampler(search: Search, seed: int) -> Any:
 
     if search.config.method == "tpe":
         return optuna.samplers.TPESampler(seed=seed)
-    try:
-        import greenlet  # noqa: F401  # Optuna falls back to a slower way, and warns of it
-    except ImportError as error:
-        raise LaunchError(
-            "search.method = 'gp' must have the package greenlet, which is not installed. Type: "
-            "pip install greenlet, or choose method = 'tpe'."
-        ) from error
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return optuna.samplers.GPSampler(seed=seed)

@@ -4,6 +4,7 @@ from typing import Any
 
 from symstudy.errors import QueryError, UserError
 from symstudy.launch.search.methods import propose
+from symstudy.launch.search.packages import check_packages
 from symstudy.launch.search.trials import (
     EvaluatedTrial,
     Result,
@@ -38,7 +39,9 @@ class SearchState:
         Raises:
             UserError: If the objective or the condition is no SQL over the columns of `runs`.
             StoreError: If the results cannot be read.
+            LaunchError: If a package is missing that its method needs.
         """
+        check_packages(search.config.method)
         self.search = search
         self.folder = folder
         self.retry = retry

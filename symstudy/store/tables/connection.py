@@ -88,7 +88,7 @@ class Store:
         tables: The tables of the studies as they were when the connection was made.
         queries: Every query that was run.
 
-    Example:
+    Examples:
         >>> store = open_store("results")  # doctest: +SKIP
         >>> store.df("select width, avg(test_loss) from runs group by all")  # doctest: +SKIP
     """

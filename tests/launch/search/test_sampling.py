@@ -3,12 +3,15 @@ import sys
 
 import numpy as np
 import pytest
+from pyarrow.fs import LocalFileSystem
 
 from symstudy.errors import LaunchError, StudyFileError
 from symstudy.launch.search.history import History
-from symstudy.launch.search.methods import propose
 from symstudy.launch.search.optuna_study import frozen_trial
+from symstudy.launch.search.packages import check_packages
+from symstudy.launch.search.state import SearchState
 from symstudy.launch.search.trials import own_cell
+from symstudy.store.files.folder import StudyFolder
 
 SPACE = {
     "train.lr": {"log": [1e-4, 1.0]},
@@ -194,11 +197,18 @@ def test_values_of_confirmations_do_not_steer_the_hunt(hunt, play):
     assert points(hunts) == points(play(hunt("tpe"), bowl))
 
 
-@pytest.mark.parametrize(("method", "package"), [("cmaes", "cmaes"), ("gp", "greenlet")])
-def test_a_missing_package_is_named_with_what_to_type(hunt, monkeypatch, method, package):
+@pytest.mark.parametrize(
+    ("method", "package"), [("cmaes", "cmaes"), ("gp", "greenlet"), ("tpe", "optuna")]
+)
+def test_a_missing_package_is_named_with_what_to_type(hunt, monkeypatch, tmp_path, method, package):
     monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(LaunchError, match=f"pip install {package}"):
-        propose(hunt(method), 0, [])
+    with pytest.raises(LaunchError, match=rf"{package} cannot.*pip install 'symstudy\[search\]'"):
+        SearchState(hunt(method), StudyFolder(LocalFileSystem(), str(tmp_path / "hunt")))
+
+
+def test_a_bisection_needs_no_package(monkeypatch):
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    check_packages("bisect")
 
 
 CONDITIONAL = {
