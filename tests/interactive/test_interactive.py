@@ -89,9 +89,14 @@ def test_where_no_study_is_results_are_refused(tmp_path):
 
 
 def test_a_notebook_gets_one_bar_that_is_kept_up_to_date(monkeypatch):
-    shown = []
+    shown: list[str] = []
     handle = SimpleNamespace(update=shown.append)
-    fake = SimpleNamespace(HTML=str, display=lambda html, display_id: shown.append(html) or handle)
+
+    def display(html, display_id):
+        shown.append(html)
+        return handle
+
+    fake = SimpleNamespace(HTML=str, display=display)
     monkeypatch.setitem(sys.modules, "IPython.display", fake)
     monkeypatch.setattr(notebook, "EVERY_S", 0)
     with notebook.NotebookDisplay() as bar:
