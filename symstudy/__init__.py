@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from symstudy.findings import Finding, Verdict, claim
+    from symstudy.interactive.results import Results, open_results
+    from symstudy.interactive.train import run
     from symstudy.launch import run_study
     from symstudy.programs import ProgramRun, current_run, report
     from symstudy.store import Store, open_store
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Finding",
     "ProgramRun",
+    "Results",
     "Store",
     "Study",
     "Verdict",
@@ -26,9 +29,11 @@ __all__ = [
     "current_run",
     "load_study",
     "make_study",
+    "open_results",
     "open_store",
     "plan_packs",
     "report",
+    "run",
     "run_study",
     "train_pack",
 ]
@@ -36,6 +41,7 @@ __all__ = [
 HOMES = {
     "Finding": "symstudy.findings",
     "ProgramRun": "symstudy.programs",
+    "Results": "symstudy.interactive.results",
     "Store": "symstudy.store",
     "Study": "symstudy.study",
     "Verdict": "symstudy.findings",
@@ -43,9 +49,11 @@ HOMES = {
     "current_run": "symstudy.programs",
     "load_study": "symstudy.study",
     "make_study": "symstudy.study",
+    "open_results": "symstudy.interactive.results",
     "open_store": "symstudy.store",
     "plan_packs": "symstudy.study",
     "report": "symstudy.programs",
+    "run": "symstudy.interactive.train",
     "run_study": "symstudy.launch",
     "train_pack": "symstudy.training",
 }

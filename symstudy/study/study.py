@@ -155,28 +155,35 @@ def load_study(
         return check_study(apply_overrides(document, overrides))
 
 
-def make_study(values: Mapping[str, Any], *, preset: str | None = None) -> Study:
+def make_study(
+    values: Mapping[str, Any] | None = None, *, preset: str | None = None, **tables: Any
+) -> Study:
     """Return the study given as nested tables, as a TOML file would hold them.
+
+    Args:
+        values: The whole file, if not by keywords.
+        preset: Preset to merge over it; the study's own default if None, none at all if "none".
+        tables: Keys and tables of the file by name, which win over `values`. Without `values`,
+            `schema` is the present one and `title` the name where they are not given.
 
     Raises:
         StudyFileError: If anything in it is wrong; lists everything.
 
     Examples:
         >>> study = make_study(
-        ...     {
-        ...         "schema": 1,
-        ...         "name": "example",
-        ...         "title": "An example",
-        ...         "model": {"kind": "fcn"},
-        ...         "data": {"kind": "identity"},
-        ...         "train": {"lr": 0.01},
-        ...         "sweep": {"model.width": [8, 16], "seed": 3},
-        ...     }
+        ...     name="example",
+        ...     model={"kind": "fcn"},
+        ...     data={"kind": "identity"},
+        ...     train={"lr": 0.01},
+        ...     sweep={"model.width": [8, 16], "seed": 3},
         ... )
         >>> len(study.runs())
         6
     """
-    document = Document(source="python", values=normalised(values))
+    given = {**(values or {}), **tables}
+    if values is None:
+        given = {"schema": SCHEMA, "title": given.get("name", ""), **given}
+    document = Document(source="python", values=normalised(given))
     return check_study(apply_preset(document, preset))
 
 
