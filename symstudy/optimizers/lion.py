@@ -8,6 +8,7 @@ from annotated_types import Ge, Lt
 from symstudy.components import Role, component
 from symstudy.optimizers.config import AbstractStepOptimizer, StepNumbers
 from symstudy.optimizers.decoupled import decayed
+from symstudy.width_rules import WidthRule
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -24,6 +25,7 @@ class Lion(AbstractStepOptimizer):
     """
 
     is_decoupled: ClassVar[bool] = True
+    width_rule: ClassVar[WidthRule] = "normalised"
     no_polish: ClassVar[str] = "does not go down the objective that has the penalty in it"
 
     kind: Literal["lion"] = "lion"
@@ -58,7 +60,7 @@ class Lion(AbstractStepOptimizer):
         (mean,) = moments
         sign_KP = (beta1 * mean + (1.0 - beta1) * gradient_KP).sign()
         mean.mul_(beta2).add_((1.0 - beta2) * gradient_KP)
-        return decayed(theta_KP, pulled_KP, numbers) - numbers.rate_K1 * sign_KP
+        return decayed(theta_KP, pulled_KP, numbers) - numbers.rate_KP * sign_KP
 
     def effective_rate(self, rate: float) -> float:
         """Return the rate: decay does not pass through the sign."""
