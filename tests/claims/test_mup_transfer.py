@@ -29,7 +29,7 @@ def judge(claims, plant, seeds=None, **options):
 def test_a_rate_that_stays_in_mup_and_falls_elsewhere_supports(claims, plant):
     finding = judge(claims, plant)
     assert finding.verdict is Verdict.SUPPORTED
-    assert finding.seeds == 8
+    assert finding.seeds == 12
     slopes = [part.effect for part in finding.parts]
     assert slopes == pytest.approx([0.0, 1.0], abs=0.05)
 

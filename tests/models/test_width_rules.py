@@ -130,7 +130,7 @@ def test_logits_of_attention_are_divided_by_the_size_of_a_head():
         (FcnConfig, {"width": 32}, r"base_width` must be given .* Type model.base_width=32"),
         (FcnConfig, {"base_width": 8, "reparametrise": "gate"}, "reparametrise` must be 'none'"),
         (DeepLinearConfig, {"base_width": 8, "init_balanced": True}, "init_balanced` must be fal"),
-        (TransformerConfig, {"base_width": 8, "heads": 3}, r"Type model.base_heads=3 to take"),
+        (TransformerConfig, {"base_width": 8, "heads": 3}, r"Type model.base_heads=3 if train.lr"),
         (
             TransformerConfig,
             {"base_width": 8, "base_heads": 1, "base_head_dim": 16, "mlp_width": 5},
