@@ -47,8 +47,9 @@ def grown(block: Block, base: Block) -> Growth:
     """Return the growth of `block` from `base`."""
     if block.role == "bias" or block.is_lookup:
         return Growth(1.0, block.size / base.size)
-    units, base_units = block.size // block.fan_in, base.size // base.fan_in
-    return Growth(block.fan_in / base.fan_in, units / base_units)
+    # One division of whole numbers: where inputs and outputs grow alike, the factors are equal.
+    outputs = (block.size * base.fan_in) / (base.size * block.fan_in)
+    return Growth(block.fan_in / base.fan_in, outputs)
 
 
 def initial_deviations(layout: Layout) -> tuple[float, ...]:

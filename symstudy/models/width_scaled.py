@@ -47,8 +47,8 @@ class AbstractWidthScaled(AbstractModelConfig):
             size = missing.removeprefix("base_")
             raise ValueError(
                 f"`model.{missing}` must be given where model.parametrization = 'mup', but got "
-                f"none. Type model.{missing}={getattr(self, size)} if train.lr is that of a network "
-                f"of this {size}"
+                f"none. Type model.{missing}={getattr(self, size)} if train.lr is that of "
+                f"networks of this {size}"
             )
         if self.reparametrise != "none":
             raise ValueError(

@@ -111,7 +111,8 @@ class AbstractOptimizer(Component, ABC):
         """Why muP cannot scale its learning rate with the width; empty if it can."""
         if self.trains_by == "minimiser":
             return "searches its own steps, and has no learning rate to scale"
-        return "" if self.width_rule else "does not say how its step goes with the gradient"
+        has_rule = bool(self.width_rule) or self.trains_by == "nothing"
+        return "" if has_rule else "does not say how its step goes with the gradient"
 
     def rate_factors(self, layout: Layout) -> tuple[float, ...]:
         """Return the factor on the learning rate of each block of `layout`; 1 outside of muP."""

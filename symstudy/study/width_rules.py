@@ -20,7 +20,7 @@ def wrong_width_rules(cells: Sequence["Cell"], lines: Mapping[str, int]) -> Iter
     """
     scaled = {cell.train.optimizer: cell.train for cell in cells if cell.model.is_width_scaled}
     for optimizer, train in scaled.items():
-        if not train.is_idle and optimizer.no_width_rule:
+        if optimizer.no_width_rule:
             what = (
                 "must have a learning rate that goes with the width where model.parametrization = "
                 f"'mup', but got {optimizer.kind!r}, which {optimizer.no_width_rule}. Type "

@@ -11,6 +11,7 @@ from symstudy.models import build_model
 from symstudy.models.deep_linear.config import DeepLinearConfig
 from symstudy.models.fcn.config import FcnConfig
 from symstudy.models.transformer.config import TransformerConfig
+from symstudy.models.transformer.network import build_transformer
 from symstudy.optimizers.muon import Muon
 from symstudy.width_rules import initial_deviations, rate_factors
 
@@ -118,10 +119,8 @@ def test_at_the_base_width_nothing_changes(cls):
 
 
 def test_logits_of_attention_are_divided_by_the_size_of_a_head():
-    found = build_model(ATTENTION, SHAPE).logit_scale
-    assert found == 16**0.5 / 32
-    small = build_model(TransformerConfig(tokens=3, head_dim=16), SHAPE)
-    assert small.logit_scale is None
+    assert build_transformer(ATTENTION, 12, 2).logit_scale == 16**0.5 / 32
+    assert build_transformer(TransformerConfig(tokens=3, head_dim=16), 12, 2).logit_scale is None
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,9 @@ from symstudy.components import looking_in
 from symstudy.errors import ModelError, StudyFileError
 from symstudy.study import PackConfig, make_study
 from symstudy.training import train_pack
+from symstudy.training.engines.torch import TorchEngine
 from symstudy.training.loop import make_engine, make_pack
+from symstudy.training.pack_checks import check_pack
 
 CPU = PackConfig(device="cpu")
 TORCH = PackConfig(device="cpu", engine="torch")
@@ -25,12 +27,14 @@ TRANSFORMER: dict[str, Any] = {
 def study_of(model=None, sweep=None, **train):
     """Return a study in muP of dense networks, or of the model of another kind."""
     model = model or {}
+    if ":" not in model.get("kind", ""):
+        model = {"parametrization": "mup", **({} if "kind" in model else DENSE), **model}
     return make_study(
         {
             "schema": 1,
             "name": "mup",
             "title": "muP",
-            "model": {"parametrization": "mup", **({} if "kind" in model else DENSE), **model},
+            "model": model,
             "data": {"kind": "teacher_student", "input_dim": 8, "samples": 32, "test_samples": 8},
             "train": {"batch_size": "full", "steps": 3, "dtype": "float64", **train},
             "sweep": sweep or {"model.width": [8, 64], "seed": 2},
@@ -100,11 +104,14 @@ def test_in_the_standard_parametrisation_layers_move_by_powers_of_the_width(opti
 @pytest.mark.parametrize("grows", ["heads", "head_dim"])
 def test_a_transformer_moves_as_far_at_any_width(optimizer, lr, grows):
     widths = (64, 256)
-    keys = ("model.width", "model.mlp_width", f"model.{grows}")
-    sizes = (widths, [2 * width for width in widths], [width // 4 for width in widths])
-    if grows == "head_dim":
-        sizes = (*sizes[:2], widths)
-    axes = {**dict(zip(keys, map(list, sizes), strict=True)), "zip": [list(keys)], "seed": 3}
+    inner = f"model.{grows}"
+    axes = {
+        "model.width": list(widths),
+        "model.mlp_width": [2 * width for width in widths],
+        inner: [width // 4 if grows == "heads" else width for width in widths],
+        "zip": [["model.width", "model.mlp_width", inner]],
+        "seed": 3,
+    }
     head = {"head_dim": 4} if grows == "heads" else {"heads": 1}
     mup, standard = (
         growth_of_changes(
@@ -142,7 +149,7 @@ def test_torch_takes_the_steps_of_the_kernels(keys):
     sweep = {"model.width": [64], "train.syre": [0, 0.1], "seed": 2}
     runs = study_of(sweep=sweep, lr=0.01, gamma=0.1, steps=10, **keys).runs()
     expected = trained(runs)[1]
-    engine = make_engine(make_pack(runs, TORCH))
+    engine = TorchEngine(make_pack(runs, TORCH))
     engine.lanes.by_kernels = False
     engine.advance(0, 10)
     torch.testing.assert_close(engine.theta_KP, expected, rtol=1e-9, atol=1e-11)
@@ -225,6 +232,7 @@ def test_the_decay_budget_is_that_of_the_slowest_weights():
 
 CODE = """
 import torch
+from symstudy.layout import Block, Layout
 from symstudy.components import component
 from symstudy.optimizers import AbstractStepOptimizer
 from symstudy.optimizers.sgd import Sgd
@@ -259,6 +267,28 @@ class Plain(torch.optim.SGD):
 class Halved(torch.optim.SGD):
     width_rule = "proportional"
     is_decoupled = False
+
+def blocks_of(width, inputs, outputs):
+    first = Block(name="first", shape=(width, inputs), offset=0, axes=("h", "input"),
+                  role="weight", fan_in=inputs)
+    last = Block(name="last", shape=(outputs, width), offset=first.stop, axes=("output", "h"),
+                 role="weight", fan_in=width)
+    return first, last
+
+class Net(torch.nn.Module):
+    def __init__(self, input_dim, output_dim, width=16, base=16):
+        super().__init__()
+        self.first = torch.nn.Linear(input_dim, width, bias=False)
+        self.last = torch.nn.Linear(width, output_dim, bias=False)
+        self.sizes = input_dim, output_dim
+        self.base = base
+
+    def forward(self, x):
+        return self.last(torch.tanh(self.first(x)))
+
+    def symstudy_layout(self):
+        base = blocks_of(self.base, *self.sizes)
+        return Layout(blocks=blocks_of(self.last.in_features, *self.sizes), base=base)
 
 class Odd(torch.optim.SGD):
     width_rule = "rootlike"
@@ -299,6 +329,27 @@ def test_an_optimiser_of_ones_own_can_say_its_rule(own, optimizer):
     )
     found = growth_of_changes(study, (32, 128))
     assert all(abs(exponent) < 0.25 for exponent in found.values()), found
+
+
+def of_own_module(base, optimizer="sgd"):
+    model = {"kind": "mup_steps:Net", "width": 16, "base": base}
+    return study_of(model, {"seed": 1}, optimizer=optimizer, lr=1e-3, steps=1).runs()
+
+
+def test_a_module_of_ones_own_names_its_base_network(own):
+    changes = []
+    for base in (16, 4):
+        before, after, model = trained(of_own_module(base))
+        first, last = model.layout.blocks
+        change = (after - before)[0]
+        changes.append((change[: first.stop], change[last.offset :]))
+    torch.testing.assert_close(changes[1][0], 4 * changes[0][0])
+    torch.testing.assert_close(changes[1][1], changes[0][1] / 4)
+
+
+def test_a_module_with_a_base_network_needs_an_optimiser_with_a_rule(own):
+    with pytest.raises(ModelError, match=r"layout has `base`, but got 'mup_steps:Silent'"):
+        check_pack(make_pack(of_own_module(4, "mup_steps:Silent"), CPU))
 
 
 def test_what_is_measured_as_it_begins_needs_no_width_rule():
