@@ -40,19 +40,24 @@ class RateFactors(NamedTuple):
 
 def make_rate_factors(pack: LoadedPack) -> RateFactors:
     """Return the stretches of the parameters of `pack`; one of them outside of muP."""
+    runs, layout = len(pack.runs), pack.model.layout
+    if not is_scaled(pack):
+        return RateFactors(np.full((runs, 1), layout.size, np.int64), np.ones((runs, 1)))
     factor_KB = block_factors(pack)
-    stop_B = np.array([block.stop for block in pack.model.layout.blocks], np.int64)
+    stop_B = np.array([block.stop for block in layout.blocks], np.int64)
     # A stretch ends where the next block has another factor in any run, and at the end.
     ends_B = np.append((factor_KB[:, 1:] != factor_KB[:, :-1]).any(axis=0), True)
-    stop_KR = np.tile(stop_B[ends_B], (len(pack.runs), 1))
+    stop_KR = np.tile(stop_B[ends_B], (runs, 1))
     return RateFactors(stop_KR, np.ascontiguousarray(factor_KB[:, ends_B]))
+
+
+def is_scaled(pack: LoadedPack) -> bool:
+    """Return whether learning rates of `pack` go with the width."""
+    return bool(pack.model.layout.base) and pack.train.optimizer.trains_by == "steps"
 
 
 def block_factors(pack: LoadedPack) -> NDArray[np.float64]:
     """Return the factor of each run and block; that of a run of a padded pack by its own width."""
-    layout = pack.model.layout
-    if not layout.base or pack.train.optimizer.trains_by != "steps":
-        return np.ones((len(pack.runs), len(layout.blocks)))
     layouts: dict[str, Layout] = {}
     rows = []
     for run in pack.runs:
@@ -69,8 +74,8 @@ def slowest_factors(pack: LoadedPack) -> NDArray[np.float64]:
     A decoupled penalty goes by the rate itself. A neuron without a signal is gone only once all of
     its weights are.
     """
-    if pack.train.optimizer.is_decoupled:
+    if pack.train.optimizer.is_decoupled or not is_scaled(pack):
         return np.ones(len(pack.runs))
-    is_weight_B = np.array([block.role == "weight" for block in pack.model.layout.blocks])
+    is_weight_B = [block.role == "weight" for block in pack.model.layout.blocks]
     slowest_K: NDArray[np.float64] = block_factors(pack)[:, is_weight_B].min(axis=1)
     return slowest_K
