@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from analysis.claims.mup_transfer import best_rate
 from symstudy.components import looking_in
 from symstudy.errors import ModelError, StudyFileError
-from symstudy.study import PackConfig, make_study
+from symstudy.study import PackConfig, load_study, make_study
 from symstudy.training import train_pack
 from symstudy.training.engines.torch import TorchEngine
 from symstudy.training.loop import make_engine, make_pack
@@ -228,6 +229,24 @@ def test_the_decay_budget_is_that_of_the_slowest_weights():
     assert budgets["sgd", 64] == pytest.approx(0.5 * 2 * 0.1 * 0.01 * 5)
     assert budgets["sgd", 8] == pytest.approx(0.25 * 2 * 0.1 * 0.01 * 5)
     assert budgets["adamw", 64] == budgets["adamw", 8] == pytest.approx(2 * 0.1 * 0.01 * 5)
+
+
+@pytest.mark.slow
+def test_the_best_learning_rate_stays_in_mup_and_falls_in_the_standard(root):
+    settings = ("model.width=[32,256]", "seed=3")
+    study = load_study(root / "studies" / "mup_transfer.toml", overrides=settings)
+    best = {}
+    for which in ("standard", "mup"):
+        for width in (32, 256):
+            runs = [
+                run for run in of_width(study, width) if run.cell.model.parametrization == which
+            ]
+            losses = np.array(train_pack(runs, CPU).runs["train_loss"]).reshape(-1, 3)
+            rates = [run.cell.train.lr for run in runs[::3]]
+            best[which, width] = best_rate(np.array(rates), np.median(losses, axis=1))
+    assert best["mup", 32] == best["standard", 32]
+    assert best["mup", 256] == pytest.approx(best["mup", 32], rel=0.6)
+    assert best["standard", 256] < best["standard", 32] / 4
 
 
 CODE = """
