@@ -38,6 +38,8 @@ class Block:
         axes: What runs along each axis: a neuron group's name, `input`, `output` or another label.
         role: `weight` or `bias`.
         fan_in: Inputs that feed one unit; sets the scale of the initialisation.
+        is_lookup: Whether a unit of its first axis is read as it is, as the vector of a position:
+            no inputs are summed, whatever `fan_in` says.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Block:
     axes: tuple[str, ...]
     role: Literal["weight", "bias"]
     fan_in: int
+    is_lookup: bool = False
 
     @property
     def size(self) -> int:
@@ -159,12 +162,22 @@ class Layout:
     """All blocks of a model, in order and without gaps, its hidden layers and its symmetries.
 
     A hidden layer is a group of neurons or an attention layer; each has its own number.
+
+    Attributes:
+        blocks: Parameter tensors.
+        groups: Hidden layers of neurons.
+        symmetries: What may act on the blocks.
+        attention: Attention layers.
+        base: The blocks of the network of base width, under the same names, where the maximal
+            update parametrisation scales initialisation and learning rates
+            (`symstudy.width_rules`); empty in the standard parametrisation.
     """
 
     blocks: tuple[Block, ...]
     groups: tuple[NeuronGroup, ...] = ()
     symmetries: tuple[DeclaredSymmetry, ...] = ()
     attention: tuple[AttentionLayer, ...] = ()
+    base: tuple[Block, ...] = ()
 
     def __post_init__(self) -> None:
         """Check that the blocks tile the vector, and that groups and symmetries fit the axes."""
@@ -177,6 +190,9 @@ class Layout:
         for block in self.blocks:
             for axis, length in zip(block.axes, block.shape, strict=True):
                 assert sizes.get(axis, length) == length, f"{block.name} and {axis} disagree"
+        names = [block.name for block in self.blocks]
+        base = [block.name for block in self.base]
+        assert base in ([], names), f"the base network has the blocks {names}, not {base}"
         for layer in self.attention:
             self.check_attention(layer)
         for symmetry in self.symmetries:

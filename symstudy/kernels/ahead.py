@@ -57,6 +57,8 @@ def compile_training(kind: np.dtype[np.floating], step: KernelStep) -> None:
         second=np.zeros((1, 13), kind),
         is_decoupled=False,
         rate=np.full((1, 1), 0.1, kind),
+        stop=np.full((1, 1), 13, np.int64),
+        factor=np.ones((1, 1), kind),
         decay=one,
         centre=np.zeros((1, 13), kind),
         stretch=np.ones((1, 13), kind),

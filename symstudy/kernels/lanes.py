@@ -30,6 +30,8 @@ class Lanes(NamedTuple):
         second: Second moment `[K, P]`, or `[K, 0]`.
         is_decoupled: Whether the optimiser applies the penalty beside its step.
         rate: Learning rate `[K, S]`.
+        stop: Where stretches of parameters end whose rates have one factor `[K, R]`.
+        factor: Factor on the rate of each of these stretches, by the width rules of muP `[K, R]`.
         decay: 2 gamma `[K]`.
         centre: Where the penalty of a pulled lane has its minimum `[K, P]`; `[K, 0]` where no lane
             is pulled.
@@ -51,6 +53,8 @@ class Lanes(NamedTuple):
     second: Floats
     is_decoupled: bool
     rate: Floats
+    stop: Integers
+    factor: Floats
     decay: Floats
     centre: Floats
     stretch: Floats
@@ -125,7 +129,8 @@ def update(lanes: Lanes, k: Index, s: Index, gradient: Floats, step: Step) -> No
     The coupled penalty gamma |theta|^2 adds 2 gamma theta to the gradient (`decay` = 2 gamma); a
     decoupled one shrinks the parameters beside the step. A penalty around another point than the
     origin, gamma sum_i stretch_i (theta_i - centre_i)^2, is added by `pull` before the step, which
-    then has no decay of its own.
+    then has no decay of its own. A factor on the rate is one on the whole of a coupled gradient,
+    and leaves a decoupled decay as it is.
     """
     theta = lanes.theta[k]
     rate = lanes.rate[k, s]
@@ -138,16 +143,28 @@ def update(lanes: Lanes, k: Index, s: Index, gradient: Floats, step: Step) -> No
         else:
             pull(gradient, theta, lanes.centre[k], lanes.stretch[k], decay)
         decay = kind(0.0)
-    numbers = LaneNumbers(
-        rate,
-        kind(0.0) if lanes.is_decoupled else decay,
-        kind(1.0) - rate * decay if lanes.is_decoupled else kind(1.0),
-        lanes.beta1[k],
-        lanes.beta2[k],
-        lanes.epsilon[k],
-        lanes.step + s + 1,
-    )
-    step(theta, lanes.first[k], lanes.second[k], gradient, numbers)
+    first, second = lanes.first[k], lanes.second[k]
+    start = 0
+    for r in range(lanes.stop.shape[1]):
+        stop = lanes.stop[k, r]
+        numbers = LaneNumbers(
+            rate * lanes.factor[k, r],
+            kind(0.0) if lanes.is_decoupled else decay,
+            kind(1.0) - rate * decay if lanes.is_decoupled else kind(1.0),
+            lanes.beta1[k],
+            lanes.beta2[k],
+            lanes.epsilon[k],
+            lanes.step + s + 1,
+        )
+        # A moment that is not kept has no items in any stretch.
+        step(
+            theta[start:stop],
+            first[start:stop],
+            second[start:stop],
+            gradient[start:stop],
+            numbers,
+        )
+        start = stop
 
 
 @compiled

@@ -13,6 +13,7 @@ from torch import Tensor
 from symstudy.layout import Layout
 from symstudy.models.initial_states import copy_neurons, share_rank
 from symstudy.streams import Stream
+from symstudy.width_rules import initial_deviations
 
 __all__ = [
     "NO_BUFFERS",
@@ -253,6 +254,8 @@ def normal_parameters(
 ) -> Float[Tensor, "runs parameters"]:
     """Return weights of standard deviation scale / sqrt(fan-in), and biases of 0.
 
+    Where the layout has a base network, deviations follow `symstudy.width_rules`.
+
     Args:
         layout: Blocks of the model.
         seeds: Seed of each run; the numbers come from its stream `initialisation`.
@@ -264,9 +267,9 @@ def normal_parameters(
         One flat row a run.
     """
     sigma_P = np.zeros(layout.size)
-    for block in layout.blocks:
+    for block, deviation in zip(layout.blocks, initial_deviations(layout), strict=True):
         if block.role == "weight":
-            sigma_P[block.offset : block.stop] = block.fan_in**-0.5
+            sigma_P[block.offset : block.stop] = deviation
     rows = {}
     for seed in set(seeds):
         row_P = Stream(seed, "initialisation").normal(layout.size) * sigma_P

@@ -47,6 +47,11 @@ class AbstractModelConfig(Component):
         """How weights are written as products."""
 
     @property
+    def is_width_scaled(self) -> bool:
+        """Whether initial weights and learning rates follow the width rules of muP."""
+        return False
+
+    @property
     def scale(self) -> float:
         """Factor on the initial weights."""
         return float(getattr(self, "init_scale", 1.0))

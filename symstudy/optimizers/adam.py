@@ -7,6 +7,7 @@ from symstudy.components import component
 from symstudy.kernels.steps import KernelStep
 from symstudy.optimizers.adaptive import AbstractAdam, adam_in_kernels, adam_move
 from symstudy.optimizers.config import StepNumbers
+from symstudy.width_rules import WidthRule
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -22,6 +23,7 @@ class Adam(AbstractAdam):
     """
 
     kernel_step: ClassVar[KernelStep | None] = adam_in_kernels
+    width_rule: ClassVar[WidthRule] = "normalised"
 
     kind: Literal["adam"] = "adam"
     """Adam, with the penalty in the gradient."""

@@ -8,6 +8,7 @@ from symstudy.kernels.steps import KernelStep
 from symstudy.optimizers.adaptive import AbstractAdam, adam_in_kernels, adam_move
 from symstudy.optimizers.config import StepNumbers
 from symstudy.optimizers.decoupled import decayed
+from symstudy.width_rules import WidthRule
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -25,6 +26,7 @@ class AdamW(AbstractAdam):
 
     is_decoupled: ClassVar[bool] = True
     kernel_step: ClassVar[KernelStep | None] = adam_in_kernels
+    width_rule: ClassVar[WidthRule] = "normalised"
     no_polish: ClassVar[str] = "does not go down the objective that has the penalty in it"
 
     kind: Literal["adamw"] = "adamw"

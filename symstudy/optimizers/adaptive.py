@@ -60,7 +60,7 @@ def adam_move(gradient_KP: "Tensor", moments: Sequence["Tensor"], numbers: StepN
     beta1, beta2, epsilon = (numbers.keys[key] for key in ("beta1", "beta2", "epsilon"))
     first.mul_(beta1).add_((1.0 - beta1) * gradient_KP)
     second.mul_(beta2).add_((1.0 - beta2) * gradient_KP.square())
-    rate = numbers.rate_K1.double() / (1.0 - beta1.double() ** numbers.time)
+    rate = numbers.rate_KP.double() / (1.0 - beta1.double() ** numbers.time)
     root = 1.0 / (1.0 - beta2.double() ** numbers.time).sqrt()
     kind = gradient_KP.dtype
     move: Tensor = rate.to(kind) * first / (second.sqrt() * root.to(kind) + epsilon)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, Self
 from symstudy.components import Component
 from symstudy.kernels.steps import KernelStep
 from symstudy.layout import Layout
+from symstudy.width_rules import WidthRule, rate_factors
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -34,12 +35,13 @@ class StepNumbers(NamedTuple):
     """The numbers of one step of K runs, as columns `[K, 1]` in the type of the parameters.
 
     Attributes:
-        rate_K1: Learning rate.
+        rate_K1: Learning rate; a decoupled penalty goes by it alone.
         decay_K1: 2 gamma, the factor of the penalty's gradient.
         time: Number of the step, from 1.
         keys: The optimiser's own numbers a lane, by key.
         shared: One of the runs' optimisers: what has no `Role.LANE` is the same for all.
         layout: Where in a row of the parameters each weight and bias lies.
+        factor_KP: Factor of the width rules of muP on the rate of each parameter; None for 1.
     """
 
     rate_K1: "Tensor"
@@ -48,6 +50,12 @@ class StepNumbers(NamedTuple):
     keys: dict[str, "Tensor"]
     shared: "AbstractStepOptimizer"
     layout: Layout
+    factor_KP: "Tensor | None" = None
+
+    @property
+    def rate_KP(self) -> "Tensor":
+        """Learning rate of each parameter; the column `rate_K1` where it is the same for all."""
+        return self.rate_K1 if self.factor_KP is None else self.rate_K1 * self.factor_KP
 
 
 class AbstractOptimizer(Component, ABC):
@@ -58,12 +66,17 @@ class AbstractOptimizer(Component, ABC):
         trains_by: `steps` from the initialisation, `minimiser` (to a stationary point), `nothing`.
         no_polish: Why a minimiser cannot go on from where it ends; empty if it can.
         no_pull: Why the penalty cannot pull to another point than 0; empty if it can.
+        is_decoupled: Whether its step applies the penalty itself, instead of through the gradient.
+        width_rule: How its step goes with the gradient, by which muP scales learning rates with
+            the width; empty where that is not known, and muP refused.
     """
 
     table: ClassVar[str] = "train"
     trains_by: ClassVar[Literal["steps", "minimiser", "nothing"]]
     no_polish: ClassVar[str] = ""
     no_pull: ClassVar[str] = ""
+    is_decoupled: ClassVar[bool] = False
+    width_rule: ClassVar[WidthRule] = ""
     kind: str
 
     @property
@@ -93,6 +106,18 @@ class AbstractOptimizer(Component, ABC):
         """Return about how many passes over batches one start of `steps` steps at most takes."""
         return steps
 
+    @property
+    def no_width_rule(self) -> str:
+        """Why muP cannot scale its learning rate with the width; empty if it can."""
+        if self.trains_by == "minimiser":
+            return "searches its own steps, and has no learning rate to scale"
+        has_rule = bool(self.width_rule) or self.trains_by == "nothing"
+        return "" if has_rule else "does not say how its step goes with the gradient"
+
+    def rate_factors(self, layout: Layout) -> tuple[float, ...]:
+        """Return the factor on the learning rate of each block of `layout`; 1 outside of muP."""
+        return rate_factors(layout, self.width_rule) if layout.base else (1.0,) * len(layout.blocks)
+
     @abstractmethod
     def effective_rate(self, rate: float) -> float:
         """Return by how much a signal-free parameter shrinks a step, over 2 gamma.
@@ -110,12 +135,10 @@ class AbstractStepOptimizer(AbstractOptimizer):
     is a number a lane. An optimiser without a compiled step is stepped by torch on every device.
 
     Attributes:
-        is_decoupled: Whether its step applies the penalty itself, instead of through the gradient.
         kernel_step: The same step for the compiled kernels; None where there is none.
     """
 
     trains_by: ClassVar[Literal["steps", "minimiser", "nothing"]] = "steps"
-    is_decoupled: ClassVar[bool] = False
     kernel_step: ClassVar[KernelStep | None] = None
 
     @classmethod
@@ -136,9 +159,26 @@ class AbstractStepOptimizer(AbstractOptimizer):
     @classmethod
     def step_in_kernels(cls) -> KernelStep | None:
         """Return `kernel_step`; None too where a subclass has a `step` that it does not match."""
+        return cls.kernel_step if cls.says_of_its_step("kernel_step") else None
+
+    @classmethod
+    def says_of_its_step(cls, name: str) -> bool:
+        """Return whether the class attribute `name` is of the class' `step`, not of an older one.
+
+        A subclass with a `step` of its own has to say anew what holds of it.
+        """
         steps = next(base for base in cls.__mro__ if "step" in vars(base))
-        declares = next(base for base in cls.__mro__ if "kernel_step" in vars(base))
-        return cls.kernel_step if issubclass(declares, steps) else None
+        declares = next(base for base in cls.__mro__ if name in vars(base))
+        return issubclass(declares, steps)
+
+    @property
+    def no_width_rule(self) -> str:
+        """Why muP cannot scale its learning rate with the width; empty if it can."""
+        if self.width_rule and not type(self).says_of_its_step("width_rule"):
+            return (
+                f"has a step of its own, of which no `width_rule` is said, not {self.width_rule!r}"
+            )
+        return super().no_width_rule
 
     def kernel_numbers(self) -> KernelNumbers:
         """Return the lane's numbers for the compiled kernels' step."""

@@ -1,18 +1,41 @@
 """Lion: steps along the sign of a mean of gradients."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
+import numpy as np
 from annotated_types import Ge, Lt
 
 from symstudy.components import Role, component
-from symstudy.optimizers.config import AbstractStepOptimizer, StepNumbers
+from symstudy.kernels.steps import KernelStep, LaneNumbers
+from symstudy.optimizers.config import AbstractStepOptimizer, KernelNumbers, StepNumbers
 from symstudy.optimizers.decoupled import decayed
+from symstudy.width_rules import WidthRule
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 __all__ = ["Lion"]
+
+
+@KernelStep
+def lion_in_kernels(
+    theta: Any,
+    first: Any,
+    second: Any,  # noqa: ARG001  # the kernels fix the signature
+    gradient: Any,
+    numbers: LaneNumbers,
+) -> None:
+    """Shrink theta, take off rate sign(beta1 m + (1 - beta1) g), and bring the mean m forward."""
+    kind = theta.dtype.type
+    rate, shrink = numbers.rate, numbers.shrink
+    beta1, beta2 = numbers.beta1, numbers.beta2
+    keep1, keep2 = kind(1.0) - beta1, kind(1.0) - beta2
+    for i in range(theta.size):
+        g = gradient[i]
+        towards = beta1 * first[i] + keep1 * g
+        first[i] = beta2 * first[i] + keep2 * g
+        theta[i] = shrink * theta[i] - rate * np.sign(towards)
 
 
 @component
@@ -24,6 +47,8 @@ class Lion(AbstractStepOptimizer):
     """
 
     is_decoupled: ClassVar[bool] = True
+    kernel_step: ClassVar[KernelStep | None] = lion_in_kernels
+    width_rule: ClassVar[WidthRule] = "normalised"
     no_polish: ClassVar[str] = "does not go down the objective that has the penalty in it"
 
     kind: Literal["lion"] = "lion"
@@ -44,6 +69,10 @@ class Lion(AbstractStepOptimizer):
         del lanes
         return 1
 
+    def kernel_numbers(self) -> KernelNumbers:
+        """Return both decays."""
+        return KernelNumbers(self.beta1, self.beta2)
+
     @classmethod
     def step(
         cls,
@@ -58,7 +87,7 @@ class Lion(AbstractStepOptimizer):
         (mean,) = moments
         sign_KP = (beta1 * mean + (1.0 - beta1) * gradient_KP).sign()
         mean.mul_(beta2).add_((1.0 - beta2) * gradient_KP)
-        return decayed(theta_KP, pulled_KP, numbers) - numbers.rate_K1 * sign_KP
+        return decayed(theta_KP, pulled_KP, numbers) - numbers.rate_KP * sign_KP
 
     def effective_rate(self, rate: float) -> float:
         """Return the rate: decay does not pass through the sign."""

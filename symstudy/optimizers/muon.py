@@ -11,6 +11,7 @@ from symstudy.layout import Block, Layout
 from symstudy.optimizers.adaptive import AbstractAdam, adam_move
 from symstudy.optimizers.config import StepNumbers
 from symstudy.optimizers.decoupled import decayed
+from symstudy.width_rules import WidthRule, growth_of, rate_factors
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -52,6 +53,7 @@ class Muon(AbstractAdam):
     """
 
     is_decoupled: ClassVar[bool] = True
+    width_rule: ClassVar[WidthRule] = "orthogonalised"
     no_polish: ClassVar[str] = "does not go down the objective that has the penalty in it"
 
     kind: Literal["muon"] = "muon"
@@ -96,6 +98,7 @@ class Muon(AbstractAdam):
         before = [moments[0][:, each.first : stop_of(each)].clone() for each in found]
         others = numbers._replace(rate_K1=numbers.rate_K1 * numbers.keys["other_lr"])
         move_KP = adam_move(gradient_KP, moments, others)
+        rate_KP = numbers.rate_KP.expand_as(gradient_KP)
         for matrix, mean in zip(found, before, strict=True):
             place = slice(matrix.first, stop_of(matrix))
             gradient = gradient_KP[:, place]
@@ -106,8 +109,36 @@ class Muon(AbstractAdam):
             sides = (len(towards), matrix.rows, matrix.columns)
             turned = orthogonalised(towards.reshape(sides), shared.ns_steps)
             factor = adjusted(matrix, shared.adjust_lr)
-            move_KP[:, place] = numbers.rate_K1 * factor * turned.flatten(1)
+            move_KP[:, place] = rate_KP[:, place] * factor * turned.flatten(1)
         return decayed(theta_KP, pulled_KP, numbers) - move_KP
+
+    def rate_factors(self, layout: Layout) -> tuple[float, ...]:
+        """Return the factor on the learning rate of each block of `layout`; 1 outside of muP.
+
+        The largest singular value of a matrix' step goes with sqrt(b / a), for b times the outputs
+        and a times the inputs of the base network (Yang, Simon and Bernstein 2023,
+        arXiv:2310.17813), whatever `adjust_lr` makes of its sides. What is left to adamw goes by
+        the rule of adamw.
+        """
+        if not layout.base:
+            return super().rate_factors(layout)
+        matrices = {matrix.first for matrix in matrices_of(layout, self.matrices)}
+        places = zip(
+            layout.blocks,
+            layout.base,
+            growth_of(layout),
+            rate_factors(layout, "normalised"),
+            strict=True,
+        )
+        found = []
+        for block, base, growth, of_adamw in places:
+            if block.offset not in matrices:
+                found.append(of_adamw)
+                continue
+            adjusts = (adjusted(matrix_of(each), self.adjust_lr) for each in (base, block))
+            at_base, here = adjusts
+            found.append(math.sqrt(growth.outputs / growth.inputs) * at_base / here)
+        return tuple(found)
 
     def effective_rate(self, rate: float) -> float:
         """Return the rate: decay does not pass through the moments."""

@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from annotated_types import Ge
 
 from symstudy.components import Role, component
 from symstudy.optimizers.adaptive import AbstractAdam
 from symstudy.optimizers.config import StepNumbers
+from symstudy.width_rules import WidthRule
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -28,6 +29,8 @@ class NAdam(AbstractAdam):
     References:
         Dozat 2016. The momentum of step t is beta1 (1 - 0.96^(t momentum_decay) / 2).
     """
+
+    width_rule: ClassVar[WidthRule] = "normalised"
 
     kind: Literal["nadam"] = "nadam"
     """Adam with Nesterov's momentum, with the penalty in the gradient."""
@@ -52,7 +55,7 @@ class NAdam(AbstractAdam):
         second.mul_(beta2).add_((1.0 - beta2) * gradient_KP.square())
         now, after = (momentum_at(beta1.double(), psi.double(), at) for at in (time, time + 1))
         product = momentum_product(beta1.double(), psi.double(), time)
-        rate = numbers.rate_K1.double()
+        rate = numbers.rate_KP.double()
         of_gradient = rate * (1.0 - now) / (1.0 - product)
         of_mean = rate * after / (1.0 - product * after)
         root = 1.0 / (1.0 - beta2.double() ** time).sqrt()

@@ -1,13 +1,14 @@
 """RMSprop."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
 from annotated_types import Ge, Gt, Lt
 
 from symstudy.components import Role, component
 from symstudy.optimizers.adaptive import SMALLEST_EPSILON
 from symstudy.optimizers.config import AbstractStepOptimizer, StepNumbers
+from symstudy.width_rules import WidthRule
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -25,6 +26,8 @@ class RmsProp(AbstractStepOptimizer):
         Tieleman and Hinton 2012; Graves 2013 (arXiv:1308.0850) for `centred`. The arithmetic is
         that of `torch.optim.RMSprop`, but that a variance below 0 by rounding counts as 0.
     """
+
+    width_rule: ClassVar[WidthRule] = "normalised"
 
     kind: Literal["rmsprop"] = "rmsprop"
     """Gradient over the root of a running mean of its square."""
@@ -69,4 +72,4 @@ class RmsProp(AbstractStepOptimizer):
         move_KP = gradient_KP / (variance_KP.sqrt() + keys["epsilon"])
         if others:
             move_KP = others[0].mul_(keys["momentum"]).add_(move_KP)
-        return theta_KP - numbers.rate_K1 * move_KP
+        return theta_KP - numbers.rate_KP * move_KP

@@ -8,6 +8,7 @@ from annotated_types import Ge, Lt
 from symstudy.components import Role, component
 from symstudy.kernels.steps import KernelStep, LaneNumbers
 from symstudy.optimizers.config import AbstractStepOptimizer, KernelNumbers, StepNumbers
+from symstudy.width_rules import WidthRule
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -40,6 +41,7 @@ class Sgd(AbstractStepOptimizer):
     """Stochastic gradient descent; the penalty joins the gradient."""
 
     kernel_step: ClassVar[KernelStep | None] = descend
+    width_rule: ClassVar[WidthRule] = "proportional"
 
     kind: Literal["sgd"] = "sgd"
     """Stochastic gradient descent."""
@@ -74,7 +76,7 @@ class Sgd(AbstractStepOptimizer):
         move_KP = gradient_KP
         if moments:
             move_KP = moments[0].mul_(numbers.keys["momentum"]).add_(gradient_KP)
-        return theta_KP - numbers.rate_K1 * move_KP
+        return theta_KP - numbers.rate_KP * move_KP
 
     def effective_rate(self, rate: float) -> float:
         """Return rate / (1 - momentum)."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Union
 from symstudy.components import ALWAYS, Role, component, source_of
 from symstudy.errors import ModelError
 from symstudy.optimizers.config import NOT_KNOWN, AbstractOptimizer
+from symstudy.width_rules import WidthRule
 
 if TYPE_CHECKING:
     import torch
@@ -25,6 +26,14 @@ __all__ = ["TorchOptimizer", "adapt_torch_class", "is_torch_class"]
 RATE, DECAY = "lr", "weight_decay"
 HOW = ("params", "foreach", "fused", "capturable", "differentiable")
 """Arguments that say how and not what is computed."""
+RULES: dict[str, WidthRule] = {
+    "SGD": "proportional",
+    **dict.fromkeys(("Adagrad", "Adam", "AdamW", "Adamax"), "normalised"),
+    **dict.fromkeys(("NAdam", "RAdam", "RMSprop"), "normalised"),
+}
+"""How the steps of classes of `torch.optim` itself go with the gradient, for muP."""
+APART = "decoupled_weight_decay"
+"""Argument of some of these by which weight_decay does not go through the gradient."""
 PLAIN = (bool, int, float, str)
 
 
@@ -36,12 +45,15 @@ class TorchOptimizer(AbstractOptimizer):
         torch_class: The class.
         arguments: Names of its arguments that are keys.
         takes_decay: Whether it takes weight_decay: it applies the penalty then, and not symstudy.
+        decays_apart: Whether weight_decay then shrinks parameters beside the step; None where the
+            class does not say.
     """
 
     trains_by: ClassVar[Literal["steps", "minimiser", "nothing"]] = "steps"
     torch_class: ClassVar[Any]
     arguments: ClassVar[tuple[str, ...]] = ()
     takes_decay: ClassVar[bool] = False
+    decays_apart: ClassVar[bool | None] = None
 
     kind: str = ""
     """Import path of the class and its name, separated by a colon."""
@@ -63,8 +75,27 @@ class TorchOptimizer(AbstractOptimizer):
                 f"{type(error).__name__}: {error}"
             ) from error
 
+    @property
+    def no_width_rule(self) -> str:
+        """Why muP cannot scale its learning rate with the width; empty if it can."""
+        if not self.width_rule:
+            return (
+                "does not say how its step goes with the gradient (write in the class "
+                "width_rule = 'normalised', as Adam, or 'proportional', as SGD)"
+            )
+        if self.takes_decay and self.decays_apart is None:
+            return (
+                "does not say whether weight_decay goes through the gradient (write in the "
+                "class is_decoupled = False, or True)"
+            )
+        return ""
+
     def make(
-        self, parameters: Sequence["Tensor"], rate: float, decay: float
+        self,
+        parameters: Sequence["Tensor"],
+        rate: float,
+        decay: float,
+        factors: Sequence[float] = (),
     ) -> "torch.optim.Optimizer":
         """Return the optimiser of one run.
 
@@ -72,11 +103,23 @@ class TorchOptimizer(AbstractOptimizer):
             parameters: Of the run.
             rate: Learning rate of the first step.
             decay: 2 gamma.
+            factors: Factor on the learning rate of each parameter, which is one group then; none
+                for one group of all.
         """
         keys = {name: getattr(self, name) for name in self.arguments}
         if self.takes_decay:
             keys[DECAY] = decay
-        made: torch.optim.Optimizer = self.torch_class(list(parameters), **{RATE: rate}, **keys)
+        groups: list[Any] = list(parameters)
+        if factors:
+            groups = [
+                {"params": [parameter], RATE: rate * factor}
+                for parameter, factor in zip(parameters, factors, strict=True)
+            ]
+            if self.takes_decay and (self.decays_apart or getattr(self, APART, False)):
+                # Such a class shrinks by the group's rate times weight_decay.
+                for group, factor in zip(groups, factors, strict=True):
+                    group[DECAY] = decay / factor
+        made: torch.optim.Optimizer = self.torch_class(groups, **{RATE: rate}, **keys)
         return made
 
     def effective_rate(self, rate: float) -> float:
@@ -122,6 +165,8 @@ def adapt_torch_class(found: Any, name: str) -> type[TorchOptimizer]:
         "torch_class": found,
         "arguments": tuple(keys),
         "takes_decay": takes_decay,
+        "width_rule": width_rule_of(found, name),
+        "decays_apart": decays_apart(found),
         "no_polish": reason if takes_decay else "",
         "no_pull": "applies the penalty itself, around 0" if takes_decay else "",
     }
@@ -130,6 +175,36 @@ def adapt_torch_class(found: Any, name: str) -> type[TorchOptimizer]:
             body[key] = arguments[key].default
     made: type[TorchOptimizer] = component(type("TorchOptimizer", (TorchOptimizer,), body))
     return made
+
+
+def is_of_torch(found: Any) -> bool:
+    """Return whether a class is one of `torch.optim` itself whose rules are known."""
+    return found.__module__.startswith("torch.optim.") and found.__name__ in RULES
+
+
+def width_rule_of(found: Any, name: str) -> WidthRule:
+    """Return how a class' step goes with the gradient: what it says itself, or is known of torch's.
+
+    Raises:
+        ModelError: If it says what is no rule.
+    """
+    says: WidthRule = getattr(
+        found, "width_rule", RULES[found.__name__] if is_of_torch(found) else ""
+    )
+    if says not in ("", "proportional", "normalised"):
+        raise ModelError(
+            "train.optimizer must name a class whose `width_rule` is 'proportional' or "
+            f"'normalised', or is left out, but that of {name!r} is {says!r}"
+        )
+    return says
+
+
+def decays_apart(found: Any) -> bool | None:
+    """Return whether weight_decay of a class shrinks parameters beside the step, if it is known."""
+    if is_of_torch(found):
+        return bool(found.__name__ == "AdamW")
+    says = getattr(found, "is_decoupled", None)
+    return says if isinstance(says, bool) else None
 
 
 def refuse_closures(found: Any, name: str) -> None:

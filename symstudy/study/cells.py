@@ -32,6 +32,7 @@ from symstudy.study.sweep import Axis
 from symstudy.study.train import Train, resolve_train
 from symstudy.study.tried import wrong_functions
 from symstudy.study.variants import Written, idle_axes, write_tables
+from symstudy.study.width_rules import wrong_width_rules
 
 __all__ = [
     "Cell",
@@ -222,6 +223,7 @@ def expand_trained(
     mistakes = mistakes or [
         *wrong_measures(grid.cells, swept_lines),
         *wrong_functions(grid.cells, swept_lines),
+        *wrong_width_rules(grid.cells, swept_lines),
     ]
     return (Grid([], []), mistakes) if mistakes else (grid, [])
 

@@ -159,6 +159,8 @@ class OptimizerSuite:
             second=np.zeros((runs, PARAMETERS if moments > 1 else 0), dtype),
             is_decoupled=cls.is_decoupled,
             rate=np.repeat(np.array(self.rates, dtype)[:, None], STEPS, axis=1),
+            stop=np.full((runs, 1), PARAMETERS),
+            factor=np.ones((runs, 1), dtype),
             decay=2 * np.array(self.gammas, dtype),
             centre=CENTRE_KP.numpy().astype(dtype),
             stretch=np.ones((runs, PARAMETERS), dtype),

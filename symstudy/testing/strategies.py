@@ -42,6 +42,8 @@ def small_studies(draw: st.DrawFn) -> Study:
                 "width": draw(st.integers(1, 19)),
                 "activation": draw(st.sampled_from(ACTIVATIONS)),
                 "bias": draw(st.booleans()),
+                "parametrization": draw(st.sampled_from(["standard", "mup"])),
+                "base_width": 6,
             },
             "data": data,
             "train": {

@@ -31,6 +31,7 @@ from symstudy.training.data import PackData
 from symstudy.training.early_stopping import EarlyEnds, StopRule
 from symstudy.training.engines.base import LoadedPack, ShapeGroup, pick_device
 from symstudy.training.engines.choice import make_engine
+from symstudy.training.engines.rate_factors import slowest_factors
 from symstudy.training.own_stop import OwnStop
 from symstudy.training.pack_checks import check_pack, check_sources
 from symstudy.training.probes import (
@@ -147,7 +148,9 @@ class Training:
         steps, self.is_detailed = probe_steps(self.pack.train.steps, probe.num, probe.detail)
         self.probes: list[int] = steps.tolist()
         self.groups = self.engine.shape_groups(self.pack)
-        self.recorders = [Recorder(group.pack.runs, steps) for group in self.groups]
+        self.recorders = [
+            Recorder(group.pack.runs, steps, slowest_factors(group.pack)) for group in self.groups
+        ]
         self.ends = EarlyEnds(self.pack.lane_values("converged"))
         self.at = 0
         self.place = 0

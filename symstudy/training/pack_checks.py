@@ -71,6 +71,7 @@ def check_pack(pack: LoadedPack) -> None:
     check_clip(pack)
     check_torch_optimizer(pack)
     check_matrices(pack)
+    check_width_rule(pack)
 
 
 def check_matrices(pack: LoadedPack) -> None:
@@ -85,6 +86,23 @@ def check_matrices(pack: LoadedPack) -> None:
             f"train.matrices must name weights that the network has, but {optimizer.matrices!r} "
             f"names none of {pack.runs[0].cell.model.kind}: every parameter would be adamw's. Type "
             "train.matrices=all, or train.optimizer=adamw."
+        )
+
+
+def check_width_rule(pack: LoadedPack) -> None:
+    """Check that muP can scale the learning rate where a module's own layout names a base network.
+
+    That of a built-in model is checked when the study is read.
+
+    Raises:
+        ModelError: If it cannot.
+    """
+    optimizer = pack.train.optimizer
+    if pack.model.layout.base and optimizer.no_width_rule:
+        raise ModelError(
+            "train.optimizer must have a learning rate that goes with the width where a layout has "
+            f"`base`, but got {optimizer.kind!r}, which {optimizer.no_width_rule}. Type "
+            "train.optimizer=adam, or leave `base` out of the layout."
         )
 
 

@@ -53,14 +53,25 @@ class Recorder:
     The last of a run is what was measured while it was alive. Rows name a run by its place.
     """
 
-    def __init__(self, runs: Sequence[Run], steps: NDArray[np.int64]) -> None:
-        """Begin with nothing but what is known before: the probes are at `steps`."""
+    def __init__(
+        self,
+        runs: Sequence[Run],
+        steps: NDArray[np.int64],
+        slowest_K: Float[np.ndarray, " runs"],
+    ) -> None:
+        """Begin with nothing but what is known before.
+
+        Args:
+            runs: The runs.
+            steps: Steps taken at each probe.
+            slowest_K: Factor on the learning rate of the slowest weights of each run.
+        """
         self.run_ids = np.array([run.run_id for run in runs])
         self.seeds = [run.seed for run in runs]
         self.named = runs[0].cell.probe.measures
         self.measures = (*LAYER_MEASURES, *layer_columns(self.named))
         self.budgets: Float[np.ndarray, "runs probes"] = decay_budget(
-            [run.cell.train for run in runs], steps
+            [run.cell.train for run in runs], steps, slowest_K
         )
         self.history: list[Columns] = []
         self.layers: list[Columns] = []

@@ -31,7 +31,9 @@ def learning_rates(
 
 
 def decay_budget(
-    trains: Sequence[Train], steps: NDArray[np.int64]
+    trains: Sequence[Train],
+    steps: NDArray[np.int64],
+    slowest_K: Float[np.ndarray, " runs"] | None = None,
 ) -> Float[np.ndarray, "runs probes"]:
     """Return B_wd = 2 gamma sum_t lr_eff(t) of each run after each of `steps` steps.
 
@@ -40,13 +42,20 @@ def decay_budget(
     coupled decay has no such budget: NaN. AdamW's decoupled one has. A minimiser has none either:
     whether it has converged is what `grad_ratio` says.
 
+    Args:
+        trains: Of each run.
+        steps: Number of steps of each probe.
+        slowest_K: Factor of the width rules of muP on the rate of the slowest weights of each run;
+            1 for all if None.
+
     Returns:
         Dimensionless numbers, 0 before the first step.
     """
     every = np.arange(max(int(steps.max()), 1))
+    factors = [1.0] * len(trains) if slowest_K is None else slowest_K.tolist()
     rows = []
-    for train in trains:
-        effective = train.optimizer.effective_rate(train.lr)
+    for train, slowest in zip(trains, factors, strict=True):
+        effective = slowest * train.optimizer.effective_rate(train.lr)
         if np.isnan(effective):
             rows.append(np.full(len(steps), np.nan if train.gamma > 0 else 0.0))
             continue

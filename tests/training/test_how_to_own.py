@@ -18,6 +18,7 @@ PAGES = {
     "optimizer.md": ("signum.toml", 4),
     "optimizer.md, warm-up and clipping": ("warm.toml", 4),
     "optimizer.md, a class of torch": ("rprop.toml", 4),
+    "width.md": ("carried.toml", 4),
     "stop.md": ("plateau.toml", 4),
     "dataset.md": ("spiral.toml", 4),
     "model.md": ("wide.toml", 4),

@@ -179,14 +179,14 @@ def test_a_study_whose_inputs_are_no_tokens_is_refused_by_key(model, data):
 
 def test_attention_in_parts_is_that_of_all_samples_at_once(monkeypatch):
     q, k, v = torch.randn(3, 10, 2, 4, 3).unbind(0)
-    whole = network.attention(q, k, v)
+    whole = network.attention(q, k, v, 0.3)
     monkeypatch.setattr(network, "MOST_SAMPLES", 4)
     counted = []
 
-    def counting(q, k, v):
+    def counting(q, k, v, scale):
         counted.append(len(q))
-        return scaled_dot_product_attention(q, k, v)
+        return scaled_dot_product_attention(q, k, v, scale=scale)
 
     monkeypatch.setattr(network, "scaled_dot_product_attention", counting)
-    torch.testing.assert_close(network.attention(q, k, v), whole, rtol=1e-6, atol=1e-7)
+    torch.testing.assert_close(network.attention(q, k, v, 0.3), whole, rtol=1e-6, atol=1e-7)
     assert counted == [4, 4, 2]

@@ -7,13 +7,14 @@ from annotated_types import Ge, Gt
 from symstudy.components import DataShape, NetworkSize, Role, component
 from symstudy.components.sizes import dense_size
 from symstudy.models.checks import check_factors, check_init_rank
-from symstudy.models.config import AbstractModelConfig, Reparametrise
+from symstudy.models.config import Reparametrise
+from symstudy.models.width_scaled import AbstractWidthScaled
 
 __all__ = ["DeepLinearConfig"]
 
 
 @component
-class DeepLinearConfig(AbstractModelConfig):
+class DeepLinearConfig(AbstractWidthScaled):
     """A deep linear network: a product of weight matrices without biases."""
 
     network: ClassVar[str] = "symstudy.models.fcn.network:build_deep_linear"
@@ -41,9 +42,15 @@ class DeepLinearConfig(AbstractModelConfig):
     matrices (gate: v W) or lowers their rank (factorised: U V)."""
 
     def __post_init__(self) -> None:
-        """Check that the initial rank fits the width, and the weights can start as they are to."""
+        """Check that the weights can start as they are to."""
         check_init_rank(self.init_rank, self.width)
         check_factors(self.reparametrise, self.init_copies, self.init_rank)
+        self.check_base({"base_width": self.base_width})
+        if self.init_balanced and self.is_width_scaled:
+            raise ValueError(
+                "`model.init_balanced` must be false where model.parametrization = 'mup', whose "
+                "layers do not all start at one scale, but got true"
+            )
         special = self.init_copies > 1 or self.init_rank > 0 or self.reparametrise != "none"
         if self.init_balanced and special:
             raise ValueError(

@@ -7,13 +7,14 @@ from annotated_types import Ge, Gt
 from symstudy.components import DataShape, NetworkSize, Role, component
 from symstudy.components.sizes import dense_size
 from symstudy.models.checks import check_factors, check_init_rank
-from symstudy.models.config import AbstractModelConfig, Activation, Reparametrise
+from symstudy.models.config import Activation, Reparametrise
+from symstudy.models.width_scaled import AbstractWidthScaled
 
 __all__ = ["FcnConfig"]
 
 
 @component
-class FcnConfig(AbstractModelConfig):
+class FcnConfig(AbstractWidthScaled):
     """A fully connected network with hidden layers of equal width."""
 
     network: ClassVar[str] = "symstudy.models.fcn.network:build_fcn"
@@ -43,9 +44,10 @@ class FcnConfig(AbstractModelConfig):
     matrices (gate: v W) or lowers their rank (factorised: U V)."""
 
     def __post_init__(self) -> None:
-        """Check that the initial rank fits the width, and the weights can start as they are to."""
+        """Check that the weights can start as they are to."""
         check_init_rank(self.init_rank, self.width)
         check_factors(self.reparametrise, self.init_copies, self.init_rank)
+        self.check_base({"base_width": self.base_width})
 
     def size(self, data: DataShape) -> NetworkSize:
         """Return the size of the network on data of the given shape."""

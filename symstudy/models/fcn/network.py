@@ -40,8 +40,12 @@ class Fcn(AbstractModel):
         init_copies: int = 1,
         init_rank: int = 0,
         init_balanced: bool = False,
+        base_width: int | None = None,
     ) -> None:
-        """Declare a network of layer sizes `sizes`, the input's first and the output's last."""
+        """Declare a network of layer sizes `sizes`, the input's first and the output's last.
+
+        With a `base_width` it is in muP: hidden layers of that width have the standard rules.
+        """
         self.sizes = tuple(sizes)
         self.activation = activation_of(activation, activation_coefficient)
         self.coefficient = activation_coefficient
@@ -54,6 +58,7 @@ class Fcn(AbstractModel):
             bias=bias,
             odd=self.activation.odd,
             homogeneous=self.activation.homogeneous,
+            base_width=base_width,
         )
 
     @property
@@ -115,12 +120,49 @@ def group_name(layer: int) -> str:
     return f"hidden{layer}"
 
 
-def declare_layout(sizes: tuple[int, ...], *, bias: bool, odd: bool, homogeneous: bool) -> Layout:
+def declare_layout(
+    sizes: tuple[int, ...],
+    *,
+    bias: bool,
+    odd: bool,
+    homogeneous: bool,
+    base_width: int | None = None,
+) -> Layout:
     """Return the layout of a stack of dense layers of the given sizes.
 
     Its symmetries are those of its neurons, and the translation of the output axis: adding the same
     vector to all rows of the last layer shifts all logits of a sample alike.
     """
+    last = len(sizes) - 2
+    blocks = declare_blocks(sizes, bias=bias)
+    base_sizes = (sizes[0], *[base_width or 0] * last, sizes[-1])
+    groups = tuple(
+        NeuronGroup(
+            name=group_name(layer),
+            layer=layer,
+            size=sizes[layer],
+            odd=odd,
+            homogeneous=homogeneous,
+        )
+        for layer in range(1, last + 1)
+    )
+    shift = DeclaredSymmetry(
+        kind="translation",
+        blocks=tuple(block.name for block in blocks if block.axes[0] == "output"),
+        axis="output",
+        preserves="probabilities",
+        layer=last if groups else None,
+    )
+    return Layout(
+        blocks=tuple(blocks),
+        groups=groups,
+        symmetries=(*neuron_symmetries(blocks, groups), shift),
+        base=() if base_width is None else tuple(declare_blocks(base_sizes, bias=bias)),
+    )
+
+
+def declare_blocks(sizes: tuple[int, ...], *, bias: bool) -> list[Block]:
+    """Return the weights and biases of a stack of dense layers, layer by layer."""
     last = len(sizes) - 2
     labels = ["input", *(group_name(layer) for layer in range(1, last + 1)), "output"]
     blocks: list[Block] = []
@@ -148,28 +190,7 @@ def declare_layout(sizes: tuple[int, ...], *, bias: bool, odd: bool, homogeneous
                 )
             )
             at = blocks[-1].stop
-    groups = tuple(
-        NeuronGroup(
-            name=group_name(layer),
-            layer=layer,
-            size=sizes[layer],
-            odd=odd,
-            homogeneous=homogeneous,
-        )
-        for layer in range(1, last + 1)
-    )
-    shift = DeclaredSymmetry(
-        kind="translation",
-        blocks=tuple(block.name for block in blocks if block.axes[0] == "output"),
-        axis="output",
-        preserves="probabilities",
-        layer=last if groups else None,
-    )
-    return Layout(
-        blocks=tuple(blocks),
-        groups=groups,
-        symmetries=(*neuron_symmetries(blocks, groups), shift),
-    )
+    return blocks
 
 
 def build_fcn(config: FcnConfig, input_dim: int, output_dim: int) -> Fcn:
@@ -181,6 +202,7 @@ def build_fcn(config: FcnConfig, input_dim: int, output_dim: int) -> Fcn:
         activation_coefficient=config.activation_coefficient,
         init_copies=config.init_copies,
         init_rank=config.init_rank,
+        base_width=config.base_width if config.is_width_scaled else None,
     )
 
 
@@ -194,4 +216,5 @@ def build_deep_linear(config: DeepLinearConfig, input_dim: int, output_dim: int)
         init_copies=config.init_copies,
         init_rank=config.init_rank,
         init_balanced=config.init_balanced,
+        base_width=config.base_width if config.is_width_scaled else None,
     )

@@ -2,18 +2,19 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from annotated_types import Ge, Gt
 
 from symstudy.components import DataShape, NetworkSize, Role, component
-from symstudy.models.config import AbstractModelConfig, Activation, Reparametrise
+from symstudy.models.config import Activation, Reparametrise
+from symstudy.models.width_scaled import AbstractWidthScaled
 
 __all__ = ["TransformerConfig"]
 
 
 @component
-class TransformerConfig(AbstractModelConfig):
+class TransformerConfig(AbstractWidthScaled):
     """A transformer encoder: self-attention with residual connections, and MLPs where wanted.
 
     With `mlp_width = 0` it is attention layers and a linear readout.
@@ -54,6 +55,36 @@ class TransformerConfig(AbstractModelConfig):
     reparametrise: Reparametrise = "none"
     """Weights as products, so that gamma makes them sparse (hadamard: u v elementwise), drops whole
     matrices (gate: v W) or lowers their rank (factorised: U V)."""
+
+    base_heads: Annotated[int, Ge(1)] | None = None
+    """Heads of the network of base_width, where parametrization is mup; as many as heads if these
+    do not grow with the width."""
+    base_head_dim: Annotated[int, Ge(1)] | None = None
+    """Size of a head of the network of base_width, likewise; logits are divided by
+    head_dim / sqrt(base_head_dim) then."""
+    base_mlp_width: Annotated[int, Ge(1)] | None = None
+    """Neurons of the MLPs of the network of base_width, likewise."""
+
+    def __post_init__(self) -> None:
+        """Check that muP knows the base network."""
+        base = {
+            "base_width": self.base_width,
+            "base_heads": self.base_heads,
+            "base_head_dim": self.base_head_dim,
+        }
+        if self.mlp_width:
+            base["base_mlp_width"] = self.base_mlp_width
+        self.check_base(base)
+
+    def base_network(self) -> Self:
+        """Return the network whose learning rate and initial weights muP takes as they are."""
+        sizes: dict[str, Any] = {
+            "width": self.base_width,
+            "heads": self.base_heads,
+            "head_dim": self.base_head_dim,
+            "mlp_width": self.base_mlp_width if self.mlp_width else 0,
+        }
+        return replace(self, parametrization="standard", **sizes)
 
     def size(self, data: DataShape) -> NetworkSize:
         """Return the size of the network on data of the given shape, without its few biases."""

@@ -27,11 +27,27 @@ class Blocks:
         self.bias = bias
         self.all: list[Block] = []
 
-    def add(self, name: str, shape: tuple[int, ...], axes: tuple[str, ...], fan_in: int) -> None:
+    def add(
+        self,
+        name: str,
+        shape: tuple[int, ...],
+        axes: tuple[str, ...],
+        fan_in: int,
+        *,
+        is_lookup: bool = False,
+    ) -> None:
         """Add a weight."""
         at = self.all[-1].stop if self.all else 0
         self.all.append(
-            Block(name=name, shape=shape, offset=at, axes=axes, role="weight", fan_in=fan_in)
+            Block(
+                name=name,
+                shape=shape,
+                offset=at,
+                axes=axes,
+                role="weight",
+                fan_in=fan_in,
+                is_lookup=is_lookup,
+            )
         )
 
     def add_bias(self, name: str, shape: tuple[int, ...], axes: tuple[str, ...]) -> None:
@@ -67,7 +83,7 @@ def declare_transformer(
     blocks.add("embed.weight", (width, token_dim), (STREAM, "token"), token_dim)
     blocks.add_bias("embed.bias", (width,), (STREAM,))
     if config.positions:
-        blocks.add("positions", (config.tokens, width), ("position", STREAM), width)
+        blocks.add("positions", (config.tokens, width), ("position", STREAM), width, is_lookup=True)
     attention: list[AttentionLayer] = []
     groups: list[NeuronGroup] = []
     for layer in range(config.layers):
@@ -103,7 +119,18 @@ def declare_transformer(
         groups=tuple(groups),
         symmetries=tuple(symmetries),
         attention=tuple(attention),
+        base=base_blocks(config, token_dim, output_dim),
     )
+
+
+def base_blocks(config: TransformerConfig, token_dim: int, output_dim: int) -> tuple[Block, ...]:
+    """Return the blocks of the network of base width, in muP; none elsewhere."""
+    if not config.is_width_scaled:
+        return ()
+    base = config.base_network()
+    # Activations have no blocks.
+    dims = {"token_dim": token_dim, "output_dim": output_dim}
+    return declare_transformer(base, **dims, odd=False, homogeneous=False).blocks
 
 
 def add_attention(

@@ -4,6 +4,7 @@ Shapes: K runs, P parameters, B samples, T tokens, D width of the residual strea
 of a query, key or value of a head, O outputs.
 """
 
+import math
 from collections.abc import Callable, Sequence
 
 import torch
@@ -58,6 +59,7 @@ class Transformer(AbstractModel):
             odd=self.activation.odd,
             homogeneous=self.activation.homogeneous,
         )
+        self.logit_scale = logit_scale(config)
         self.pieces = joined_blocks(self.declared.blocks)
 
     @property
@@ -128,7 +130,7 @@ class Transformer(AbstractModel):
         heads = (config.heads, config.head_dim)
         q = q_KTHN.view(runs * batch, -1, *heads).transpose(1, 2)
         k, v = kv_KTHN.view(runs * batch, tokens, 2, *heads).permute(2, 0, 3, 1, 4).unbind(0)
-        read = attention(q, k, v).transpose(1, 2)
+        read = attention(q, k, v, self.logit_scale).transpose(1, 2)
         read_KTN = read.reshape(runs, -1, config.heads * config.head_dim)
         return h_KTD + affine(weights, f"{name}.output", read_KTN)
 
@@ -155,18 +157,36 @@ def attention(
     q_SHTN: Float[Tensor, "samples heads queries head_dim"],
     k_SHTN: Float[Tensor, "samples heads tokens head_dim"],
     v_SHTN: Float[Tensor, "samples heads tokens head_dim"],
+    scale: float | None = None,
 ) -> Float[Tensor, "samples heads queries head_dim"]:
     """Return what each query reads, for the samples of all runs in parts that a GPU can take.
 
     CUDA has at most 65,535 blocks along an axis: torch's fused kernels fail or change beyond so
     many samples (pytorch#142228, #146733).
+
+    Args:
+        q_SHTN: Queries.
+        k_SHTN: Keys.
+        v_SHTN: Values.
+        scale: Factor on the logits; 1 / sqrt(head_dim) if None.
     """
     if len(q_SHTN) <= MOST_SAMPLES:
-        return scaled_dot_product_attention(q_SHTN, k_SHTN, v_SHTN)
+        return scaled_dot_product_attention(q_SHTN, k_SHTN, v_SHTN, scale=scale)
     parts = zip(
         *(torch.split(each, MOST_SAMPLES) for each in (q_SHTN, k_SHTN, v_SHTN)), strict=True
     )
-    return torch.cat([scaled_dot_product_attention(*part) for part in parts])
+    return torch.cat([scaled_dot_product_attention(q, k, v, scale=scale) for q, k, v in parts])
+
+
+def logit_scale(config: TransformerConfig) -> float | None:
+    """Return the factor on logits in muP, sqrt(base_head_dim) / head_dim; None for torch's own.
+
+    Queries and keys come to agree in training, so that their product grows as head_dim.
+    """
+    base = config.base_head_dim
+    if not config.is_width_scaled or base is None or base == config.head_dim:
+        return None
+    return math.sqrt(base) / config.head_dim
 
 
 def affine(

@@ -34,6 +34,7 @@ class RunOptimizer:
         optimizer: The optimiser.
         parameters: A tensor for each block of the layout.
         takes_decay: Whether it applies the penalty itself.
+        factors: Factor on the learning rate of each group of parameters; 1 outside of muP.
     """
 
     def __init__(
@@ -45,13 +46,16 @@ class RunOptimizer:
             torch.zeros(block.shape, dtype=theta_P.dtype, device=theta_P.device, requires_grad=True)
             for block in self.blocks
         ]
-        self.optimizer = config.make(self.parameters, rate, decay)
+        factors = config.rate_factors(layout)
+        is_scaled = any(factor != 1.0 for factor in factors)
+        self.factors = factors if is_scaled else (1.0,)
+        self.optimizer = config.make(self.parameters, rate, decay, factors if is_scaled else ())
         self.takes_decay = config.takes_decay
 
     def step(self, theta_P: Tensor, gradient_P: Tensor, rate: float) -> None:
         """Move `theta_P` by a step against `gradient_P`, in place."""
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
+        for group, factor in zip(self.optimizer.param_groups, self.factors, strict=True):
+            group["lr"] = rate * factor
         with torch.no_grad():
             for block, parameter in zip(self.blocks, self.parameters, strict=True):
                 place = slice(block.offset, block.stop)

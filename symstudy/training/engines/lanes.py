@@ -23,6 +23,8 @@ from symstudy.layout import Layout
 from symstudy.optimizers import AbstractStepOptimizer, KernelNumbers
 from symstudy.streams import Stream
 from symstudy.training.engines.base import LoadedPack
+from symstudy.training.engines.rate_factors import make_rate_factors
+from symstudy.width_rules import initial_deviations
 
 __all__ = [
     "Penalty",
@@ -115,9 +117,9 @@ def make_penalty(pack: LoadedPack) -> Penalty:
     """Return the centre and the stretch of the penalty of each run, in the pack's precision.
 
     A run's theta_0 is normal of standard deviation `syre` / sqrt(fan-in), for weights and biases
-    alike, from its stream `syre`; its D is 1 + `syre_anisotropy` u with u uniform in (-1, 1), from
-    its stream `syre_anisotropy`. Uniform, not normal, so that D stays positive and the penalty
-    bounded below.
+    alike (that of initial weights in muP), from its stream `syre`; its D is 1 + `syre_anisotropy` u
+    with u uniform in (-1, 1), from its stream `syre_anisotropy`. Uniform, not normal, so that D
+    stays positive and the penalty bounded below.
 
     References:
         arXiv:2408.15495: the losses l_r and l_ar.
@@ -140,8 +142,9 @@ def make_penalty(pack: LoadedPack) -> Penalty:
 
 
 def centre_scales(layout: Layout) -> NDArray[np.float64]:
-    """Return 1 / sqrt(fan-in) of each parameter."""
-    return np.concatenate([np.full(block.size, block.fan_in**-0.5) for block in layout.blocks])
+    """Return the deviation of each parameter's theta_0 where `syre` is 1: 1 / sqrt(fan-in)."""
+    deviations = zip(layout.blocks, initial_deviations(layout), strict=True)
+    return np.concatenate([np.full(block.size, deviation) for block, deviation in deviations])
 
 
 def make_lanes(pack: LoadedPack, theta: NDArray[np.floating]) -> Lanes:
@@ -158,6 +161,7 @@ def make_lanes(pack: LoadedPack, theta: NDArray[np.floating]) -> Lanes:
     beta1, beta2, epsilon = np.array(numbers, pack.dtype).T
     dense = pack.model.dense
     penalty = make_penalty(pack)
+    factors = make_rate_factors(pack)
     for k in np.flatnonzero(penalty.is_pulled_K):
         theta[k] += penalty.centre_KP[k]
     return Lanes(
@@ -166,6 +170,8 @@ def make_lanes(pack: LoadedPack, theta: NDArray[np.floating]) -> Lanes:
         second=np.zeros((runs, size if moments > 1 else 0), pack.dtype),
         is_decoupled=any(each.is_decoupled for each in optimizers),
         rate=np.zeros((runs, 0), pack.dtype),
+        stop=factors.stop_KR,
+        factor=factors.factor_KR.astype(pack.dtype),
         decay=(2.0 * pack.lane_values("gamma")).astype(pack.dtype),
         centre=penalty.centre_KP,
         stretch=penalty.stretch_KP,

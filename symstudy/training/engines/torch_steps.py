@@ -21,6 +21,7 @@ from symstudy.training.engines.entropic import entropic_terms
 from symstudy.training.engines.evaluators import TorchEvaluator
 from symstudy.training.engines.lane_optimizers import LaneOptimizers
 from symstudy.training.engines.lanes import compiled_step, lane_keys, stepped
+from symstudy.training.engines.rate_factors import RateFactors
 from symstudy.training.engines.torch_lanes import TorchLanes
 from symstudy.training.losses import data_loss
 from symstudy.training.schedule import learning_rates
@@ -226,6 +227,8 @@ class Stepper:
             name: self.column(values.astype(pack.dtype))
             for name, values in lane_keys(self.optimizers).items()
         }
+        factors = RateFactors(self.lanes.stop, self.lanes.factor)
+        self.factor = None if factors.are_one else self.column(factors.by_parameter())
         self.rates, self.decay = map(self.column, (rates, self.lanes.decay))
         # A pack without a pulled lane has 0 columns of these.
         self.centre, self.stretch = map(self.column, (self.lanes.centre, self.lanes.stretch))
@@ -280,6 +283,7 @@ class Stepper:
             keys=self.keys,
             shared=self.optimizers[0],
             layout=self.state.pack.model.layout,
+            factor_KP=self.factor,
         )
         moved = optimizer.step(theta, gradient, pulled, self.state.moments, numbers)
         torch.where(is_sound[:, None], moved, theta, out=theta)
