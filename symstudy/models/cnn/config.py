@@ -39,7 +39,7 @@ class CnnConfig(AbstractModelConfig):
     width: Annotated[int, Ge(1)] = 16
     """Channels of each convolution, which are the neurons of its layer."""
     kernel: Annotated[int, Ge(1)] = 3
-    """Rows and columns of the kernels; images are padded to keep their size."""
+    """Rows and columns of the kernels, an odd number; images are padded to keep their size."""
     pool_every: Annotated[int, Ge(0)] = 2
     """After so many convolutions, pixels are averaged two by two; 0 for never."""
     norm: ConvNorm = "batch"
@@ -59,7 +59,9 @@ class CnnConfig(AbstractModelConfig):
     matrices (gate: v W) or lowers their rank (factorised: U V)."""
 
     def __post_init__(self) -> None:
-        """Check that the groups of the norm divide the channels."""
+        """Check that the kernels have a middle, and the groups of the norm divide the channels."""
+        if self.kernel % 2 == 0:
+            raise ValueError(f"model.kernel must be odd, but got {self.kernel}")
         if self.norm == "group" and self.width % self.groups:
             raise ValueError(
                 f"model.groups must divide model.width, but got {self.groups} and {self.width}"

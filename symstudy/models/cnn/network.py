@@ -31,7 +31,7 @@ class Cnn(nn.Module):
                     channels,
                     config.width,
                     config.kernel,
-                    padding="same",
+                    padding=config.kernel // 2,
                     bias=config.norm == "none",
                 ),
                 norm_module(config.norm, config.width, config.groups),
