@@ -68,9 +68,10 @@ class NotebookDisplay:
 
     def show(self, html: str) -> None:
         """Show the bar, in the place of the one before."""
-        from IPython.display import HTML, display
+        from IPython import display
 
+        shown: Any = display  # whose functions are not typed
         if self.handle is None:
-            self.handle = display(HTML(html), display_id=True)
+            self.handle = shown.display(shown.HTML(html), display_id=True)
         else:
-            self.handle.update(HTML(html))
+            self.handle.update(shown.HTML(html))

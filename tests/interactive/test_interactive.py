@@ -97,7 +97,7 @@ def test_a_notebook_gets_one_bar_that_is_kept_up_to_date(monkeypatch):
         return handle
 
     fake = SimpleNamespace(HTML=str, display=display)
-    monkeypatch.setitem(sys.modules, "IPython.display", fake)
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(display=fake))
     monkeypatch.setattr(notebook, "EVERY_S", 0)
     with notebook.NotebookDisplay() as bar:
         bar.name = "<b>x"

@@ -14,7 +14,6 @@ from torch import Tensor
 
 from symstudy.components import DataShape
 from symstudy.errors import LaunchError, ModelError
-from symstudy.identity import canonical_json
 from symstudy.layout import Layout
 from symstudy.models.base import (
     NO_BUFFERS,
@@ -25,6 +24,7 @@ from symstudy.models.base import (
     ModuleFacts,
     TrainingStep,
 )
+from symstudy.models.config import Reparametrise
 from symstudy.models.own.agreement import check_apart, why_not_at_once
 from symstudy.models.own.config import OwnModelConfig
 from symstudy.models.own.counting import count_module
@@ -36,7 +36,7 @@ from symstudy.models.own.outputs import read_returned
 from symstudy.models.own.passes import LanePool, LaneTensors, Passed, at_once, one_by_one
 from symstudy.symmetry.derivation import capture_hidden
 
-__all__ = ["OwnModel", "build_own"]
+__all__ = ["OwnModel", "build_own", "wrap_module"]
 
 DRAWS = "it draws random numbers, and a run's draws must not depend on its pack"
 
@@ -379,10 +379,18 @@ def build_own(config: OwnModelConfig, data: DataShape) -> OwnModel:
     Raises:
         ModelError: If there is no such class or function, or its module cannot be trained.
     """
-    factory = find_factory(config, data)
+    return wrap_module(find_factory(config, data), data, config.reparametrise)
+
+
+def wrap_module(factory: ModuleFactory, data: DataShape, reparametrise: Reparametrise) -> OwnModel:
+    """Return the module that `factory` makes as a model; the last few are kept.
+
+    Raises:
+        ModelError: If it cannot be trained.
+    """
     # Factors of weights have a layout of their own.
-    is_measured = config.reparametrise == "none"
-    key = (factory.call, canonical_json(config.arguments), data, is_measured)
+    is_measured = reparametrise == "none"
+    key = (factory.call, str(factory), data, is_measured)
     if key not in BUILT:
         while len(BUILT) >= MOST_BUILT:
             del BUILT[next(iter(BUILT))]
