@@ -21,7 +21,7 @@ def project(request):
 @pytest.fixture(scope="module")
 def links(request):
     """Return the hooks of the site."""
-    return SimpleNamespace(**runpy.run_path(str(request.config.rootpath / "docs/site/links.py")))
+    return SimpleNamespace(**runpy.run_path(str(request.config.rootpath / "docs/hooks/links.py")))
 
 
 def test_workflows_call_targets_that_there_are(root):
