@@ -27,6 +27,7 @@ from symstudy.store.files.folder import StudyFolder
 from symstudy.store.files.locations import find_studies
 from symstudy.store.files.manifest import ATTEMPTS, read_again
 from symstudy.store.tables.answers import distinct_names, is_query, plain_numbers
+from symstudy.store.tables.copies import copy_name
 from symstudy.store.tables.keys import KEYS
 from symstudy.store.tables.limits import (
     MEMORY,
@@ -36,10 +37,11 @@ from symstudy.store.tables.limits import (
     memory_error,
     timeout_error,
 )
-from symstudy.store.tables.scans import StudyTables
+from symstudy.store.tables.scans import JOINED, MERGED, StudyTables
 from symstudy.store.tables.schema import (
     CELLS,
     RESERVED,
+    RUNS,
     Table,
 )
 from symstudy.store.tables.view_statements import VIEWS, view_statements
@@ -138,7 +140,12 @@ class Store:
                 self.connection.register(f"{name}_superseded", once.superseded)
             for rows in ("files", "keys"):
                 clauses[f"{name}_{rows}_once"] = once.clause(f"{name}_{rows}", f"{name}_superseded")
-        names = [each.name for each in self.hyperparameters]
+        runs = self.tables.once[RUNS.name]
+        for name in (JOINED, MERGED):
+            clauses[f"{name}_once"] = runs.clause(f"{name}_files", "runs_superseded")
+        sources = self.tables.run_sources
+        clauses["runs_sources"] = " union all by name select * from ".join(sources)
+        names = {each.name: copy_name(each) for each in self.hyperparameters}
         self.connection.execute("set memory_limit = ?", [self.memory])
         measures = {
             table: [each.name for each in fields] for table, fields in self.tables.named.items()

@@ -30,7 +30,7 @@ VIEWS = (
     "planned",
     "missing",
 )
-INNER_VIEWS = ("runs_ended", "planned_runs", "known_cells")
+INNER_VIEWS = ("runs_ended", "planned_runs", "known_cells", "runs_joined", "runs_merged")
 """Views of our own, which are not listed."""
 TABULATED = 30
 """Degrees of freedom up to which quantiles are exact; beyond, two terms of Cornish-Fisher."""
@@ -45,7 +45,7 @@ def quoted(name: str) -> str:
 
 def view_statements(
     clauses: Mapping[str, str],
-    hyperparameters: Sequence[str],
+    hyperparameters: Mapping[str, str],
     measures: Mapping[str, Sequence[str]],
     truths: Collection[str] = (),
     aliases: Mapping[str, str] = MappingProxyType({}),
@@ -55,7 +55,8 @@ def view_statements(
     Args:
         clauses: What depends on the results: what packs and cells are known by, and what follows
             the names of tables, so that each run is there once.
-        hyperparameters: Names of the hyperparameters of the cells at hand.
+        hyperparameters: Of each hyperparameter of the cells at hand, its name in the views and the
+            column that merged files of runs may have it in.
         measures: Names of measures and metrics that are not built in, by table.
         truths: Those of them that are true or false, of which there are no means.
         aliases: What those are called in the views that share a hyperparameter's name.
@@ -66,6 +67,9 @@ def view_statements(
     values = {
         **clauses,
         "hyperparameters": names,
+        "copies": ", ".join(
+            f"runs_files.{quoted(copy)} as {quoted(name)}" for name, copy in hyperparameters.items()
+        ),
         "cell_hyperparameters": listed(hyperparameters, of="known_cells"),
         "known_cells": ", ".join(
             f"any_value({quoted(name)}) as {quoted(name)}" for name in (*hyperparameters, "config")
