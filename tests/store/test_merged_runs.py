@@ -44,7 +44,7 @@ def own_study(name, **arguments):
 
 
 def plan_of(store, query):
-    return store.connection.sql(f"explain {query}").fetchall()[0][1]
+    return store.sql(f"explain {query}").rows[0][1]
 
 
 def everything(store):
