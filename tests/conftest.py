@@ -6,10 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from symstudy.study import Study, make_study
 
 ROOT = Path(__file__).parent.parent
+
+# How long an example takes says how busy the machine is.
+settings.register_profile("symstudy", deadline=None)
+settings.load_profile("symstudy")
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -197,8 +197,8 @@ def declared_families(project: Any) -> tuple[Any, ...]:
     Raises:
         ProjectError: If the project's file of families is wrong.
     """
-    from symstudy.findings.discovery import shipped_project
     from symstudy.findings.family import read_families
+    from symstudy.findings.project import shipped_project
 
     shipped = shipped_project()
     folders = [each.analyses for each in (project, shipped) if each is not None]

@@ -79,7 +79,7 @@ def validate(
 
 def study_rows(project: Any) -> list[dict[str, Any]]:
     """Return the studies of the project by their files, and those of symstudy by their names."""
-    from symstudy.findings.discovery import find_project, shipped_project
+    from symstudy.findings.project import find_project, shipped_project
 
     found, shipped = find_project(project), shipped_project()
     rows = []
@@ -114,7 +114,8 @@ def shown(path: Path) -> str:
 
 def claim_rows(project: Any) -> list[dict[str, Any]]:
     """Return the claims of the project and of installed packages."""
-    from symstudy.findings.discovery import find_project, list_claims
+    from symstudy.findings.discovery import list_claims
+    from symstudy.findings.project import find_project
 
     return [
         {
@@ -180,7 +181,7 @@ def measure_rows(project: Any) -> list[dict[str, Any]]:
 
     Each by the name that a study gives it, with whether a study must name it.
     """
-    from symstudy.findings.discovery import find_project
+    from symstudy.findings.project import find_project
     from symstudy.measures import LAYER_MEASURES, find_measure
     from symstudy.measures.catalogue import installed_measures, measures_in
 

@@ -93,7 +93,7 @@ def pair(text: str) -> tuple[str, Any]:
     Raises:
         UserError: If it is not of this form.
     """
-    from symstudy.study.document import parse_value
+    from symstudy.study.overrides import parse_value
 
     key, equals, value = text.partition("=")
     if not equals or not key.isidentifier():

@@ -8,8 +8,9 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from symstudy.findings.choices import Selection
 from symstudy.findings.conclude import Measured
-from symstudy.findings.evidence import Evidence, Selection
+from symstudy.findings.evidence import Evidence
 from symstudy.findings.rules.base import (
     AbstractRule,
     Data,

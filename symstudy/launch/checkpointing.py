@@ -10,7 +10,7 @@ from symstudy.launch.messages import LaunchConfig
 from symstudy.launch.stop_poll import StopPoll
 from symstudy.store.files.checkpoints import delete_checkpoint, read_checkpoint, write_checkpoint
 from symstudy.store.files.folder import StudyFolder
-from symstudy.study.cells import Run
+from symstudy.study.cell import Run
 from symstudy.training.checkpoints import NextAction, State
 
 __all__ = ["CheckpointWriter", "StopCheck"]

@@ -16,7 +16,7 @@ from symstudy.store.files.repair import repair
 from symstudy.store.tables.ledger import ended_runs, planned_runs
 from symstudy.store.tables.settling import settle
 from symstudy.store.tables.writer import write_packs, write_plan
-from symstudy.study.cells import Run
+from symstudy.study.cell import Run
 from symstudy.study.devices import Device
 from symstudy.study.packs import Pack, gpu_share, make_pack, plan_packs
 from symstudy.study.sections import PackConfig

@@ -18,7 +18,7 @@ from symstudy.store.files.folder import StudyFolder
 from symstudy.store.tables.named import ELAPSED
 from symstudy.store.tables.schema import CURVE_MEASURES, RESERVED
 from symstudy.store.tables.writer import write_pack
-from symstudy.study.cells import Cell, Run
+from symstudy.study.cell import Cell, Run
 from symstudy.study.columns import hyperparameters_of
 
 __all__ = ["run_programs", "taken_names"]

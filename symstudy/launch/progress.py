@@ -16,7 +16,7 @@ from symstudy.launch.events import (
     PackStarted,
 )
 from symstudy.launch.messages import PackReport
-from symstudy.study.cells import Cell
+from symstudy.study.cell import Cell
 from symstudy.study.packs import Pack
 
 __all__ = ["LaunchProgress", "ProgressSnapshot", "parse_snapshot"]

@@ -15,7 +15,7 @@ from symstudy.store.tables.provenance import Provenance
 from symstudy.store.tables.schema import SCHEMA_VERSION
 from symstudy.store.tables.superseded import never_trained
 from symstudy.store.tables.writer import utc_now
-from symstudy.study.cells import Run
+from symstudy.study.cell import Run
 from symstudy.study.study import Study
 
 __all__ = [

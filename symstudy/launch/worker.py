@@ -21,7 +21,7 @@ from symstudy.store.files.locations import open_location
 from symstudy.store.tables.ledger import read_pack
 from symstudy.store.tables.schema import CURVE_MEASURES, FINAL_LAYER_MEASURES
 from symstudy.store.tables.writer import write_pack
-from symstudy.study.cells import Run
+from symstudy.study.cell import Run
 from symstudy.study.packs import are_programs
 
 if TYPE_CHECKING:

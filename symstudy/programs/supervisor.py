@@ -18,7 +18,7 @@ from symstudy.programs.metrics import MetricError
 from symstudy.programs.process import ProgramProcess, end_marked
 from symstudy.programs.reports import Metrics, ReportFile, Row, Rows
 from symstudy.programs.stopping import RowRule
-from symstudy.study.cells import Run
+from symstudy.study.cell import Run
 from symstudy.study.program import PYTHON, Program, fill_word
 from symstudy.study.program_cells import nested
 

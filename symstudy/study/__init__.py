@@ -1,6 +1,6 @@
 """What to run: from a study file to runs and packs. Loads neither torch nor ray."""
 
-from symstudy.study.cells import Cell, Run
+from symstudy.study.cell import Cell, Run
 from symstudy.study.expand import read_cell
 from symstudy.study.packs import Pack, plan_packs
 from symstudy.study.sections import PackConfig, ProbeConfig

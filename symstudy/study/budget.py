@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from symstudy.errors import UserError
 from symstudy.quantities import duration
-from symstudy.study.cells import Cell
+from symstudy.study.cell import Cell
 from symstudy.study.constants import START_S
 from symstudy.study.cost import NOMINAL, Speed, estimate_cost
 from symstudy.study.devices import CPU, Device

@@ -1,4 +1,4 @@
-"""From tables and axes to cells and runs.
+"""From tables and axes to cells.
 
 Tables are checked once for each combination of the values swept in them, not once a cell, so that a
 hundred thousand cells cost little more than their identifiers.
@@ -6,7 +6,7 @@ hundred thousand cells cost little more than their identifiers.
 
 import itertools
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from symstudy.components import (
@@ -22,11 +22,11 @@ from symstudy.components import (
 )
 from symstudy.datasets import AbstractDatasetConfig
 from symstudy.errors import Mistake, ModelError, UnknownNameError, choices, nearest
-from symstudy.identity import cell_id, run_id
+from symstudy.identity import cell_id
 from symstudy.models import AbstractModelConfig
+from symstudy.study.cell import Cell, Grid
 from symstudy.study.dependent import NO_RULES, Rules
 from symstudy.study.measured import wrong_measures
-from symstudy.study.program import Program, ProgramSettings
 from symstudy.study.sections import ProbeConfig
 from symstudy.study.sweep import Axis
 from symstudy.study.train import Train, resolve_train
@@ -35,129 +35,10 @@ from symstudy.study.variants import Written, idle_axes, write_tables
 from symstudy.study.width_rules import wrong_width_rules
 
 __all__ = [
-    "Cell",
-    "Grid",
-    "Run",
-    "different_tables",
-    "expand_runs",
     "expand_trained",
     "known_fields",
     "read_trained_cell",
 ]
-
-
-class Cell(NamedTuple):
-    """One point of the swept hyperparameters.
-
-    Attributes:
-        cell_id: Identifier.
-        parts: Its tables, in the order in which a study file has them: model, data, the resolved
-            train table and probe of what is trained here; program and config of a program.
-        identity: Canonical JSON that the identifiers hash.
-        config: Canonical JSON of all fields.
-        shape: What a pack's runs must have in common.
-    """
-
-    cell_id: str
-    parts: tuple[Component, ...]
-    identity: str
-    config: str
-    shape: str
-
-    def __repr__(self) -> str:
-        """Return what identifies the cell; the rest is long."""
-        return f"Cell({self.cell_id}, {self.identity})"
-
-    @property
-    def tables(self) -> dict[str, Component]:
-        """The tables by name, in the order in which a study file has them."""
-        return {part.table: part for part in self.parts}
-
-    def with_part(self, part: Component) -> "Cell":
-        """Return the cell with `part` in the place of its table of that name, texts as they are."""
-        parts = tuple(part if old.table == part.table else old for old in self.parts)
-        return self._replace(parts=parts)
-
-    @property
-    def is_program(self) -> bool:
-        """Whether its runs are those of a program of the user's own, which has no model here."""
-        return isinstance(self.parts[0], Program)
-
-    @property
-    def model(self) -> AbstractModelConfig:
-        """Model table."""
-        part = self.parts[0]
-        assert isinstance(part, AbstractModelConfig), "a program has no model"
-        return part
-
-    @property
-    def data(self) -> AbstractDatasetConfig:
-        """Data table."""
-        part = self.parts[1]
-        assert isinstance(part, AbstractDatasetConfig), "a program has no data"
-        return part
-
-    @property
-    def train(self) -> Train:
-        """Resolved train table."""
-        part = self.parts[2]
-        assert isinstance(part, Train), "a program has no train table"
-        return part
-
-    @property
-    def probe(self) -> ProbeConfig:
-        """Probe table."""
-        part = self.parts[3]
-        assert isinstance(part, ProbeConfig), "a program has no probes"
-        return part
-
-    @property
-    def program(self) -> Program:
-        """Program table."""
-        part = self.parts[0]
-        assert isinstance(part, Program), "what is trained here is no program"
-        return part
-
-    @property
-    def settings(self) -> ProgramSettings:
-        """Hyperparameters of the program: its config table."""
-        part = self.parts[1]
-        assert isinstance(part, ProgramSettings), "what is trained here is no program"
-        return part
-
-
-def different_tables(cells: Iterable[Cell]) -> list[Component]:
-    """Return every table of `cells` once: a hundred thousand cells share a few hundred."""
-    return list({id(table): table for cell in cells for table in cell.parts}.values())
-
-
-class Grid(NamedTuple):
-    """The cells of a study.
-
-    Attributes:
-        cells: All different ones, in the order in which the grid comes to them.
-        places: For each place of the grid, the last axis fastest, which of the cells it is: two
-            places are one cell where they differ only in a key that nothing there reads, or in an
-            axis whose condition does not hold there.
-        idle: Axes whose condition holds at no place.
-    """
-
-    cells: list[Cell]
-    places: list[int]
-    idle: tuple[str, ...] = ()
-
-
-class Run(NamedTuple):
-    """One cell with one seed."""
-
-    run_id: str
-    cell: Cell
-    seed: int
-
-
-def expand_runs(cells: Iterable[Cell], seeds: Sequence[int]) -> list[Run]:
-    """Return every cell with every seed, seeds varying fastest."""
-    return [Run(run_id(cell.identity, seed), cell, seed) for cell in cells for seed in seeds]
 
 
 def expand_trained(

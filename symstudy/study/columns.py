@@ -16,7 +16,7 @@ from typing import Any, Literal, NamedTuple, get_args, get_origin
 from symstudy.components import Component, Field, Role, fields_of, items_of, load_all
 from symstudy.components.component import meanings_of
 from symstudy.datasets import AbstractDatasetConfig
-from symstudy.study.cells import Cell
+from symstudy.study.cell import Cell
 from symstudy.study.program import Program
 from symstudy.study.sections import ProbeConfig
 from symstudy.study.train import Train

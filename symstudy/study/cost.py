@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from symstudy.components import NetworkSize
 from symstudy.optimizers.lbfgs import MINIMISER_STEPS
-from symstudy.study.cells import Cell
+from symstudy.study.cell import Cell
 from symstudy.study.constants import (
     COMPILED_FLOPS,
     COMPILED_STEP_S,

@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from symstudy.errors import Mistake
-from symstudy.study.cells import Cell, Grid, expand_trained, read_trained_cell
+from symstudy.study.cell import Cell, Grid
+from symstudy.study.cells import expand_trained, read_trained_cell
 from symstudy.study.dependent import NO_RULES, Rules
 from symstudy.study.program_cells import expand_programs, read_program_cell
 from symstudy.study.sweep import Axis

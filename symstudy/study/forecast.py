@@ -4,7 +4,7 @@ import heapq
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from symstudy.study.cells import Run
+from symstudy.study.cell import Run
 from symstudy.study.constants import BUSY, PACK_S, START_S
 from symstudy.study.cost import NOMINAL, Speed
 from symstudy.study.devices import Device

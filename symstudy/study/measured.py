@@ -9,7 +9,7 @@ from symstudy.measures.declare import Measure
 from symstudy.models import build_model
 
 if TYPE_CHECKING:
-    from symstudy.study.cells import Cell
+    from symstudy.study.cell import Cell
 
 __all__ = ["TABLE_COLUMNS", "wrong_measures"]
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
 
 from symstudy.identity import pack_id
-from symstudy.study.cells import Run
+from symstudy.study.cell import Run
 from symstudy.study.constants import (
     CONTEXT_BYTES,
     CPU_PACK_BYTES,

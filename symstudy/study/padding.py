@@ -10,7 +10,7 @@ floating point, so such neurons can widen a network and change nothing but the o
 import json
 
 from symstudy.identity import canonical_json
-from symstudy.study.cells import Cell
+from symstudy.study.cell import Cell
 
 __all__ = ["can_pad", "padded_shape"]
 

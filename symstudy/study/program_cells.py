@@ -9,7 +9,8 @@ from typing import Any
 from symstudy.components import check_table, field_names, texts_of
 from symstudy.errors import Mistake, nearest
 from symstudy.identity import canonical_json, cell_id
-from symstudy.study.cells import Cell, Grid, lines_of_cells
+from symstudy.study.cell import Cell, Grid
+from symstudy.study.cells import lines_of_cells
 from symstudy.study.dependent import NO_RULES, Rules
 from symstudy.study.program import PLACEHOLDERS, Program, ProgramSettings, unknown_names
 from symstudy.study.sweep import Axis

@@ -14,7 +14,7 @@ from typing import Any
 
 from symstudy.components import looking_in
 from symstudy.errors import StudyFileError
-from symstudy.study.cells import Cell, Run, expand_runs
+from symstudy.study.cell import Cell, Run, expand_runs
 from symstudy.study.dependent import NO_RULES, RuleError, Rules
 from symstudy.study.expand import expand_cells
 from symstudy.study.search_keys import ConfirmConfig, HaltConfig, SearchConfig

@@ -8,16 +8,17 @@ from typing import Any
 
 from symstudy.components import check_table, looking_in
 from symstudy.errors import Mistake, StudyFileError, choices
-from symstudy.study.cells import Cell, Grid, Run, expand_runs, known_fields
+from symstudy.study.cell import Cell, Grid, Run, expand_runs
+from symstudy.study.cells import known_fields
 from symstudy.study.document import (
     Document,
-    apply_overrides,
     apply_preset,
     normalised,
     read_document,
     table_of,
 )
 from symstudy.study.expand import PROGRAM_TABLES, TRAINED_TABLES, expand_cells
+from symstudy.study.overrides import apply_overrides
 from symstudy.study.program import names_in
 from symstudy.study.read_search import Around, read_search, rules_of
 from symstudy.study.search import Search

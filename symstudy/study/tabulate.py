@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from symstudy.errors import Mistake, StudyFileError
-from symstudy.study.cells import Cell
+from symstudy.study.cell import Cell
 from symstudy.study.columns import DERIVED, Hyperparameter, pairs_of, widest
 
 __all__ = ["Tabulated", "beside", "check_own_keys", "tabulate", "unite"]

@@ -10,7 +10,7 @@ from symstudy.errors import Mistake
 from symstudy.schedules import AbstractSchedule
 
 if TYPE_CHECKING:
-    from symstudy.study.cells import Cell
+    from symstudy.study.cell import Cell
 
 __all__ = ["wrong_functions"]
 

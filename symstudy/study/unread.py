@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from symstudy.components import field_names, fields_of, load_all
 from symstudy.errors import Mistake
-from symstudy.study.cells import Cell, different_tables
+from symstudy.study.cell import Cell, different_tables
 from symstudy.study.train import Train
 
 __all__ = ["unread_mistakes"]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from symstudy.errors import Mistake
 
 if TYPE_CHECKING:
-    from symstudy.study.cells import Cell
+    from symstudy.study.cell import Cell
 
 __all__ = ["wrong_width_rules"]
 

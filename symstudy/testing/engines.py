@@ -18,7 +18,7 @@ import pytest
 import torch
 
 from symstudy.study import PackConfig
-from symstudy.study.cells import Run
+from symstudy.study.cell import Run
 from symstudy.training.checkpoints import State, UnfitStateError
 from symstudy.training.engines.base import AbstractEngine, ShapeGroup
 from symstudy.training.engines.padded import PaddedEngine

@@ -19,7 +19,7 @@ from symstudy.datasets.augmentation import Augmentation, augment_steps
 from symstudy.datasets.base import Task, flip_labels
 from symstudy.kernels.network import ADDED, FLIPPED, NO_NOISE
 from symstudy.streams import Stream
-from symstudy.study.cells import Run
+from symstudy.study.cell import Run
 
 __all__ = ["PackData", "Split", "StepBlock"]
 

@@ -13,7 +13,7 @@ import threadpoolctl
 
 from symstudy.components import DataShape
 from symstudy.models import build_model
-from symstudy.study.cells import Cell, expand_runs
+from symstudy.study.cell import Cell, expand_runs
 from symstudy.study.cost import Speed, estimate_cost
 from symstudy.study.devices import CPU, Device
 from symstudy.study.sections import PackConfig

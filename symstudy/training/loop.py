@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from symstudy.models import build_model
-from symstudy.study.cells import Run
+from symstudy.study.cell import Run
 from symstudy.study.padding import can_pad, padded_shape
 from symstudy.study.sections import PackConfig
 from symstudy.training.checkpoints import (

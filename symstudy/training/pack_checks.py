@@ -15,7 +15,7 @@ from symstudy.datasets.base import Task
 from symstudy.errors import LaunchError, ModelError
 from symstudy.losses.trial import fault_of
 from symstudy.optimizers.muon import Muon, matrices_of
-from symstudy.study.cells import Cell
+from symstudy.study.cell import Cell
 from symstudy.training.engines.base import LoadedPack
 from symstudy.training.engines.clipping import check_clip
 from symstudy.training.engines.lane_optimizers import check_torch_optimizer

@@ -16,7 +16,7 @@ from symstudy.measures.catalogue import LAYER_MEASURES, layer_columns, run_colum
 from symstudy.measures.compute import measure_runs
 from symstudy.measures.views import RunView
 from symstudy.outcomes import Outcome
-from symstudy.study.cells import Run
+from symstudy.study.cell import Run
 from symstudy.training.checkpoints import State, add_prefix, read_array, select_prefix
 from symstudy.training.early_stopping import EarlyEnds
 from symstudy.training.engines.base import AbstractTrained, ShapeGroup

@@ -18,7 +18,8 @@ import threadpoolctl
 import torch
 
 from symstudy.errors import LaunchError
-from symstudy.study.cells import Cell, Run, expand_runs, read_trained_cell
+from symstudy.study.cell import Cell, Run, expand_runs
+from symstudy.study.cells import read_trained_cell
 from symstudy.study.cost import Cost, Speed, estimate_cost
 from symstudy.study.devices import CPU, Device
 from symstudy.study.sections import PackConfig

@@ -48,7 +48,8 @@ def test_a_wrong_end_of_the_loop_refutes(claims, plant, options, name):
     assert finding.part(name).verdict is Verdict.REFUTED
 
 
-def test_a_collapse_beyond_the_margin_is_seldom_supported(claims, plant):
+@pytest.mark.parametrize(("repeats", "most"), [(4, 1), pytest.param(12, 1, marks=pytest.mark.slow)])
+def test_a_collapse_beyond_the_margin_is_seldom_supported(claims, plant, repeats, most):
     def at_margin(repeat):
         def measures(run, _):
             rng = np.random.default_rng([repeat, run.seed])
@@ -56,8 +57,8 @@ def test_a_collapse_beyond_the_margin_is_seldom_supported(claims, plant):
 
         return plant("depth_gap", measures, repeat)
 
-    counts = count_verdicts(claims["hysteresis"], at_margin, 12)
-    assert counts[Verdict.SUPPORTED] <= 1
+    counts = count_verdicts(claims["hysteresis"], at_margin, repeats)
+    assert counts[Verdict.SUPPORTED] <= most
 
 
 def test_runs_that_still_move_are_no_evidence(claims, plant):

@@ -60,7 +60,8 @@ def test_runs_that_are_not_small_are_no_evidence(claims, plant):
     assert finding.excluded == (("small for less than 50% of the steps", 720),)
 
 
-def test_a_slope_at_the_margin_is_seldom_supported(claims, plant):
+@pytest.mark.parametrize(("repeats", "most"), [(4, 1), pytest.param(15, 1, marks=pytest.mark.slow)])
+def test_a_slope_at_the_margin_is_seldom_supported(claims, plant, repeats, most):
     def at_margin(repeat):
         def measures(run, rng):
             noise = np.random.default_rng([repeat, run.seed, run.cell.train.batch_size])
@@ -69,8 +70,8 @@ def test_a_slope_at_the_margin_is_seldom_supported(claims, plant):
         return plant("noise_weight_decay_equivalence", measures, repeat)
 
     # Two batch sizes, each supported at 5 %.
-    counts = count_verdicts(claims["noise_weight_decay_equivalence"], at_margin, 15)
-    assert counts[Verdict.SUPPORTED] <= 1
+    counts = count_verdicts(claims["noise_weight_decay_equivalence"], at_margin, repeats)
+    assert counts[Verdict.SUPPORTED] <= most
 
 
 def test_the_figure_has_a_panel_for_slope_and_end(claims, plant):

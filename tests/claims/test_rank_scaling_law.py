@@ -42,14 +42,15 @@ def test_runs_that_still_move_are_no_evidence(claims, plant):
     assert finding.excluded == (("gradient above 1e-05 of 1 + objective", 180),)
 
 
-def test_an_exponent_at_the_margin_is_seldom_supported(claims, plant):
+@pytest.mark.parametrize(("repeats", "most"), [(4, 1), pytest.param(20, 2, marks=pytest.mark.slow)])
+def test_an_exponent_at_the_margin_is_seldom_supported(claims, plant, repeats, most):
     def at_margin(repeat):
         return plant(
             "rank_scaling_law", lambda run, rng: lawful(run, rng, tilt=0.09, noise=0.8), repeat
         )
 
-    counts = count_verdicts(claims["rank_scaling_law"], at_margin, 20)
-    assert counts[Verdict.SUPPORTED] <= 2
+    counts = count_verdicts(claims["rank_scaling_law"], at_margin, repeats)
+    assert counts[Verdict.SUPPORTED] <= most
 
 
 def test_the_figure_has_ranks_and_residuals(claims, plant):

@@ -85,7 +85,8 @@ def test_runs_that_failed_are_no_evidence(claims, plant):
     assert finding.excluded == (("did not end as planned", 840),)
 
 
-def test_adam_that_leaves_now_and_then_is_seldom_supported(claims, plant):
+@pytest.mark.parametrize(("repeats", "most"), [(4, 1), pytest.param(15, 2, marks=pytest.mark.slow)])
+def test_adam_that_leaves_now_and_then_is_seldom_supported(claims, plant, repeats, most):
     def null(repeat):
         return plant(
             "symmetric_states_trap",
@@ -94,8 +95,8 @@ def test_adam_that_leaves_now_and_then_is_seldom_supported(claims, plant):
         )
 
     # One direction in the mean, which is the margin.
-    counts = count_verdicts(claims["symmetric_states_trap"], null, 15)
-    assert counts[Verdict.SUPPORTED] <= 2
+    counts = count_verdicts(claims["symmetric_states_trap"], null, repeats)
+    assert counts[Verdict.SUPPORTED] <= most
 
 
 def test_the_figure_has_a_panel_for_every_part(claims, plant):

@@ -34,11 +34,12 @@ def test_degrees_of_the_head_are_refuted(claims, plant, options):
     assert judge(claims, plant, seeds=8, **options).verdict is Verdict.REFUTED
 
 
-def test_no_dependence_is_seldom_supported(claims, plant):
+@pytest.mark.parametrize(("repeats", "most"), [(4, 1), pytest.param(12, 1, marks=pytest.mark.slow)])
+def test_no_dependence_is_seldom_supported(claims, plant, repeats, most):
     def without(repeat):
         return plant(NAME, lambda run, rng: degrees(run, rng, task=0.0, spread=0.2), repeat)
 
-    assert count_verdicts(claims[NAME], without, 12)[Verdict.SUPPORTED] <= 1
+    assert count_verdicts(claims[NAME], without, repeats)[Verdict.SUPPORTED] <= most
 
 
 def test_two_seeds_decide_nothing(claims, plant):

@@ -81,7 +81,8 @@ def test_runs_without_a_decay_budget_are_no_evidence(claims, plant):
     assert finding.excluded == (("decay budget below 6", 10),)
 
 
-def test_breaking_that_grows_by_a_third_is_seldom_called_alike(claims, plant):
+@pytest.mark.parametrize(("repeats", "most"), [(4, 1), pytest.param(10, 1, marks=pytest.mark.slow)])
+def test_breaking_that_grows_by_a_third_is_seldom_called_alike(claims, plant, repeats, most):
     def proportional(repeat):
         return plant(
             "vision_transformers",
@@ -89,8 +90,8 @@ def test_breaking_that_grows_by_a_third_is_seldom_called_alike(claims, plant):
             repeat,
         )
 
-    counts = count_verdicts(claims["vision_transformers"], proportional, 10)
-    assert counts[Verdict.SUPPORTED] <= 1
+    counts = count_verdicts(claims["vision_transformers"], proportional, repeats)
+    assert counts[Verdict.SUPPORTED] <= most
 
 
 def test_one_size_is_untested(claims, plant):

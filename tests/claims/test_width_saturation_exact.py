@@ -45,10 +45,11 @@ def test_runs_that_have_not_converged_are_no_evidence(claims, plant):
     assert finding.excluded == (("gradient above 1e-06 of 1 + objective", 300),)
 
 
-def test_counts_off_by_one_in_a_third_of_the_runs_are_never_supported(claims, plant):
+@pytest.mark.parametrize("repeats", [4, pytest.param(10, marks=pytest.mark.slow)])
+def test_counts_off_by_one_in_a_third_of_the_runs_are_never_supported(claims, plant, repeats):
     counts = count_verdicts(
         claims[NAME],
         lambda repeat: plant(NAME, lambda run, rng: exact(run, rng, wrong=0.33), repeat),
-        10,
+        repeats,
     )
     assert counts[Verdict.SUPPORTED] == 0

@@ -51,11 +51,12 @@ def test_runs_that_diverged_leave_the_claim_without_evidence(claims, plant):
     assert finding.excluded == (("did not end as planned", 72),)
 
 
-def test_growth_at_the_margin_is_seldom_called_flat(claims, plant_widths):
+@pytest.mark.parametrize(("repeats", "most"), [(4, 1), pytest.param(12, 1, marks=pytest.mark.slow)])
+def test_growth_at_the_margin_is_seldom_called_flat(claims, plant_widths, repeats, most):
     counts = count_verdicts(
-        claims[NAME], lambda repeat: plant_widths(slope=0.11, repeat=repeat), 12
+        claims[NAME], lambda repeat: plant_widths(slope=0.11, repeat=repeat), repeats
     )
-    assert counts[Verdict.SUPPORTED] <= 1
+    assert counts[Verdict.SUPPORTED] <= most
 
 
 def test_the_figure_shows_ranks_and_losses(claims, plant_widths):

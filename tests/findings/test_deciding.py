@@ -31,7 +31,7 @@ FILES = [
     *(f"statistics/{name}.py" for name in (
         "correlations", "families", "fits", "intervals", "part", "sequential", "tests", "variance",
     )),
-    *(f"findings/{name}.py" for name in ("conclude", "evidence", "finding", "standing")),
+    *(f"findings/{name}.py" for name in ("choices", "conclude", "evidence", "finding", "standing")),
     *(f"findings/rules/{name}.py" for name in (
         "base", "combined", "every", "exact", "explained", "given", "level", "power_law", "ratio",
         "sweep",

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from symstudy.errors import ProjectError, UnknownNameError
-from symstudy.findings.discovery import find_project, load_claims
+from symstudy.findings.discovery import load_claims
+from symstudy.findings.project import find_project
 from symstudy.findings.shipping import copy_shipped, find_study
 
 

@@ -1,5 +1,7 @@
 """G5, G6, G7 and G17: exact thresholds of what restores and removes symmetry."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -18,6 +20,14 @@ from symstudy.training.loop import make_engine, make_pack
 TAU = 0.3
 """Threshold of G5: gamma, for a loss summed over outputs."""
 BATCH = 4
+
+
+def cases(*axes, quick):
+    """Return all combinations as parameters, of which those in `quick` alone are not slow."""
+    return [
+        pytest.param(*case, marks=[] if case in quick else [pytest.mark.slow])
+        for case in itertools.product(*axes)
+    ]
 
 
 def engine_of(study, engine="auto"):
@@ -39,8 +49,14 @@ def shrunk(m, form):
     return u * soft(values) @ vt
 
 
-@pytest.mark.parametrize("form", ["hadamard", "gate", "factorised"])
-@pytest.mark.parametrize("amplitude", [0.2, 1.0])
+@pytest.mark.parametrize(
+    ("form", "amplitude"),
+    cases(
+        ["hadamard", "gate", "factorised"],
+        [0.2, 1.0],
+        quick=[("hadamard", 0.2), ("gate", 1.0), ("factorised", 0.2)],
+    ),
+)
 def test_g5_products_of_weights_have_exact_thresholds(study_of, form, amplitude):
     study = study_of(
         model={"kind": "deep_linear", "depth": 1, "reparametrise": form},

@@ -81,7 +81,7 @@ def predicted_times(sigma, start, gamma=0.0):
     return torch.log(kept / start - 1) / (4 * kept)
 
 
-@pytest.mark.parametrize("gamma", [0.0, 0.05])
+@pytest.mark.parametrize("gamma", [pytest.param(0.0, marks=pytest.mark.slow), 0.05])
 def test_g18_modes_of_an_aligned_start_rise_on_time(engine_of, gamma):
     pack, engine = engine_of(train={"lr": 1e-3, "gamma": gamma})
     u, sigma, vt = spectra(pack)

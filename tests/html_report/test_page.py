@@ -2,8 +2,9 @@ import re
 
 import pytest
 
-from symstudy.findings.discovery import find_project, load_claims
+from symstudy.findings.discovery import load_claims
 from symstudy.findings.evaluate import draw_claim, evaluate_claim
+from symstudy.findings.project import find_project
 from symstudy.html_report import write_report
 from symstudy.html_report.page import place_in_paper, render_report
 from symstudy.store.tables.schema import CERTIFICATES

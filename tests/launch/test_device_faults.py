@@ -8,7 +8,7 @@ import torch
 from symstudy.errors import LaunchError
 from symstudy.launch.device_faults import find_device_fault, is_out_of_memory
 from symstudy.store import Store, verify
-from symstudy.study.cells import Run
+from symstudy.study.cell import Run
 
 ILLEGAL = "CUDA error: an illegal memory access was encountered\nCUDA kernel errors might be"
 

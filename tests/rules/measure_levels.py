@@ -19,8 +19,9 @@ from edges import EDGES, RUNS, Edge
 from numpy.typing import NDArray
 
 from symstudy.findings.conclude import Measured, conclude
-from symstudy.findings.discovery import find_project, load_claims
+from symstudy.findings.discovery import load_claims
 from symstudy.findings.evidence import Counted
+from symstudy.findings.project import find_project
 from symstudy.findings.rules.base import Data
 from symstudy.statistics.part import ALPHA
 from symstudy.statistics.verdict import Verdict

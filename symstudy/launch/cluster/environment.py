@@ -21,7 +21,7 @@ from symstudy.datasets.readers.places import TRAVELLING
 from symstudy.errors import LaunchError
 from symstudy.identity import digest
 from symstudy.study import Study
-from symstudy.study.cells import different_tables
+from symstudy.study.cell import different_tables
 
 __all__ = [
     "OwnModule",

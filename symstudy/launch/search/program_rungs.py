@@ -7,7 +7,7 @@ from symstudy.launch.search.rungs import cut_off, read_told, rung_steps
 from symstudy.outcomes import Outcome
 from symstudy.programs.reports import Row
 from symstudy.store.files.folder import StudyFolder
-from symstudy.study.cells import Run
+from symstudy.study.cell import Run
 from symstudy.study.search_keys import HaltConfig
 
 __all__ = ["ProgramRungs", "read_program_rungs"]

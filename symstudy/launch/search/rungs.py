@@ -23,7 +23,7 @@ from symstudy.errors import StoreError
 from symstudy.launch.search.trials import Trial
 from symstudy.store import Store
 from symstudy.store.files.folder import StudyFolder
-from symstudy.study.cells import Run
+from symstudy.study.cell import Run
 from symstudy.study.expand import read_cell
 from symstudy.study.packs import Pack
 from symstudy.study.search import Search

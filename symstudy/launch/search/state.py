@@ -15,7 +15,7 @@ from symstudy.launch.search.trials import (
 )
 from symstudy.store import Store
 from symstudy.store.files.folder import StudyFolder
-from symstudy.study.cells import Run
+from symstudy.study.cell import Run
 from symstudy.study.search import Search
 
 __all__ = ["SearchState"]

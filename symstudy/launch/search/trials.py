@@ -16,7 +16,7 @@ from symstudy.errors import StudyFileError
 from symstudy.identity import canonical_json, run_id
 from symstudy.store.files.folder import StudyFolder
 from symstudy.store.tables.ledger import read_column
-from symstudy.study.cells import Cell, Run
+from symstudy.study.cell import Cell, Run
 from symstudy.study.search import Point, Search
 
 __all__ = [

@@ -8,7 +8,7 @@ the sake of readers that have it open; a reader that misses a file reads the poi
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
+from functools import cached_property, partial
 from typing import NamedTuple, final
 
 import pyarrow as pa
@@ -21,7 +21,7 @@ from symstudy.store.files.folder import StudyFolder
 from symstudy.store.files.generations import next_name, write_generation
 from symstudy.store.files.lock import locked
 from symstudy.store.files.manifest import list_own, list_table
-from symstudy.store.files.merging import Source, write_part
+from symstudy.store.files.merging import Groups, Source, write_part
 from symstudy.store.files.parts import (
     PACK_TABLES,
     PLAN_TABLES,
@@ -34,7 +34,8 @@ from symstudy.store.files.recovery import current_generation
 from symstudy.store.files.rewriting import in_schema, open_parquet, united_schema
 from symstudy.store.files.sealed import is_sound, read_whole
 from symstudy.store.tables.keys import ENDED
-from symstudy.store.tables.schema import CERTIFICATES, RUNS, TABLES
+from symstudy.store.tables.merged_runs import PlannedCells
+from symstudy.store.tables.schema import CELLS, CERTIFICATES, RUNS, TABLES
 from symstudy.store.tables.version_4 import migrate
 
 __all__ = ["GRACE_S", "Compaction", "compact"]
@@ -163,6 +164,12 @@ class Merging:
         self.merged = 0
         self.skipped: list[str] = []
 
+    @cached_property
+    def cells(self) -> PlannedCells:
+        """The planned cells, whose hyperparameters are copied beside the runs that are merged."""
+        infos, _ = list_table(self.folder, CELLS.name, self.generation)
+        return PlannedCells(self.folder, [info.path for info in infos])
+
     def merge(self) -> None:
         """Merge what is small: first packs, then files of the plan."""
         for batch in batches(self.small_packs()):
@@ -218,6 +225,7 @@ class Merging:
         """
         groups: list[list[Small]] = [[]]
         schemas: dict[str, list[pa.Schema]] = {}
+        cells: list[pa.Array] = []
         for small in batch:
             contents = read_contents(self.folder, small)
             if not all(is_sound(content) for content in contents.values()):
@@ -225,6 +233,8 @@ class Merging:
             elif small.part is not None or has_ended(contents[RUNS.name]):
                 for table, content in contents.items():
                     schemas.setdefault(table, []).append(open_parquet(content).schema_arrow)
+                runs = open_parquet(contents[RUNS.name]).read(columns=["cell_id"])
+                cells.append(pc.unique(runs["cell_id"]))
                 if sum(one.size for one in groups[-1]) >= GROUP_BYTES:
                     groups.append([])
                 groups[-1].append(small)
@@ -235,6 +245,10 @@ class Merging:
             schema = united_schema(table, schemas.get(table, ()))
             rows = partial(pack_groups, self.folder, table, schema, groups)
             sources[table] = Source(schema, rows)
+        if cells and self.cells.knows(pa.concat_arrays(cells)):
+            schema, groups_of_runs = sources[RUNS.name]
+            source = partial(runs_beside_cells, groups_of_runs, self.cells)
+            sources[RUNS.name] = Source(self.cells.schema(schema), source)
         self.write(smalls, sources)
 
     def merge_plans(self, table: str, batch: Sequence[Small]) -> None:
@@ -303,6 +317,12 @@ def pack_groups(
             if table in item.files
         ]
         yield pa.concat_tables([schema.empty_table(), *rows])
+
+
+def runs_beside_cells(groups: Groups, cells: PlannedCells) -> Iterator[pa.Table]:
+    """Yield groups of runs with copies of the hyperparameters of their cells."""
+    for rows in groups():
+        yield cells.beside(rows)
 
 
 def plan_groups(files: Sequence[pq.ParquetFile], schema: pa.Schema) -> Iterator[pa.Table]:

@@ -6,6 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from symstudy.store.files.sealed import seal
+from symstudy.store.tables.copies import is_copy
 
 __all__ = ["STATISTICS_ROWS", "parquet_content"]
 
@@ -26,14 +27,17 @@ def parquet_content(
         keys: Names of columns that readers find without opening the file as Parquet.
     """
     sink = pa.BufferOutputStream()
-    texts = [field.name for field in schema if pa.types.is_string(field.type)]
+    # Values that repeat: numbers that are measured hardly do, hyperparameters beside runs do.
+    repeated = [
+        field.name for field in schema if pa.types.is_string(field.type) or is_copy(field.name)
+    ]
     narrow = pa.schema([schema.field(name) for name in keys])
     kept = [narrow.empty_table()]
     with pq.ParquetWriter(
         sink,
         schema,
         compression="zstd",
-        use_dictionary=texts,
+        use_dictionary=repeated,
         write_statistics=statistics,
         write_page_checksum=True,
         # Readers know the types: with Arrow's schema footers are twice as long. Where columns

@@ -35,7 +35,7 @@ from symstudy.store.tables.schema import CELLS, CERTIFICATES, PACKS, PLAN, RUNS
 from symstudy.store.tables.settling import drop_rows
 from symstudy.store.tables.version_4 import migrate
 from symstudy.store.tables.writer import utc_now, write_plan
-from symstudy.study.cells import Run
+from symstudy.study.cell import Run
 from symstudy.study.expand import read_cell
 
 __all__ = ["repair"]

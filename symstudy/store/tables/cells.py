@@ -27,7 +27,7 @@ from symstudy.store.tables.schema import (
     field_of,
     hyperparameter_of,
 )
-from symstudy.study.cells import Cell
+from symstudy.study.cell import Cell
 from symstudy.study.columns import Hyperparameter
 from symstudy.study.tabulate import beside, tabulate, unite
 

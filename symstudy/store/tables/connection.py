@@ -27,6 +27,7 @@ from symstudy.store.files.folder import StudyFolder
 from symstudy.store.files.locations import find_studies
 from symstudy.store.files.manifest import ATTEMPTS, read_again
 from symstudy.store.tables.answers import distinct_names, is_query, plain_numbers
+from symstudy.store.tables.copies import copy_name
 from symstudy.store.tables.keys import KEYS
 from symstudy.store.tables.limits import (
     MEMORY,
@@ -36,13 +37,15 @@ from symstudy.store.tables.limits import (
     memory_error,
     timeout_error,
 )
-from symstudy.store.tables.scans import StudyTables
+from symstudy.store.tables.scans import JOINED, MERGED, StudyTables
 from symstudy.store.tables.schema import (
     CELLS,
     RESERVED,
+    RUNS,
     Table,
 )
 from symstudy.store.tables.view_statements import VIEWS, view_statements
+from symstudy.store.tables.views_on_demand import ViewsOnDemand
 from symstudy.study.columns import Hyperparameter, builtin_columns, builtin_names
 
 __all__ = ["Answer", "Store", "open_store"]
@@ -86,6 +89,7 @@ class Store:
         memory: Memory that a query may use, such as `4GB`.
         timeout_s: Seconds that a query may take.
         tables: The tables of the studies as they were when the connection was made.
+        views: The views over them, which `sql`, `df` and `arrow` make as queries name them.
         queries: Every query that was run.
 
     Examples:
@@ -138,14 +142,20 @@ class Store:
                 self.connection.register(f"{name}_superseded", once.superseded)
             for rows in ("files", "keys"):
                 clauses[f"{name}_{rows}_once"] = once.clause(f"{name}_{rows}", f"{name}_superseded")
-        names = [each.name for each in self.hyperparameters]
+        runs = self.tables.once[RUNS.name]
+        for name in (JOINED, MERGED):
+            clauses[f"{name}_once"] = runs.clause(f"{name}_files", "runs_superseded")
+        sources = self.tables.run_sources
+        clauses["runs_sources"] = " union all by name select * from ".join(sources)
+        names = {each.name: copy_name(each) for each in self.hyperparameters}
         self.connection.execute("set memory_limit = ?", [self.memory])
         measures = {
             table: [each.name for each in fields] for table, fields in self.tables.named.items()
         }
         views = view_statements(clauses, names, measures, self.tables.truths, self.tables.aliases)
-        for statement in (*views, *SETTINGS):
+        for statement in SETTINGS:
             self.connection.execute(statement)
+        self.views = ViewsOnDemand(self.connection, views)
 
     @property
     def hyperparameters(self) -> tuple[Hyperparameter, ...]:
@@ -260,12 +270,13 @@ class Store:
         Raises:
             QueryError: If it takes more time, or more memory for its rows, than it may.
         """
+        self.views.make_for(query)
         timer = threading.Timer(self.timeout_s, self.connection.interrupt)
         timer.daemon = True
         start = time.monotonic()
         timer.start()
         try:
-            relation = self.connection.sql(query, params=parameters or None)
+            relation = self.relation(query, parameters)
             return None if relation is None else self.gather(relation)
         except (duckdb.Error, OSError, pa.ArrowException) as error:
             if time.monotonic() - start >= self.timeout_s and "nterrupt" in str(error):
@@ -277,6 +288,21 @@ class Store:
             timer.cancel()
             # A thread that is left when Python ends takes the process down with it.
             timer.join()
+
+    def relation(self, query: str, parameters: Sequence[Any]) -> duckdb.DuckDBPyRelation | None:
+        """Return the relation that a query stands for.
+
+        Raises:
+            duckdb.Error: If DuckDB refuses it.
+        """
+        try:
+            return self.connection.sql(query, params=parameters or None)
+        except duckdb.CatalogException:
+            # A view may be named without its name standing there, as in query_table('ru' || 'ns').
+            if self.views.are_all_made:
+                raise
+            self.views.make_all()
+            return self.connection.sql(query, params=parameters or None)
 
     def gather(self, relation: duckdb.DuckDBPyRelation) -> pa.Table:
         """Return the rows of an answer, which take no more memory than a query may.

@@ -18,7 +18,7 @@ from symstudy.store.tables.connection import Store
 from symstudy.store.tables.keys import ENDED
 from symstudy.store.tables.reading import read_column
 from symstudy.store.tables.schema import PACKS
-from symstudy.study.cells import Run
+from symstudy.study.cell import Run
 from symstudy.study.expand import read_cell
 
 __all__ = [

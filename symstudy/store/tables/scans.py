@@ -1,7 +1,7 @@
 """The tables of studies as they are on the disk at one moment, as datasets that DuckDB scans."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -12,6 +12,7 @@ from pyarrow import fs
 from symstudy.errors import StoreError
 from symstudy.measures import EXTRA_MEASURES
 from symstudy.store.files.folder import StudyFolder
+from symstudy.store.files.generations import GENERATIONS
 from symstudy.store.files.manifest import list_tables
 from symstudy.store.files.rewriting import united_schema
 from symstudy.store.files.sealed import find_broken
@@ -22,6 +23,7 @@ from symstudy.store.tables.cells import (
     read_schemas,
     unite_schemas,
 )
+from symstudy.store.tables.copies import copy_name, holds_copies, is_copy
 from symstudy.store.tables.keys import KEYS, damaged_error, find_once, read_keys
 from symstudy.store.tables.scanning import parquet_format, with_dictionaries
 from symstudy.store.tables.schema import (
@@ -34,6 +36,7 @@ from symstudy.store.tables.schema import (
     RESERVED,
     RUNS,
     TABLES,
+    TYPES,
     Table,
 )
 from symstudy.store.tables.version_4 import derive_cells
@@ -41,6 +44,10 @@ from symstudy.study.columns import builtin_hyperparameters
 
 __all__ = ["StudyTables"]
 
+MERGED = "runs_merged"
+"""Runs of the files that have all hyperparameters beside their runs."""
+JOINED = "runs_joined"
+"""Runs of the other files."""
 REPORTED = "reported_"
 """Before the name of a metric of programs that is also a hyperparameter of studies at hand."""
 
@@ -57,6 +64,7 @@ class StudyTables:
         once: Which rows of each table do not count.
         hyperparameters: The hyperparameters of the studies: those that are columns of the views.
         datasets: Rows of each table as something DuckDB can scan.
+        run_sources: Which of `JOINED` and `MERGED` have runs; one of them at least.
         named: Columns of measures and metrics that are not built in, by table.
         aliases: What metrics are called in the views that share the name of a hyperparameter.
     """
@@ -96,6 +104,13 @@ class StudyTables:
         self.tell_apart()
         tables = (table for table in TABLES.values() if table is not CELLS)
         self.datasets.update({table.name: self.dataset(table) for table in tables})
+        copied = self.find_copied()
+        copies = [pa.field(copy_name(each), TYPES[each.kind]) for each in self.hyperparameters]
+        others = {info.path for _, info in self.files[RUNS.name]} - copied
+        self.datasets[JOINED] = self.dataset(RUNS, only=others)
+        self.datasets[MERGED] = self.dataset(RUNS, copies, only=copied)
+        self.run_sources = [JOINED] if others or not copied else []
+        self.run_sources += [MERGED] if copied else []
 
     def infos(self, folder: StudyFolder, table: str) -> list[fs.FileInfo]:
         """Return the files of a table of a study."""
@@ -174,7 +189,11 @@ class StudyTables:
                 for schema in read_schemas(folder, self.infos(folder, table.name)).values()
             ]
             united = united_schema(table.name, schemas)
-            found[table.name] = [field for field in united if field.name not in table.schema.names]
+            found[table.name] = [
+                field
+                for field in united
+                if field.name not in table.schema.names and not is_copy(field.name)
+            ]
         return found
 
     def tell_apart(self) -> None:
@@ -210,13 +229,36 @@ class StudyTables:
                 return str(names[0])
         return folder.name
 
-    def dataset(self, table: Table) -> Any:
+    def find_copied(self) -> frozenset[str]:
+        """Return the files of runs that hold all hyperparameters of the views beside their runs."""
+        if self.once[RUNS.name].superseded is None:
+            # Which of two equal rows counts, a window over all files must say.
+            return frozenset()
+        found: set[str] = set()
+        for folder in self.folders:
+            infos = [info for info in self.infos(folder, RUNS.name) if GENERATIONS in info.path]
+            for path, schema in read_schemas(folder, infos).items():
+                if holds_copies(schema, self.hyperparameters):
+                    found.add(path)
+        return frozenset(found)
+
+    def dataset(
+        self,
+        table: Table,
+        more: Sequence[pa.Field] = (),
+        only: Collection[str] | None = None,
+    ) -> Any:
         """Return the rows of `table` of every study as something DuckDB can scan.
 
         Of several studies each row of a table without a study gets its own: the same run may be in
         two of them, in packs of the same name.
+
+        Args:
+            table: The table.
+            more: Columns that are read beside its own; a text among them as a dictionary.
+            only: Paths of the files that are read; all of the table if not given.
         """
-        schema, texts = with_dictionaries(table)
+        schema, texts = with_dictionaries(table, more)
         for field in self.named.get(table.name, ()):
             schema = schema.append(field)
         for old in RENAMED.get(table.name, {}).values():
@@ -226,7 +268,11 @@ class StudyTables:
             schema = schema.append(pa.field("study", pa.string()))
         parts = []
         for folder in self.folders:
-            paths = [info.path for info in self.infos(folder, table.name)]
+            paths = [
+                info.path
+                for info in self.infos(folder, table.name)
+                if only is None or info.path in only
+            ]
             if not paths:
                 continue
             form = parquet_format(texts, is_local=folder.is_local)

@@ -30,10 +30,12 @@ VIEWS = (
     "planned",
     "missing",
 )
-INNER_VIEWS = ("runs_ended", "planned_runs", "known_cells")
+INNER_VIEWS = ("runs_ended", "planned_runs", "known_cells", "runs_joined", "runs_merged")
 """Views of our own, which are not listed."""
 TABULATED = 30
 """Degrees of freedom up to which quantiles are exact; beyond, two terms of Cornish-Fisher."""
+COUNT, SPREAD, MARGIN = " count", " spread", " margin"
+"""Ends of the names of what intervals are made of: with a space, as no measure is called."""
 IDENTITY = ("run_id", "cell_id", "study", "seed")
 
 
@@ -45,17 +47,18 @@ def quoted(name: str) -> str:
 
 def view_statements(
     clauses: Mapping[str, str],
-    hyperparameters: Sequence[str],
+    hyperparameters: Mapping[str, str],
     measures: Mapping[str, Sequence[str]],
     truths: Collection[str] = (),
     aliases: Mapping[str, str] = MappingProxyType({}),
-) -> list[str]:
-    """Return the statements that make the views.
+) -> dict[str, str]:
+    """Return the statement that makes each view, by its name; what a view reads comes before it.
 
     Args:
         clauses: What depends on the results: what packs and cells are known by, and what follows
             the names of tables, so that each run is there once.
-        hyperparameters: Names of the hyperparameters of the cells at hand.
+        hyperparameters: Of each hyperparameter of the cells at hand, its name in the views and the
+            column that merged files of runs may have it in.
         measures: Names of measures and metrics that are not built in, by table.
         truths: Those of them that are true or false, of which there are no means.
         aliases: What those are called in the views that share a hyperparameter's name.
@@ -66,6 +69,9 @@ def view_statements(
     values = {
         **clauses,
         "hyperparameters": names,
+        "copies": ", ".join(
+            f"runs_files.{quoted(copy)} as {quoted(name)}" for name, copy in hyperparameters.items()
+        ),
         "cell_hyperparameters": listed(hyperparameters, of="known_cells"),
         "known_cells": ", ".join(
             f"any_value({quoted(name)}) as {quoted(name)}" for name in (*hyperparameters, "config")
@@ -88,6 +94,9 @@ def view_statements(
             )
         ),
         "thresholds": f"[{', '.join(map(str, CURVE_THRESHOLDS))}]",
+        "moments": ", ".join(map(moments, means)),
+        "margins": ", ".join(f"{margin(name)} as {quoted(name + MARGIN)}" for name in means),
+        "quantiles": t_quantiles(),
         "means": ",\n    ".join(
             mean_with_interval(name, aliases.get(name, name), ends_of(name, means))
             for name in means
@@ -98,10 +107,12 @@ def view_statements(
         ),
     }
     folder = resources.files("symstudy.store.tables") / "views"
-    return [
-        string.Template((folder / f"{name}.sql").read_text(encoding="utf-8")).substitute(values)
+    return {
+        name: string.Template((folder / f"{name}.sql").read_text(encoding="utf-8")).substitute(
+            values
+        )
         for name in (*INNER_VIEWS, *VIEWS)
-    ]
+    }
 
 
 def listed(names: Iterable[str], of: str = "") -> str:
@@ -132,6 +143,26 @@ def ends_of(name: str, means: Collection[str]) -> tuple[str, ...]:
     return ("",) if has_clash else ("", "_low", "_high")
 
 
+def moments(name: str) -> str:
+    """Return SQL for the number of values of a measure, their mean and their spread."""
+    # A metric of a program may be called as a word of SQL.
+    of = quoted(name)
+    return (
+        f"count({of}) as {quoted(name + COUNT)}, avg({of}) as {of}, "
+        f"stddev_samp({of}) as {quoted(name + SPREAD)}"
+    )
+
+
+def margin(name: str) -> str:
+    """Return SQL for half the width of the 95 % t interval of the mean of a measure."""
+    count = quoted(name + COUNT)
+    return (
+        f"(case when {count} > {TABULATED + 1} then 1.96 + 2.372 / ({count} - 1) "
+        f"when {count} > 1 then quantiles[{count} - 1] end "
+        f"* {quoted(name + SPREAD)} / sqrt({count}))"
+    )
+
+
 def mean_with_interval(name: str, shown: str, ends: Sequence[str]) -> str:
     """Return SQL for the mean of a measure and the 95 % t interval of the mean.
 
@@ -140,18 +171,8 @@ def mean_with_interval(name: str, shown: str, ends: Sequence[str]) -> str:
         shown: What it is called in the view.
         ends: Ends of the columns that are wanted.
     """
-    # A metric of a program may be called as a word of SQL.
-    of = quoted(name)
-    margin = (
-        f"(case when count({of}) > {TABULATED + 1} then 1.96 + 2.372 / (count({of}) - 1) "
-        f"when count({of}) > 1 then {t_quantiles()}[count({of}) - 1] end "
-        f"* stddev_samp({of}) / sqrt(count({of})))"
-    )
-    columns = {
-        "": f"avg({of})",
-        "_low": f"avg({of}) - {margin}",
-        "_high": f"avg({of}) + {margin}",
-    }
+    of, around = quoted(name), quoted(name + MARGIN)
+    columns = {"": of, "_low": f"{of} - {around}", "_high": f"{of} + {around}"}
     return ", ".join(f"{columns[end]} as {quoted(shown + end)}" for end in ends)
 
 

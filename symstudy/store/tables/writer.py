@@ -24,7 +24,7 @@ from symstudy.store.tables.schema import (
     RUNS,
     Table,
 )
-from symstudy.study.cells import Run
+from symstudy.study.cell import Run
 from symstudy.study.packs import Pack
 
 __all__ = ["utc_now", "write_pack", "write_packs", "write_plan"]

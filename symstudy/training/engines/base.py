@@ -12,7 +12,7 @@ from torch import Tensor
 
 from symstudy.errors import LaunchError
 from symstudy.models.base import NO_BUFFERS, AbstractModel, Buffers
-from symstudy.study.cells import Run
+from symstudy.study.cell import Run
 from symstudy.study.sections import PackConfig
 from symstudy.study.train import Train
 from symstudy.training.checkpoints import State
