@@ -1,4 +1,4 @@
-"""Commands about claims: analyze, plot, report."""
+"""Commands about claims: analyze, report."""
 
 import shlex
 from collections.abc import Sequence
@@ -11,13 +11,12 @@ from symstudy.cli.output import note, print_json, say
 from symstudy.cli.project import project_to_run
 from symstudy.errors import UserError, unknown_name
 
-__all__ = ["add_commands"]
+__all__ = ["add_commands", "evaluate_all"]
 
 
 def add_commands(app: typer.Typer) -> None:
     """Add the commands to `app`."""
     app.command(rich_help_panel="Results")(analyze)
-    app.command(rich_help_panel="Results")(plot)
     app.command(rich_help_panel="Results")(report)
 
 
@@ -204,30 +203,6 @@ def declared_families(project: Any) -> tuple[Any, ...]:
     folders = [each.analyses for each in (project, shipped) if each is not None]
     # A claim that both declare is in the project's: the first that names it counts.
     return tuple(family for folder in dict.fromkeys(folders) for family in read_families(folder))
-
-
-def plot(
-    results: ResultsPath = "results",
-    names: Claims = None,
-    project: ProjectFolder = None,
-    as_json: Json = False,
-) -> None:
-    """Draw the figure of each claim, as SVG beside a CSV of what was drawn."""
-    from symstudy.findings.evaluate import draw_claim
-
-    paths: list[str] = []
-    evaluations = evaluate_all(results, names, project)
-    for folder, item in evaluations.found:
-        made = draw_claim(item, folder)
-        if not made:
-            note(f"{item.claim.name} on {item.study}: untested, nothing to draw")
-        paths.extend(made)
-    if as_json:
-        print_json(paths)
-    for path in paths if not as_json else ():
-        if path.endswith(".svg"):
-            say(path)
-    evaluations.end()
 
 
 def report(

@@ -16,6 +16,7 @@ from symstudy.findings.freezing import Caveats, read_caveats
 from symstudy.findings.kept import member_of, read_findings
 from symstudy.findings.standing import Member, Standing, hold, stand, told
 from symstudy.plots.figures import Figure, figure_files, theme
+from symstudy.plots.page import letter_panels
 from symstudy.store import Store, StudyFolder
 from symstudy.study.study import PILOT
 
@@ -171,15 +172,27 @@ def settle(evaluated: Sequence[tuple[StudyFolder, Evaluated]]) -> list[Evaluated
     return settled
 
 
-def draw_claim(evaluated: Evaluated, folder: StudyFolder) -> list[str]:
-    """Draw what a claim measured; return the paths of picture, table and note.
+def draw_claim(
+    evaluated: Evaluated,
+    folder: StudyFolder,
+    *,
+    formats: Sequence[str] = ("svg",),
+    width_mm: float | None = None,
+) -> list[str]:
+    """Draw what a claim measured; return the paths of pictures, table and note.
+
+    Args:
+        evaluated: The finding.
+        folder: Where the files go.
+        formats: Formats of the picture.
+        width_mm: Width in print; what the figure needs if None.
 
     Raises:
         StoreError: If the files cannot be written.
     """
     if evaluated.finding.verdict is Verdict.UNTESTED:
         return []
-    with theme():
+    with theme(width_mm):
         import matplotlib.pyplot as plt
 
         figure = with_headline(evaluated.claim.draw(as_it_stands(evaluated)), evaluated)
@@ -190,7 +203,8 @@ def draw_claim(evaluated: Evaluated, folder: StudyFolder) -> list[str]:
             "fingerprint": evaluated.fingerprint,
             "queries": list(evaluated.queries),
         }
-        files = figure_files(figure, note)
+        letter_panels(figure.canvas)
+        files = figure_files(figure, note, formats)
         plt.close(figure.canvas)
     for suffix, content in files.items():
         folder.write_bytes(content, "figures", f"{evaluated.claim.name}.{suffix}")

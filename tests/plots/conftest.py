@@ -1,0 +1,40 @@
+"""Planted results, of which figures are drawn."""
+
+import numpy as np
+import pytest
+
+from symstudy.streams import Stream
+from symstudy.testing.stores import plant_store
+
+GAMMAS = [0.0, 0.001, 0.1]
+WIDTHS = [8, 16, 32, 64]
+
+
+def loss_of(run):
+    """Return a loss that falls as width to the power of -1/2, with 1 % of noise a seed."""
+    noise = float(Stream(run.seed, f"{run.cell.model.width} {run.cell.train.gamma}").normal(1)[0])
+    return (1 + run.cell.train.gamma) * run.cell.model.width**-0.5 * np.exp(0.01 * noise)
+
+
+@pytest.fixture(scope="session")
+def measures_of():
+    """Measures of a run: a loss, a rank and the history of the loss."""
+
+    def measures(run):
+        loss = loss_of(run)
+        steps = [{"step": step, "test_loss": loss * (20 / (step + 1))} for step in (0, 5, 10)]
+        return {"test_loss": loss, "rank": run.cell.model.width / 2, "history": steps}
+
+    return measures
+
+
+@pytest.fixture
+def planted(tmp_path, study_of, measures_of):
+    """Plant a sweep of widths and decays; keywords win over its axes."""
+
+    def plant(measures=measures_of, claims=(), **axes):
+        sweep = {"model.width": WIDTHS, "train.gamma": GAMMAS, "seed": 3, **axes}
+        study = study_of(sweep=sweep, claims=list(claims))
+        return plant_store(tmp_path / "results", study, measures)
+
+    return plant
