@@ -152,8 +152,17 @@ class Evaluations(NamedTuple):
             raise typer.Exit(2)
 
 
-def evaluate_all(results: str, names: list[str] | None, project: Any) -> Evaluations:
-    """Return every wanted claim evaluated on every study; one that fails stops no other."""
+def evaluate_all(
+    results: str, names: list[str] | None, project: Any, *, needs_claims: bool = True
+) -> Evaluations:
+    """Return every wanted claim evaluated on every study; one that fails stops no other.
+
+    Args:
+        results: Folder of a study, or of several.
+        names: Claims; those that each study serves if none.
+        project: Project with the claims.
+        needs_claims: Whether it is worth a note if there is nothing to evaluate.
+    """
     from symstudy.findings.discovery import described, import_claims
     from symstudy.findings.evaluate import claims_of, evaluate_claim, settle
     from symstudy.store import find_studies
@@ -179,7 +188,7 @@ def evaluate_all(results: str, names: list[str] | None, project: Any) -> Evaluat
                 evaluated.append(EvaluatedIn(folder, evaluate_claim(claim, folder, families)))
             except Exception as error:  # noqa: BLE001  # a claim is code of the user's
                 failed.append(f"claim {claim.name!r} on {folder.name} fails: {described(error)}")
-    if not evaluated and not failed:
+    if not evaluated and not failed and needs_claims:
         note(
             "No study here serves a claim. Name one, as in: symstudy analyze results "
             "width_saturation"
@@ -210,16 +219,22 @@ def report(
 ) -> None:
     """Write one self-contained HTML page: verdicts, figures, completeness and provenance.
 
-    Findings and figures are made anew first, so that the page is about the rows there are now.
+    Findings and figures are made anew first, so that the page is about the rows there are now. Of a
+    study without claims it shows what is swept against the main measures.
     """
+    from symstudy.findings.default_figures import draw_defaults
     from symstudy.findings.evaluate import draw_claim
     from symstudy.html_report import write_report
     from symstudy.store import find_studies
 
-    evaluations = evaluate_all(results, None, project)
+    evaluations = evaluate_all(results, None, project, needs_claims=False)
     for folder, item in evaluations.found:
         draw_claim(item, folder)
-    path = write_report(find_studies([results]), results)
+    folders = find_studies([results])
+    for folder in folders:
+        if not folder.read_study().get("claims"):
+            draw_defaults(folder)
+    path = write_report(folders, results)
     if as_json:
         print_json({"report": path})
     else:

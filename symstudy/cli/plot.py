@@ -55,6 +55,21 @@ Average = Annotated[
 Where = Annotated[
     str, typer.Option("--where", metavar="SQL", help='Which rows count, as in "gamma > 0".')
 ]
+Color = Annotated[
+    str, typer.Option("--color", metavar="COLUMN", help="Column of numbers that colours show.")
+]
+Facet = Annotated[
+    list[str], typer.Option("--facet", metavar="COLUMN", help="A panel for each of its values.")
+]
+Swept = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--x",
+        metavar="COLUMN",
+        help="Hyperparameter; once for each. What is swept if not given.",
+        show_default=False,
+    ),
+]
 Fit = Annotated[
     str | None,
     typer.Option(
@@ -113,7 +128,8 @@ def add_commands(app: typer.Typer) -> None:
         ),
     )
     kinds.command(CLAIMS)(draw_claims)
-    kinds.command("scaling")(scaling)
+    for draw in (scaling, curves, grid, seeds, heatmap, importance, parallel):
+        kinds.command(draw.__name__)(draw)
     app.add_typer(kinds, name="plot", rich_help_panel="Results")
 
 
@@ -125,19 +141,31 @@ def draw_claims(
     formats: Formats = None,
     as_json: Json = False,
 ) -> None:
-    """Draw the figure of each claim, beside a CSV of what was drawn."""
+    """Draw the figure of each claim; of a study without claims what is swept against its measures.
+
+    Examples: `symstudy plot results`; `symstudy plot results width_saturation --width 89mm
+    --format pdf`
+    """
+    from symstudy.findings.default_figures import draw_defaults
     from symstudy.findings.evaluate import draw_claim
     from symstudy.plots.page import parse_width
     from symstudy.plots.saving import FORMATS, parse_formats
+    from symstudy.store import find_studies
 
     wanted, width_mm = parse_formats(formats), parse_width(width)
     paths: list[str] = []
-    evaluations = evaluate_all(results, names, project)
+    evaluations = evaluate_all(results, names, project, needs_claims=False)
     for folder, item in evaluations.found:
         made = draw_claim(item, folder, formats=wanted, width_mm=width_mm)
         if not made:
             note(f"{item.claim.name} on {item.study}: untested, nothing to draw")
         paths.extend(made)
+    for folder in find_studies([results]) if not names else ():
+        if not folder.read_study().get("claims"):
+            made = draw_defaults(folder, formats=wanted, width_mm=width_mm)
+            if not made:
+                note(f"{folder.name}: nothing is swept, or nothing is done: nothing to draw")
+            paths.extend(made)
     if as_json:
         print_json(paths)
     for path in paths if not as_json else ():
@@ -174,6 +202,154 @@ def scaling(
         x=x, y=y, by=words_of(by), average=words_of(average), where=where, fit=fit,
         hold_out=hold_out, width=width,
     )  # fmt: skip
+    keep(made, results, formats, output, as_json=as_json)
+
+
+def curves(
+    y: Y,
+    results: ResultsPath = "results",
+    x: Annotated[
+        str, typer.Option("--x", metavar="COLUMN", help="Column along the horizontal axis.")
+    ] = "step",
+    by: By = None,
+    average: Average = None,
+    where: Where = "",
+    width: Width = None,
+    formats: Formats = None,
+    output: Output = None,
+    as_json: Json = False,
+) -> None:
+    """Draw means over seeds along training, with bands of 95 %.
+
+    Example: `symstudy plot curves results --y test_loss --by width --where "gamma = 0"`
+    """
+    from symstudy.store import open_store
+
+    made = open_store(results).plot.curves(
+        x=x, y=y, by=words_of(by), average=words_of(average), where=where, width=width
+    )
+    keep(made, results, formats, output, as_json=as_json)
+
+
+def grid(
+    x: X,
+    y: Y,
+    facet: Facet,
+    results: ResultsPath = "results",
+    by: By = None,
+    average: Average = None,
+    where: Where = "",
+    width: Width = None,
+    formats: Formats = None,
+    output: Output = None,
+    as_json: Json = False,
+) -> None:
+    """Draw small multiples: a panel for each value of other columns, all with the same axes.
+
+    Example: `symstudy plot grid results --x width --y test_loss --facet depth --by gamma`
+    """
+    from symstudy.store import open_store
+
+    made = open_store(results).plot.grid(
+        x=x, y=y, facet=words_of(facet), by=words_of(by), average=words_of(average), where=where,
+        width=width,
+    )  # fmt: skip
+    keep(made, results, formats, output, as_json=as_json)
+
+
+def seeds(
+    x: X,
+    y: Y,
+    results: ResultsPath = "results",
+    by: By = None,
+    where: Where = "",
+    width: Width = None,
+    formats: Formats = None,
+    output: Output = None,
+    as_json: Json = False,
+) -> None:
+    """Draw the line of each seed, and the mean over them.
+
+    Example: `symstudy plot seeds results --x step --y test_loss --by width --where "gamma = 0"`
+    """
+    from symstudy.store import open_store
+
+    made = open_store(results).plot.seeds(x=x, y=y, by=words_of(by), where=where, width=width)
+    keep(made, results, formats, output, as_json=as_json)
+
+
+def heatmap(
+    x: X,
+    y: Annotated[
+        str, typer.Option("--y", metavar="COLUMN", help="Column along the vertical axis.")
+    ],
+    color: Color,
+    results: ResultsPath = "results",
+    average: Average = None,
+    where: Where = "",
+    width: Width = None,
+    formats: Formats = None,
+    output: Output = None,
+    as_json: Json = False,
+) -> None:
+    """Draw a value over two axes; fields where runs failed or are missing are hatched.
+
+    Example: `symstudy plot heatmap results --x width --y gamma --color test_loss`
+    """
+    from symstudy.store import open_store
+
+    made = open_store(results).plot.heatmap(
+        x=x, y=y, color=color, average=words_of(average), where=where, width=width
+    )
+    keep(made, results, formats, output, as_json=as_json)
+
+
+def importance(
+    y: Y,
+    results: ResultsPath = "results",
+    x: Swept = None,
+    where: Where = "",
+    best: Annotated[
+        str,
+        typer.Option("--best", metavar="lowest|highest", help="Which values of --y are the best."),
+    ] = "lowest",
+    quantile: Annotated[
+        float, typer.Option("--quantile", metavar="SHARE", help="Share of runs that are the best.")
+    ] = 0.1,
+    width: Width = None,
+    formats: Formats = None,
+    output: Output = None,
+    as_json: Json = False,
+) -> None:
+    """Draw how much each hyperparameter matters for a value (PED-ANOVA), and what chance gives.
+
+    Example: `symstudy plot importance results --y test_accuracy --best highest`
+    """
+    from symstudy.store import open_store
+
+    made = open_store(results).plot.importance(
+        y=y, x=words_of(x), where=where, best=best, quantile=quantile, width=width
+    )
+    keep(made, results, formats, output, as_json=as_json)
+
+
+def parallel(
+    color: Color,
+    results: ResultsPath = "results",
+    x: Swept = None,
+    where: Where = "",
+    width: Width = None,
+    formats: Formats = None,
+    output: Output = None,
+    as_json: Json = False,
+) -> None:
+    """Draw a line a cell over all swept hyperparameters, coloured by a value.
+
+    Example: `symstudy plot parallel results --color test_loss`
+    """
+    from symstudy.store import open_store
+
+    made = open_store(results).plot.parallel(color=color, x=words_of(x), where=where, width=width)
     keep(made, results, formats, output, as_json=as_json)
 
 

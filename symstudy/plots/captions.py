@@ -22,23 +22,24 @@ class Sentences(NamedTuple):
     caption: str
 
 
-def data_sentences(points: Points, more: Sequence[str], *, what: str) -> Sentences:
+def data_sentences(
+    points: Points, more: Sequence[str], *, what: str, has_intervals: bool = True
+) -> Sentences:
     """Return what is said of a figure of means over seeds.
 
     Args:
         points: What is shown.
         more: Further sentences, some of them empty.
         what: What is shown, such as `test_loss against width`.
+        has_intervals: Whether the figure shows the intervals of means.
     """
     selection = points.selection
     seeds = points.frame["seeds"]
     least, most = int(seeds.min()), int(seeds.max())
     count = str(least) if least == most else f"{least} to {most}"
-    means = (
-        f"Means of {count} seeds with 95 % t intervals."
-        if most > 1
-        else "One seed a point, so no intervals."
-    )
+    means = f"Means of {count} seeds{' with 95 % t intervals' if has_intervals else ''}."
+    if most == 1:
+        means = "One seed a point, so no intervals."
     last = f" of the last step of {selection.view}" if selection.is_last_step else ""
     told = [
         means,

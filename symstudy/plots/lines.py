@@ -23,20 +23,28 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 __all__ = [
+    "FEW",
     "DrawnLine",
     "draw_line",
     "drawn_table",
     "legend_of",
     "lines_of",
     "scale_values",
+    "shown_values",
     "y_notes",
 ]
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<")
 DASHES = ("-", "--", ":", "-.", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)), (0, (8, 2)))
+BAND = 0.18
+"""Opacity of the band of an interval."""
+FEW = 12
+"""Places up to which each is marked; the intervals of more are a band."""
 MOST_MARKERS = len(MARKERS)
 MOST_LINES = 24
 """Lines of a panel; more cannot be told apart."""
+MOST_DOWN = 3.0
+"""An interval that ends further below the least mean, by this factor, runs off the figure."""
 FEW_COLORS = 3
 """Numbers up to so many have colours of the palette; more have a ramp, from light to dark."""
 
@@ -64,8 +72,12 @@ class DrawnLine(NamedTuple):
         return setting_label(self.group)
 
 
-def lines_of(points: Points) -> list[DrawnLine]:
+def lines_of(points: Points, every: pd.DataFrame | None = None) -> list[DrawnLine]:
     """Return the lines of points: the colour tells the first column of `by`, the marker the second.
+
+    Args:
+        points: The points.
+        every: Points of all panels, where there are several: a value has one colour in all.
 
     Raises:
         QueryError: If there are more than can be told apart.
@@ -81,6 +93,10 @@ def lines_of(points: Points) -> list[DrawnLine]:
         )
     firsts, seconds = ([group.get(name) for group, _ in groups] for name in padded(by))
     colors, markers = distinct(firsts), distinct(seconds)
+    if every is not None:
+        known = [name for name in ("by_0", "by_1")[: len(by)] if name in every]
+        values = [sorted_values(every[name]) for name in known]
+        colors, markers = ([*values, [None], [None]])[:2]
     if len(markers) > MOST_MARKERS:
         raise QueryError(
             f"the second column of --by must have at most {MOST_MARKERS} values, but {by[1]} has "
@@ -109,6 +125,11 @@ def groups_of(points: Points) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:
         return
     for values, rows in points.frame.groupby(keys, dropna=False, sort=True):
         yield dict(zip(points.selection.by, values, strict=True)), rows
+
+
+def sorted_values(values: pd.Series) -> list[Any]:
+    """Return the different values of a column in order, null last."""
+    return list(values.drop_duplicates().sort_values())
 
 
 def distinct(values: Sequence[Any]) -> list[Any]:
@@ -140,10 +161,17 @@ def hues_of(values: Sequence[Any]) -> list[Any]:
 def draw_line(
     axes: "Axes", line: DrawnLine, scale: Scale, *, is_joined: bool, label: str = ""
 ) -> None:
-    """Draw the means of a line with their t intervals."""
+    """Draw the means of a line with their t intervals, as a band where places are many."""
     points = line.points
+    places = scale.place(points["place"])
+    if is_joined and len(points) > FEW:
+        axes.plot(places, points["mean"], line.dash, color=line.color, label=label or line.name)
+        axes.fill_between(
+            places, points["low"], points["high"], color=line.color, alpha=BAND, linewidth=0
+        )
+        return
     axes.errorbar(
-        scale.place(points["place"]),
+        places,
         points["mean"],
         yerr=error_bars(points["low"], points["mean"], points["high"]),
         linestyle=line.dash if is_joined else "none",
@@ -168,6 +196,13 @@ def scale_values(axes: "Axes", values: Sequence[float], factor: float = 1.0) -> 
     return True
 
 
+def shown_values(frame: pd.DataFrame) -> list[float]:
+    """Return the means, and the ends of their intervals that a logarithmic axis has room for."""
+    least = float(frame["mean"].min())
+    low = [value for value in frame["low"] if value > least / MOST_DOWN]
+    return [*frame["mean"], *frame["high"], *low]
+
+
 def y_notes(values: Sequence[float], name: str) -> str:
     """Return what must be said of the axis of values, or nothing."""
     spread = spread_of(values)
@@ -176,14 +211,18 @@ def y_notes(values: Sequence[float], name: str) -> str:
     return f"{name} is not positive everywhere, so its axis is linear."
 
 
-def legend_of(axes: "Axes", *, title: str = "") -> None:
-    """Explain the lines of a panel above the figure, where they hide none of the data."""
+def legend_of(panels: Sequence["Axes"], *, title: str = "") -> None:
+    """Explain the lines of panels above the figure, each once, where they hide none of the data."""
     import matplotlib as mpl
 
-    handles, names = axes.get_legend_handles_labels()
-    if not any(names):
+    told: dict[str, Any] = {}
+    for panel in panels:
+        for handle, name in zip(*panel.get_legend_handles_labels(), strict=True):
+            told.setdefault(name, handle)
+    if not any(told):
         return
-    canvas = figure_of(axes)
+    handles, names = list(told.values()), list(told)
+    canvas = figure_of(panels[0])
     size = float(mpl.rcParams["legend.fontsize"])
     widest = max(len(plain_text(name)) for name in names) + 6
     columns = max(1, min(4, line_length(canvas, size) // widest))

@@ -1,7 +1,7 @@
 """A figure of results that was drawn, with what it rests on."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
@@ -54,6 +54,10 @@ class Plot:
                 "choose one line with where=."
             )
         return self.laws[0]
+
+    def renamed(self, name: str) -> "Plot":
+        """Return the same with another name of its files."""
+        return replace(self, name=name)
 
     def files(self, formats: Sequence[str] = ("svg",)) -> dict[str, bytes]:
         """Return the files by ending: pictures, `csv` and `json`."""

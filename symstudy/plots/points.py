@@ -24,11 +24,14 @@ __all__ = [
     "read_points",
     "read_units",
     "select",
+    "values_of",
 ]
 
 LEVEL = 0.95
 MOST_POINTS = 5000
 """Points of a figure; more cannot be told apart."""
+MOST_NAMED = 4
+"""Axes that an error names."""
 MOST_UNITS = 200
 """Seeds that are left out one after the other for an interval; of more, groups are."""
 PROBED = ("history", "layers", "count_curve")
@@ -252,62 +255,80 @@ def refuse_mixture(source: Source, selection: Selection, frame: pd.DataFrame) ->
     Raises:
         QueryError: If so; it says which axes vary, and what to type.
     """
-    has_rows = bool((frame["most_"] > 1).any())
-    if not (frame["is_mixed"].fillna(False).astype(bool).any() or has_rows):
+    is_one = ~frame["is_mixed"].fillna(value=False).astype(bool) & (frame["most_"] == 1)
+    if is_one.all():
         return
-    others = [name for name in varying(source, selection) if name not in selection.average]
+    # What is averaged over on purpose is held fixed, to see whether anything varies beside it.
+    inner = selection._replace(by=(*selection.by, *selection.average), average=())
+    others = varying(source, inner) if has_mixture(source, inner) else []
     if not others:
         return
-    listed = " and ".join(
-        f"{name} ({count} values)" for name, count in varied(source, selection, others)
-    )
-    first = others[0]
+    counts = ", ".join(f"{name} ({count} values)" for name, count in others)
+    first = others[0][0]
     raise QueryError(
         f"a mean must be over seeds alone, but at one {selection.x} "
-        f"{'also ' if selection.by else ''}{listed} vary. Type --by {first}, or --where "
+        f"{'also ' if inner.by else ''}{counts} vary. Type --by {first}, or --where "
         f'"{first} = ..." for one value, or --average {first} to take the mean over them and have '
         f"the figure say so; a panel for each: symstudy plot grid RESULTS --x {selection.x} --y "
         f"{selection.y} --facet {first}"
     )
 
 
-def varying(source: Source, selection: Selection) -> list[str]:
-    """Return the columns that vary at one point: what is swept first, else any hyperparameter."""
+def varying(source: Source, selection: Selection) -> list[tuple[str, int]]:
+    """Return which columns vary at one point, and how many values each has there at most.
+
+    What is swept comes first; else any hyperparameter, or the study; else the cells themselves.
+    """
     known = selection.columns.kinds
     hyper = [each.name for each in source.hyperparameters if each.name in known]
     swept = [name for name in source.swept if name in known]
+    inside = [n for n in WITHIN if n in known and not (n == STEPPED and selection.is_last_step)]
     fixed = {selection.x, *selection.by}
-    within = [n for n in WITHIN if n in known and not (n == STEPPED and selection.is_last_step)]
-    candidates = [
-        name for name in dict.fromkeys([*swept, *within, *hyper, "study"]) if name not in fixed
-    ]
-    counts = spread_within(source, selection, candidates)
-    found = [name for name in candidates if counts.get(name, 1) > 1]
-    wanted = [name for name in found if name in swept or name in within]
-    left = [name for name in found if name not in wanted]
     # What follows from something swept says nothing new, but studies may differ in nothing swept.
-    return wanted or left
+    for names in ((*swept, *inside), (*hyper, "study"), ("cell_id",)):
+        candidates = [name for name in dict.fromkeys(names) if name not in fixed]
+        differ = "min({0}) is distinct from max({0}) or count({0}) not in (0, count(*))"
+        found = [
+            name
+            for name, is_found in over_points(source, selection, candidates, differ)
+            if is_found
+        ]
+        if found:
+            counts = over_points(source, selection, found[:MOST_NAMED], "count(distinct {0})")
+            return [(name, int(count)) for name, count in counts]
+    return []
 
 
-def spread_within(source: Source, selection: Selection, names: Sequence[str]) -> dict[str, int]:
-    """Return for each column how many values it has at most at one point."""
+def has_mixture(source: Source, selection: Selection) -> bool:
+    """Return whether a seed has several rows at one point, or a point several cells."""
+    keys = ", ".join(keys_of(selection))
+    cell = "study || ' ' || cell_id"
+    row = source.df(
+        "select bool_or(seeds <> rows_ or is_mixed) from ("
+        f"select {keys}, count(distinct seed) as seeds, count(*) as rows_, "
+        f"min({cell}) <> max({cell}) as is_mixed "
+        f"from ({chosen_sql(selection, values_of(source, selection))}) "
+        "where place is not null and isfinite(value) group by all)"
+    )
+    return bool(row.iloc[0, 0])
+
+
+def over_points(
+    source: Source, selection: Selection, names: Sequence[str], formula: str
+) -> list[tuple[str, Any]]:
+    """Return for each column the largest value of a formula, as `max({0})`, over all points."""
+    if not names:
+        return []
+    places = range(len(names))
     values = [
         *values_of(source, selection),
         *((source.quoted(name), f"c_{place}") for place, name in enumerate(names)),
     ]
-    keys = keys_of(selection)
-    counts = ", ".join(f"count(distinct c_{place}) as n_{place}" for place in range(len(names)))
-    most = ", ".join(f"max(n_{place}) as n_{place}" for place in range(len(names)))
-    inner = chosen_sql(selection, values)
-    query = (
-        f"select {most} from (select {', '.join(keys)}, {counts} from ({inner}) "
+    keys = ", ".join(keys_of(selection))
+    each = ", ".join(f"{formula.format(f'c_{place}')} as n_{place}" for place in places)
+    most = ", ".join(f"max(n_{place}) as n_{place}" for place in places)
+    row = source.df(
+        f"select {most} from (select {keys}, {each} from ({chosen_sql(selection, values)}) "
         "where place is not null and isfinite(value) group by all)"
-    )
-    row: Any = source.df(query).iloc[0]
-    return {name: int(row[f"n_{place}"]) for place, name in enumerate(names)}
-
-
-def varied(source: Source, selection: Selection, names: Sequence[str]) -> list[tuple[str, int]]:
-    """Return columns with the number of values at one point, the first few."""
-    counts = spread_within(source, selection, names[:4])
-    return [(name, counts[name]) for name in names[:4]]
+    ).iloc[0]
+    return [(name, row[f"n_{place}"]) for place, name in enumerate(names)]

@@ -18,6 +18,7 @@ from symstudy.plots.lines import (
     legend_of,
     lines_of,
     scale_values,
+    shown_values,
     y_notes,
 )
 from symstudy.plots.page import page_note, panel_axes
@@ -34,8 +35,6 @@ __all__ = ["draw_scaling", "plot_scaling"]
 HOLD_OUT = 1
 CURVE = 100
 """Points of the curve of a law."""
-MOST_DOWN = 3.0
-"""An interval that ends further below the least mean, by this factor, runs off the figure."""
 MOST_TOLD = 4
 """Lines whose rivals and predictions are told below a figure; of more the table tells."""
 
@@ -89,19 +88,12 @@ def draw_scaling(points: Points, laws: Sequence[GroupLaw]) -> Figure:
     if fitted:
         main.tick_params(labelbottom=False)
         bottom.set_label("part")
-    legend_of(main)
+    legend_of([main])
     canvas.align_ylabels()
     sentences = sentences_of(points, scale, laws, is_log=is_log)
     page_note(canvas, sentences.short)
     drawn = [drawn_table(points).assign(panel=selection.y), *residuals]
     return Figure(canvas, pd.concat(drawn, ignore_index=True), sentences.caption)
-
-
-def shown_values(frame: pd.DataFrame) -> list[float]:
-    """Return the means, and the ends of their intervals that a logarithmic axis has room for."""
-    least = float(frame["mean"].min())
-    low = [value for value in frame["low"] if value > least / MOST_DOWN]
-    return [*frame["mean"], *frame["high"], *low]
 
 
 def draw_law(axes: "Axes", line: DrawnLine, law: GroupLaw) -> None:

@@ -40,6 +40,10 @@ class Source(Protocol):
         """Columns of what varies, by what the studies say of themselves."""
 
     @property
+    def metrics(self) -> tuple[str, ...]:
+        """Columns of `runs` that are not built in: measures of the user's, metrics of programs."""
+
+    @property
     def hyperparameters(self) -> Sequence[Named]:
         """Hyperparameters that are columns."""
 

@@ -1,12 +1,16 @@
 """Planted results, of which figures are drawn."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from symstudy.store import open_store
 from symstudy.streams import Stream
 from symstudy.testing.stores import plant_store
 
 GAMMAS = [0.0, 0.001, 0.1]
+KEPT: dict[str, Path] = {}
 WIDTHS = [8, 16, 32, 64]
 
 
@@ -29,12 +33,21 @@ def measures_of():
 
 
 @pytest.fixture
-def planted(tmp_path, study_of, measures_of):
-    """Plant a sweep of widths and decays; keywords win over its axes."""
+def planted(tmp_path, study_of, measures_of, tmp_path_factory):
+    """Plant a sweep of widths and decays; keywords win over its axes.
 
-    def plant(measures=measures_of, claims=(), **axes):
+    The plain one is planted once a session.
+    """
+
+    def plant(measures=measures_of, **axes):
+        is_plain = measures is measures_of and not axes
+        if is_plain and "plain" in KEPT:
+            return open_store(KEPT["plain"])
         sweep = {"model.width": WIDTHS, "train.gamma": GAMMAS, "seed": 3, **axes}
-        study = study_of(sweep=sweep, claims=list(claims))
-        return plant_store(tmp_path / "results", study, measures)
+        place = tmp_path_factory.mktemp("plain") if is_plain else tmp_path / f"results{len(axes)}"
+        store = plant_store(place, study_of(sweep=sweep), measures)
+        if is_plain:
+            KEPT["plain"] = place
+        return store
 
     return plant

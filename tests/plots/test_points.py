@@ -58,10 +58,10 @@ def test_columns_of_layers_and_history_are_found_where_they_are(planted):
     assert (curves.selection.view, len(curves.frame)) == ("history", 4 * 12)
 
 
-def test_layers_are_an_axis_as_any_other(planted, measures_of):
+def test_layers_are_an_axis_as_any_other(planted):
     def measures(run):
-        steps = run.cell.train.steps
-        return {**measures_of(run), "layers": [{"step": steps, "layer": 2, "rank": 1}]}
+        steps = int(run.cell.train.steps)
+        return {"rank": 2, "layers": [{"step": steps, "layer": 2, "rank": 1}]}
 
     store = planted(measures)
     with pytest.raises(QueryError, match=r"also layer \(2 values\) vary"):
@@ -81,10 +81,13 @@ def test_an_unknown_column_gets_the_nearest_names_and_the_command(planted):
 
 
 def test_what_is_left_out_is_counted_by_why(planted):
-    outcomes = {1: {"outcome": "diverged"}, 2: {"test_loss": float("nan")}}
+    outcomes: dict[int, dict[str, object]] = {
+        1: {"outcome": "diverged"},
+        2: {"test_loss": float("nan")},
+    }
 
     def measures(run):
-        odd = outcomes.get(run.seed, {}) if run.cell.model.width == 8 else {}
+        odd: dict[str, object] = outcomes.get(run.seed, {}) if run.cell.model.width == 8 else {}
         return {"test_loss": 1.0, **odd}
 
     counts = points_of(planted(measures), x="width", y="test_loss", by=("gamma",)).left_out.counts
@@ -94,7 +97,7 @@ def test_what_is_left_out_is_counted_by_why(planted):
 def test_runs_that_are_planned_only_are_missing(planted, study_of):
     from symstudy.store.tables.writer import write_plan
 
-    store = planted()
+    store = planted(**{"model.width": [8, 16]})
     more = study_of(sweep={"model.width": [128], "train.gamma": [0.0], "seed": 2})
     write_plan(store.folders[0], "small", "later", more.runs())
     store.connect()
@@ -115,14 +118,14 @@ class MillionRuns:
     """A source of 1,000,000 runs that keeps how many rows each answer had."""
 
     swept = ("width", "gamma")
-    hyperparameters = ()
+    hyperparameters = metrics = ()
     fingerprint = "of a million"
 
     def __init__(self):
         self.connection = duckdb.connect(":memory:")
         self.queries, self.fetched = [], []
         self.connection.execute(
-            "create view runs as select 'big' as study, 'r' || i as run_id, "
+            "create table runs as select 'big' as study, 'r' || i as run_id, "
             "'c' || i // 10000 as cell_id, i % 10000 as seed, 'done' as outcome, "
             "2 ** (i // 10000 % 10) as width, i // 100000 as gamma, "
             "(1 + (i % 7) / 1000) * 2 ** -(i // 10000 % 10) as test_loss from range(1000000) _(i)"
@@ -145,9 +148,18 @@ def test_a_million_runs_are_aggregated_in_the_database():
     from symstudy.plots.laws import fit_lines
 
     source = MillionRuns()
-    points = points_of(source, x="width", y="test_loss", by=("gamma",))
+    points = points_of(source, x="width", y="test_loss", average=("gamma",))
     laws = fit_lines(source, points, "power", 1)
     assert points.frame["runs"].sum() == 1_000_000
-    assert max(source.fetched) <= 100 * 200
+    assert max(source.fetched) == 10 * 200
     assert laws[0].exponent == pytest.approx(-1.0, abs=1e-3)
     assert laws[0].fitted.seeds == 200
+
+
+def test_a_mean_over_one_axis_on_purpose_is_not_one_over_another(planted):
+    store = planted(**{"train.lr": [0.01, 0.02]})
+    with pytest.raises(QueryError, match=r"lr \(2 values\)") as error:
+        points_of(store, x="width", y="test_loss", average=("gamma",))
+    assert "gamma (" not in str(error.value)
+    both = points_of(store, x="width", y="test_loss", average=("gamma", "train.lr"))
+    assert set(both.frame["runs"]) == {18}

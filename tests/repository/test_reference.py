@@ -195,6 +195,12 @@ def test_the_options_are_those_that_were_decided_on():
         "plot": set(),
         "plot claims": {"--project", "--width", "--format", "--json"},
         "plot scaling": {*DRAWN, "--x", "--y", "--by", "--average", "--fit", "--hold-out"},
+        "plot curves": {*DRAWN, "--x", "--y", "--by", "--average"},
+        "plot grid": {*DRAWN, "--x", "--y", "--by", "--average", "--facet"},
+        "plot seeds": {*DRAWN, "--x", "--y", "--by"},
+        "plot heatmap": {*DRAWN, "--x", "--y", "--color", "--average"},
+        "plot importance": {*DRAWN, "--x", "--y", "--best", "--quantile"},
+        "plot parallel": {*DRAWN, "--x", "--color"},
         "fit": {
             "--x", "--y", "--by", "--average", "--where", "--form", "--hold-out", "--json",
         },

@@ -117,8 +117,11 @@ def test_a_seed_that_lacks_a_place_still_counts():
 def test_the_number_of_starts_is_that_of_the_fit(monkeypatch):
     calls = []
     real = optimize.least_squares
-    monkeypatch.setattr(
-        fits.optimize, "least_squares", lambda *a, **k: calls.append(1) or real(*a, **k)
-    )
+
+    def counted(*arguments, **options):
+        calls.append(1)
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(optimize, "least_squares", counted)
     fits.fit_parameters(X, 0.3 + X**-1.0, with_offset=True)
     assert len(calls) == fits.OFFSET_STARTS

@@ -170,6 +170,11 @@ class Store:
         names = (field.name for field in self.tables.named.get(table.name, ()))
         return tuple(self.tables.aliases.get(name, name) for name in names)
 
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Columns of `runs` that are not built in: measures of the user's, metrics of programs."""
+        return self.own_columns(RUNS)
+
     def column_of(self, key: str) -> str | None:
         """Return the column that holds a key of a study file, such as `train.lr`; None without.
 
@@ -184,6 +189,10 @@ class Store:
         if not own and table == "config":
             shared = builtin_columns(RESERVED).get(name.replace(".", "_").lower())
             return shared.name if shared is not None else None
+        if not own:
+            # One of two keys that say the same, such as train.lr_over_batch: a column of both has
+            # its name.
+            own = [each for each in self.hyperparameters if (each.table, each.name) == ("", name)]
         return own[0].name if own else None
 
     @property
