@@ -33,6 +33,8 @@ __all__ = [
 PALETTE = ("#0173b2", "#de8f05", "#029e73", "#d55e00", "#cc78bc", "#ca9161", "#56b4e9", "#949494")
 """Okabe and Ito's colours, as seaborn's `colorblind` orders them."""
 
+RAMPS = ("viridis_r", "flare", "YlGnBu", "Purples")
+"""Ramps of colours; a second hyperparameter in a figure has the second."""
 MOST_LEVEL_TICKS = 5
 """More labels than these on a horizontal axis are turned, so that they do not overlap."""
 
@@ -51,11 +53,16 @@ class Figure(NamedTuple):
     caption: str
 
 
-def color_ramp(count: int) -> list[Any]:
-    """Return `count` colours that read as an order, also in grey: from light to dark."""
+def color_ramp(count: int, family: int = 0) -> list[Any]:
+    """Return `count` colours that read as an order, also in grey: from light to dark.
+
+    Args:
+        count: Number of colours.
+        family: Which of the ramps: each means one hyperparameter.
+    """
     import seaborn as sns
 
-    return list(sns.color_palette("viridis_r", count + 1)[1:])
+    return list(sns.color_palette(RAMPS[family % len(RAMPS)], count + 1)[1:])
 
 
 def log_ticks(axes: "Axes", values: Sequence[float], axis: str = "x") -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from symstudy.errors import UserError
+from symstudy.plots.labels import typeset
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,6 +30,7 @@ __all__ = [
     "parse_width",
     "plain_text",
     "wrap",
+    "write_above",
 ]
 
 MM_PER_INCH = 25.4
@@ -49,7 +51,7 @@ LINE = 1.3
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 UNITS = {"mm": 1.0, "cm": 10.0, "in": MM_PER_INCH, "pt": MM_PER_INCH / 72}
 MATHS = re.compile(r"((?<!\\)\$[^$]*(?<!\\)\$)")
-MARKS = re.compile(r"\\[a-z]+|[${}^_\\\0]")
+MARKS = re.compile(r"\\[a-z]+|[${}^_\\]")
 WIDTH = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*")
 
 
@@ -188,7 +190,7 @@ def wrap(text: str, length: int) -> str:
     lines, line = [], ""
     for word in words:
         longer = f"{line} {word}" if line else word
-        if line and len(plain_text(longer)) > length:
+        if line and len(plain_text(longer.replace("\0", " "))) > length:
             lines.append(line)
             longer = word
         line = longer
@@ -198,6 +200,16 @@ def wrap(text: str, length: int) -> str:
 def plain_text(label: str) -> str:
     """Return about what is seen of a label, without the marks of mathematics."""
     return MARKS.sub("", label)
+
+
+def write_above(canvas: "Canvas", text: str) -> None:
+    """Write a line above a figure, such as what it says and the verdict; mathematics is set."""
+    import matplotlib as mpl
+
+    size = float(mpl.rcParams["figure.titlesize"])
+    told = wrap(typeset(text), line_length(canvas, size))
+    grow(canvas, (told.count("\n") + 1.5) * size * LINE)
+    canvas.suptitle(told, x=0.01, ha="left", multialignment="left", fontweight="bold")
 
 
 def page_note(canvas: "Canvas", sentences: Sequence[str]) -> None:
@@ -232,7 +244,7 @@ def panel_inches(axes: "Axes") -> float:
     """Return about how wide a panel will be."""
     place = axes.get_subplotspec()
     width = float(figure_of(axes).get_size_inches()[0])
-    return 0.82 * width / (place.get_topmost_subplotspec().get_gridspec().ncols if place else 1)
+    return 0.72 * width / (place.get_topmost_subplotspec().get_gridspec().ncols if place else 1)
 
 
 def scaled(settings: dict[str, object], factor: float) -> dict[str, object]:

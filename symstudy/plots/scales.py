@@ -27,9 +27,11 @@ __all__ = [
 
 MOST_TICKS = 8
 """Values up to which an axis is labelled with exactly these."""
+MOST_LONG, LONG, BROAD = 4, 5, 3.0
+"""More values than that with longer labels are not written out on a panel of fewer inches."""
 WIDTH = 0.62
 """Width of a digit over the size of text."""
-WIDE = 20.0
+WIDE = 200.0
 """Values that differ by a larger factor have labels at powers of ten alone."""
 CROWDED = 4.0
 """Values that differ by a larger factor have labels at 1, 2 and 5 alone."""
@@ -102,7 +104,7 @@ def draw_scale(axes: "Axes", scale: Scale, *, is_labelled: bool = True) -> None:
         return
     axes.set_xscale("log")
     positive = [value for value in scale.levels if value > 0]
-    if len(scale.levels) <= MOST_TICKS:
+    if len(scale.levels) <= MOST_TICKS and not is_crowded(axes, scale):
         places = scale.place(pd.Series(scale.levels)).tolist()
         set_labels(axes, places, [value_label(v) for v in scale.levels], is_labelled=is_labelled)
     elif scale.zero is not None:
@@ -119,6 +121,12 @@ def draw_scale(axes: "Axes", scale: Scale, *, is_labelled: bool = True) -> None:
         axes.axvline(middle, color="0.55", linewidth=0.6, linestyle=(0, (1, 2)), zorder=0)
 
 
+def is_crowded(axes: "Axes", scale: Scale) -> bool:
+    """Return whether the labels of all values would be unreadable even if they are turned."""
+    texts = [plain_text(value_label(value)) for value in scale.levels]
+    return len(texts) > MOST_LONG and max(map(len, texts)) > LONG and panel_inches(axes) < BROAD
+
+
 def set_labels(
     axes: "Axes", places: Sequence[float], texts: Sequence[str], *, is_labelled: bool
 ) -> None:
@@ -130,7 +138,7 @@ def set_labels(
     axes.xaxis.set_major_formatter(ticker.FixedFormatter(list(texts)))
     axes.xaxis.set_minor_locator(ticker.NullLocator())
     room = panel_inches(axes) * 72 / (float(mpl.rcParams["xtick.labelsize"]) * WIDTH)
-    if is_labelled and sum(len(plain_text(text)) + 1.5 for text in texts) > room:
+    if is_labelled and sum(len(plain_text(text)) + 2.5 for text in texts) > room:
         axes.tick_params(axis="x", rotation=45)
         for label in axes.get_xticklabels():
             label.set(ha="right", rotation_mode="anchor")
@@ -153,11 +161,11 @@ def label_log_axis(axis: Any, least: float, most: float) -> None:
         axis.set_minor_formatter(ticker.NullFormatter())
         return
     if ratio > CROWDED:
-        axis.set_minor_locator(ticker.LogLocator(subs=(2.0, 5.0)))
-    else:
-        axis.set_major_locator(ticker.MaxNLocator(nbins=5, steps=[1, 2, 2.5, 5, 10]))
+        axis.set_major_locator(ticker.LogLocator(subs=(1.0, 2.0, 5.0)))
         axis.set_minor_locator(ticker.NullLocator())
-    axis.set_minor_formatter(ticker.FuncFormatter(lambda value, _: number_label(value)))
+        return
+    axis.set_major_locator(ticker.MaxNLocator(nbins=5, steps=[1, 2, 2.5, 5, 10]))
+    axis.set_minor_locator(ticker.NullLocator())
 
 
 def spread_of(values: Sequence[float] | Array) -> tuple[float, float] | None:

@@ -1,5 +1,6 @@
 """Planted results, of which figures are drawn."""
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,14 @@ from symstudy.testing.stores import plant_store
 GAMMAS = [0.0, 0.001, 0.1]
 KEPT: dict[str, Path] = {}
 WIDTHS = [8, 16, 32, 64]
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    """Close what a test has drawn: pyplot keeps figures, and warns of many."""
+    yield
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")
 
 
 def loss_of(run):
