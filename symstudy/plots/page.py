@@ -209,7 +209,13 @@ def write_above(canvas: "Canvas", text: str) -> None:
     size = float(mpl.rcParams["figure.titlesize"])
     told = wrap(typeset(text), line_length(canvas, size))
     grow(canvas, (told.count("\n") + 1.5) * size * LINE)
-    canvas.suptitle(told, x=0.01, ha="left", multialignment="left", fontweight="bold")
+    if canvas.legends:
+        # The layout would put a title of the figure over a legend that is there too.
+        legend = canvas.legends[0]
+        legend.set_title(told, prop={"size": size})
+        legend.set_alignment("left")
+    else:
+        canvas.suptitle(told, x=0.01, ha="left", multialignment="left")
 
 
 def page_note(canvas: "Canvas", sentences: Sequence[str]) -> None:
