@@ -175,6 +175,12 @@ def draw_panel(axis: "Axes", panel: Panel, hues: Hues) -> None:
     if panel.allowed is not None:
         axis.axhspan(*panel.allowed, color=PALETTE[2], alpha=0.12, linewidth=0, zorder=0)
     name_panel(axis, panel)
+    if not points:
+        axis.text(
+            0.5, 0.5, "no run counts here", transform=axis.transAxes, ha="center", color="0.4"
+        )
+        axis.set(xticks=[], yticks=[])
+        return
     scale_panel(axis, panel, points)
     if scale is not None and scale.kind == "log":
         draw_scale(axis, scale)
