@@ -222,7 +222,7 @@ def report(
     Findings and figures are made anew first, so that the page is about the rows there are now. Of a
     study without claims it shows what is swept against the main measures.
     """
-    from symstudy.findings.default_figures import draw_defaults
+    from symstudy.findings.default_figures import draw_defaults, has_claims
     from symstudy.findings.evaluate import draw_claim
     from symstudy.html_report import write_report
     from symstudy.store import find_studies
@@ -232,7 +232,7 @@ def report(
         draw_claim(item, folder)
     folders = find_studies([results])
     for folder in folders:
-        if not folder.read_study().get("claims"):
+        if not has_claims(folder):
             draw_defaults(folder)
     path = write_report(folders, results)
     if as_json:

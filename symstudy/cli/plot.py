@@ -146,7 +146,7 @@ def draw_claims(
     Examples: `symstudy plot results`; `symstudy plot results width_saturation --width 89mm
     --format pdf`
     """
-    from symstudy.findings.default_figures import draw_defaults
+    from symstudy.findings.default_figures import draw_defaults, has_claims
     from symstudy.findings.evaluate import draw_claim
     from symstudy.plots.page import parse_width
     from symstudy.plots.saving import FORMATS, parse_formats
@@ -161,7 +161,7 @@ def draw_claims(
             note(f"{item.claim.name} on {item.study}: untested, nothing to draw")
         paths.extend(made)
     for folder in find_studies([results]) if not names else ():
-        if not folder.read_study().get("claims"):
+        if not has_claims(folder):
             made = draw_defaults(folder, formats=wanted, width_mm=width_mm)
             if not made:
                 note(f"{folder.name}: nothing is swept, or nothing is done: nothing to draw")

@@ -9,7 +9,7 @@ from symstudy.plots.defaults import DEFAULT, default_plots
 from symstudy.plots.style import theme
 from symstudy.store import Store, StudyFolder
 
-__all__ = ["KeptFigure", "draw_defaults", "read_defaults"]
+__all__ = ["KeptFigure", "draw_defaults", "has_claims", "read_defaults"]
 
 NAME = re.compile(rf"{DEFAULT}\w+", re.ASCII)
 FIGURES = "figures"
@@ -53,6 +53,11 @@ def draw_defaults(
                 folder.write_bytes(content, FIGURES, f"{plot.name}.{ending}")
                 paths.append(folder.join(FIGURES, f"{plot.name}.{ending}"))
     return paths
+
+
+def has_claims(folder: StudyFolder) -> bool:
+    """Return whether a study serves claims, whose figures are then those that are shown."""
+    return bool(folder.read_study().get("claims"))
 
 
 def read_defaults(folder: StudyFolder, fingerprint: str) -> list[KeptFigure]:

@@ -15,7 +15,7 @@ from jinja2 import Environment, StrictUndefined
 
 from symstudy.errors import StoreError
 from symstudy.escaping import csv_text, printable
-from symstudy.findings.default_figures import KeptFigure, read_defaults
+from symstudy.findings.default_figures import KeptFigure, has_claims, read_defaults
 from symstudy.findings.kept import Kept, hold_values, member_of, read_findings
 from symstudy.findings.standing import stand
 from symstudy.quantities import duration
@@ -117,7 +117,7 @@ def describe_study(folder: StudyFolder) -> dict[str, Any]:
         "figures": [
             describe_figure(folder, each) for each in read_defaults(folder, store.fingerprint)
         ]
-        if not frozen.get("claims")
+        if not has_claims(folder)
         else [],
         "claims": [describe_claim(folder, store.fingerprint, kept) for kept in findings.kept],
         "refused": findings.refused,

@@ -212,7 +212,8 @@ def write_above(canvas: "Canvas", text: str) -> None:
     if canvas.legends:
         # The layout would put a title of the figure over a legend that is there too.
         legend = canvas.legends[0]
-        legend.set_title(told, prop={"size": size})
+        legend.set_title(told)
+        legend.get_title().set_fontsize(size)
         legend.set_alignment("left")
     else:
         canvas.suptitle(told, x=0.01, ha="left", multialignment="left")

@@ -80,7 +80,9 @@ def test_panels_of_a_figure_are_lettered_and_a_single_one_is_not():
 def test_as_many_panels_stand_side_by_side_as_the_page_has_room_for(width, columns):
     with theme(width):
         canvas, axes = panel_axes(3)
-    assert axes[0].get_subplotspec().get_gridspec().ncols == columns
+    place = axes[0].get_subplotspec()
+    assert place is not None
+    assert place.get_gridspec().ncols == columns
     assert width is None or canvas.get_size_inches()[0] == pytest.approx(width / 25.4)
 
 
