@@ -127,7 +127,7 @@ def draw(measured: Measured) -> Figure:
         axis.axhspan(
             -100 * tolerance, 100 * tolerance, color=PALETTE[2], alpha=0.12, linewidth=0, zorder=0
         )
-        axis.set(xscale="log", title=f"{start} start, within {tolerance:.0%}: {verdict}")
+        axis.set(xscale="log", title=f"{start} start, within {tolerance:.0%}:\n{verdict}")
         axis.set(xlabel=r"exact time, $\eta\,\times$ steps", ylabel=r"measured / exact $-$ 1 [%]")
         label_log_axis(axis.xaxis, *axis.get_xlim())
     return Figure(
