@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from symstudy.findings import All, Bound, Evidence, Figure, Reported, claim
 from symstudy.findings.conclude import Measured
-from symstudy.findings.figures import medians
+from symstudy.findings.figures import deciding_panels, medians
 from symstudy.plots.panels import Curve, Line, Panel, draw_panels
 from symstudy.theory.closed_forms import critical_gamma_of_chi_square
 
@@ -90,16 +90,16 @@ def draw(measured: Measured) -> Figure:
         name="critical line",
         title="critical weight decay",
         x="temperature",
-        x_label="T = lr / batch size",
-        y_label="critical weight decay gamma",
+        x_label="temperature T = learning rate / batch size",
+        y_label="critical weight decay gamma_c",
         lines=[Line("measured", {}, medians(points, "temperature", "gamma_c"), is_joined=False)],
         curves=[Curve(curve, exact), Curve(curve, power - 2 * power**2 * curve, style=":")],
         is_log_x=False,
         is_log_y=False,
     )
     return draw_panels(
-        [panel],
+        [panel, *deciding_panels(measured)],
         "Critical weight decay against noise temperature, median over seeds with its exact "
         "interval of at least 90 %. Line: where the Lyapunov exponent is 0; dotted: its first "
-        "order, gamma + T v = m.",
+        "order, gamma + T v = m. Beside it what decides, with what is allowed shaded.",
     )

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from symstudy.findings import All, Bound, Every, Evidence, Figure, Shown, claim
 from symstudy.findings.conclude import Measured
-from symstudy.findings.figures import medians
+from symstudy.findings.figures import deciding_panels, medians
 from symstudy.plots.panels import Curve, Line, Panel, draw_panels
 from symstudy.theory.closed_forms import smallest_learned_value, spinodal
 
@@ -142,11 +142,11 @@ def draw(measured: Measured) -> Figure:
     runs = measured.data.rows(deep_runs(Evidence()))
     panels = [branches(int(depth), rows) for depth, rows in runs.groupby("depth")]
     return draw_panels(
-        panels,
+        [*panels, *deciding_panels(measured)],
         "Learned singular values of deep linear networks after convergence, median over seeds: the "
         "largest from a large and from a small start, and the smallest that is not zero. Lines: "
         "the exact critical points of the largest one, unstable ones dotted; dashed: the floor, "
-        "below which no minimum has a value.",
+        "below which no minimum has a value. Then what decides, with what is allowed shaded.",
     )
 
 

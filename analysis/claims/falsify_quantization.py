@@ -30,9 +30,12 @@ from symstudy.findings import (
     Verdict,
     claim,
     combine,
-    log_ticks,
 )
 from symstudy.findings.conclude import describe
+from symstudy.plots.labels import typeset
+from symstudy.plots.lines import legend_of
+from symstudy.plots.page import panel_axes
+from symstudy.plots.scales import label_log_axis, log_limits, spread_of
 from symstudy.store import Store
 
 SMALLEST_RATIO = 0.1
@@ -44,6 +47,11 @@ MERGE_TOLERANCE = 1e-9
 LIVING_NORM = 0.01
 MIN_MINIMA = 100
 MIN_CONVERGED = 0.8
+MARKS = (
+    ("hunt", "o", PALETTE[0], "minimum of the hunt"),
+    ("again", "^", PALETTE[1], "find trained again"),
+)
+"""Panel, marker, colour and name of what is drawn."""
 
 
 class Measured(NamedTuple):
@@ -248,29 +256,38 @@ def count_excluded(measured: Measured) -> tuple[tuple[str, int], ...]:
 
 
 def draw(measured: Measured) -> Figure:
-    """Draw the least distance over gamma of every minimum, and of what was trained again."""
-    import matplotlib.pyplot as plt
+    """Draw the least distance over gamma of every minimum, and of what was trained again.
 
+    There is a panel for each activation, with its verdict and the region that the bound forbids.
+    """
     runs = measured.runs
     hunts = evidence(runs[runs["confirms"].isna()], MAX_GRAD_RATIO).assign(panel="hunt")
     again = evidence(runs[runs["confirms"].notna()], CONFIRMED_GRAD_RATIO).assign(panel="again")
     drawn = pd.concat([hunts, again]).drop(columns=["excess", "fill"])
-    canvas, axis = plt.subplots(figsize=(6.2, 3.9), layout="constrained")
     names = sorted(runs["activation"].unique().tolist())
-    for name, color in zip(names, PALETTE, strict=False):
-        for panel, mark in (("hunt", "."), ("again", "^")):
+    canvas, axes = panel_axes(len(names), height=0.9)
+    ends = spread_of([*drawn["ratio"], SMALLEST_RATIO]) or (SMALLEST_RATIO, SMALLEST_RATIO)
+    least, most = log_limits(*ends)
+    for name, axis in zip(names, axes, strict=True):
+        for panel, mark, color, label in MARKS:
             rows = drawn[(drawn["activation"] == name) & (drawn["panel"] == panel)]
-            label = name if panel == "hunt" else f"{name}, trained again"
-            axis.plot(rows["gamma"], rows["ratio"], mark, color=color, alpha=0.5, label=label)
-    axis.axhline(SMALLEST_RATIO, color="0.1", linestyle="--", linewidth=1.0)
-    axis.set(xscale="log", yscale="log", xlabel="weight decay gamma")
-    axis.set_ylabel("least distance / gamma")
-    log_ticks(axis, [0.03, 0.1, 1, 10, 100, 1000], "y")
-    axis.legend()
+            axis.plot(
+                rows["gamma"], rows["ratio"], mark, color=color, alpha=0.6, label=label,
+                fillstyle="none",
+            )  # fmt: skip
+        axis.axhspan(least, SMALLEST_RATIO, color=PALETTE[3], alpha=0.12, linewidth=0)
+        axis.axhline(SMALLEST_RATIO, color="0.1", linestyle="--", linewidth=0.9)
+        verdict = judge_hunt(name, runs[runs["activation"] == name]).verdict.label
+        axis.set(xscale="log", yscale="log", title=typeset(f"{name}: {verdict}"))
+        axis.set(ylim=(least, most), xlabel=typeset("weight decay gamma"))
+        label_log_axis(axis.xaxis, *axis.get_xlim())
+        label_log_axis(axis.yaxis, least, most)
+    axes[0].set_ylabel(r"least distance / $\gamma$")
+    legend_of(axes)
     return Figure(
         canvas,
         drawn,
         "Smallest distance of two living, non-identical neurons over gamma, one mark a minimum; "
         "triangles are finds trained again with new seeds to a smaller gradient. The dashed line "
-        "is the bound.",
+        f"is the bound, {SMALLEST_RATIO:g}; what it forbids is shaded.",
     )

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from symstudy.findings import All, Bound, Evidence, Figure, Shown, claim
 from symstudy.findings.conclude import Measured
-from symstudy.findings.figures import medians
+from symstudy.findings.figures import deciding_panels, medians
 from symstudy.plots.panels import Curve, Line, Panel, draw_panels
 from symstudy.theory.closed_forms import learned_value, spinodal
 
@@ -95,8 +95,9 @@ def draw(measured: Measured) -> Figure:
         is_log_y=False,
     )
     return draw_panels(
-        [panel],
+        [panel, *deciding_panels(measured)],
         "Largest singular value that three linear layers have learned, median over seeds. Turned "
         "up, decay collapses the network at the end of the stable branch, the spinodal (dashed); "
-        "turned down, it does not recover. Dotted: the unstable branch.",
+        "turned down, it does not recover. Dotted: the unstable branch. Beside it what decides, "
+        "with what is allowed shaded.",
     )

@@ -27,7 +27,11 @@ from symstudy.findings import (
     claim,
 )
 from symstudy.findings.conclude import Measured
-from symstudy.findings.figures import draw_rule
+from symstudy.findings.figures import deciding_panels, draw_rule
+from symstudy.plots.labels import typeset
+from symstudy.plots.lines import legend_of
+from symstudy.plots.page import panel_axes
+from symstudy.plots.panels import draw_panel, drawn_lines, hues_of
 from symstudy.theory.closed_forms import critical_gamma_of_mode
 
 from ..shared.critical_lines import growth_rates, line_through
@@ -98,33 +102,52 @@ def relative_end(temperature: Array, gamma_c: Array, amplitude: Array) -> float:
 
 
 def draw(measured: Measured) -> Figure:
-    """Draw the degree of symmetry as fields of gamma and T, and where theory has its steps."""
-    import matplotlib.pyplot as plt
+    """Draw the degree of symmetry over gamma and T with theory's steps, and the slope that decides.
 
+    A field has the colour of a number of modes, of the nearest where seeds differ.
+    """
     plane = measured.data.rows(plane_of(Evidence()))
     if plane.empty:
         return draw_rule(measured)
-    canvas, axes = plt.subplots(figsize=(6.4, 4.3), layout="constrained")
+    panels = deciding_panels(measured)
+    beside = [panel for panel in panels if panel.name != "alive"]
+    verdicts = [panel.title for panel in panels if panel.name == "alive"]
+    canvas, (axes, *others) = panel_axes(1 + len(beside), height=0.9, most_columns=2)
     dim = int(plane["input_dim"].iloc[0])
     fields = plane.assign(degree=dim - plane["alive"])
     means = fields.groupby(["temperature", "gamma"], as_index=False)["degree"].mean()
     table = means.pivot_table(index="temperature", columns="gamma", values="degree")
     gammas = edges(table.columns.to_numpy(float))
     heights = np.exp(edges(np.log(table.index.to_numpy(float))))
-    mesh = axes.pcolormesh(gammas, heights, table.to_numpy(), cmap="viridis", vmin=0, vmax=dim)
+    draw_counts(axes, (gammas, heights), table.to_numpy(), dim)
     lines = draw_steps(axes, plane.iloc[0], np.geomspace(heights[0], heights[-1], 60))
-    axes.set(yscale="log", xlabel="weight decay gamma", ylabel="T = lr / batch size")
+    axes.set(yscale="log", xlabel=typeset("weight decay gamma"), title="\n".join(verdicts))
+    axes.set_ylabel(r"temperature $T = \eta / B$")
     axes.set(xlim=gammas[[0, -1]], ylim=heights[[0, -1]])
     axes.grid(visible=False)
-    canvas.colorbar(mesh, ax=axes, label=f"modes restored, of {dim}")
-    canvas.legend(loc="outside upper center", ncols=2)
+    for axis, panel in zip(others, beside, strict=True):
+        draw_panel(axis, panel, hues_of(beside))
+    legend_of([axes])
     return Figure(
         canvas,
-        pd.concat([means.assign(panel="plane"), lines]),
-        "Degree of symmetry, modes restored of all, over weight decay and noise, mean over seeds. "
-        "On the lines gamma + T v is the strength of a mode; dotted, its exact Lyapunov exponent "
-        "is 0.",
+        pd.concat([means.assign(panel="plane"), lines, *map(pd.concat, map(drawn_lines, beside))]),
+        "Degree of symmetry, modes restored of all, over weight decay and noise; a field where "
+        "seeds differ has the colour of the number next to their mean. On the lines gamma + T v is "
+        "the strength of a mode; dotted, its exact Lyapunov exponent is 0. Fields are as wide as "
+        "the steps of the sweep, so that a line may cross one. Beside it the slope that decides, "
+        "with what is allowed shaded.",
     )
+
+
+def draw_counts(axes: "Axes", ends: tuple[Array, Array], table: Array, dim: int) -> None:
+    """Draw fields whose values are counts, with a step of the colour bar for each count."""
+    from matplotlib import colormaps
+    from matplotlib.colors import BoundaryNorm
+
+    levels = np.arange(dim + 2) - 0.5
+    norm = BoundaryNorm(levels, 256)
+    mesh = axes.pcolormesh(*ends, table, cmap=colormaps["viridis"], norm=norm)
+    axes.figure.colorbar(mesh, ax=axes, label=f"modes restored, of {dim}", ticks=range(dim + 1))
 
 
 def draw_steps(axes: "Axes", run: pd.Series, temperatures: Array) -> pd.DataFrame:
@@ -136,12 +159,12 @@ def draw_steps(axes: "Axes", run: pd.Series, temperatures: Array) -> pd.DataFram
         first_order = strength - (dim - 1) * strength**2 * temperatures
         exact = [critical_gamma_of_mode(strength, dim, batch, float(t)) for t in temperatures]
         for gamma, style, name, color in (
-            (first_order, "-", "gamma + T v = s", PALETTE[3]),
+            (first_order, "-", r"$\gamma + T v = s$", PALETTE[3]),
             (np.array(exact), ":", "exact, each mode", "0.1"),
         ):
-            axes.plot(gamma, temperatures, style, color="white", linewidth=3.0)
+            axes.plot(gamma, temperatures, style, color="white", linewidth=2.4)
             label = name if mode == 1 else None
-            axes.plot(gamma, temperatures, style, color=color, linewidth=1.5, label=label)
+            axes.plot(gamma, temperatures, style, color=color, linewidth=1.2, label=label)
             columns = {"panel": name, "mode": mode, "gamma": gamma, "temperature": temperatures}
             drawn.append(pd.DataFrame(columns))
     return pd.concat(drawn)

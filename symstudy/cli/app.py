@@ -15,8 +15,10 @@ from symstudy.cli import (
     claims,
     compact,
     control,
+    fit,
     import_study,
     init,
+    plot,
     replicate,
     results,
     run,
@@ -54,6 +56,8 @@ results.add_commands(app)
 control.add_commands(app)
 compact.add_commands(app)
 claims.add_commands(app)
+plot.add_commands(app)
+fit.add_commands(app)
 replicate.add_commands(app)
 
 

@@ -1,4 +1,4 @@
-"""Commands about claims: analyze, plot, report."""
+"""Commands about claims: analyze, report."""
 
 import shlex
 from collections.abc import Sequence
@@ -11,13 +11,12 @@ from symstudy.cli.output import note, print_json, say
 from symstudy.cli.project import project_to_run
 from symstudy.errors import UserError, unknown_name
 
-__all__ = ["add_commands"]
+__all__ = ["add_commands", "evaluate_all"]
 
 
 def add_commands(app: typer.Typer) -> None:
     """Add the commands to `app`."""
     app.command(rich_help_panel="Results")(analyze)
-    app.command(rich_help_panel="Results")(plot)
     app.command(rich_help_panel="Results")(report)
 
 
@@ -153,8 +152,17 @@ class Evaluations(NamedTuple):
             raise typer.Exit(2)
 
 
-def evaluate_all(results: str, names: list[str] | None, project: Any) -> Evaluations:
-    """Return every wanted claim evaluated on every study; one that fails stops no other."""
+def evaluate_all(
+    results: str, names: list[str] | None, project: Any, *, needs_claims: bool = True
+) -> Evaluations:
+    """Return every wanted claim evaluated on every study; one that fails stops no other.
+
+    Args:
+        results: Folder of a study, or of several.
+        names: Claims; those that each study serves if none.
+        project: Project with the claims.
+        needs_claims: Whether it is worth a note if there is nothing to evaluate.
+    """
     from symstudy.findings.discovery import described, import_claims
     from symstudy.findings.evaluate import claims_of, evaluate_claim, settle
     from symstudy.store import find_studies
@@ -180,7 +188,7 @@ def evaluate_all(results: str, names: list[str] | None, project: Any) -> Evaluat
                 evaluated.append(EvaluatedIn(folder, evaluate_claim(claim, folder, families)))
             except Exception as error:  # noqa: BLE001  # a claim is code of the user's
                 failed.append(f"claim {claim.name!r} on {folder.name} fails: {described(error)}")
-    if not evaluated and not failed:
+    if not evaluated and not failed and needs_claims:
         note(
             "No study here serves a claim. Name one, as in: symstudy analyze results "
             "width_saturation"
@@ -206,45 +214,27 @@ def declared_families(project: Any) -> tuple[Any, ...]:
     return tuple(family for folder in dict.fromkeys(folders) for family in read_families(folder))
 
 
-def plot(
-    results: ResultsPath = "results",
-    names: Claims = None,
-    project: ProjectFolder = None,
-    as_json: Json = False,
-) -> None:
-    """Draw the figure of each claim, as SVG beside a CSV of what was drawn."""
-    from symstudy.findings.evaluate import draw_claim
-
-    paths: list[str] = []
-    evaluations = evaluate_all(results, names, project)
-    for folder, item in evaluations.found:
-        made = draw_claim(item, folder)
-        if not made:
-            note(f"{item.claim.name} on {item.study}: untested, nothing to draw")
-        paths.extend(made)
-    if as_json:
-        print_json(paths)
-    for path in paths if not as_json else ():
-        if path.endswith(".svg"):
-            say(path)
-    evaluations.end()
-
-
 def report(
     results: ResultsPath = "results", project: ProjectFolder = None, as_json: Json = False
 ) -> None:
     """Write one self-contained HTML page: verdicts, figures, completeness and provenance.
 
-    Findings and figures are made anew first, so that the page is about the rows there are now.
+    Findings and figures are made anew first, so that the page is about the rows there are now. Of a
+    study without claims it shows what is swept against the main measures.
     """
+    from symstudy.findings.default_figures import draw_defaults, has_claims
     from symstudy.findings.evaluate import draw_claim
     from symstudy.html_report import write_report
     from symstudy.store import find_studies
 
-    evaluations = evaluate_all(results, None, project)
+    evaluations = evaluate_all(results, None, project, needs_claims=False)
     for folder, item in evaluations.found:
         draw_claim(item, folder)
-    path = write_report(find_studies([results]), results)
+    folders = find_studies([results])
+    for folder in folders:
+        if not has_claims(folder):
+            draw_defaults(folder)
+    path = write_report(folders, results)
     if as_json:
         print_json({"report": path})
     else:

@@ -1,13 +1,11 @@
 """Testing claims on results, and keeping what was found."""
 
 import datetime
-import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from symstudy.errors import UserError
-from symstudy.escaping import figure_text
 from symstudy.findings.claim import Claim
 from symstudy.findings.conclude import Measured
 from symstudy.findings.family import Family, family_of
@@ -16,6 +14,7 @@ from symstudy.findings.freezing import Caveats, read_caveats
 from symstudy.findings.kept import member_of, read_findings
 from symstudy.findings.standing import Member, Standing, hold, stand, told
 from symstudy.plots.figures import Figure, figure_files, theme
+from symstudy.plots.page import letter_panels, write_above
 from symstudy.store import Store, StudyFolder
 from symstudy.study.study import PILOT
 
@@ -171,15 +170,27 @@ def settle(evaluated: Sequence[tuple[StudyFolder, Evaluated]]) -> list[Evaluated
     return settled
 
 
-def draw_claim(evaluated: Evaluated, folder: StudyFolder) -> list[str]:
-    """Draw what a claim measured; return the paths of picture, table and note.
+def draw_claim(
+    evaluated: Evaluated,
+    folder: StudyFolder,
+    *,
+    formats: Sequence[str] = ("svg",),
+    width_mm: float | None = None,
+) -> list[str]:
+    """Draw what a claim measured; return the paths of pictures, table and note.
+
+    Args:
+        evaluated: The finding.
+        folder: Where the files go.
+        formats: Formats of the picture.
+        width_mm: Width in print; what the figure needs if None.
 
     Raises:
         StoreError: If the files cannot be written.
     """
     if evaluated.finding.verdict is Verdict.UNTESTED:
         return []
-    with theme():
+    with theme(width_mm):
         import matplotlib.pyplot as plt
 
         figure = with_headline(evaluated.claim.draw(as_it_stands(evaluated)), evaluated)
@@ -190,7 +201,8 @@ def draw_claim(evaluated: Evaluated, folder: StudyFolder) -> list[str]:
             "fingerprint": evaluated.fingerprint,
             "queries": list(evaluated.queries),
         }
-        files = figure_files(figure, note)
+        letter_panels(figure.canvas)
+        files = figure_files(figure, note, formats)
         plt.close(figure.canvas)
     for suffix, content in files.items():
         folder.write_bytes(content, "figures", f"{evaluated.claim.name}.{suffix}")
@@ -206,13 +218,11 @@ def as_it_stands(evaluated: Evaluated) -> Any:
 
 
 def with_headline(figure: Figure, evaluated: Evaluated) -> Figure:
-    """Return a figure whose title says what must be known beside the verdict, and its caption all.
+    """Return a figure with the verdict above it, and all that must be known beside it.
 
-    A verdict that needs no words beside it is in the caption alone.
+    The caption says it too.
     """
-    if evaluated.standing.beside or evaluated.caveats.notes:
-        title = figure_text(f"{evaluated.claim.name}: {evaluated.headline}")
-        figure.canvas.suptitle(textwrap.fill(title, 100), fontsize=10, ha="center")
+    write_above(figure.canvas, f"{evaluated.claim.title}: {evaluated.headline}")
     headline = f"{evaluated.headline[:1].upper()}{evaluated.headline[1:]}"
     return figure._replace(caption=f"{headline}. {figure.caption}")
 

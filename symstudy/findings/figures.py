@@ -27,12 +27,13 @@ from symstudy.findings.rules.ratio import Ratio
 from symstudy.findings.rules.sweep import AbstractSweepRule, Flat, Grows
 from symstudy.findings.standing import explored_part
 from symstudy.plots.figures import Figure
+from symstudy.plots.labels import axis_words
 from symstudy.plots.panels import Curve, Line, Panel, draw_panels
 from symstudy.statistics.families import hold_parts
 from symstudy.statistics.fits import fit_power_law
 from symstudy.statistics.intervals import median_interval
 
-__all__ = ["draw_rule"]
+__all__ = ["deciding_panels", "draw_rule"]
 
 MOST_LINES = 8
 """With more lines than that a panel shows what was tested alone."""
@@ -71,6 +72,11 @@ def draw_rule(measured: Measured) -> Figure:
         known = {panel.name for panel in panels}
         panels += [panel for panel in beside if panel.name not in known][: FULL - len(panels)]
     return draw_panels(panels, CAPTION)
+
+
+def deciding_panels(measured: Measured) -> list[Panel]:
+    """Return the panels of what decides, each with its bound and verdict, for a figure's own."""
+    return panels_of(measured.data, [one for one in as_they_stand(measured) if one.part.decides])
 
 
 def as_they_stand(measured: Measured) -> tuple[Tested, ...]:
@@ -159,7 +165,7 @@ def sweep_panel(data: Data, parts: Sequence[Tested], common: tuple[Selection, ..
         name=rule.value,
         title=f"{rule.called}: {', '.join(dict.fromkeys(verdicts(parts)))}",
         x=rule.along,
-        x_label=label(rule.along),
+        x_label=axis_words(rule.along),
         y_label=rule.called,
         lines=lines,
         curves=[curve for one in deciding for curve in limits(one)],
@@ -262,7 +268,7 @@ def law_panels(data: Data, rule: PowerLaw, parts: Sequence[Tested]) -> list[Pane
                 name=outer_name or rule.value,
                 title=outer_name or f"{rule.called}: {', '.join(dict.fromkeys(verdicts(parts)))}",
                 x=rule.along,
-                x_label=label(rule.along),
+                x_label=axis_words(rule.along),
                 y_label=rule.called + shift,
                 lines=lines,
                 curves=curves,
@@ -274,7 +280,7 @@ def law_panels(data: Data, rule: PowerLaw, parts: Sequence[Tested]) -> list[Pane
                 "residuals",
                 "residuals of the fits",
                 rule.along,
-                label(rule.along),
+                axis_words(rule.along),
                 "ln residual",
                 residuals,
                 is_log_y=False,
@@ -288,7 +294,7 @@ def residual_line(one: Tested, rule: PowerLaw, group: dict[str, object]) -> Line
     place = one.table.columns.to_numpy(float)
     law = fit_power_law(place, one.table.median().to_numpy(float) + rule.shift)
     points = pd.DataFrame({"place": place, "median": law.residuals, "seeds": len(one.table)})
-    return Line("", dict(group), points.assign(low=math.nan, high=math.nan))
+    return Line("", dict(group), points.assign(low=math.nan, high=math.nan), is_joined=False)
 
 
 def law_curves(one: Tested, rule: PowerLaw, runs: pd.DataFrame, line: int) -> list[Curve]:
@@ -325,7 +331,7 @@ def exact_panel(data: Data, rule: Exact, one: Tested) -> Panel:
         name=one.part.name,
         title=f"{values or one.part.name}: {one.part.verdict.label}",
         x=along,
-        x_label=label(along),
+        x_label=axis_words(along),
         y_label=label(match.value),
         lines=lines,
         curves=curves,

@@ -15,6 +15,7 @@ from jinja2 import Environment, StrictUndefined
 
 from symstudy.errors import StoreError
 from symstudy.escaping import csv_text, printable
+from symstudy.findings.default_figures import KeptFigure, has_claims, read_defaults
 from symstudy.findings.kept import Kept, hold_values, member_of, read_findings
 from symstudy.findings.standing import stand
 from symstudy.quantities import duration
@@ -113,6 +114,11 @@ def describe_study(folder: StudyFolder) -> dict[str, Any]:
         "certificate": describe_certificate(store),
         "engines": engines,
         "hours": duration(seconds),
+        "figures": [
+            describe_figure(folder, each) for each in read_defaults(folder, store.fingerprint)
+        ]
+        if not has_claims(folder)
+        else [],
         "claims": [describe_claim(folder, store.fingerprint, kept) for kept in findings.kept],
         "refused": findings.refused,
     }
@@ -157,6 +163,22 @@ def describe_claim(folder: StudyFolder, fingerprint: str, kept: Kept) -> dict[st
         "table": table,
         "caption": caption,
         "figure_is_stale": figure_is_stale,
+    }
+
+
+def describe_figure(folder: StudyFolder, figure: KeptFigure) -> dict[str, Any]:
+    """Return what the page says of a default figure, with the picture inside."""
+    try:
+        drawn = plain_csv(figure.csv)
+    except ValueError:
+        drawn = b""
+    return {
+        "name": figure.name,
+        "anchor": f"{folder.name}-{figure.name}",
+        "caption": figure.caption,
+        "picture": f"data:image/svg+xml;base64,{base64.b64encode(figure.svg).decode()}",
+        "table": f"data:text/csv;base64,{base64.b64encode(drawn).decode()}",
+        "is_stale": figure.is_stale,
     }
 
 

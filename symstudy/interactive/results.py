@@ -12,8 +12,10 @@ from symstudy.cli.claims import evaluate_all
 from symstudy.errors import UserError, unknown_name
 from symstudy.escaping import printable
 from symstudy.findings import Finding
+from symstudy.findings.default_figures import draw_defaults, has_claims
 from symstudy.findings.evaluate import Evaluated, draw_claim
 from symstudy.html_report import write_report
+from symstudy.plots.plotter import Plots
 from symstudy.store import Answer, Store, find_studies, open_store, read_account
 
 __all__ = ["Results", "Verdicts", "open_results"]
@@ -129,6 +131,11 @@ class Results:
         """
         return self.store.sql(query)
 
+    @property
+    def plot(self) -> Plots:
+        """Figures of any columns, by kind: `results.plot.scaling(x="width", y="test_loss")`."""
+        return self.store.plot
+
     def analyze(self, *claims: str, project: Path | str | None = None) -> Verdicts:
         """Judge the claims that the studies serve, or those named, and keep the findings.
 
@@ -151,9 +158,14 @@ class Results:
             UserError: If the project is none, or the page cannot be written.
         """
         where = None if project is None else Path(project)
-        for folder, item in evaluate_all(self.location, None, where).found:
+        evaluations = evaluate_all(self.location, None, where, needs_claims=False)
+        for folder, item in evaluations.found:
             draw_claim(item, folder)
-        return write_report(find_studies([self.location]), self.location)
+        folders = find_studies([self.location])
+        for folder in folders:
+            if not has_claims(folder):
+                draw_defaults(folder)
+        return write_report(folders, self.location)
 
     def __repr__(self) -> str:
         """Return where they are and how many runs ended how."""

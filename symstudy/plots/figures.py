@@ -5,20 +5,16 @@ SVG beside the CSV of what was drawn and a note of the queries and the data it c
 can be drawn again, and shown as stale once rows have been added.
 """
 
-import io
-import json
-from collections.abc import Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from symstudy.escaping import csv_text
+from symstudy.plots.saving import figure_files
+from symstudy.plots.style import theme
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Canvas
 
@@ -37,26 +33,8 @@ __all__ = [
 PALETTE = ("#0173b2", "#de8f05", "#029e73", "#d55e00", "#cc78bc", "#ca9161", "#56b4e9", "#949494")
 """Okabe and Ito's colours, as seaborn's `colorblind` orders them."""
 
-STYLE: dict[str, Any] = {
-    "axes.grid": True,
-    "axes.labelsize": 10,
-    "axes.spines.right": False,
-    "axes.spines.top": False,
-    "axes.titlelocation": "left",
-    "axes.titlesize": 10.5,
-    "figure.dpi": 100,
-    "font.family": "DejaVu Sans",
-    "font.size": 9.5,
-    "grid.alpha": 0.35,
-    "grid.linewidth": 0.6,
-    "legend.fontsize": 8.5,
-    "legend.frameon": False,
-    "lines.linewidth": 1.6,
-    "lines.markersize": 5,
-    "svg.fonttype": "none",
-    "svg.hashsalt": "symstudy",
-}
-
+RAMPS = ("viridis_r", "flare", "YlGnBu", "Purples")
+"""Ramps of colours; a second hyperparameter in a figure has the second."""
 MOST_LEVEL_TICKS = 5
 """More labels than these on a horizontal axis are turned, so that they do not overlap."""
 
@@ -75,31 +53,16 @@ class Figure(NamedTuple):
     caption: str
 
 
-@contextmanager
-def theme() -> "Iterator[None]":
-    """Draw in the house style, on no screen.
+def color_ramp(count: int, family: int = 0) -> list[Any]:
+    """Return `count` colours that read as an order, also in grey: from light to dark.
 
-    Settings of a `matplotlibrc` do not count: one in the working directory may be somebody else's,
-    and may name functions to call and programs to typeset with.
+    Args:
+        count: Number of colours.
+        family: Which of the ramps: each means one hyperparameter.
     """
-    import matplotlib as mpl
-
-    mpl.use("agg")
     import seaborn as sns
 
-    defaults: Any = mpl.rcParamsDefault
-    plain: Any = {key: value for key, value in defaults.items() if key != "backend"}
-    with mpl.rc_context(plain), sns.axes_style("ticks"), sns.color_palette(PALETTE):
-        parameters: Any = mpl.rcParams
-        parameters.update(STYLE)
-        yield
-
-
-def color_ramp(count: int) -> list[Any]:
-    """Return `count` colours that read as an order, also in grey: from light to dark."""
-    import seaborn as sns
-
-    return list(sns.color_palette("viridis_r", count + 1)[1:])
+    return list(sns.color_palette(RAMPS[family % len(RAMPS)], count + 1)[1:])
 
 
 def log_ticks(axes: "Axes", values: Sequence[float], axis: str = "x") -> None:
@@ -162,19 +125,6 @@ def draw_heat_map(
     axes.set_yticklabels(axes.get_yticklabels(), rotation=0)
     if len(table.columns) > MOST_LEVEL_TICKS:
         axes.tick_params(axis="x", rotation=45)
-
-
-def figure_files(figure: Figure, note: Mapping[str, Any]) -> dict[str, bytes]:
-    """Return the files of a figure by suffix: `svg`, `csv`, and `json` with caption and `note`."""
-    picture = io.BytesIO()
-    # No date: the same data give the same bytes.
-    figure.canvas.savefig(picture, format="svg", bbox_inches="tight", metadata={"Date": None})
-    plain = figure.drawn.rename(columns=lambda name: csv_text(str(name))).map(
-        lambda value: csv_text(value) if isinstance(value, str) else value
-    )
-    table = plain.to_csv(index=False, float_format="%.8g").encode()
-    about = json.dumps({"caption": figure.caption, **note}, indent=2) + "\n"
-    return {"svg": picture.getvalue(), "csv": table, "json": about.encode()}
 
 
 def error_bars(low: Sequence[float], mean: Sequence[float], high: Sequence[float]) -> Any:

@@ -1,32 +1,40 @@
 """Panels of a value along a swept hyperparameter: data, intervals, tested region, laws."""
 
-import textwrap
+import itertools
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from symstudy.escaping import figure_text
-from symstudy.plots.figures import PALETTE, Figure, color_ramp, error_bars, log_ticks
+from symstudy.plots.figures import PALETTE, Figure, color_ramp, error_bars
+from symstudy.plots.labels import typeset
+from symstudy.plots.lines import legend_of
+from symstudy.plots.page import (
+    LINE,
+    figure_of,
+    grow,
+    panel_axes,
+    panel_inches,
+    wrap,
+)
+from symstudy.plots.scales import draw_scale, is_wide, label_log_axis, scale_of, spread_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["Curve", "Line", "Panel", "draw_panels"]
+__all__ = ["Curve", "Line", "Panel", "draw_panel", "draw_panels", "drawn_lines", "hues_of"]
 
-MOST_TICKS = 8
-MOST_COLUMNS = 3
-LONG = 44
-"""Characters of a title or label beyond which it is broken into lines."""
-ROOMY = 24
-"""Characters of a setting beyond which the legend stands below its panel, not among the data."""
-NARROW = 3.0
+NARROW = 1.2
 """Values that differ by a smaller factor are drawn on a linear axis."""
-CROWDED = 5.0
-"""Values that differ by a larger factor have labels at 1, 2 and 5 alone."""
-WIDE = 20.0
-"""Values that differ by a larger factor have labels at powers of ten alone."""
+Hues = dict[tuple[object, ...], Any]
+"""Colours of lines, by what tells them from others."""
+SHARED = 8
+"""Different lines of all panels that one legend explains; of more, each panel has its own."""
+BELOW = 28.0
+"""Points below a panel at which its legend begins: ticks and label are between."""
+MOST_PALETTE = 4
+"""Lines that have colours of the palette; more have a ramp, from light to dark."""
 
 
 class Line(NamedTuple):
@@ -92,85 +100,142 @@ class Panel(NamedTuple):
 
 
 def draw_panels(panels: Sequence[Panel], caption: str) -> Figure:
-    """Draw panels side by side, three in a row.
+    """Draw panels side by side, as many as the page has room for.
 
     Args:
         panels: At least one.
         caption: Caption of the figure.
     """
-    import matplotlib.pyplot as plt
-
-    columns = min(MOST_COLUMNS, len(panels))
-    rows = -(-len(panels) // columns)
-    canvas, axes = plt.subplots(
-        rows, columns, figsize=(4.2 * columns, 3.6 * rows), layout="constrained", squeeze=False
-    )
+    canvas, axes = panel_axes(len(panels), height=0.86)
+    hues = hues_of(panels)
     drawn = []
-    for axis, panel in zip(axes.flat, panels, strict=False):
-        draw_panel(axis, panel)
-        drawn += [
-            line.points.rename(columns={"place": panel.x}).assign(panel=panel.name, **line.columns)
-            for line in panel.lines
-        ]
-    for axis in list(axes.flat)[len(panels) :]:
-        axis.set_axis_off()
+    for axis, panel in zip(axes, panels, strict=True):
+        draw_panel(axis, panel, hues)
+        drawn += drawn_lines(panel)
+    explain(axes, panels)
     return Figure(canvas, pd.concat(drawn) if drawn else pd.DataFrame(), caption)
 
 
-def draw_panel(axis: "Axes", panel: Panel) -> None:
+def drawn_lines(panel: Panel) -> list[pd.DataFrame]:
+    """Return the table of each line of a panel."""
+    return [
+        line.points.rename(columns={"place": panel.x}).assign(panel=panel.name, **line.columns)
+        for line in panel.lines
+    ]
+
+
+def hues_of(panels: Sequence[Panel]) -> Hues:
+    """Return the colour of each line, by what tells it from others.
+
+    The same setting has one colour in all panels, and what differs in other columns has others.
+    """
+    kinds: dict[tuple[str, ...], dict[tuple[object, ...], None]] = {}
+    for line in itertools.chain.from_iterable(panel.lines for panel in panels):
+        kinds.setdefault(tuple(line.columns), {})[setting_of(line)] = None
+    hues: Hues = {}
+    taken = ramps = 0
+    for known in kinds.values():
+        if len(known) <= MOST_PALETTE:
+            colors = [PALETTE[(taken + place) % len(PALETTE)] for place in range(len(known))]
+            taken += len(known)
+        else:
+            colors = color_ramp(len(known), ramps)
+            ramps += 1
+        hues |= dict(zip(known, colors, strict=True))
+    return hues
+
+
+def setting_of(line: Line) -> tuple[object, ...]:
+    """Return what tells a line from others: its columns with their values, or else its name."""
+    return tuple(line.columns.items()) or (line.name,)
+
+
+def draw_panel(axis: "Axes", panel: Panel, hues: Hues) -> None:
     """Draw one panel."""
-    count = len(panel.lines)
-    colors = list(PALETTE[:count]) if count <= 4 else color_ramp(count)
+    scale = None
+    points = [line.points for line in panel.lines if len(line.points)]
+    if points and panel.is_log_x and panel.x_label:
+        scale = scale_of(pd.concat(points)["place"], panel.x)
+    colors = [hues[setting_of(line)] for line in panel.lines]
     for line, color in zip(panel.lines, colors, strict=True):
-        points = line.points
+        places = line.points["place"]
         axis.errorbar(
-            points["place"],
-            points["median"],
-            yerr=error_bars(points["low"], points["median"], points["high"]),
+            scale.place(places) if scale is not None else places,
+            line.points["median"],
+            yerr=error_bars(line.points["low"], line.points["median"], line.points["high"]),
             fmt="o-" if line.is_joined else "o",
-            capsize=2,
             color=color,
-            label=figure_text(line.name),
+            label=typeset(line.name),
         )
     for curve in panel.curves:
-        color = "0.45" if curve.line is None else colors[curve.line]
-        axis.plot(curve.place, curve.value, curve.style, color=color, linewidth=1.0, alpha=0.8)
+        color = "0.35" if curve.line is None else colors[curve.line]
+        axis.plot(curve.place, curve.value, curve.style, color=color, linewidth=0.9, alpha=0.9)
     if panel.tested is not None:
-        axis.axvspan(*panel.tested, color="0.5", alpha=0.08, zorder=0)
+        axis.axvspan(*panel.tested, color="0.5", alpha=0.1, linewidth=0, zorder=0)
     if panel.allowed is not None:
-        axis.axhspan(*panel.allowed, color=PALETTE[2], alpha=0.12, zorder=0)
-    axis.set(
-        xlabel=figure_text(panel.x_label),
-        ylabel=textwrap.fill(figure_text(panel.y_label), LONG),
-        title=textwrap.fill(figure_text(panel.title), LONG),
-    )
-    set_scales(axis, panel)
-    longest = max((len(line.name) for line in panel.lines), default=0)
-    if longest > ROOMY:
-        axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2))
-    elif longest:
-        axis.legend()
-
-
-def set_scales(axis: "Axes", panel: Panel) -> None:
-    """Make axes logarithmic where all values are positive, and label the places."""
-    if not panel.x_label:
-        axis.set_xticks([])
-    points = [line.points for line in panel.lines if len(line.points)]
+        axis.axhspan(*panel.allowed, color=PALETTE[2], alpha=0.12, linewidth=0, zorder=0)
+    name_panel(axis, panel)
     if not points:
+        axis.text(
+            0.5, 0.5, "no run counts here", transform=axis.transAxes, ha="center", color="0.4"
+        )
+        axis.set(xticks=[], yticks=[])
         return
-    every = pd.concat(points)
-    least, most = float(every["median"].min()), float(every["median"].max())
-    if panel.is_log_y and least > 0 and most > NARROW * least:
-        from matplotlib.ticker import FormatStrFormatter, LogLocator
+    scale_panel(axis, panel, points)
+    if scale is not None and scale.kind == "log":
+        draw_scale(axis, scale)
+    elif not panel.x_label:
+        axis.set_xticks([])
+        axis.margins(x=0.15)
 
-        axis.set_yscale("log")
-        axis.yaxis.set_major_formatter(FormatStrFormatter("%g"))
-        axis.yaxis.set_minor_formatter(FormatStrFormatter("%g" if most < WIDE * least else ""))
-        if CROWDED * least < most < WIDE * least:
-            axis.yaxis.set_minor_locator(LogLocator(subs=(2.0, 5.0)))
-    if panel.is_log_x and (every["place"] > 0).all():
-        axis.set_xscale("log")
-        places = sorted(every["place"].unique().tolist())
-        if len(places) <= MOST_TICKS:
-            log_ticks(axis, places)
+
+def name_panel(axis: "Axes", panel: Panel) -> None:
+    """Write title and labels, in lines that are no longer than the panel is wide."""
+    import matplotlib as mpl
+
+    size = float(mpl.rcParams["axes.labelsize"])
+    across = max(16, int(panel_inches(axis) * 72 / (size * 0.56)))
+    up = max(16, int(0.8 * across))
+    axis.set(
+        xlabel=wrap(typeset(panel.x_label), across),
+        ylabel=wrap(typeset(panel.y_label), up),
+        title=wrap(typeset(panel.title), across - 3),
+    )
+
+
+def scale_panel(axis: "Axes", panel: Panel, points: Sequence[pd.DataFrame]) -> None:
+    """Make the axis of values logarithmic where they are positive and differ enough."""
+    if not points or not panel.is_log_y:
+        return
+    spread = spread_of(pd.concat(points)["median"].to_numpy(float))
+    if spread is None or not is_wide(*spread, NARROW):
+        return
+    axis.set_yscale("log")
+    label_log_axis(axis.yaxis, *axis.get_ylim())
+
+
+def explain(axes: Sequence["Axes"], panels: Sequence[Panel]) -> None:
+    """Explain lines once above the figure if they are few or the same, else below each panel."""
+    import matplotlib as mpl
+    from matplotlib.transforms import ScaledTranslation
+
+    names = dict.fromkeys(line.name for panel in panels for line in panel.lines if line.name)
+    lists = {tuple(line.name for line in panel.lines if line.name) for panel in panels} - {()}
+    if len(lists) <= 1 or len(names) <= SHARED:
+        legend_of(axes)
+        return
+    rows = 0
+    for axis in axes:
+        handles, known = axis.get_legend_handles_labels()
+        pairs = [pair for pair in zip(handles, known, strict=True) if pair[1]]
+        if not pairs:
+            continue
+        rows = max(rows, len(pairs))
+        below = axis.transAxes + ScaledTranslation(0, -BELOW / 72, figure_of(axis).dpi_scale_trans)
+        axis.legend(
+            [handle for handle, _ in pairs], [name for _, name in pairs], loc="upper left",
+            bbox_to_anchor=(0.0, 0.0), bbox_transform=below,
+        )  # fmt: skip
+    size = float(mpl.rcParams["legend.fontsize"])
+    columns = max(1, round(float(figure_of(axes[0]).get_size_inches()[0]) / panel_inches(axes[0])))
+    grow(figure_of(axes[0]), -(-len(axes) // columns) * rows * size * LINE)

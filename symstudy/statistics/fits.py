@@ -12,6 +12,9 @@ __all__ = ["FittedLaw", "fit_power_law", "isotonic", "log_slope", "seed_slopes"]
 HUBER = 0.1
 """Residuals of ln y beyond this count linearly: a tenth is 10 % of y."""
 
+OFFSET_STARTS = 27
+"""Starts of a fit with an offset: those of `fit_parameters`."""
+
 Array = NDArray[np.float64]
 
 

@@ -2,7 +2,7 @@
 
 import itertools
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -100,7 +100,7 @@ def command_line() -> str:
         "Data go to stdout, all else to stderr. Exit status: 0 done, 1 some runs failed or are "
         "missing, 2 something to mend (the message says what to type), 130 interrupted.\n"
     )
-    for name, command in group.commands.items():
+    for name, command in every_command(group):
         arguments = [p for p in command.params if p.param_type_name == "argument"]
         usage = " ".join(["symstudy", name, *(bracketed(p) for p in arguments), "[OPTION ...]"])
         parts.append(f"## {name}\n\n```\n{usage}\n```\n")
@@ -110,8 +110,17 @@ def command_line() -> str:
             for p in command.params
             if p.param_type_name == "option"
         ]
-        parts.append(table(["option", "meaning", "environment"], rows))
+        if rows:
+            parts.append(table(["option", "meaning", "environment"], rows))
     return "\n".join(parts)
+
+
+def every_command(group: Any, before: str = "") -> Iterator[tuple[str, Any]]:
+    """Return the commands of a group and of the groups in it, each with the words that call it."""
+    for name, command in group.commands.items():
+        yield f"{before}{name}", command
+        if hasattr(command, "commands"):
+            yield from every_command(command, f"{before}{name} ")
 
 
 def bracketed(argument: Any) -> str:
@@ -143,11 +152,15 @@ def test_the_reference_is_what_the_program_says(name, root):
     assert path.read_text(encoding="utf-8") == PAGES[name](), "refresh it with: make golden"
 
 
+DRAWN = ("--where", "--width", "--format", "--output", "--json")
+"""Options of every figure."""
+
+
 def test_the_options_are_those_that_were_decided_on():
     group: Any = typer.main.get_command(app)
     options = {
         name: {opt for p in command.params for opt in p.opts if opt.startswith("--")}
-        for name, command in group.commands.items()
+        for name, command in every_command(group)
     }
     assert options == {
         "symmetries": {"--data", "--arguments", "--integers", "--samples", "--json"},
@@ -179,7 +192,18 @@ def test_the_options_are_those_that_were_decided_on():
         "verify": {"--json"},
         "query": {"--format", "--output", "--memory", "--timeout"},
         "analyze": {"--project", "--json"},
-        "plot": {"--project", "--json"},
+        "plot": set(),
+        "plot claims": {"--project", "--width", "--format", "--json"},
+        "plot scaling": {*DRAWN, "--x", "--y", "--by", "--average", "--fit", "--hold-out"},
+        "plot curves": {*DRAWN, "--x", "--y", "--by", "--average"},
+        "plot grid": {*DRAWN, "--x", "--y", "--by", "--average", "--facet"},
+        "plot seeds": {*DRAWN, "--x", "--y", "--by"},
+        "plot heatmap": {*DRAWN, "--x", "--y", "--color", "--average"},
+        "plot importance": {*DRAWN, "--x", "--y", "--best", "--quantile"},
+        "plot parallel": {*DRAWN, "--x", "--color"},
+        "fit": {
+            "--x", "--y", "--by", "--average", "--where", "--form", "--hold-out", "--json",
+        },
         "report": {"--project", "--json"},
         "replicate": {
             "--results", "--power", "--effect", "--seeds", "--to", "--present-rule", "--project",

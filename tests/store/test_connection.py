@@ -6,6 +6,7 @@ from scipy import stats
 
 from symstudy.errors import QueryError, StoreError
 from symstudy.store import Store, open_store
+from symstudy.study import make_study
 
 
 def test_runs_answer_sql(store):
@@ -232,3 +233,21 @@ def test_intervals_have_the_quantiles_of_students_t():
 
     quantiles = [float(text) for text in t_quantiles().strip("[]").split(",")]
     assert quantiles == pytest.approx(stats.t.ppf(0.975, range(1, 31)), rel=1e-12)
+
+
+def test_a_key_that_says_the_same_as_another_has_the_column_of_both(tmp_path):
+    from symstudy.testing.stores import plant_store
+
+    study = make_study(
+        {
+            "schema": 1,
+            "name": "small",
+            "model": {"kind": "fcn", "width": 8},
+            "data": {"kind": "identity", "input_dim": 2},
+            "train": {"batch_size": 8, "steps": 20},
+            "sweep": {"train.lr_over_batch": [0.01, 0.02]},
+        }
+    )
+    store = plant_store(tmp_path, study, lambda run: {"test_loss": 1.0})
+    assert store.column_of("train.lr_over_batch") == "lr_over_batch"
+    assert store.swept == ("lr_over_batch",)

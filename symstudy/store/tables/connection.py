@@ -15,7 +15,7 @@ import time
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import duckdb
 import pandas as pd
@@ -44,9 +44,12 @@ from symstudy.store.tables.schema import (
     RUNS,
     Table,
 )
-from symstudy.store.tables.view_statements import VIEWS, view_statements
+from symstudy.store.tables.view_statements import VIEWS, quoted, view_statements
 from symstudy.store.tables.views_on_demand import ViewsOnDemand
 from symstudy.study.columns import Hyperparameter, builtin_columns, builtin_names
+
+if TYPE_CHECKING:
+    from symstudy.plots.plotter import Plots
 
 __all__ = ["Answer", "Store", "open_store"]
 
@@ -167,6 +170,11 @@ class Store:
         names = (field.name for field in self.tables.named.get(table.name, ()))
         return tuple(self.tables.aliases.get(name, name) for name in names)
 
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Columns of `runs` that are not built in: measures of the user's, metrics of programs."""
+        return self.own_columns(RUNS)
+
     def column_of(self, key: str) -> str | None:
         """Return the column that holds a key of a study file, such as `train.lr`; None without.
 
@@ -181,6 +189,10 @@ class Store:
         if not own and table == "config":
             shared = builtin_columns(RESERVED).get(name.replace(".", "_").lower())
             return shared.name if shared is not None else None
+        if not own:
+            # One of two keys that say the same, such as train.lr_over_batch: a column of both has
+            # its name.
+            own = [each for each in self.hyperparameters if (each.table, each.name) == ("", name)]
         return own[0].name if own else None
 
     @property
@@ -189,6 +201,19 @@ class Store:
         keys = [key for folder in self.folders for key in folder.read_study().get("swept", ())]
         names = [self.column_of(key) for key in keys]
         return tuple(dict.fromkeys(name for name in names if name is not None))
+
+    @property
+    def plot(self) -> "Plots":
+        """Figures of any columns of these results, by kind: `store.plot.scaling(x=..., y=...)`."""
+        # What fits laws takes longer to import than to open a store.
+        from symstudy.plots.plotter import Plots
+
+        return Plots(self)
+
+    @staticmethod
+    def quoted(name: str) -> str:
+        """Return a name as SQL takes it for a column: a user's key may be `order`."""
+        return quoted(name)
 
     @cached_property
     def fingerprint(self) -> str:

@@ -1,0 +1,386 @@
+"""The command that draws: figures of any columns by kind, and those of claims."""
+
+from pathlib import Path
+from typing import Annotated, Any, final
+
+import typer
+from typer.core import TyperGroup
+
+from symstudy.cli.claims import evaluate_all
+from symstudy.cli.options import Claims, Json, ProjectFolder, ResultsPath
+from symstudy.cli.output import note, print_json, say
+
+__all__ = ["By", "Where", "X", "Y", "add_commands", "words_of"]
+
+CLAIMS = "claims"
+"""What is drawn without a kind."""
+
+
+@final
+class PlotGroup(TyperGroup):
+    """Kinds of figures; what names no kind is about claims."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Put the kind of the figures of claims before arguments that name none."""
+        if not args or (args[0] not in self.commands and args[0] not in ctx.help_option_names):
+            args = [CLAIMS, *args]
+        return super().parse_args(ctx, args)
+
+
+X = Annotated[
+    str,
+    typer.Option(
+        "--x", metavar="COLUMN", help="Column along the horizontal axis, or a key as train.lr."
+    ),
+]
+Y = Annotated[str, typer.Option("--y", metavar="COLUMN", help="Column of numbers that is shown.")]
+By = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--by",
+        metavar="COLUMN",
+        help="A line for each of its values; twice for a colour and a marker.",
+        show_default=False,
+    ),
+]
+Average = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--average",
+        metavar="COLUMN",
+        help="Take the mean over its values too, and have the figure say so.",
+        show_default=False,
+    ),
+]
+Where = Annotated[
+    str, typer.Option("--where", metavar="SQL", help='Which rows count, as in "gamma > 0".')
+]
+Color = Annotated[
+    str, typer.Option("--color", metavar="COLUMN", help="Column of numbers that colours show.")
+]
+Facet = Annotated[
+    list[str], typer.Option("--facet", metavar="COLUMN", help="A panel for each of its values.")
+]
+Swept = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--x",
+        metavar="COLUMN",
+        help="Hyperparameter; once for each. What is swept if not given.",
+        show_default=False,
+    ),
+]
+Fit = Annotated[
+    str | None,
+    typer.Option(
+        "--fit",
+        metavar="power|power+floor|broken|none",
+        help="Law that is fitted; a power law along numbers if not given.",
+        show_default=False,
+    ),
+]
+HoldOut = Annotated[
+    int, typer.Option("--hold-out", metavar="N", help="Largest places to predict from the others.")
+]
+Width = Annotated[
+    str | None,
+    typer.Option(
+        "--width",
+        metavar="LENGTH",
+        help="Width in print, as 89mm for one column; text keeps 6 pt and more.",
+        show_default=False,
+    ),
+]
+Formats = Annotated[
+    str | None,
+    typer.Option(
+        "--format",
+        metavar="svg,pdf,png",
+        help="Formats of the picture; SVG, or by the ending of the file.",
+        show_default=False,
+    ),
+]
+Output = Annotated[
+    Path | None,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="FILE",
+        help="File of the picture; RESULTS/figures/ and a name of the columns if not given.",
+        show_default=False,
+    ),
+]
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Add the command with its kinds to `app`."""
+    kinds = typer.Typer(
+        cls=PlotGroup,
+        rich_markup_mode="markdown",
+        help=(
+            "Draw figures of any columns of results, by kind; those of the claims without a kind."
+            "\n\n"
+            "A mean is over seeds alone: where another axis varies too, name it with --by, fix it "
+            "with --where, or average over it with --average. Each picture lies beside the CSV "
+            "that was drawn and a JSON of its queries, the rows' fingerprint and the version.\n\n"
+            "Examples: `symstudy plot results`; `symstudy plot scaling results --x width --y "
+            "test_loss --by gamma`"
+        ),
+    )
+    kinds.command(CLAIMS)(draw_claims)
+    for draw in (scaling, curves, grid, seeds, heatmap, importance, parallel):
+        kinds.command(draw.__name__)(draw)
+    app.add_typer(kinds, name="plot", rich_help_panel="Results")
+
+
+def draw_claims(
+    results: ResultsPath = "results",
+    names: Claims = None,
+    project: ProjectFolder = None,
+    width: Width = None,
+    formats: Formats = None,
+    as_json: Json = False,
+) -> None:
+    """Draw the figure of each claim; of a study without claims what is swept against its measures.
+
+    Examples: `symstudy plot results`; `symstudy plot results width_saturation --width 89mm
+    --format pdf`
+    """
+    from symstudy.findings.default_figures import draw_defaults, has_claims
+    from symstudy.findings.evaluate import draw_claim
+    from symstudy.plots.page import parse_width
+    from symstudy.plots.saving import FORMATS, parse_formats
+    from symstudy.store import find_studies
+
+    wanted, width_mm = parse_formats(formats), parse_width(width)
+    paths: list[str] = []
+    evaluations = evaluate_all(results, names, project, needs_claims=False)
+    for folder, item in evaluations.found:
+        made = draw_claim(item, folder, formats=wanted, width_mm=width_mm)
+        if not made:
+            note(f"{item.claim.name} on {item.study}: untested, nothing to draw")
+        paths.extend(made)
+    for folder in find_studies([results]) if not names else ():
+        if not has_claims(folder):
+            made = draw_defaults(folder, formats=wanted, width_mm=width_mm)
+            if not made:
+                note(f"{folder.name}: nothing is swept, or nothing is done: nothing to draw")
+            paths.extend(made)
+    if as_json:
+        print_json(paths)
+    for path in paths if not as_json else ():
+        if path.rsplit(".", 1)[-1] in FORMATS:
+            say(path)
+    evaluations.end()
+
+
+def scaling(
+    x: X,
+    y: Y,
+    results: ResultsPath = "results",
+    by: By = None,
+    average: Average = None,
+    where: Where = "",
+    fit: Fit = None,
+    hold_out: HoldOut = 1,
+    width: Width = None,
+    formats: Formats = None,
+    output: Output = None,
+    as_json: Json = False,
+) -> None:
+    """Draw a value against an axis on logarithmic axes, with the law it follows and residuals.
+
+    Means over seeds with t intervals; the exponent with its interval; the largest places predicted
+    from the others; rival forms by BIC. `symstudy fit` prints the numbers.
+
+    Example: `symstudy plot scaling results --x width --y test_loss --by gamma --fit power+floor`
+    """
+    from symstudy.store import open_store
+
+    plots = open_store(results).plot
+    made = plots.scaling(
+        x=x, y=y, by=words_of(by), average=words_of(average), where=where, fit=fit,
+        hold_out=hold_out, width=width,
+    )  # fmt: skip
+    keep(made, results, formats, output, as_json=as_json)
+
+
+def curves(
+    y: Y,
+    results: ResultsPath = "results",
+    x: Annotated[
+        str, typer.Option("--x", metavar="COLUMN", help="Column along the horizontal axis.")
+    ] = "step",
+    by: By = None,
+    average: Average = None,
+    where: Where = "",
+    width: Width = None,
+    formats: Formats = None,
+    output: Output = None,
+    as_json: Json = False,
+) -> None:
+    """Draw means over seeds along training, with bands of 95 %.
+
+    Example: `symstudy plot curves results --y test_loss --by width --where "gamma = 0"`
+    """
+    from symstudy.store import open_store
+
+    made = open_store(results).plot.curves(
+        x=x, y=y, by=words_of(by), average=words_of(average), where=where, width=width
+    )
+    keep(made, results, formats, output, as_json=as_json)
+
+
+def grid(
+    x: X,
+    y: Y,
+    facet: Facet,
+    results: ResultsPath = "results",
+    by: By = None,
+    average: Average = None,
+    where: Where = "",
+    width: Width = None,
+    formats: Formats = None,
+    output: Output = None,
+    as_json: Json = False,
+) -> None:
+    """Draw small multiples: a panel for each value of other columns, all with the same axes.
+
+    Example: `symstudy plot grid results --x width --y test_loss --facet depth --by gamma`
+    """
+    from symstudy.store import open_store
+
+    made = open_store(results).plot.grid(
+        x=x, y=y, facet=words_of(facet), by=words_of(by), average=words_of(average), where=where,
+        width=width,
+    )  # fmt: skip
+    keep(made, results, formats, output, as_json=as_json)
+
+
+def seeds(
+    x: X,
+    y: Y,
+    results: ResultsPath = "results",
+    by: By = None,
+    where: Where = "",
+    width: Width = None,
+    formats: Formats = None,
+    output: Output = None,
+    as_json: Json = False,
+) -> None:
+    """Draw the line of each seed, and the mean over them.
+
+    Example: `symstudy plot seeds results --x step --y test_loss --by width --where "gamma = 0"`
+    """
+    from symstudy.store import open_store
+
+    made = open_store(results).plot.seeds(x=x, y=y, by=words_of(by), where=where, width=width)
+    keep(made, results, formats, output, as_json=as_json)
+
+
+def heatmap(
+    x: X,
+    y: Annotated[
+        str, typer.Option("--y", metavar="COLUMN", help="Column along the vertical axis.")
+    ],
+    color: Color,
+    results: ResultsPath = "results",
+    average: Average = None,
+    where: Where = "",
+    width: Width = None,
+    formats: Formats = None,
+    output: Output = None,
+    as_json: Json = False,
+) -> None:
+    """Draw a value over two axes; fields where runs failed or are missing are hatched.
+
+    Example: `symstudy plot heatmap results --x width --y gamma --color test_loss`
+    """
+    from symstudy.store import open_store
+
+    made = open_store(results).plot.heatmap(
+        x=x, y=y, color=color, average=words_of(average), where=where, width=width
+    )
+    keep(made, results, formats, output, as_json=as_json)
+
+
+def importance(
+    y: Y,
+    results: ResultsPath = "results",
+    x: Swept = None,
+    where: Where = "",
+    best: Annotated[
+        str,
+        typer.Option("--best", metavar="lowest|highest", help="Which values of --y are the best."),
+    ] = "lowest",
+    quantile: Annotated[
+        float, typer.Option("--quantile", metavar="SHARE", help="Share of runs that are the best.")
+    ] = 0.1,
+    width: Width = None,
+    formats: Formats = None,
+    output: Output = None,
+    as_json: Json = False,
+) -> None:
+    """Draw how much each hyperparameter matters for a value (PED-ANOVA), and what chance gives.
+
+    Example: `symstudy plot importance results --y test_accuracy --best highest`
+    """
+    from symstudy.store import open_store
+
+    made = open_store(results).plot.importance(
+        y=y, x=words_of(x), where=where, best=best, quantile=quantile, width=width
+    )
+    keep(made, results, formats, output, as_json=as_json)
+
+
+def parallel(
+    color: Color,
+    results: ResultsPath = "results",
+    x: Swept = None,
+    where: Where = "",
+    width: Width = None,
+    formats: Formats = None,
+    output: Output = None,
+    as_json: Json = False,
+) -> None:
+    """Draw a line a cell over all swept hyperparameters, coloured by a value.
+
+    Example: `symstudy plot parallel results --color test_loss`
+    """
+    from symstudy.store import open_store
+
+    made = open_store(results).plot.parallel(color=color, x=words_of(x), where=where, width=width)
+    keep(made, results, formats, output, as_json=as_json)
+
+
+def words_of(given: list[str] | None) -> tuple[str, ...]:
+    """Return columns that were named one by one, or with commas between them."""
+    return tuple(name.strip() for text in given or () for name in text.split(",") if name.strip())
+
+
+def keep(
+    made: Any, results: str, formats: str | None, output: Path | None, *, as_json: bool
+) -> None:
+    """Write the files of a figure, and print where its pictures are."""
+    from symstudy.plots.saving import FORMATS, parse_formats
+    from symstudy.store import StudyFolder, open_location
+    from symstudy.store.tables.export import write_file
+
+    paths = []
+    for ending, content in made.files(parse_formats(formats, output)).items():
+        if output is None:
+            place = StudyFolder(*open_location(results))
+            name = f"{made.name}.{ending}"
+            place.write_bytes(content, "figures", name)
+            paths.append(place.join("figures", name))
+        else:
+            file = output.with_suffix(f".{ending}")
+            write_file(content, file)
+            paths.append(str(file))
+    if as_json:
+        laws = [law.to_json() for law in made.laws]
+        print_json({"files": paths, "caption": made.caption, "laws": laws, **made.note})
+        return
+    for path in paths:
+        if path.rsplit(".", 1)[-1] in FORMATS:
+            say(path)
