@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from plants import Columns, Slot, is_inside, write
 from two_way_plants import write_table
 
-from symstudy.findings import AbstractRule, All, Evidence, Explained, Monotone, Ratio
+from symstudy.findings import AbstractRule, All, Evidence, Explained, Monotone, Needed, Ratio
 from symstudy.findings.conclude import Measured
 from symstudy.findings.evidence import Counted
 from symstudy.findings.rules.base import AbstractSeedRule, Data, groups
-from symstudy.findings.rules.combined import Reported, Settled, Shown
+from symstudy.findings.rules.combined import Reported, Settled, Shown, left_open
 from symstudy.findings.rules.given import Given, on_condition
 from symstudy.findings.rules.ratio import log_ratios
 from symstudy.statistics.part import Part
@@ -45,7 +45,7 @@ class Pool:
     slots: tuple[Slot, ...]
 
     def is_condition(self, place: int) -> bool:
-        """Return whether a part is a condition of others and decides nothing by itself."""
+        """Return whether a part may hinder support and refutes nothing."""
         return self.slots[place].rule in conditions(self.rule)
 
     def planted(self, numbers: Sequence[Numbers]) -> "Tables":
@@ -98,10 +98,10 @@ class Tables:
 
     @cached_property
     def tables(self) -> list[pd.DataFrame]:
-        """The table of each part, a row a seed."""
+        """The table of each part, a row a seed; a seed without numbers has NaN."""
         rows = {slot.rule.runs: self.data.rows(slot.rule.runs) for slot in self.slots}
         tables = [slot.rule.table(of_group(rows[slot.rule.runs], slot)) for slot in self.slots]
-        assert all(len(table) == self.seeds for table in tables), "a seed has lost its table"
+        tables = [table.reindex(range(self.seeds)) for table in tables]
         assert not any(s.rule.lacking(t) for s, t in zip(self.slots, tables, strict=True))
         return tables
 
@@ -114,6 +114,7 @@ class Tables:
     def check(self, numbers: Sequence[Numbers]) -> None:
         """Hold the numbers that rules find to be on the side of their ends that was written."""
         for slot, found, wanted in zip(self.slots, self.numbers, numbers, strict=True):
+            assert found.notna().all(), f"{slot.rule.rule}: a seed has no number"
             same = is_inside(slot, found.to_numpy(float)) == is_inside(slot, wanted)
             assert same.all(), f"{slot.rule.rule}: other numbers than were written"
 
@@ -135,7 +136,7 @@ class Tables:
             yield tuple(composed(self.rule, judged))
 
     def outcomes(self, place: int, seeds: int) -> list[list[int]]:
-        """Return how many numbers of each study are below and above the range of a part.
+        """Return how many numbers of each study are below and above the range of a part, or lack.
 
         Of ratios, for every pair of places.
         """
@@ -147,7 +148,8 @@ class Tables:
         counts = []
         for column in columns:
             values = column.to_numpy(float).reshape(-1, seeds)
-            counts += [(values < low).sum(axis=1), (values > high).sum(axis=1)]
+            sides = (values < low, values > high, np.isnan(values))
+            counts += [side.sum(axis=1) for side in sides]
         told: list[list[int]] = np.stack(counts, axis=1).tolist()
         return told
 
@@ -211,7 +213,7 @@ def leaves(rule: AbstractRule) -> Iterator[AbstractSeedRule]:
     elif isinstance(rule, Given):
         both = (rule.rule, *rule.conditions)
         found.update(dict.fromkeys(leaf for each in both for leaf in leaves(each)))
-    elif isinstance(rule, Settled):
+    elif isinstance(rule, Settled | Needed):
         found.update(dict.fromkeys(leaves(rule.rule)))
     else:
         assert isinstance(rule, AbstractSeedRule)
@@ -220,12 +222,12 @@ def leaves(rule: AbstractRule) -> Iterator[AbstractSeedRule]:
 
 
 def conditions(rule: AbstractRule) -> set[AbstractSeedRule]:
-    """Return the rules on a number a seed that are conditions of others."""
+    """Return the rules on a number a seed that may hinder support and refute nothing."""
     if isinstance(rule, All):
         return {leaf for each in rule.rules for leaf in conditions(each)}
     if isinstance(rule, Given):
         return {leaf for each in rule.conditions for leaf in leaves(each)}
-    return set()
+    return set(leaves(rule.rule)) if isinstance(rule, Needed) else set()
 
 
 def settled_rules(rule: AbstractRule) -> Iterator[Settled]:
@@ -244,6 +246,8 @@ def composed(rule: AbstractRule, judged: dict[AbstractRule, list[Part]]) -> list
     if isinstance(rule, Given):
         required = [part for each in rule.conditions for part in composed(each, judged)]
         return [on_condition(part, required) for part in composed(rule.rule, judged)]
+    if isinstance(rule, Needed):
+        return [left_open(part) for part in composed(rule.rule, judged)]
     if isinstance(rule, Settled):
         return composed(rule.rule, judged)
     return judged[rule]
