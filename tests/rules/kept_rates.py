@@ -9,7 +9,7 @@ from claim_levels import Rates
 
 from symstudy.statistics.part import ALPHA
 
-__all__ = ["Kept", "excess_limit", "is_within", "table"]
+__all__ = ["Kept", "excess_limit", "is_within", "table", "worst_of_kinds"]
 
 HEAD = """\
 | rule or claim | values | seeds | false support | false refutation | power, true | power, false |
@@ -59,6 +59,25 @@ def excess_limit(repeats: int) -> float:
 def is_within(rates: Rates, repeats: int) -> bool:
     """Return whether both errors are at most the level, up to chance."""
     return max(rates.supported, rates.refuted) <= excess_limit(repeats)
+
+
+def worst_of_kinds(all_rates: list[Rates]) -> list[Rates]:
+    """Return the largest errors and the least power of all kinds, by name and number of seeds."""
+    found: dict[tuple[str, int], list[Rates]] = {}
+    for rates in all_rates:
+        found.setdefault((rates.name, rates.seeds), []).append(rates)
+    return [
+        Rates(
+            name=name,
+            kind=f"worst of {len(kinds)}",
+            seeds=seeds,
+            supported=max(each.supported for each in kinds),
+            refuted=max(each.refuted for each in kinds),
+            power=min(each.power for each in kinds),
+            power_against=min(each.power_against for each in kinds),
+        )
+        for (name, seeds), kinds in found.items()
+    ]
 
 
 def table(all_rates: list[Rates], repeats: int) -> str:

@@ -11,7 +11,17 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from symstudy.findings import Bound, Every, Exact, Flat, Grows, Monotone, PowerLaw, Ratio
+from symstudy.findings import (
+    Bound,
+    Every,
+    Exact,
+    Flat,
+    Grows,
+    Monotone,
+    Paired,
+    PowerLaw,
+    Ratio,
+)
 from symstudy.findings.rules.base import AbstractSeedRule, Group
 from symstudy.statistics.correlations import rank_correlations
 
@@ -176,6 +186,18 @@ def write_level(slot: Slot, columns: Columns, levels: Numbers) -> None:
     floats(slot, columns)[:, slot.places] = levels[:, None]
 
 
+def write_difference(slot: Slot, columns: Columns, differences: Numbers) -> None:
+    """Write the difference into the second of two settings, over what the first has."""
+    rule = slot.rule
+    assert isinstance(rule, Paired)
+    column = floats(slot, columns)
+    setting = columns[rule.between][0, slot.places]
+    first, second = (slot.places[setting == each] for each in (rule.first, rule.second))
+    before = column[:, first].mean(axis=1)
+    after = before * np.exp(differences) if rule.is_log else before + differences
+    column[:, second] = after[:, None]
+
+
 WRITERS: Mapping[type[AbstractSeedRule], Callable[[Slot, Columns, Numbers], None]] = {
     PowerLaw: write_power,
     Flat: write_slope,
@@ -184,5 +206,6 @@ WRITERS: Mapping[type[AbstractSeedRule], Callable[[Slot, Columns, Numbers], None
     Monotone: write_order,
     Exact: write_matches,
     Bound: write_level,
+    Paired: write_difference,
     Every: write_level,
 }

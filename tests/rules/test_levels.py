@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 from claim_levels import EDGE_OF_REFUTATION, EDGE_OF_SUPPORT, FALSE, Rates, claim_rates, verdicts
 from claim_planters import PLANTERS, planted_truth
+from conjecture_levels import Setting, law_verdicts
 from edges import EDGES, RUNS
-from kept_rates import Kept, excess_limit, is_within, table
+from kept_rates import Kept, excess_limit, is_within, table, worst_of_kinds
 from measure_kinds import KINDS
 from pools import Pool, Tables, pool_of
-from rule_levels import rule_rates
+from rule_levels import rule_rates, share_at_edge
 
 from symstudy.findings import All, Bound, Every, Given, Verdict
 from symstudy.findings.conclude import Measured
@@ -27,11 +28,14 @@ NOT_MEASURED = {
 """Claims by functions of their own, which docs/design/statistics.md has a paragraph each on."""
 
 
-@pytest.mark.parametrize("name", [name for name in EDGES if name != "Explained"])
+@pytest.mark.parametrize("name", EDGES)
 def test_a_rule_errs_in_a_twentieth_at_the_edge_and_has_power_beyond(name: str) -> None:
     rates = rule_rates(name, "uneven", 8, REPEATS)
     assert is_within(rates, REPEATS)
     assert min(rates.power, rates.power_against) > 0.0
+    # Runs planted one study at a time, another way, say the same.
+    for verdict in (Verdict.SUPPORTED, Verdict.REFUTED):
+        assert share_at_edge(name, "uneven", 8, REPEATS, verdict) <= excess_limit(REPEATS)
 
 
 def pooled(rule: AbstractRule, names: list[str], seeds: int = 3) -> Pool:
@@ -137,3 +141,25 @@ def test_a_rate_far_above_the_level_is_told() -> None:
     assert not is_within(rates, REPEATS)
     assert "20.0 % | 100.0 % | 100.0 % **above** |" in table([rates], REPEATS)
     assert excess_limit(2000) == pytest.approx(0.0646, abs=1e-4)
+
+
+def test_the_table_has_the_largest_error_and_the_least_power_of_all_kinds() -> None:
+    one = Rates("Bound", "normal", 5, 0.01, 0.04, 1.0, 0.7)
+    other = Rates("Bound", "discrete", 5, 0.03, 0.02, 0.9, 1.0)
+    (worst,) = worst_of_kinds([one, other])
+    assert worst == Rates("Bound", "worst of 2", 5, 0.03, 0.04, 0.9, 0.7)
+
+
+@pytest.mark.parametrize(
+    ("law", "wrong", "right"),
+    [
+        ("1 (c gamma)", Verdict.REFUTED, Verdict.SUPPORTED),
+        ("a step down to another distance", Verdict.REFUTED, Verdict.INCONCLUSIVE),
+        ("2", Verdict.SUPPORTED, Verdict.REFUTED),
+        ("root that ends within the sweep", Verdict.SUPPORTED, Verdict.INCONCLUSIVE),
+    ],
+)
+def test_laws_of_the_distance_are_told_apart(law: str, wrong: Verdict, right: Verdict) -> None:
+    found = law_verdicts(law, Setting("normal", 1e-9, 10), 30)
+    assert found[wrong] <= 5
+    assert found[right] >= 25

@@ -23,15 +23,16 @@ def write_table(slots: Sequence[Slot], columns: Columns, numbers: Sequence[Numbe
     """Write tables that have the number of every part, in place.
 
     Args:
-        slots: Two shares, of task and capacity, and an order along the task for each capacity.
+        slots: The share of the task, that of the capacity if there is one, and orders along the
+            task for each capacity.
         columns: Rows of the seeds.
         numbers: For each slot a number a seed.
     """
-    first, second = (slot for slot in slots if isinstance(slot.rule, Explained))
+    first, *others = (slot for slot in slots if isinstance(slot.rule, Explained))
     assert isinstance(first.rule, Explained)
     tasks, task = np.unique(columns[first.rule.along][0], return_inverse=True)
     sizes, size = np.unique(columns[first.rule.beside][0], return_inverse=True)
-    of_first, of_second = shares_of(slots, numbers, first, second)
+    of_first, of_second = shares_of(slots, numbers, first, others)
     pair = np.arange(len(tasks)) // 2
     total = pair.var() / of_first
     rest = np.maximum(total - pair.var() - of_second * total, 0.0)
@@ -47,12 +48,14 @@ def write_table(slots: Sequence[Slot], columns: Columns, numbers: Sequence[Numbe
 
 
 def shares_of(
-    slots: Sequence[Slot], numbers: Sequence[Numbers], first: Slot, second: Slot
+    slots: Sequence[Slot], numbers: Sequence[Numbers], first: Slot, others: Sequence[Slot]
 ) -> tuple[Numbers, Numbers]:
     """Return both shares of each seed, which leave something for the other and the rest."""
     known = {id(slot): wanted for slot, wanted in zip(slots, numbers, strict=True)}
-    of_second = np.clip(known[id(second)], 1e-9, 0.5)
-    return np.clip(known[id(first)], 0.1, 1.0 - of_second), of_second
+    of_first = known[id(first)]
+    of_second = known[id(others[0])] if others else np.zeros_like(of_first)
+    of_second = np.clip(of_second, 1e-9, 0.5)
+    return np.clip(of_first, 0.1, 1.0 - of_second), of_second
 
 
 def alternating(places: NDArray[np.generic], frequency: int) -> Numbers:
