@@ -23,7 +23,7 @@ from symstudy.theory.neuron_maps import NeuronMap, balancing_scales, rescale
 __all__ = ["Matching", "match_activations", "match_weights", "starts_for"]
 
 MAX_SWEEPS = 100
-FEWEST_STARTS, MOST_STARTS = 8, 256
+FEWEST_STARTS, MOST_STARTS = 8, 1024
 SMALL = 8
 """Neurons of a layer up to which a matching has the most starts."""
 
@@ -93,7 +93,7 @@ def match_weights(
         reference_P: Parameters to match to.
         other_P: Parameters to be matched.
         restarts: How many starts to try where there are several groups; the most similar is kept.
-            If None, `starts_for` says: 256 for small layers, 8 for large ones.
+            If None, `starts_for` says: 1,024 for small layers, 8 for large ones.
         seed: Of the random orders and starts.
 
     Returns:
@@ -193,10 +193,10 @@ def match_activations(
 
 
 def starts_for(layout: Layout) -> int:
-    """Return how many starts a matching tries: 256 for layers of up to 8 neurons, 8 from 46 on.
+    """Return how many starts a matching tries: 1,024 for layers of up to 8 neurons, 8 from 91 on.
 
     Of pairs of random networks with two hidden layers of 6 neurons a third ended below the best of
-    all assignments from 8 starts, and none from 256. A start costs the cube of the width, so wider
+    all assignments from 8 starts, and some from 256. A start costs the cube of the width, so wider
     layers have fewer.
     """
     largest = max((group.size for group in layout.groups), default=1)

@@ -58,8 +58,8 @@ def measured(name: str, *, repeats: int, kinds: Sequence[str], folder: Path) -> 
 
     return [
         kept.rates(kind, seeds, partial(rates, kind, seeds))
-        for kind in kinds
         for seeds in sorted({own, max(own, MORE_SEEDS)})
+        for kind in kinds
     ]
 
 

@@ -48,7 +48,8 @@ def smooth(low: float, high: float) -> Law:
 
     def distance(gammas: Array, rng: np.random.Generator) -> Array:
         end = np.exp(rng.uniform(np.log(low), np.log(high)))
-        return WIDEST * np.sqrt(np.maximum(1.0 - gammas / end, 0.0))
+        left: Array = np.maximum(1.0 - gammas / end, 0.0)
+        return WIDEST * left**0.5
 
     return Law(False, distance)
 
