@@ -14,8 +14,8 @@ from rule_levels import rule_rates, share_at_edge
 from symstudy.findings import All, Bound, Every, Given, Verdict
 from symstudy.findings.conclude import Measured
 from symstudy.findings.discovery import load_claims
-from symstudy.findings.project import find_project
 from symstudy.findings.evidence import Counted
+from symstudy.findings.project import find_project
 from symstudy.findings.rules.base import AbstractRule, Data
 
 REPEATS = 100
