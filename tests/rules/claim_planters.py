@@ -58,6 +58,7 @@ PLANTERS: dict[str, Planter] = {
     "depth_gap": Planter("gapped"),
     "hysteresis": Planter("looped", is_drawn=False),
     "mode_timing": Planter("logistic", is_drawn=False),
+    "mup_transfer": Planter("bowl", is_drawn=False),
     "noise_weight_decay_equivalence": Planter("growing"),
     "phase_diagram": Planter("phased"),
     "rank_scaling_law": Planter("lawful"),
