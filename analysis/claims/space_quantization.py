@@ -69,7 +69,7 @@ are one."""
     reference="arXiv:2502.05300, Conjecture 1 and Theorem 4",
 )
 def space_quantization(runs: Evidence) -> All:
-    """Distances go as gamma^0 to gamma^1, counts fall, and no layer holds more than fits."""
+    """Distances go as at most gamma^1 without a fall, counts fall, and no layer holds too many."""
     decayed = runs.of(HIDDEN).where("depth > 1 and gamma > 0").budget(MIN_BUDGET)
     axes = ("label_noise", "lr_over_batch", "width")
     counted = decayed.alive().merged().complete("gamma", *axes)

@@ -3,7 +3,7 @@
 Each run is the best of several L-BFGS minima in float64. A minimum at which merging two neurons
 lowers the objective is no global one, so it is no evidence. Tested are the saturation with width,
 the fall of the count with weight decay, and the conjecture proper, that the smallest distance is at
-least c gamma with one c: it goes as gamma^0 to gamma^1 and does not vanish at the largest gammas.
+least c gamma with one c: its exponent in gamma is at most 1, and it falls at no gamma.
 Distances are those above the gap between copies and distinct neurons. What counts as a neuron
 follows the activation's symmetry: vectors for tanh and swish, directions for ReLU, ranks for linear
 layers, whose raw distances mean nothing.
@@ -67,7 +67,7 @@ if there are two such widths."""
     reference="arXiv:2502.05300, Conjecture 1 and Theorem 4",
 )
 def space_quantization_at_minima(runs: Evidence) -> All:
-    """Counts saturate and fall, with equal objectives, and distances go as gamma^0 to gamma^1."""
+    """Counts saturate and fall, with equal objectives; distances go as at most gamma^1, no fall."""
     by = ("kind",)
     minima = (
         runs.of(MINIMA)
@@ -80,7 +80,7 @@ def space_quantization_at_minima(runs: Evidence) -> All:
     widest = minima.at_largest("width")
     apart = minima.separated().at_largest("width")
     keys = ("counted", "kind", "width")
-    exponent, end = distance_rules(apart.at("counted", "vectors"), keys, by)
+    exponent, fall = distance_rules(apart.at("counted", "vectors"), keys, by)
     others = distance_rules(apart.at("counted", "others"), keys, by)
     spreads = minima.per("kind", "gamma", spread=spread_of_objectives).per(
         "kind", spread=largest_spread
@@ -89,7 +89,7 @@ def space_quantization_at_minima(runs: Evidence) -> All:
     share, count = "count over what convex duality allows", "count"
     return All(
         exponent,
-        end,
+        fall,
         Monotone(
             widest, "neurons", along="gamma", sign=-1, by=by, min_places=MIN_GAMMAS, name=count,
         ),

@@ -7,7 +7,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy import optimize
 
-__all__ = ["FittedLaw", "fit_power_law", "isotonic", "log_slope", "seed_slopes"]
+__all__ = ["FittedLaw", "fit_power_law", "huber_line", "isotonic", "log_slope", "seed_slopes"]
 
 HUBER = 0.1
 """Residuals of ln y beyond this count linearly: a tenth is 10 % of y."""

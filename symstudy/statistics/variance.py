@@ -25,18 +25,22 @@ def variance_shares(rows: pd.DataFrame, value: str, first: str, second: str) -> 
     References:
         Fisher 1925, ch. 7 (analysis of variance).
     """
-    shares = {}
-    cells = rows[first].nunique() * rows[second].nunique()
-    for seed, group in rows[rows[value] > 0].groupby("seed"):
-        logs = np.log(group.pivot_table(index=first, columns=second, values=value))
-        if logs.size < cells or logs.isna().to_numpy().any():
-            continue
-        centred = logs.to_numpy(float) - logs.to_numpy(float).mean()
-        total = float((centred**2).mean())
-        if total == 0:
-            continue
-        of_first = float((centred.mean(axis=1) ** 2).mean()) / total
-        of_second = float((centred.mean(axis=0) ** 2).mean()) / total
-        shares[seed] = (of_first, of_second, 1.0 - of_first - of_second)
-    table = pd.DataFrame.from_dict(shares, orient="index", columns=[first, second, "rest"])
-    return table.rename_axis("seed")
+    known = rows[rows[value] > 0]
+    table = known.pivot_table(index="seed", columns=[first, second], values=value).dropna()
+    shape = rows[first].nunique(), rows[second].nunique()
+    if table.empty or table.shape[1] < shape[0] * shape[1]:
+        return empty_shares(first, second)
+    logs = np.log(table.to_numpy(float)).reshape(-1, *shape)
+    centred = logs - logs.mean(axis=(1, 2), keepdims=True)
+    total = (centred**2).mean(axis=(1, 2))
+    # Equal values have an exact range of 0, and a variance of round-off.
+    differs = np.ptp(logs, axis=(1, 2)) > 0
+    of_first = (centred.mean(axis=2) ** 2).mean(axis=1)[differs] / total[differs]
+    of_second = (centred.mean(axis=1) ** 2).mean(axis=1)[differs] / total[differs]
+    shares = {first: of_first, second: of_second, "rest": 1.0 - of_first - of_second}
+    return pd.DataFrame(shares, index=table.index[differs])
+
+
+def empty_shares(first: str, second: str) -> pd.DataFrame:
+    """Return the shares of no seed."""
+    return pd.DataFrame(columns=[first, second, "rest"], dtype=float).rename_axis("seed")

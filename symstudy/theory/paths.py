@@ -142,7 +142,7 @@ def barriers_modulo_symmetry(
     end_KP: Float[Tensor, "pairs parameters"],
     *,
     draws: int = 19,
-    restarts: int = 8,
+    restarts: int | None = None,
     points: int = 33,
     seed: int = 0,
 ) -> BarrierStudy:
@@ -156,7 +156,7 @@ def barriers_modulo_symmetry(
         start_KP: First run of each pair.
         end_KP: Second run of each pair.
         draws: Random permutations of the null.
-        restarts: Of the matching.
+        restarts: Starts of the matching; as many as it tries by itself if None.
         points: Grid points of each line.
         seed: Of the random permutations and of the matching.
 

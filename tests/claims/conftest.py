@@ -31,6 +31,76 @@ def evident(run, row):
     return {**row, "layers": [before], "history": history}
 
 
+def attended(run, rng, slopes, spread=0.3):
+    """Degrees of attention that grow with keys of the data by given slopes."""
+    noise = rng.normal(size=2) * spread
+    shift = sum(slope * getattr(run.cell.data, key) for key, slope in slopes.items())
+    pair = np.clip(np.round(6.0 + 0.5 * shift + noise), 0, 16)
+    return {
+        "query_key_breaking": float(pair[0]),
+        "value_output_breaking": float(pair[1]),
+        "query_key_effective_rank": 0.8 * float(pair[0]),
+        "value_output_effective_rank": 0.8 * float(pair[1]),
+        "head_directions": 16,
+    }
+
+
+def adapted(run, rng, way=1, noise=0.02, grad_ratio=1e-9):
+    """Minima whose count grows with input scale and teacher and falls with fixed noise."""
+    data = run.cell.data
+    log = np.log(data.input_scale) + np.log(data.teacher_width / 8) - data.label_noise
+    count = 10 * np.exp(0.4 * way * log + noise * rng.normal())
+    return {
+        "distinct_neurons": count,
+        "breaking_sorted": count - 1,
+        "rank": count,
+        "max_norm": 1.0,
+        "grad_ratio": grad_ratio,
+    }
+
+
+def regular(run, rng, slope=0.0, free=0.8, fall=0.0, loss_slope=0.0, budget=60.0):
+    """Ranks that grow as width^free under GD, and by `slope` under noise or decay."""
+    train, width = run.cell.train, run.cell.model.width
+    is_regular = train.gamma > 0 or not train.full_batch
+    noise = np.exp(0.01 * rng.normal(size=2))
+    # In the hundreds, so that whole numbers have no part in it.
+    rank = 200 * (width / 16) ** slope if is_regular else 160 * (width / 16) ** free
+    rank = round(rank * noise[0])
+    loss = 0.4 * (width / 16) ** loss_slope * noise[1]
+    last = {"effective_rank": float(rank), "distinct_neurons": rank}
+    half = int(0.45 * train.steps)
+    # What still falls was more at half of the steps.
+    early = {"layer": 1, "neurons": 9999, "max_norm": 1.0, **last}
+    layers = [
+        {"step": half, **early, "rank": round(rank * (1 + fall))},
+        {"step": int(0.2 * train.steps), **early, "rank": 2 * rank},
+    ]
+    history = [
+        {"step": half, "test_loss": loss * (1 + fall), "decay_budget": budget / 2},
+        {"step": int(0.2 * train.steps), "test_loss": 2 * loss, "decay_budget": budget / 5},
+    ]
+    final = {**last, "rank": rank, "test_loss": loss, "decay_budget": budget}
+    final |= {"neurons": 9999, "trivial_loss": 1e3}
+    return {**final, "layers": layers, "history": history}
+
+
+def kept(run, rng, tilt=0.0, noise=0.0, grad_ratio=1e-8, weak=0):
+    """The exact ranks on targets k^-a by depth; with `tilt` those of another exponent."""
+    cell = run.cell
+    depth = cell.model.depth
+    values = np.arange(1, 200) ** (-cell.data.exponent / (1 + tilt * cell.data.exponent))
+    if depth > 2:
+        share = (depth - 2) / (2 * depth - 2)
+        values = (values * share) ** ((2 * depth - 2) / depth) * depth / (depth - 2)
+    rank = max(1, int((values > cell.train.gamma).sum()) + round(noise * rng.normal()))
+    return {
+        "weight_rank": rank,
+        "distinct_directions": rank - min(weak, rank - 1),
+        "grad_ratio": grad_ratio,
+    }
+
+
 @pytest.fixture(autouse=True)
 def close_figures():
     """Close what a test has drawn: pyplot keeps figures, and warns of many."""
@@ -71,17 +141,7 @@ def plant_attention(plant):
 
     def make(slopes, *, spread=0.3, repeat=0, change=lambda run, row: row):
         def measures(run, rng):
-            noise = rng.normal(size=2) * spread
-            shift = sum(slope * getattr(run.cell.data, key) for key, slope in slopes.items())
-            pair = np.clip(np.round(6.0 + 0.5 * shift + noise), 0, 16)
-            row = {
-                "query_key_breaking": float(pair[0]),
-                "value_output_breaking": float(pair[1]),
-                "query_key_effective_rank": 0.8 * float(pair[0]),
-                "value_output_effective_rank": 0.8 * float(pair[1]),
-                "head_directions": 16,
-            }
-            return change(run, row)
+            return change(run, attended(run, rng, slopes, spread))
 
         return plant("adaptive_capacity_transformer", measures, repeat)
 
@@ -92,20 +152,11 @@ def plant_attention(plant):
 def plant_capacity(plant):
     """Plant minima whose count grows with input scale and teacher and falls with fixed noise."""
 
-    def make(way=1, noise=0.02, grad_ratio=1e-9, repeat=0, seeds=None):
-        def adapted(run, rng):
-            data = run.cell.data
-            log = np.log(data.input_scale) + np.log(data.teacher_width / 8) - data.label_noise
-            count = 10 * np.exp(0.4 * way * log + noise * rng.normal())
-            return {
-                "distinct_neurons": count,
-                "breaking_sorted": count - 1,
-                "rank": count,
-                "max_norm": 1.0,
-                "grad_ratio": grad_ratio,
-            }
+    def make(repeat=0, seeds=None, **options):
+        def measures(run, rng):
+            return adapted(run, rng, **options)
 
-        return plant("adaptive_capacity", adapted, repeat, seeds)
+        return plant("adaptive_capacity", measures, repeat, seeds)
 
     return make
 
@@ -114,32 +165,11 @@ def plant_capacity(plant):
 def plant_widths(plant):
     """Plant ranks that grow as width^free under GD, and by `slope` under noise or decay."""
 
-    def make(slope=0.0, free=0.8, fall=0.0, loss_slope=0.0, budget=60.0, repeat=0, seeds=None):
-        def saturated(run, rng):
-            train, width = run.cell.train, run.cell.model.width
-            is_regular = train.gamma > 0 or not train.full_batch
-            noise = np.exp(0.01 * rng.normal(size=2))
-            # In the hundreds, so that whole numbers have no part in it.
-            rank = 200 * (width / 16) ** slope if is_regular else 160 * (width / 16) ** free
-            rank = round(rank * noise[0])
-            loss = 0.4 * (width / 16) ** loss_slope * noise[1]
-            last = {"effective_rank": float(rank), "distinct_neurons": rank}
-            half = int(0.45 * train.steps)
-            # What still falls was more at half of the steps.
-            early = {"layer": 1, "neurons": 9999, "max_norm": 1.0, **last}
-            layers = [
-                {"step": half, **early, "rank": round(rank * (1 + fall))},
-                {"step": int(0.2 * train.steps), **early, "rank": 2 * rank},
-            ]
-            history = [
-                {"step": half, "test_loss": loss * (1 + fall), "decay_budget": budget / 2},
-                {"step": int(0.2 * train.steps), "test_loss": 2 * loss, "decay_budget": budget / 5},
-            ]
-            final = {**last, "rank": rank, "test_loss": loss, "decay_budget": budget}
-            final |= {"neurons": 9999, "trivial_loss": 1e3}
-            return {**final, "layers": layers, "history": history}
+    def make(repeat=0, seeds=None, **options):
+        def measures(run, rng):
+            return regular(run, rng, **options)
 
-        return plant("width_saturation_noise", saturated, repeat, seeds)
+        return plant("width_saturation_noise", measures, repeat, seeds)
 
     return make
 
@@ -148,21 +178,10 @@ def plant_widths(plant):
 def plant_spectrum(plant):
     """Plant the exact ranks on targets k^-a by depth; with `tilt` those of another exponent."""
 
-    def make(name, tilt=0.0, noise=0.0, grad_ratio=1e-8, weak=0, repeat=0, seeds=None):
-        def kept(run, rng):
-            cell = run.cell
-            depth = cell.model.depth
-            values = np.arange(1, 200) ** (-cell.data.exponent / (1 + tilt * cell.data.exponent))
-            if depth > 2:
-                share = (depth - 2) / (2 * depth - 2)
-                values = (values * share) ** ((2 * depth - 2) / depth) * depth / (depth - 2)
-            rank = max(1, int((values > cell.train.gamma).sum()) + round(noise * rng.normal()))
-            return {
-                "weight_rank": rank,
-                "distinct_directions": rank - min(weak, rank - 1),
-                "grad_ratio": grad_ratio,
-            }
+    def make(name, repeat=0, seeds=None, **options):
+        def measures(run, rng):
+            return kept(run, rng, **options)
 
-        return plant(name, kept, repeat, seeds)
+        return plant(name, measures, repeat, seeds)
 
     return make

@@ -28,26 +28,26 @@ def exact(temperature):
     return optimize.brentq(exponent, 0.7, 1.0)
 
 
+def growing(run, critical):
+    """A run grows at (critical gamma of its temperature and seed) - gamma, as it would."""
+    train = run.cell.train
+    rate = critical(train.lr / train.batch_size, run.seed) - train.gamma
+    power = lambda step: np.log(START) + 2 * rate * train.lr * step  # noqa: E731  # a formula
+    norm = lambda step: float(np.exp(np.clip(power(step), -690, 0)))  # noqa: E731
+    steps = (0, train.steps // 4, train.steps // 2, 3 * train.steps // 4)
+    return {
+        "theta_norm": norm(train.steps),
+        "history": [{"step": step, "theta_norm": norm(step)} for step in steps],
+    }
+
+
 @pytest.fixture
 def plant_line(tmp_path, root):
     path = root / "studies" / f"{NAME}.toml"
 
     def make(critical, repeat=0, overrides=()):
-        """Runs grow at (critical gamma of their temperature and seed) - gamma, as they would."""
-
-        def measures(run):
-            train = run.cell.train
-            rate = critical(train.lr / train.batch_size, run.seed) - train.gamma
-            power = lambda step: np.log(START) + 2 * rate * train.lr * step  # noqa: E731  # a formula
-            norm = lambda step: float(np.exp(np.clip(power(step), -690, 0)))  # noqa: E731
-            steps = (0, train.steps // 4, train.steps // 2, 3 * train.steps // 4)
-            return {
-                "theta_norm": norm(train.steps),
-                "history": [{"step": step, "theta_norm": norm(step)} for step in steps],
-            }
-
         study = load_study(path, overrides=overrides)
-        return plant_search(tmp_path / str(repeat), study, measures)
+        return plant_search(tmp_path / str(repeat), study, lambda run: growing(run, critical))
 
     return make
 

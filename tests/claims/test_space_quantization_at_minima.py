@@ -43,11 +43,17 @@ def test_planted_quantization_is_supported(claims, plant):
     assert finding.seeds == 5
 
 
-def test_planted_shrinking_of_distances_is_refuted(claims, plant):
-    finding = judge(claims, plant, seeds=10, slope=-0.5)
+def test_distances_that_go_as_gamma_squared_are_refuted(claims, plant):
+    finding = judge(claims, plant, seeds=10, slope=2.0)
     assert finding.verdict is Verdict.REFUTED
     assert verdicts(finding, "exponent of the smallest distance") == {Verdict.REFUTED}
     assert verdicts(finding, "count against gamma") == {Verdict.SUPPORTED}
+
+
+def test_distances_that_fall_as_gamma_grows_leave_the_claim_open(claims, plant):
+    finding = judge(claims, plant, seeds=10, slope=-0.5)
+    assert finding.verdict is Verdict.INCONCLUSIVE
+    assert verdicts(finding, "least exponent over 3") == {Verdict.INCONCLUSIVE}
 
 
 def test_planted_growth_with_width_is_refuted(claims, plant):

@@ -17,6 +17,7 @@ from symstudy.findings import (
     Grows,
     Match,
     Monotone,
+    Needed,
     Paired,
     PowerLaw,
     Ratio,
@@ -173,6 +174,18 @@ def test_parts_are_found_by_name_and_reported_ones_decide_nothing():
     assert found.part("rank against width") is found.parts[1]
     with pytest.raises(KeyError, match="must be one of"):
         found.part("loss")
+
+
+def test_what_is_needed_and_fails_leaves_the_claim_open():
+    needed = Needed(Bound(RUNS, "loss", at_least=2.0, name="other loss"))
+    low, high = levels([0.5] * 8), levels([2.5] * 8)
+    open_claim = finding(All(BOUND, needed), low)
+    assert open_claim.verdict is Verdict.INCONCLUSIVE
+    assert open_claim.part("other loss").p_value is None
+    assert "leaves the claim open" in open_claim.reason
+    # It hinders support alone: another part still refutes.
+    assert finding(All(BOUND, needed), high).verdict is Verdict.REFUTED
+    assert finding(All(needed), high).verdict is Verdict.SUPPORTED
 
 
 def test_values_that_still_fall_are_no_evidence():

@@ -97,11 +97,12 @@ def matching(noise: Numbers) -> pd.DataFrame:
 
 
 def tables(shares: Numbers) -> pd.DataFrame:
-    """Return 2 x 2 tables in which the width explains a share of the variance of ln loss."""
-    rows = itertools.product(range(len(shares)), [-1, 1], [-1, 1])
+    """Return 4 x 3 tables in which the width explains a share of the variance of ln loss."""
+    rows = itertools.product(range(len(shares)), [-3, -1, 1, 3], [-1, 0, 1])
     frame = pd.DataFrame(rows, columns=["seed", "width", "depth"])
     share = np.clip(shares, 0.0, 1.0)[frame["seed"]]
-    logs = np.sqrt(share) * frame["width"] + np.sqrt(1.0 - share) * frame["depth"]
+    # The variance of the widths is 5, that of the depths 2 / 3.
+    logs = np.sqrt(share / 5) * frame["width"] + np.sqrt(1.5 * (1.0 - share)) * frame["depth"]
     return frame.assign(loss=np.exp(logs))
 
 

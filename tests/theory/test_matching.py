@@ -2,11 +2,17 @@ import itertools
 
 import pytest
 import torch
+from scipy.optimize import linear_sum_assignment
 
 from symstudy.layout import Block, Layout, NeuronGroup
 from symstudy.models.fcn.network import Fcn
 from symstudy.streams import Stream
-from symstudy.theory.matching import best_assignment, match_activations, match_weights
+from symstudy.theory.matching import (
+    best_assignment,
+    match_activations,
+    match_weights,
+    starts_for,
+)
 from symstudy.theory.neuron_maps import random_neuron_map
 
 
@@ -88,6 +94,41 @@ def test_more_restarts_never_find_less():
         for count in (1, 4, 16)
     ]
     assert found[0] < found[1] < found[2]
+
+
+def best_of_all(layout, reference, other, width):
+    """Return the largest inner product of all permutations of two hidden layers."""
+    one, two = (
+        [each[block.offset : block.stop].reshape(block.shape) for block in layout.blocks]
+        for each in (reference, other)
+    )
+    totals = []
+    for order in itertools.permutations(range(width)):
+        first = (one[0] * two[0][list(order)]).sum() + (one[1] * two[1][list(order)]).sum()
+        # Given the first layer, the second one is a linear assignment.
+        gains = one[2] @ two[2][:, list(order)].T + torch.outer(one[3], two[3])
+        gains += one[4].T @ two[4]
+        rows, columns = linear_sum_assignment(gains.numpy(), maximize=True)
+        totals.append(float(first + gains[rows, columns].sum()))
+    return max(totals)
+
+
+@pytest.mark.parametrize("width", [4, 6])
+def test_small_layers_are_matched_as_by_a_search_of_all_permutations(width):
+    layout = Fcn([2, width, width, 2], "silu").layout
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(6):
+        one, two = torch.randn(2, layout.size, generator=generator, dtype=torch.float64)
+        moved = match_weights(layout, one, two).apply(two[None])[0]
+        # The output's bias belongs to no hidden neuron.
+        kept = layout.blocks[-1].offset
+        found = float(one[:kept] @ moved[:kept])
+        assert found == pytest.approx(best_of_all(layout, one, two, width), abs=1e-9)
+
+
+def test_large_layers_have_fewer_starts():
+    counts = [starts_for(Fcn([2, size, size, 2], "tanh").layout) for size in (4, 16, 512)]
+    assert counts == [1024, 256, 8]
 
 
 def test_identical_neurons_do_not_swap_for_ever():

@@ -7,7 +7,7 @@ and for values that are the same in all seeds.
 """
 
 from symstudy.findings.rules.base import AbstractRule, Data, Tested
-from symstudy.findings.rules.combined import All, Reported, Settled, Shown
+from symstudy.findings.rules.combined import All, Needed, Reported, Settled, Shown
 from symstudy.findings.rules.every import Every
 from symstudy.findings.rules.exact import Exact, Match
 from symstudy.findings.rules.explained import Explained
@@ -30,6 +30,7 @@ __all__ = [
     "Grows",
     "Match",
     "Monotone",
+    "Needed",
     "Paired",
     "PowerLaw",
     "Ratio",

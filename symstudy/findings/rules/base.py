@@ -217,7 +217,10 @@ class AbstractSeedRule(AbstractRule):
 
     def judge_group(self, group: Group, rows: pd.DataFrame, where: str) -> Tested:
         """Return the part on one group."""
-        table = self.table(rows)
+        return self.judge_table(group, self.table(rows), where)
+
+    def judge_table(self, group: Group, table: pd.DataFrame, where: str) -> Tested:
+        """Return the part on the table of one group, as `table` makes it of its rows."""
         name = self.title(group, where)
         low, high = self.bound(group)
         told = self.words(group)

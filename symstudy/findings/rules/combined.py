@@ -1,4 +1,4 @@
-"""Rules made of rules: all of several, one only reported, one on settled values; runs to draw."""
+"""Rules made of rules: all of several; needed, reported, on settled values; runs to draw."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -10,9 +10,10 @@ from symstudy.findings.evidence import Evidence
 from symstudy.findings.power import SeedTest
 from symstudy.findings.rules.base import AbstractRule, Data, Headline, Need, Tested
 from symstudy.findings.rules.sweep import AbstractSweepRule
+from symstudy.statistics.part import Part
 from symstudy.statistics.verdict import Verdict
 
-__all__ = ["All", "Reported", "Settled", "Shown"]
+__all__ = ["All", "Needed", "Reported", "Settled", "Shown"]
 
 
 @final
@@ -94,6 +95,44 @@ class Reported(AbstractRule):
         return tuple(
             one._replace(part=replace(one.part, decides=False)) for one in self.rule.judge(data)
         )
+
+    def headline(self, tested: Sequence[Tested]) -> Headline:
+        """Return what the rule shows."""
+        return self.rule.headline(tested)
+
+
+@final
+@dataclass(frozen=True)
+class Needed(AbstractRule):
+    """A rule that must be shown for support, and whose failure refutes nothing.
+
+    For signs that a claim may fail where nothing was measured, such as a value on its way to 0
+    between two places of a sweep: with such a sign the claim is open.
+
+    Attributes:
+        rule: The rule.
+    """
+
+    rule: AbstractRule
+
+    @property
+    def needs(self) -> tuple[Need, ...]:
+        """What the rule needs."""
+        return self.rule.needs
+
+    @property
+    def prose(self) -> str:
+        """The rule in words."""
+        return f"needed for support, and no refutation where it fails: {self.rule.prose}"
+
+    @property
+    def tests(self) -> tuple[SeedTest, ...]:
+        """What the rule tests."""
+        return self.rule.tests
+
+    def judge(self, data: Data) -> tuple[Tested, ...]:
+        """Return the parts of the rule, inconclusive where it fails."""
+        return tuple(one._replace(part=left_open(one.part)) for one in self.rule.judge(data))
 
     def headline(self, tested: Sequence[Tested]) -> Headline:
         """Return what the rule shows."""
@@ -192,6 +231,14 @@ class Shown(AbstractRule):
         """Return nothing to show first."""
         del tested
         return Headline(None, None, "", "")
+
+
+def left_open(part: Part) -> Part:
+    """Return a part as one that refutes nothing."""
+    if part.verdict is not Verdict.REFUTED:
+        return part
+    note = "this leaves the claim open and does not refute it"
+    return replace(part, verdict=Verdict.INCONCLUSIVE, p_value=None, note=note)
 
 
 def still_falling(tested: Tested, fall: float) -> Tested:

@@ -81,9 +81,8 @@ class Every(AbstractLevelRule):
         """Return the value of each seed."""
         return table[self.value].astype(float)
 
-    def judge_group(self, group: Group, rows: pd.DataFrame, where: str) -> Tested:
+    def judge_table(self, group: Group, table: pd.DataFrame, where: str) -> Tested:
         """Return the part on one group: the worst run decides."""
-        table = self.table(rows)
         lacking = self.lacking(table)
         worst, verdict = None, Verdict.UNTESTED
         if not lacking:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from symstudy.findings.rules.base import Group, Headline, Need, Tested, label, shown
 from symstudy.findings.rules.sweep import AbstractSweepRule, seed_table
-from symstudy.statistics.fits import fit_power_law
+from symstudy.statistics.fits import huber_line
 
 __all__ = ["PowerLaw"]
 
@@ -115,10 +115,10 @@ class PowerLaw(AbstractSweepRule):
 
     def numbers(self, table: pd.DataFrame) -> pd.Series:
         """Return the fitted exponent of each seed; NaN where a value is not positive."""
-        places = table.columns.to_numpy(float)
+        places = np.log(table.columns.to_numpy(float))
         values = table.to_numpy(float) + self.shift
         fitted = [
-            fit_power_law(places, row).exponent if (row > 0).all() else np.nan for row in values
+            huber_line(places, np.log(row))[0] if (row > 0).all() else np.nan for row in values
         ]
         return pd.Series(fitted, table.index)
 

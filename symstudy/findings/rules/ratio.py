@@ -62,9 +62,9 @@ class Ratio(AbstractSweepRule):
         worst = pairs[max(medians, key=medians.__getitem__)]
         return worst if float(worst.median()) >= 0 else -worst
 
-    def judge_group(self, group: Group, rows: pd.DataFrame, where: str) -> Tested:
+    def judge_table(self, group: Group, table: pd.DataFrame, where: str) -> Tested:
         """Return the part on all pairs: all must be alike, one unlike pair refutes."""
-        tested = AbstractSweepRule.judge_group(self, group, rows, where)
+        tested = AbstractSweepRule.judge_table(self, group, table, where)
         if tested.part.effect is None:
             return tested
         pairs = log_ratios(tested.table)
