@@ -14,6 +14,8 @@ BASE = {
     "label_noise": ("label_noise", 0.0),
 }
 """Where each factor stands while another one changes: a column and its value."""
+MIN_PLACES = 3
+"""Fewest places of the factor that are evidence at the gamma that is judged."""
 BESIDE = {
     "sorted": "broken pairs of sorted neighbours",
     "kept_rank": "rank of the representation",
@@ -44,7 +46,8 @@ def minima(runs: Evidence, factor: str) -> Evidence:
 
     The other factors are at scale 1 of the inputs, no noise, and the teacher's width that most runs
     have. Seeds all of whose places have every neuron, or none, distinct are left out: such a count
-    cannot show on what it depends.
+    cannot show on what it depends. Of several gammas the largest counts at which three places are
+    evidence.
 
     Args:
         runs: All runs of a study.
@@ -64,7 +67,9 @@ def minima(runs: Evidence, factor: str) -> Evidence:
     counted = counted.merged().alive().complete(*BASE, "gamma", "width")
     for column, value in others:
         counted = counted.at(column, value)
-    return counted
+    # One gamma for all places: which places are evidence differs from one gamma to the next, so
+    # that a mean over all of them would differ from place to place by that alone.
+    return counted.at_largest("gamma", over=factor, places=MIN_PLACES)
 
 
 def capacity_rules(
