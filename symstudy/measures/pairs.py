@@ -1,7 +1,7 @@
 """Distances of neurons adjacent in norm, as shares of the pairs that lie below them.
 
 A threshold of symmetry breaking may be known only when a network has been trained, such as a share
-of its final norm. These columns say at every probe which share of the pairs is beyond any threshold.
+of its final norm. These columns say at every probe which share of pairs is beyond any threshold.
 
 Shapes: K runs, P pairs.
 """

@@ -1,0 +1,104 @@
+"""The figure of a claim about jumps: losses with their events, and what each seed contributes."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from symstudy.findings import PALETTE, Evidence, Figure
+from symstudy.findings.conclude import Measured
+from symstudy.findings.figures import as_they_stand
+
+from .jumps import MARGIN, placebo_events
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+CONTRASTS = {
+    "faster": "speed,\nevents against placebo",
+    "nearer": "order and time,\nevents against placebo",
+}
+CAPTION = (
+    "Above: training loss of the first seed at each start. Red, on the curve: 10, 30, 50, 70 or "
+    "90 % of the pairs of a hidden layer are broken, farther apart than 0.3 of the layer's final norm. "
+    "Grey, below it: as many placebo events, at which the norm of all parameters crosses equally "
+    "spaced levels. Below: contrast of each seed and start; shaded is where events of symmetry "
+    "beat the better placebo; the line is the median over seeds of the mean over starts, which is "
+    "tested. Synthetic teacher."
+)
+
+
+def draw_jumps(measured: Measured, evidence: dict[str, Evidence]) -> Figure:
+    """Draw losses and contrasts of networks of five layers.
+
+    Args:
+        measured: What the rule read.
+        evidence: By name of the activation, the runs that decide.
+    """
+    import matplotlib.pyplot as plt
+
+    rows = {name: measured.data.rows(runs) for name, runs in evidence.items()}
+    starts = sorted({scale for found in rows.values() for scale in found["init_scale"]})
+    width, height = max(len(starts), len(CONTRASTS)), len(rows)
+    canvas, axes = plt.subplots(
+        2 * height, width, figsize=(2.9 * width + 0.4, 4.4 * height + 0.5),
+        layout="constrained", squeeze=False,
+    )  # fmt: skip
+    drawn = [pd.DataFrame(columns=["panel", "mark", "place", "value"])]
+    verdicts = [one for one in as_they_stand(measured) if one.part.decides]
+    for line, (name, found) in enumerate(rows.items()):
+        above, below = axes[2 * line], axes[2 * line + 1]
+        for place, axis in enumerate(above):
+            chosen = (
+                found[found["init_scale"] == starts[place]] if place < len(starts) else found[:0]
+            )
+            if chosen.empty:
+                axis.set_axis_off()
+                continue
+            run = chosen.sort_values("seed").iloc[0]
+            drawn.append(draw_loss(axis, run, f"{name}, start {starts[place]:g}"))
+        above[0].set_ylabel("training loss")
+        for place, axis in enumerate(below):
+            if place >= len(CONTRASTS):
+                axis.set_axis_off()
+                continue
+            value = list(CONTRASTS)[place]
+            told = [one.part.verdict.label for one in verdicts
+                    if one.rule.needs[0].columns[0] == value and name in one.part.name]  # fmt: skip
+            drawn.append(draw_contrast(axis, found, value, f"{name}: {', '.join(told)}"))
+    return Figure(canvas, pd.concat([part for part in drawn if len(part)] or drawn), CAPTION)
+
+
+def draw_loss(axis: "Axes", run: Any, title: str) -> pd.DataFrame:
+    """Draw the loss of one run with its events and as many placebo events."""
+    steps, losses = np.asarray(run.probe_steps, float), np.asarray(run.losses, float)
+    axis.plot(steps, losses, color=PALETTE[0], linewidth=1.4)
+    marks = [(title, "loss", *pair) for pair in zip(steps, losses, strict=True)]
+    placebos = placebo_events(steps, np.asarray(run.norms, float), len(run.pairs))
+    shown = {"pairs break": (np.asarray(run.pairs, float), 1.0, PALETTE[3])}
+    if placebos:
+        shown["norm crosses a level"] = (placebos[0], 0.6, "0.5")
+    for label, (events, height, color) in shown.items():
+        at = losses[np.searchsorted(steps, events)]
+        axis.plot(events, height * at, "|", color=color, markersize=9, label=label)
+        marks += [(title, label, *pair) for pair in zip(events, at, strict=True)]
+    axis.set(xscale="log", yscale="log", xlabel="step")
+    axis.set_title(title, fontsize=9)
+    axis.legend(fontsize=7, loc="lower left")
+    return pd.DataFrame(marks, columns=["panel", "mark", "place", "value"])
+
+
+def draw_contrast(axis: "Axes", rows: pd.DataFrame, value: str, title: str) -> pd.DataFrame:
+    """Draw the contrast of each run along the start, what is claimed, and what was tested."""
+    known = rows[["init_scale", "seed", value]].dropna()
+    axis.axhspan(MARGIN, 1.0, color="0.9")
+    axis.axhline(MARGIN, color="0.4", linestyle="--", linewidth=1.0)
+    axis.plot(known["init_scale"], known[value], "o", color=PALETTE[0], fillstyle="none")
+    middle = known.groupby("seed")[value].mean().median() if len(known) else np.nan
+    axis.axhline(middle, color=PALETTE[3], linewidth=1.6)
+    axis.set(xscale="log", ylim=(-1.05, 1.05), xlabel="initial scale", ylabel=CONTRASTS[value])
+    axis.set_title(title, fontsize=9)
+    return pd.DataFrame(
+        {"panel": value + " " + title, "mark": "contrast", "place": known["init_scale"],
+         "value": known[value]}
+    )  # fmt: skip
