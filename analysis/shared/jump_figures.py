@@ -9,21 +9,17 @@ from symstudy.findings import PALETTE, Evidence, Figure
 from symstudy.findings.conclude import Measured
 from symstudy.findings.figures import as_they_stand
 
-from .jumps import MARGIN, placebo_events
+from .jumps import CONTRASTS, MARGIN, placebo_events
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-CONTRASTS = {
-    "faster": "speed,\nevents against placebo",
-    "nearer": "order and time,\nevents against placebo",
-}
 CAPTION = (
     "Above: training loss of the first seed at each start. Red, on the curve: 10, 30, 50, 70 or "
-    "90 % of the pairs of a hidden layer are broken, farther apart than 0.3 of the layer's final norm. "
+    "90 % of the pairs of a hidden layer are broken, farther apart than 0.3 of its final norm. "
     "Grey, below it: as many placebo events, at which the norm of all parameters crosses equally "
     "spaced levels. Below: contrast of each seed and start; shaded is where events of symmetry "
-    "beat the better placebo; the line is the median over seeds of the mean over starts, which is "
+    "beat placebo events; the line is the median over seeds of the mean over starts, which is "
     "tested. Synthetic teacher."
 )
 
@@ -74,10 +70,10 @@ def draw_loss(axis: "Axes", run: Any, title: str) -> pd.DataFrame:
     steps, losses = np.asarray(run.probe_steps, float), np.asarray(run.losses, float)
     axis.plot(steps, losses, color=PALETTE[0], linewidth=1.4)
     marks = [(title, "loss", *pair) for pair in zip(steps, losses, strict=True)]
-    placebos = placebo_events(steps, np.asarray(run.norms, float), len(run.pairs))
+    placebo = placebo_events(steps, np.asarray(run.norms, float), len(run.pairs))
     shown = {"pairs break": (np.asarray(run.pairs, float), 1.0, PALETTE[3])}
-    if placebos:
-        shown["norm crosses a level"] = (placebos[0], 0.6, "0.5")
+    if len(placebo):
+        shown["norm crosses a level"] = (placebo, 0.6, "0.5")
     for label, (events, height, color) in shown.items():
         at = losses[np.searchsorted(steps, events)]
         axis.plot(events, height * at, "|", color=color, markersize=9, label=label)
@@ -96,7 +92,12 @@ def draw_contrast(axis: "Axes", rows: pd.DataFrame, value: str, title: str) -> p
     axis.plot(known["init_scale"], known[value], "o", color=PALETTE[0], fillstyle="none")
     middle = known.groupby("seed")[value].mean().median() if len(known) else np.nan
     axis.axhline(middle, color=PALETTE[3], linewidth=1.6)
-    axis.set(xscale="log", ylim=(-1.05, 1.05), xlabel="initial scale", ylabel=CONTRASTS[value])
+    axis.set(
+        xscale="log",
+        ylim=(-1.05, 1.05),
+        xlabel="initial scale",
+        ylabel=CONTRASTS[value].replace(" against", "\nagainst"),
+    )
     axis.set_title(title, fontsize=9)
     return pd.DataFrame(
         {"panel": value + " " + title, "mark": "contrast", "place": known["init_scale"],

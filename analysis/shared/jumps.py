@@ -9,10 +9,12 @@ one's final value: it is a product of two weights.
 
 Any network that learns from a small start grows, and its loss falls meanwhile. So the events of
 symmetry are held against as many placebo events: steps at which the norm of all parameters crosses
-equally spaced levels between its first and its farthest value, or equally spaced in its logarithm,
-whichever of the two is the better placebo. Where the levels lie depends neither on single weights
-nor on the loss.
+levels between its first and its farthest value, equally spaced in the norm or in its logarithm.
+Both placebos have to be beaten. Where the levels lie depends neither on single weights nor on the
+loss.
 """
+
+import math
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +22,8 @@ from numpy.typing import NDArray
 from symstudy.findings import AbstractRule, Bound, Evidence, Reported
 
 __all__ = [
-    "DECIDES",
+    "CONTRASTS",
+    "MARGIN",
     "deeper",
     "jump_rules",
     "nearness",
@@ -42,9 +45,16 @@ LEARNED = 0.5
 """Largest final loss, over that at the start, of a network that has learned."""
 DECIDES = 5
 """Weight layers of the networks that decide: the paper's."""
-MARGIN = 0.01
-"""Least contrast with the placebo: 2 % faster or nearer, which a tie is not."""
+MARGIN = 0.0
+"""Contrast above which events beat their placebo; a run whose two are the same has none."""
 
+CONTRASTS = {
+    "faster": "speed at events against levels of the norm",
+    "faster_log": "speed at events against levels of ln norm",
+    "nearer": "order and time of events against levels of the norm",
+    "nearer_log": "order and time of events against levels of ln norm",
+}
+"""What decides: column and name of each contrast."""
 TRAINED = """
     data = 'teacher_student' and optimizer = 'sgd' and full_batch and momentum = 0
     and schedule = 'constant' and gamma = 0 and syre = 0 and entropic = 0 and label_noise = 0
@@ -90,12 +100,13 @@ QUERY = f"""
         select study, run_id, list(step order by step) as probe_steps,
                list(train_loss order by step) as losses,
                list(theta_norm order by step) as norms,
+               count(theta_norm) = count(*) as has_norms,
                arg_max(train_loss, step) / arg_min(train_loss, step) as left_over
         from history semi join measured_at using (study, run_id, step)
         where step > 0 and train_loss > 0
         group by study, run_id
     )
-    select runs.*, probe_steps, losses, norms, left_over, first_broken,
+    select runs.*, probe_steps, losses, norms, has_norms, left_over, first_broken,
            coalesce(pairs, []) as pairs, coalesce(directions, []) as directions,
            broken.run_id is not null as is_measured
     from runs
@@ -109,12 +120,17 @@ def traced(runs: Evidence, activation: str, condition: str) -> Evidence:
     """Return runs that have learned from a start at which no pair was broken, with contrasts."""
     counted = runs.of(QUERY).where(f"activation = '{activation}' and {condition}").done()
     counted = counted.where("len(probe_steps) >= 3 and is_measured", why="no distances over time")
+    counted = counted.where("has_norms", why="no norm of the network over time")
     counted = counted.where("first_broken is null or first_broken > 0", why="broken from the start")
     counted = counted.where(f"left_over <= {LEARNED}", why="has not halved its loss")
     return counted.derive(
-        faster=faster, nearer=nearer, faster_directions=faster_directions,
+        faster=faster,
+        faster_log=faster_log,
+        nearer=nearer,
+        nearer_log=nearer_log,
+        faster_directions=faster_directions,
         nearer_directions=nearer_directions,
-    )  # fmt: skip
+    )
 
 
 def deeper(runs: Evidence, activation: str) -> Evidence:
@@ -129,69 +145,76 @@ def shallow(runs: Evidence, activation: str) -> Evidence:
 
 
 def jump_rules(runs: Evidence, activation: str) -> list[AbstractRule]:
-    """Return the rules on one activation: two decide, on networks of five layers.
+    """Return the rules on one activation: four decide, on networks of five layers.
 
-    Per start, of directions and of two layers the same is reported.
+    By start, and of directions, the same is reported.
     """
     deep, two = deeper(runs, activation), shallow(runs, activation)
 
-    def beats(rows: Evidence, value: str, name: str, *by: str) -> Bound:
+    def beats(rows: Evidence, value: str, name: str, by: tuple[str, ...] = ()) -> Bound:
         return Bound(rows, value, at_least=MARGIN, by=by, name=f"{name}, {activation}")
 
-    speed, order = (
-        "speed of the loss, events against placebo",
-        "order and time, events against placebo",
-    )
-    rules: list[AbstractRule] = [beats(deep, "faster", speed), beats(deep, "nearer", order)]
-    for value, name in (("faster", speed), ("nearer", order)):
-        rules += [
-            Reported(beats(deep, value, f"{name}, by start", "init_scale")),
-            Reported(beats(deep, f"{value}_directions", f"{name}, directions")),
-            Reported(beats(two, f"{value}_directions", f"{name}, directions, two layers")),
+    deciding = [beats(deep, value, name) for value, name in CONTRASTS.items()]
+    reported: list[AbstractRule] = []
+    for value in ("faster", "nearer"):
+        name = CONTRASTS[value]
+        reported += [
+            beats(deep, value, f"{name}, by start", ("init_scale",)),
+            beats(deep, f"{value}_directions", f"{name}, directions"),
+            beats(two, f"{value}_directions", f"{name}, directions of two layers"),
         ]
-    return rules
+    return [*deciding, *map(Reported, reported)]
 
 
 def faster(probe_steps: Array, losses: Array, norms: Array, pairs: Array) -> float:
-    """Return how much faster the loss falls at broken pairs than at placebo events."""
+    """Return how much faster the loss falls at broken pairs than at levels of the norm."""
     return speed_contrast(probe_steps, losses, norms, pairs)
 
 
+def faster_log(probe_steps: Array, losses: Array, norms: Array, pairs: Array) -> float:
+    """Return how much faster the loss falls at broken pairs than at levels of the norm's log."""
+    return speed_contrast(probe_steps, losses, np.log(norms), pairs)
+
+
 def nearer(probe_steps: Array, losses: Array, norms: Array, pairs: Array) -> float:
-    """Return how much nearer in time broken pairs are to drops of the loss of the same order."""
+    """Return how much nearer to drops of their order broken pairs are than levels of the norm."""
     return nearness(probe_steps, losses, norms, pairs)
 
 
+def nearer_log(probe_steps: Array, losses: Array, norms: Array, pairs: Array) -> float:
+    """Return how much nearer to drops broken pairs are than levels of the norm's logarithm."""
+    return nearness(probe_steps, losses, np.log(norms), pairs)
+
+
 def faster_directions(probe_steps: Array, losses: Array, norms: Array, directions: Array) -> float:
-    """Return how much faster the loss falls at broken directions than at placebo events."""
+    """Return how much faster the loss falls at broken directions than at levels of the norm."""
     return speed_contrast(probe_steps, losses, norms, directions)
 
 
 def nearer_directions(probe_steps: Array, losses: Array, norms: Array, directions: Array) -> float:
-    """Return how much nearer in time broken directions are to drops of the same order."""
+    """Return how much nearer to drops broken directions are than levels of the norm."""
     return nearness(probe_steps, losses, norms, directions)
 
 
-def speed_contrast(steps: Array, losses: Array, norms: Array, events: Array) -> float:
-    """Return (s - p) / (|s| + |p|) of the mean speeds at events and at the faster placebo.
+def speed_contrast(steps: Array, losses: Array, growth: Array, events: Array) -> float:
+    """Return (s - p) / (|s| + |p|) of the mean speeds s at events and p at placebo events.
 
     The speed is v = -d ln loss / d ln t between a probe and the one before. A network that learns
-    and breaks nothing has the least contrast, -1; without a norm that changes there is none.
+    and breaks nothing has the least contrast, -1; if nothing grows there is no placebo, and NaN.
     """
     if not len(events):
         return -1.0
-    times, logs = np.log(steps), np.log(losses)
-    speeds = np.concatenate([[0.0], -np.diff(logs) / np.diff(times)])
-    own = float(speeds[np.searchsorted(steps, events)].mean())
-    placebos = [
-        float(speeds[np.searchsorted(steps, placebo)].mean())
-        for placebo in placebo_events(steps, norms, len(events))
-    ]
-    return contrast(own, max(placebos, default=float("nan")))
+    speeds = np.concatenate([[0.0], -np.diff(np.log(losses)) / np.diff(np.log(steps))])
+    placebo = placebo_events(steps, growth, len(events))
+    own, other = (
+        float(speeds[np.searchsorted(steps, at)].mean()) if len(at) else math.nan
+        for at in (events, placebo)
+    )
+    return contrast(own, other)
 
 
-def nearness(steps: Array, losses: Array, norms: Array, events: Array) -> float:
-    """Return (p - s) / (p + s) of the mean distances in ln t of events and of the nearer placebo.
+def nearness(steps: Array, losses: Array, growth: Array, events: Array) -> float:
+    """Return (p - s) / (p + s) of the mean distances in ln t of events, s, and placebo events, p.
 
     The k-th of K events is held against the step at which the loss has fallen by (k - 1/2) / K of
     all that its logarithm falls by: order and time together. The matching in order is the shortest
@@ -200,24 +223,21 @@ def nearness(steps: Array, losses: Array, norms: Array, events: Array) -> float:
     if not len(events):
         return -1.0
     drops = drop_steps(steps, losses, len(events))
-    away = [distance(placebo, drops) for placebo in placebo_events(steps, norms, len(events))]
-    return contrast(min(away, default=float("nan")), distance(np.sort(events), drops))
+    placebo = placebo_events(steps, growth, len(events))
+    away = distance(placebo, drops) if len(placebo) else math.nan
+    return contrast(away, distance(np.sort(events), drops))
 
 
-def placebo_events(steps: Array, norms: Array, count: int) -> list[Array]:
-    """Return the steps at which the norm crosses `count` levels, equally spaced and in its log.
+def placebo_events(steps: Array, growth: Array, count: int) -> Array:
+    """Return the steps at which what grows crosses `count` equally spaced levels.
 
-    None are returned where the norm is not known or does not change.
+    They lie between its first value and the one farthest from it; if it stays there are none.
     """
-    if not np.isfinite(norms).all() or norms.min() <= 0:
-        return []
-    found = []
-    for scale in (norms, np.log(norms)):
-        farthest = np.maximum.accumulate(np.abs(scale - scale[0]))
-        if farthest[-1] > 0:
-            levels = farthest[-1] * (np.arange(count) + 0.5) / count
-            found.append(steps[np.searchsorted(farthest, levels)])
-    return found
+    farthest = np.maximum.accumulate(np.abs(growth - growth[0]))
+    if not farthest[-1] > 0:
+        return np.empty(0)
+    levels = farthest[-1] * (np.arange(count) + 0.5) / count
+    return np.asarray(steps, float)[np.searchsorted(farthest, levels)]
 
 
 def drop_steps(steps: Array, losses: Array, count: int) -> Array:
@@ -233,6 +253,5 @@ def distance(events: Array, drops: Array) -> float:
 
 
 def contrast(first: float, second: float) -> float:
-    """Return (first - second) / (|first| + |second|), 0 where both are."""
-    total = abs(first) + abs(second)
-    return (first - second) / total if total else 0.0
+    """Return (first - second) / (|first| + |second|), NaN for a tie, which speaks for neither."""
+    return (first - second) / (abs(first) + abs(second)) if first != second else math.nan
