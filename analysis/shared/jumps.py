@@ -237,14 +237,14 @@ def placebo_events(steps: Array, growth: Array, count: int) -> Array:
     if not farthest[-1] > 0:
         return np.empty(0)
     levels = farthest[-1] * (np.arange(count) + 0.5) / count
-    return np.asarray(steps, float)[np.searchsorted(farthest, levels)]
+    return np.asarray(steps, float)[np.searchsorted(farthest, levels)]  # type: ignore[no-any-return]
 
 
 def drop_steps(steps: Array, losses: Array, count: int) -> Array:
     """Return when the loss has fallen by 1/2, 3/2, ... of `count` equal parts of its whole fall."""
     fallen = np.log(losses[0]) - np.minimum.accumulate(np.log(losses))
     parts = fallen[-1] * (np.arange(count) + 0.5) / count
-    return np.asarray(steps, float)[np.searchsorted(fallen, parts)]
+    return np.asarray(steps, float)[np.searchsorted(fallen, parts)]  # type: ignore[no-any-return]
 
 
 def distance(events: Array, drops: Array) -> float:

@@ -230,7 +230,7 @@ def adjacent_distances(
     order_KN = neurons_KND.norm(dim=2).argsort(dim=1, stable=True)
     sorted_KND = torch.gather(neurons_KND, 1, order_KN[:, :, None].expand_as(neurons_KND))
     upper, lower = sorted_KND[:, 1:], sorted_KND[:, :-1]
-    distance = (upper - lower).norm(dim=2)
+    distance: Tensor = (upper - lower).norm(dim=2)
     if signed:
         distance = torch.minimum(distance, (upper + lower).norm(dim=2))
     return distance / 2**0.5

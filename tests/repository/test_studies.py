@@ -32,7 +32,8 @@ def test_every_preset_of_every_study_is_valid(path, preset, root):
 def scaled(root):
     """Return the studies of `make paper-scale`, in its order."""
     text = (root / "Makefile").read_text().replace("\\\n", " ")
-    return re.search(r"^PAPER_SCALE := (.*)$", text, re.MULTILINE)[1].split()
+    (names,) = re.findall(r"^PAPER_SCALE := (.*)$", text, re.MULTILINE)
+    return names.split()
 
 
 def test_each_study_at_the_scale_of_the_paper_is_valid_and_planned(root):

@@ -4,9 +4,12 @@ A course has drops of the loss, a norm and events of symmetry. `KINDS` says whic
 which; a claim that jumps are where symmetries break is true of the first alone.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
 
 STEPS = np.unique(np.geomspace(1, 15000, 80).round())
 LAYERS, SHARES = 4, (10, 30, 50, 70, 90)
@@ -31,9 +34,9 @@ class Course(NamedTuple):
         pairs: Steps at which shares of the pairs break.
     """
 
-    losses: np.ndarray
-    norms: np.ndarray
-    pairs: np.ndarray
+    losses: Array
+    norms: Array
+    pairs: Array
 
 
 def course(rng: np.random.Generator, kind: str) -> Course:
@@ -50,29 +53,31 @@ def course(rng: np.random.Generator, kind: str) -> Course:
     return Course(losses, norms, crossings(climb(breaks, sizes)))
 
 
-def jumps(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def jumps(rng: np.random.Generator) -> tuple[Array, Array]:
     """Return random times of jumps, uniform in their logarithm, and their sizes, of sum 1."""
     sizes = rng.uniform(0.5, 1.5, JUMPS)
     return np.sort(np.exp(rng.uniform(np.log(20), np.log(8000), JUMPS))), sizes / sizes.sum()
 
 
-def jitter(rng: np.random.Generator, times: np.ndarray) -> np.ndarray:
+def jitter(rng: np.random.Generator, times: Array) -> Array:
     """Return times that lie near others, up to a few per cent."""
     return times * np.exp(0.03 * rng.normal(size=len(times)))
 
 
-def climb(times: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+def climb(times: Array, sizes: Array) -> Array:
     """Return a curve from 0 to 1 over `STEPS` that rises at each of some times by a size."""
-    return (sizes / (1.0 + (times / STEPS[:, None]) ** 40)).sum(axis=1)
+    curve: Array = (sizes / (1.0 + (times / STEPS[:, None]) ** 40)).sum(axis=1)
+    return curve
 
 
-def crossings(curve: np.ndarray) -> np.ndarray:
+def crossings(curve: Array) -> Array:
     """Return the steps at which a rising curve crosses as many levels as there are events."""
     levels = curve[-1] * (np.arange(EVENTS) + 0.5) / EVENTS
-    return STEPS[np.searchsorted(np.maximum.accumulate(curve), levels)]
+    crossed: Array = STEPS[np.searchsorted(np.maximum.accumulate(curve), levels)]
+    return crossed
 
 
-def planted_rows(planted: Course) -> dict:
+def planted_rows(planted: Course) -> dict[str, Any]:
     """Return a course as what a run has recorded, in the columns of history and layers."""
     steps = STEPS.astype(int)
     history = [

@@ -18,7 +18,7 @@ from measure_levels import excess_limit
 from symstudy.findings import All, Bound, Evidence
 from symstudy.findings.conclude import Measured, conclude
 from symstudy.findings.discovery import find_project, load_claims
-from symstudy.findings.evidence import Counted
+from symstudy.findings.evidence import Counted, Derived
 from symstudy.findings.rules.base import Data
 from symstudy.statistics.verdict import Verdict
 
@@ -56,7 +56,8 @@ def deciding_rules(root: Path) -> tuple[Bound, ...]:
 
 def planted_study(rules: tuple[Bound, ...], rng: np.random.Generator, kind: str) -> Verdict:
     """Return the verdict on a study whose runs are courses of a kind."""
-    functions = {derived.name: derived.function for derived in rules[0].runs.derived}
+    derived = [one for one in rules[0].runs.derived if isinstance(one, Derived)]
+    functions = {one.name: one.function for one in derived}
     rows = []
     for seed in range(SEEDS):
         for start in range(STARTS):

@@ -43,6 +43,8 @@ PLANTERS = {
     "space_quantization_at_minima": "quantized",
     "restoration_by_decay": "restored",
     "teacher_student_table": "learned",
+    "learning_jumps": "jumping",
+    "learning_jumps_activations": "jumping",
 }
 """Claims that are measured as a whole, and the function of their tests that plants their truth."""
 
