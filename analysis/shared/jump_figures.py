@@ -14,9 +14,10 @@ from .jumps import CONTRASTS, MARGIN, placebo_events
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+LEVEL = "norm crosses a level"
 CAPTION = (
-    "Above: training loss of the first seed at each start. Red, on the curve: 10, 30, 50, 70 or "
-    "90 % of the pairs of a hidden layer are broken, farther apart than 0.3 of its final norm. "
+    "Above: training loss of the first seed at each start. Red: 10, 30, 50, 70 or 90 % "
+    "of the pairs of a hidden layer are broken, farther apart than 0.3 of its final norm. "
     "Grey, below it: as many placebo events, at which the norm of all parameters crosses equally "
     "spaced levels. Below: contrast of each seed and start; shaded is where events of symmetry "
     "beat placebo events; the line is the median over seeds of the mean over starts, which is "
@@ -60,46 +61,54 @@ def draw_jumps(measured: Measured, evidence: dict[str, Evidence]) -> Figure:
                 continue
             value = list(CONTRASTS)[place]
             told = [one.part.verdict.label for one in verdicts
-                    if one.rule.needs[0].columns[0] == value and name in one.part.name]  # fmt: skip
+                    if one.rule.needs[0].columns[0] == value and f", {name}" in one.part.name]  # fmt: skip
             drawn.append(draw_contrast(axis, found, value, f"{name}: {', '.join(told)}"))
+        if len(found):
+            above[0].legend(fontsize=7, loc="center left")
+            below[0].legend(fontsize=7, loc="upper right")
     return Figure(canvas, pd.concat([part for part in drawn if len(part)] or drawn), CAPTION)
 
 
 def draw_loss(axis: "Axes", run: Any, title: str) -> pd.DataFrame:
-    """Draw the loss of one run with its events and as many placebo events."""
+    """Draw the loss of one run with its events and as many placebo events below the curve."""
     steps, losses = np.asarray(run.probe_steps, float), np.asarray(run.losses, float)
+    events = np.asarray(run.pairs, float)
     axis.plot(steps, losses, color=PALETTE[0], linewidth=1.4)
     marks = [(title, "loss", *pair) for pair in zip(steps, losses, strict=True)]
-    placebo = placebo_events(steps, np.asarray(run.norms, float), len(run.pairs))
-    shown = {"pairs break": (np.asarray(run.pairs, float), 1.0, PALETTE[3])}
-    if len(placebo):
-        shown["norm crosses a level"] = (placebo, 0.6, "0.5")
-    for label, (events, height, color) in shown.items():
-        at = losses[np.searchsorted(steps, events)]
-        axis.plot(events, height * at, "|", color=color, markersize=9, label=label)
-        marks += [(title, label, *pair) for pair in zip(events, at, strict=True)]
-    axis.set(xscale="log", yscale="log", xlabel="step")
+    placebo = placebo_events(steps, np.asarray(run.norms, float), len(events))
+    shown = {"pairs break": (events, 0.14, PALETTE[3]), LEVEL: (placebo, 0.05, "0.4")}
+    for label, (at, height, color) in shown.items():
+        places = axis.get_xaxis_transform()
+        axis.plot(at, np.full(len(at), height), "|", color=color, label=label, transform=places)
+        values = losses[np.searchsorted(steps, at)]
+        marks += [(title, label, *pair) for pair in zip(at, values, strict=True)]
+    first = min([*events, *placebo], default=steps[0])
+    axis.set(xscale="log", yscale="log", xlabel="step", xlim=(first / 3.0, steps[-1] * 1.1))
+    axis.set_ylim(losses.min() / 4.0, losses.max() * 1.5)
+    axis.minorticks_off()
     axis.set_title(title, fontsize=9)
-    axis.legend(fontsize=7, loc="lower left")
     return pd.DataFrame(marks, columns=["panel", "mark", "place", "value"])
 
 
 def draw_contrast(axis: "Axes", rows: pd.DataFrame, value: str, title: str) -> pd.DataFrame:
     """Draw the contrast of each run along the start, what is claimed, and what was tested."""
     known = rows[["init_scale", "seed", value]].dropna()
+    starts = sorted(known["init_scale"].unique())
     axis.axhspan(MARGIN, 1.0, color="0.9")
     axis.axhline(MARGIN, color="0.4", linestyle="--", linewidth=1.0)
-    axis.plot(known["init_scale"], known[value], "o", color=PALETTE[0], fillstyle="none")
+    places = known["init_scale"].map(starts.index)
+    axis.plot(places, known[value], "o", color=PALETTE[0], fillstyle="none", label="a run")
     middle = known.groupby("seed")[value].mean().median() if len(known) else np.nan
-    axis.axhline(middle, color=PALETTE[3], linewidth=1.6)
-    axis.set(
-        xscale="log",
-        ylim=(-1.05, 1.05),
-        xlabel="initial scale",
-        ylabel=CONTRASTS[value].replace(" against", "\nagainst"),
-    )
+    axis.axhline(middle, color=PALETTE[3], linewidth=1.6, label="median seed")
+    axis.set(ylim=(-1.05, 1.05), xlim=(-0.5, max(len(starts), 1) - 0.5), xlabel="initial scale")
+    axis.set_xticks(range(len(starts)), [f"{start:g}" for start in starts])
+    axis.set_ylabel(CONTRASTS[value].replace(" against", "\nagainst"), fontsize=8)
     axis.set_title(title, fontsize=9)
     return pd.DataFrame(
-        {"panel": value + " " + title, "mark": "contrast", "place": known["init_scale"],
-         "value": known[value]}
-    )  # fmt: skip
+        {
+            "panel": f"{value} {title}",
+            "mark": "contrast",
+            "place": known["init_scale"],
+            "value": known[value],
+        }
+    )
