@@ -63,7 +63,7 @@ PAPER_SCALE := adaptive_capacity_noise phase_diagram restoration_by_decay adapti
 	space_quantization_at_minima
 
 paper-scale: RESULTS := results-scale
-paper-scale: setup paper-scale-plan ## The paper's experiments at its own scale; goes on where it stopped (seven hours).
+paper-scale: setup paper-scale-plan ## The paper's experiments at its own scale; goes on where it stopped (eight hours).
 	@set -e; for study in $(PAPER_SCALE); do \
 		$(BIN)/symstudy run studies/$$study.toml --preset scale --results $(RESULTS); \
 	done
