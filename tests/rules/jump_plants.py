@@ -1,7 +1,7 @@
 """Planted courses of training: what makes the loss jump is known.
 
 A course has drops of the loss, a norm and events of symmetry. `KINDS` says which of them follow
-which; a claim that jumps are where symmetries break is true of the first alone.
+which; a claim that jumps are where symmetries break is true of the first two alone.
 """
 
 from typing import Any, NamedTuple
@@ -18,11 +18,14 @@ JUMPS = 5
 
 KINDS = {
     "symmetry": "each drop breaks symmetries, and the norm grows by itself",
+    "follows": "each drop breaks symmetries, and the norm follows up to a third later",
     "both": "drops, norm and symmetries go together, as in any growing network",
     "norm": "drops follow the norm, and symmetries break at other times",
     "late": "drops follow the norm, and symmetries break a tenth of a decade later",
     "random": "drops, norm and symmetries have nothing to do with each other",
 }
+TRUE = ("symmetry", "follows")
+"""Kinds of which the claim is true."""
 
 
 class Course(NamedTuple):
@@ -45,7 +48,9 @@ def course(rng: np.random.Generator, kind: str) -> Course:
     losses = 10.0 * np.exp(-3.0 * climb(drops, sizes)) * np.exp(1e-3 * rng.normal(size=len(STEPS)))
     with_drops = jitter(rng, drops)
     norm_jumps = with_drops if kind in ("both", "norm", "late") else jumps(rng)[0]
-    if kind in ("symmetry", "both"):
+    if kind == "follows":
+        norm_jumps = drops * np.exp(rng.uniform(0.0, 0.3, JUMPS))
+    if kind in TRUE or kind == "both":
         breaks = jitter(rng, drops)
     else:
         breaks = 10**0.1 * drops if kind == "late" else jumps(rng)[0]
