@@ -60,8 +60,11 @@ def draw_jumps(measured: Measured, evidence: dict[str, Evidence]) -> Figure:
                 axis.set_axis_off()
                 continue
             value = list(CONTRASTS)[place]
-            told = [one.part.verdict.label for one in verdicts
-                    if one.rule.needs[0].columns[0] == value and f", {name}" in one.part.name]  # fmt: skip
+            told = [
+                one.part.verdict.label
+                for one in verdicts
+                if one.rule.needs[0].columns[0] == value and f", {name}" in one.part.name
+            ]
             drawn.append(draw_contrast(axis, found, value, f"{name}: {', '.join(told)}"))
         if len(found):
             above[0].legend(fontsize=7, loc="center left")

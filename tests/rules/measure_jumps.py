@@ -16,9 +16,11 @@ from jump_plants import KINDS, STEPS, TRUE, course
 from measure_levels import excess_limit
 
 from symstudy.findings import All, Bound, Evidence
+from symstudy.findings.choices import Derived
 from symstudy.findings.conclude import Measured, conclude
-from symstudy.findings.discovery import find_project, load_claims
-from symstudy.findings.evidence import Counted, Derived
+from symstudy.findings.discovery import load_claims
+from symstudy.findings.evidence import Counted
+from symstudy.findings.project import find_project
 from symstudy.findings.rules.base import Data
 from symstudy.statistics.verdict import Verdict
 
