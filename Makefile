@@ -11,7 +11,7 @@ STAMP   := $(VENV)/.installed
 # What a user has: the wheel alone, in an environment of its own.
 USER_ENV := build/acceptance
 
-.PHONY: help setup demo paper-laptop test test-all test-acceptance test-faults test-mutations test-rules test-gpu check format bench golden docs wheel clean
+.PHONY: help setup demo paper-laptop paper-scale paper-scale-plan test test-all test-acceptance test-faults test-mutations test-rules test-gpu check format bench golden docs wheel clean
 
 help: ## Show this list.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -55,6 +55,30 @@ paper-laptop: setup ## The paper's experiments at laptop scale; goes on where it
 	@echo; echo "Figures:"; $(BIN)/symstudy plot $(RESULTS)
 	@echo; echo "Report:"; $(BIN)/symstudy report $(RESULTS)
 
+# The same at the paper's own settings as far as two cores go, from the shortest to the longest: the
+# preset `scale` of each study. What takes a cluster is in docs/experiments/README.md.
+PAPER_SCALE := adaptive_capacity_noise phase_diagram restoration_by_decay adaptive_capacity \
+	learning_jumps vision_transformers teacher_student_table adaptive_capacity_transformer \
+	teacher_student_transformer learning_jumps_activations width_saturation_noise width_saturation \
+	space_quantization_at_minima
+
+paper-scale: RESULTS := results-scale
+paper-scale: setup paper-scale-plan ## The paper's experiments at its own scale; goes on where it stopped (eight hours).
+	@set -e; for study in $(PAPER_SCALE); do \
+		$(BIN)/symstudy run studies/$$study.toml --preset scale --results $(RESULTS); \
+	done
+	$(BIN)/symstudy verify $(RESULTS)
+	$(BIN)/symstudy analyze $(RESULTS)
+	@echo; echo "Figures:"; $(BIN)/symstudy plot $(RESULTS)
+	@echo; echo "Report:"; $(BIN)/symstudy report $(RESULTS)
+
+paper-scale-plan: setup ## How long paper-scale takes on two idle cores; trains nothing.
+	@set -e; set -o pipefail; for study in $(PAPER_SCALE); do \
+		$(BIN)/symstudy plan studies/$$study.toml --preset scale --workers 2 --json \
+		| $(BIN)/python -c "import json, sys; plan = json.load(sys.stdin); \
+			print(plan['study'], plan['runs'], 'runs', round(plan['wall_seconds'] / 60, 1), 'min')"; \
+	done | awk '{ print; minutes += $$4 } END { printf "%.1f hours on two cores\n", minutes / 60 }'
+
 test: setup ## Run the tests (minutes).
 	$(BIN)/python -m pytest -n auto --dist loadgroup
 
@@ -81,6 +105,7 @@ test-mutations: setup ## Try mutations of the product that its tests must notice
 test-rules: setup ## Measure how often rules and claims err at the edge of what they claim; goes on where it stopped (an hour).
 	$(BIN)/python tests/rules/measure_levels.py
 	$(BIN)/python tests/rules/conjecture_levels.py
+	$(BIN)/python tests/rules/measure_jumps.py
 
 check: setup ## Lint, types, import graph.
 	$(BIN)/ruff format --check .

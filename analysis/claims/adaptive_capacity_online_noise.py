@@ -12,11 +12,12 @@ from ..shared.capacity_sweeps import capacity_rules
 MOST = 2.0
 """Largest noise that the claim is about; beyond, fluctuations hide which neurons matter."""
 QUERY = """
-    select runs.*, last.count, last.sorted, last.kept_rank
+    select runs.*, last.* exclude (study, run_id)
     from runs
     left join (
         select study, run_id, avg(contributing_neurons) as count, avg(breaking_sorted) as sorted,
-               avg(rank) as kept_rank
+               avg(breaking_sorted_absolute) as sorted_absolute, avg(rank) as kept_rank,
+               avg(effective_rank) as spread
         from layers
         where layer = 1 and step >= 0.9 * steps
         group by all

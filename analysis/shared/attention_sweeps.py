@@ -10,9 +10,11 @@ __all__ = ["degree_rules"]
 
 LEAST = 0.8
 """Spearman's correlation that a sweep has to reach, in the claimed direction."""
-QUERY = """
-    select *, optimizer = 'adam' and gamma = max(gamma) filter (where optimizer = 'adam') over ()
-              as is_adam_at_largest_gamma,
+DECIDES = "adamw"
+"""Optimiser whose runs at the largest gamma decide: the paper's."""
+QUERY = f"""
+    select *, optimizer = '{DECIDES}'
+              and gamma = max(gamma) filter (where optimizer = '{DECIDES}') over () as is_deciding,
            case when task_dim = 0 then token_dim - 1 else task_dim end as task_dimension,
            layers * mean_query_key_breaking as query_key,
            layers * mean_value_output_breaking as value_output,
@@ -31,9 +33,9 @@ BESIDE = {
 
 
 def degree_rules(runs: Evidence, along: str, sign: int) -> All:
-    """Return the rules of a degree that goes one way after Adam at the largest gamma.
+    """Return the rules of a degree that goes one way after AdamW at the largest gamma.
 
-    Both products alone, their effective ranks, smaller gamma and AdamW are reported beside.
+    Both products alone, their effective ranks, smaller gamma and Adam are reported beside.
 
     Args:
         runs: All runs of a study.
@@ -42,8 +44,8 @@ def degree_rules(runs: Evidence, along: str, sign: int) -> All:
         sign: 1 if the degree is to grow with it, -1 if to fall.
     """
     networks = runs.of(QUERY).done()
-    main = swept(networks, along).at("optimizer", "adam").at_largest("gamma")
-    others = swept(networks.where("not is_adam_at_largest_gamma"), along)
+    main = swept(networks, along).at("optimizer", DECIDES).at_largest("gamma")
+    others = swept(networks.where("not is_deciding"), along)
 
     def goes(evidence: Evidence, value: str, name: str, by: tuple[str, ...] = ()) -> Monotone:
         return Monotone(evidence, value, along=along, sign=sign, at_least=LEAST, name=name, by=by)

@@ -1,7 +1,8 @@
 """Distinct neurons of the first hidden layer against one factor of the task: what claims share.
 
-The paper counts sorted neighbours apart by more than a threshold, and the rank of the
-representation should tell the same: both are reported beside the count.
+The paper counts sorted neighbours apart by more than an absolute threshold, and the rank of the
+representation should tell the same: they are reported beside the count, which has a ceiling, the
+width, where the effective rank has none.
 """
 
 from symstudy.findings import AbstractRule, Evidence, Monotone, Reported
@@ -14,13 +15,18 @@ BASE = {
     "label_noise": ("label_noise", 0.0),
 }
 """Where each factor stands while another one changes: a column and its value."""
+MIN_PLACES = 3
+"""Fewest places of the factor that are evidence at the gamma that is judged."""
 BESIDE = {
     "sorted": "broken pairs of sorted neighbours",
+    "sorted_absolute": "broken pairs of sorted neighbours at 0.1",
     "kept_rank": "rank of the representation",
+    "spread": "effective rank of the representation",
 }
 COUNTS = """
     select runs.*, layers.rank as kept_rank,
            layers.distinct_neurons as count, layers.breaking_sorted as sorted,
+           layers.breaking_sorted_absolute as sorted_absolute, layers.effective_rank as spread,
            case when runs.teacher_width = mode(runs.teacher_width) over () then 'usual'
                 else 'other' end as teacher
     from (
@@ -30,7 +36,8 @@ COUNTS = """
               and noise_mode = 'fixed' and samples > 0
     ) as runs
     left join (
-        select study, run_id, max_norm, distinct_neurons, breaking_sorted, rank
+        select study, run_id, max_norm, distinct_neurons, breaking_sorted,
+               breaking_sorted_absolute, rank, effective_rank
         from layers
         where is_final and layer = 1
     ) as layers using (study, run_id)
@@ -44,7 +51,8 @@ def minima(runs: Evidence, factor: str) -> Evidence:
 
     The other factors are at scale 1 of the inputs, no noise, and the teacher's width that most runs
     have. Seeds all of whose places have every neuron, or none, distinct are left out: such a count
-    cannot show on what it depends.
+    cannot show on what it depends. Of several gammas the largest counts at which three places are
+    evidence.
 
     Args:
         runs: All runs of a study.
@@ -64,7 +72,9 @@ def minima(runs: Evidence, factor: str) -> Evidence:
     counted = counted.merged().alive().complete(*BASE, "gamma", "width")
     for column, value in others:
         counted = counted.at(column, value)
-    return counted
+    # One gamma for all places: which places are evidence differs from one gamma to the next, so
+    # that a mean over all of them would differ from place to place by that alone.
+    return counted.at_largest("gamma", over=factor, places=MIN_PLACES)
 
 
 def capacity_rules(
@@ -73,7 +83,7 @@ def capacity_rules(
     """Return the rules of a count that goes one way: it decides, sorted pairs and rank do not.
 
     Args:
-        counted: Runs with the columns count, sorted and kept_rank.
+        counted: Runs with the columns count and those of `BESIDE`.
         along: The factor.
         sign: 1 if the count is to grow with it, -1 if to fall.
         name: What is counted.

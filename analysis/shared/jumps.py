@@ -1,310 +1,257 @@
-"""Whether the loss of a network falls where its symmetries break: the tests of claims about it."""
+"""Whether the loss of a network falls where its symmetries break, more than where it merely grows.
+
+A pair of neurons adjacent in norm is broken where their distance over sqrt(2) exceeds 0.3 of
+the norm of the layer's largest neuron at the end of training (arXiv:2502.05300, Eqs. 3 and 14, with
+a threshold relative to the final norm). The events of a run are the steps at which 10, 30, 50, 70
+and 90 % of the pairs of each hidden layer have been broken. A direction is broken where a
+singular value of outgoing times incoming weights exceeds the square of 0.3 of the largest
+one's final value: it is a product of two weights.
+
+Any network that learns from a small start grows, and its loss falls meanwhile. So the events of
+symmetry are held against as many placebo events: steps at which the norm of all parameters crosses
+levels between its first and its farthest value, equally spaced in the norm or in its logarithm.
+Both placebos have to be beaten. Where the levels lie depends neither on single weights nor on the
+loss.
+"""
 
 import math
-from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
+from numpy.typing import NDArray
 
-from symstudy.findings import (
-    Finding,
-    Part,
-    SeedTest,
-    Verdict,
-    combine,
-    drawn_p,
-    fisher_p,
-    median_part,
-)
+from symstudy.findings import AbstractRule, Bound, Evidence, Reported
 
-from .traces import (
-    EXIT_SPEED,
-    MODES,
-    Measured,
-    Trace,
-    arm,
-    event_places,
-    placebo_places,
-    plateau_exits,
-    scales_of,
-    speeds,
-)
+__all__ = [
+    "CONTRASTS",
+    "MARGIN",
+    "deeper",
+    "jump_rules",
+    "nearness",
+    "placebo_events",
+    "shallow",
+    "speed_contrast",
+]
 
-SMALL = 1e-3
-LARGE = 0.3
-PASSES = 0.01
-ALIKE = 1.5
-"""Speed of the loss at events over that at random times, up to which they do not coincide."""
-DRAWS = 2000
-TIME_FACTOR = 2.0
-ORDERED = 0.8
-EXIT_MARGIN = 0.5
-PLACEBO_MARGIN = 1e-9
-PLACEBO_RULE = "faster than where the norm crosses as many levels"
-LARGEST_DEEP = 0.25
-"""Initial scale up to which deeper networks decide: there pairs are not yet broken at step 0."""
-MIN_SEEDS = 3
+Array = NDArray[np.float64]
 
-UNIT = "speed of the loss at events over that at random times"
+RELATIVE = 0.3
+"""Share of a layer's final norm above which a pair of its neurons is broken."""
+SHARES = (10, 30, 50, 70, 90)
+DIRECTIONS = 4
+LARGEST_START = 0.25
+"""Initial scale up to which networks of five layers decide."""
+SHALLOW_START = 1e-3
+LEARNED = 0.5
+"""Largest final loss, over that at the start, of a network that has learned."""
+DECIDES = 5
+"""Weight layers of the networks that decide: the paper's."""
+MARGIN = 0.0
+"""Contrast above which events beat their placebo; a run whose two are the same has none."""
 
-SEED_TESTS = (
-    SeedTest(rule=PLACEBO_RULE, level=0.9, unit="contrast of speeds", method="sign"),
-    SeedTest(rule=f"no events, or at most {ALIKE:g}", level=0.9, unit=UNIT, method="sign"),
-    SeedTest(
-        rule=f"share of runs at least {ORDERED}", level=0.9, unit="share of runs", method="sign"
+CONTRASTS = {
+    "faster": "speed at events against levels of the norm",
+    "faster_log": "speed at events against levels of ln norm",
+    "nearer": "order and time of events against levels of the norm",
+    "nearer_log": "order and time of events against levels of ln norm",
+}
+"""What decides: column and name of each contrast."""
+TRAINED = """
+    data = 'teacher_student' and optimizer = 'sgd' and full_batch and momentum = 0
+    and schedule = 'constant' and gamma = 0 and syre = 0 and entropic = 0 and label_noise = 0
+    and input_scale = 1 and init_copies = 1 and init_rank = 0 and reparametrise = 'none'
+"""
+"""Full-batch gradient descent on a teacher without noise or decay."""
+
+
+def first_steps(columns: list[str], limit: str) -> str:
+    """Return SQL for the list of the first steps at which columns of `layers` exceed a limit."""
+    return ", ".join(f"min(step) filter (where {column} > {limit})" for column in columns)
+
+
+PAIRS = [f"pair_distance_{share}" for share in SHARES]
+VALUES = [f"product_value_{place}" for place in range(1, DIRECTIONS + 1)]
+QUERY = f"""
+    with measured_at as (
+        select distinct study, run_id, step from layers where pair_distance_50 is not null
     ),
-    SeedTest(
-        rule=f"within a factor {TIME_FACTOR:g} of *",
-        level=0.9,
-        unit="largest factor",
-        method="sign",
+    limits as (
+        select study, run_id, layer,
+               {RELATIVE} * arg_max(max_norm, step) as pair_limit,
+               {RELATIVE**2} * arg_max(product_value_1, step) as direction_limit
+        from layers
+        where pair_distance_50 is not null
+        group by study, run_id, layer
     ),
-    SeedTest(
-        rule=f"* +- {EXIT_MARGIN}", level=0.9, margin=EXIT_MARGIN, unit="drops", method="sign"
+    crossed as (
+        select study, run_id, layer,
+               unnest([{first_steps(PAIRS, "pair_limit")}]) as pair,
+               unnest([{first_steps(VALUES, "direction_limit")}]) as direction
+        from layers join limits using (study, run_id, layer)
+        group by study, run_id, layer
     ),
-)
-"""The tests of one number a seed; that events lie on drops is shown run by run, and pooled."""
+    broken as (
+        select study, run_id, min(pair) as first_broken,
+               list(pair) filter (where pair is not null) as pairs,
+               list(direction) filter (where direction > 0) as directions
+        from crossed
+        group by study, run_id
+    ),
+    over_time as (
+        select study, run_id, list(step order by step) as probe_steps,
+               list(train_loss order by step) as losses,
+               list(theta_norm order by step) as norms,
+               count(theta_norm) = count(*) as has_norms,
+               arg_max(train_loss, step) / arg_min(train_loss, step) as left_over
+        from history semi join measured_at using (study, run_id, step)
+        where step > 0 and train_loss > 0
+        group by study, run_id
+    )
+    select runs.*, probe_steps, losses, norms, has_norms, left_over, first_broken,
+           coalesce(pairs, []) as pairs, coalesce(directions, []) as directions,
+           broken.run_id is not null as is_measured
+    from runs
+    left join broken using (study, run_id)
+    left join over_time using (study, run_id)
+    where {TRAINED}
+"""
 
 
-class Coincidence(NamedTuple):
-    """How fast the loss of a run falls at its events.
-
-    Attributes:
-        at_events: Mean speed at the events.
-        at_random: Mean speed at times uniform in ln t.
-        p_value: Chance of at least that mean at as many times uniform in ln t.
-        p_opposite: Chance of at most that mean.
-        at_placebo: Mean speed where the norm of the network crosses as many equally spaced levels;
-            NaN where the norm is not known or does not change.
-    """
-
-    at_events: float
-    at_random: float
-    p_value: float
-    p_opposite: float
-    at_placebo: float
-
-
-def coincidence(trace: Trace, *, of_pairs: bool = False) -> Coincidence | None:
-    """Compare the speeds at rank events, or pair events, with those at random times.
-
-    Returns:
-        None for a run without an event.
-    """
-    places = event_places(trace.pairs if of_pairs else trace.ranks)
-    if not places:
-        return None
-    speed, times = speeds(trace), np.log(trace.steps)
-    observed = float(np.mean([speed[place - 1] for place in places]))
-    # The same draws for every run would make the p-values of seeds dependent.
-    rng = np.random.default_rng([trace.seed, trace.depth, len(places)])
-    at = rng.uniform(times[0], times[-1], size=(DRAWS, len(places)))
-    drawn = speed[np.searchsorted(times, at, side="right") - 1].mean(axis=1)
-    return Coincidence(
-        at_events=observed,
-        at_random=float(speed @ np.diff(times) / (times[-1] - times[0])),
-        p_value=drawn_p(observed, drawn),
-        p_opposite=drawn_p(-observed, -drawn),
-        at_placebo=placebo_speed(trace, len(places)),
+def traced(runs: Evidence, activation: str, condition: str) -> Evidence:
+    """Return runs that have learned from a start at which no pair was broken, with contrasts."""
+    counted = runs.of(QUERY).where(f"activation = '{activation}' and {condition}").done()
+    counted = counted.where("len(probe_steps) >= 3 and is_measured", why="no distances over time")
+    counted = counted.where("has_norms", why="no norm of the network over time")
+    counted = counted.where("first_broken is null or first_broken > 0", why="broken from the start")
+    counted = counted.where(f"left_over <= {LEARNED}", why="has not halved its loss")
+    return counted.derive(
+        faster=faster,
+        faster_log=faster_log,
+        nearer=nearer,
+        nearer_log=nearer_log,
+        faster_directions=faster_directions,
+        nearer_directions=nearer_directions,
     )
 
 
-def placebo_speed(trace: Trace, count: int) -> float:
-    """Return the mean speed of the loss at as many placebo events, NaN where there are none."""
-    places = placebo_places(trace.norms, count) if np.isfinite(trace.norms).all() else []
-    # The step at which a level is crossed begins at the probe before.
-    speed = speeds(trace)
-    return float(np.mean([speed[max(place, 1) - 1] for place in places])) if places else math.nan
+def deeper(runs: Evidence, activation: str) -> Evidence:
+    """Return the networks of five layers from small starts, of which each seed has every start."""
+    small = f"depth = {DECIDES} and init_scale <= {LARGEST_START}"
+    return traced(runs, activation, small).complete("activation", "init_scale")
 
 
-def judge_placebo(runs: list[Trace], name: str, *, decides: bool = True) -> Part:
-    """Test that the loss falls faster at rank events than where the norm crosses levels.
+def shallow(runs: Evidence, activation: str) -> Evidence:
+    """Return the networks of two layers from tiny starts."""
+    return traced(runs, activation, f"depth = 2 and init_scale <= {SHALLOW_START}")
 
-    A coincidence that any growing network has says nothing of symmetry. The number of a seed is
-    the difference of both speeds over their sum, so that it lies between -1 and 1.
+
+def jump_rules(runs: Evidence, activation: str) -> list[AbstractRule]:
+    """Return the rules on one activation: four decide, on networks of five layers.
+
+    By start, and of directions, the same is reported.
     """
-    found = [c for run in runs if (c := coincidence(run)) and math.isfinite(c.at_placebo)]
-    return median_part(
-        name,
-        [contrast(c.at_events, c.at_placebo) for c in found],
-        low=PLACEBO_MARGIN,
-        rule=PLACEBO_RULE,
-        unit="(events - placebo) / (|events| + |placebo|)",
-        decides=decides,
-        min_seeds=MIN_SEEDS,
+    deep, two = deeper(runs, activation), shallow(runs, activation)
+
+    def beats(rows: Evidence, value: str, name: str, by: tuple[str, ...] = ()) -> Bound:
+        return Bound(rows, value, at_least=MARGIN, by=by, name=f"{name}, {activation}")
+
+    deciding = [beats(deep, value, name) for value, name in CONTRASTS.items()]
+    reported: list[AbstractRule] = []
+    for value in ("faster", "nearer"):
+        name = CONTRASTS[value]
+        reported += [
+            beats(deep, value, f"{name}, by start", ("init_scale",)),
+            beats(deep, f"{value}_directions", f"{name}, directions"),
+            beats(two, f"{value}_directions", f"{name}, directions of two layers"),
+        ]
+    return [*deciding, *map(Reported, reported)]
+
+
+def faster(probe_steps: Array, losses: Array, norms: Array, pairs: Array) -> float:
+    """Return how much faster the loss falls at broken pairs than at levels of the norm."""
+    return speed_contrast(probe_steps, losses, norms, pairs)
+
+
+def faster_log(probe_steps: Array, losses: Array, norms: Array, pairs: Array) -> float:
+    """Return how much faster the loss falls at broken pairs than at levels of the norm's log."""
+    return speed_contrast(probe_steps, losses, np.log(norms), pairs)
+
+
+def nearer(probe_steps: Array, losses: Array, norms: Array, pairs: Array) -> float:
+    """Return how much nearer to drops of their order broken pairs are than levels of the norm."""
+    return nearness(probe_steps, losses, norms, pairs)
+
+
+def nearer_log(probe_steps: Array, losses: Array, norms: Array, pairs: Array) -> float:
+    """Return how much nearer to drops broken pairs are than levels of the norm's logarithm."""
+    return nearness(probe_steps, losses, np.log(norms), pairs)
+
+
+def faster_directions(probe_steps: Array, losses: Array, norms: Array, directions: Array) -> float:
+    """Return how much faster the loss falls at broken directions than at levels of the norm."""
+    return speed_contrast(probe_steps, losses, norms, directions)
+
+
+def nearer_directions(probe_steps: Array, losses: Array, norms: Array, directions: Array) -> float:
+    """Return how much nearer to drops broken directions are than levels of the norm."""
+    return nearness(probe_steps, losses, norms, directions)
+
+
+def speed_contrast(steps: Array, losses: Array, growth: Array, events: Array) -> float:
+    """Return (s - p) / (|s| + |p|) of the mean speeds s at events and p at placebo events.
+
+    The speed is v = -d ln loss / d ln t between a probe and the one before. A network that learns
+    and breaks nothing has the least contrast, -1; if nothing grows there is no placebo, and NaN.
+    """
+    if not len(events):
+        return -1.0
+    speeds = np.concatenate([[0.0], -np.diff(np.log(losses)) / np.diff(np.log(steps))])
+    placebo = placebo_events(steps, growth, len(events))
+    own, other = (
+        float(speeds[np.searchsorted(steps, at)].mean()) if len(at) else math.nan
+        for at in (events, placebo)
     )
+    return contrast(own, other)
+
+
+def nearness(steps: Array, losses: Array, growth: Array, events: Array) -> float:
+    """Return (p - s) / (p + s) of the mean distances in ln t of events, s, and placebo events, p.
+
+    The k-th of K events is held against the step at which the loss has fallen by (k - 1/2) / K of
+    all that its logarithm falls by: order and time together. The matching in order is the shortest
+    way to move the events onto the drops. Without an event it is -1, without placebo NaN.
+    """
+    if not len(events):
+        return -1.0
+    drops = drop_steps(steps, losses, len(events))
+    placebo = placebo_events(steps, growth, len(events))
+    away = distance(placebo, drops) if len(placebo) else math.nan
+    return contrast(away, distance(np.sort(events), drops))
+
+
+def placebo_events(steps: Array, growth: Array, count: int) -> Array:
+    """Return the steps at which what grows crosses `count` equally spaced levels.
+
+    They lie between its first value and the one farthest from it; if it stays there are none.
+    """
+    farthest = np.maximum.accumulate(np.abs(growth - growth[0]))
+    if not farthest[-1] > 0:
+        return np.empty(0)
+    levels = farthest[-1] * (np.arange(count) + 0.5) / count
+    return np.asarray(steps, float)[np.searchsorted(farthest, levels)]  # type: ignore[no-any-return]
+
+
+def drop_steps(steps: Array, losses: Array, count: int) -> Array:
+    """Return when the loss has fallen by 1/2, 3/2, ... of `count` equal parts of its whole fall."""
+    fallen = np.log(losses[0]) - np.minimum.accumulate(np.log(losses))
+    parts = fallen[-1] * (np.arange(count) + 0.5) / count
+    return np.asarray(steps, float)[np.searchsorted(fallen, parts)]  # type: ignore[no-any-return]
+
+
+def distance(events: Array, drops: Array) -> float:
+    """Return the mean distance in ln t between events and drops, both in order."""
+    return float(np.abs(np.log(events) - np.log(drops)).mean())
 
 
 def contrast(first: float, second: float) -> float:
-    """Return (first - second) / (|first| + |second|), 0 where both are."""
-    total = abs(first) + abs(second)
-    return (first - second) / total if total else 0.0
-
-
-def judge_coincidence(
-    runs: list[Trace], name: str, *, decides: bool = True, of_pairs: bool = False
-) -> Part:
-    """Test that rank events, or pair events, coincide with drops of the loss."""
-    rule = f"pooled p < {PASSES}"
-    found = [c for run in runs if (c := coincidence(run, of_pairs=of_pairs))]
-    if len(found) < MIN_SEEDS:
-        verdict = Verdict.UNTESTED if len(runs) < MIN_SEEDS else Verdict.INCONCLUSIVE
-        return Part(name=name, verdict=verdict, rule=rule, decides=decides)
-    p_value = fisher_p([c.p_value for c in found])
-    opposite = fisher_p([c.p_opposite for c in found])
-    verdict, chance = Verdict.INCONCLUSIVE, None
-    if p_value < PASSES:
-        verdict, chance = Verdict.SUPPORTED, p_value
-    elif opposite < PASSES:
-        verdict, chance = Verdict.REFUTED, opposite
-    return Part(
-        name=name,
-        verdict=verdict,
-        rule=rule,
-        effect=float(np.mean([c.at_events / c.at_random for c in found])),
-        unit=UNIT,
-        decides=decides,
-        p_value=chance,
-    )
-
-
-def judge_specificity(runs: list[Trace], name: str) -> Part:
-    """Test that the loss falls hardly faster at rank events than elsewhere, or there are none.
-
-    An absence is shown by a bound on the effect, never by a large p-value.
-    """
-    rule = f"no events, or at most {ALIKE:g}"
-    found = [coincidence(run) for run in runs]
-    if len(runs) >= MIN_SEEDS and not any(found):
-        return Part(name=name, verdict=Verdict.SUPPORTED, rule=rule, seeds=len(runs))
-    # A seed without an event has none that lies on a drop.
-    ratios = [c.at_events / c.at_random if c else 1.0 for c in found]
-    return median_part(name, ratios, high=ALIKE, rule=rule, unit=UNIT)
-
-
-def judge_two_layers(traces: tuple[Trace, ...], activation: str) -> list[Part]:
-    """Return the parts about one activation at two layers: what decides, and what is secondary."""
-    parts = []
-    beside = []
-    for scale in scales_of(traces, activation, 2):
-        runs = arm(traces, activation, 2, scale)
-        where = f"{activation}, start {scale:g}"
-        if scale <= SMALL:
-            parts.append(judge_coincidence(runs, f"rank events at drops, {where}"))
-            parts.append(judge_placebo(runs, f"rank events beat placebo, {where}"))
-            name = f"pair events at drops, {where}"
-            beside.append(judge_coincidence(runs, name, decides=False, of_pairs=True))
-        elif scale >= LARGE:
-            parts.append(judge_specificity(runs, f"no such coincidence, {where}"))
-    small = [t for t in traces if (t.activation, t.depth) == (activation, 2) and t.scale <= SMALL]
-    orthogonal = [t for t in small if len(t.targets)]
-    return [*parts, *beside, *(judge_modes(orthogonal, activation) if orthogonal else ())]
-
-
-def judge_deeper(traces: tuple[Trace, ...], activation: str) -> list[Part]:
-    """Return the parts about networks of more layers: small starts decide, others do not."""
-    parts = []
-    for depth in sorted({t.depth for t in traces if t.activation == activation} - {2}):
-        for scale in scales_of(traces, activation, depth):
-            runs = arm(traces, activation, depth, scale)
-            where = f"{activation}, {depth} layers, start {scale:g}"
-            decides = scale <= LARGEST_DEEP
-            told = f"rank events at drops, {where}"
-            parts.append(judge_coincidence(runs, told, decides=decides))
-            told = f"rank events beat placebo, {where}"
-            parts.append(judge_placebo(runs, told, decides=decides))
-    return parts
-
-
-def judge_modes(runs: list[Trace], activation: str) -> list[Part]:
-    """Return the secondary parts: order and times of the events, and how often the loss drops."""
-
-    def by_seed(values: list[float], *, worst: bool) -> list[float]:
-        table = pd.Series(values).groupby([t.seed for t in runs])
-        told: list[float] = (table.max() if worst else table.mean()).tolist()
-        return told
-
-    modes = min(MODES, len(runs[0].targets))
-    return [
-        median_part(
-            f"directions in order of the target, {activation}",
-            by_seed([float(is_ordered(t, modes)) for t in runs], worst=False),
-            low=ORDERED,
-            rule=f"share of runs at least {ORDERED}",
-            unit="share of runs",
-            decides=False,
-        ),
-        median_part(
-            f"times of the events, {activation}",
-            by_seed([time_factor(t, modes) for t in runs], worst=True),
-            high=TIME_FACTOR,
-            rule=f"within a factor {TIME_FACTOR:g} of ln(sigma / s_0) / (4 sigma)",
-            unit="largest factor",
-            decides=False,
-        ),
-        median_part(
-            f"drops of the loss, {activation}",
-            by_seed([float(len(plateau_exits(t))) for t in runs], worst=False),
-            low=modes - EXIT_MARGIN,
-            high=modes + EXIT_MARGIN,
-            rule=f"{modes} +- {EXIT_MARGIN}",
-            unit=f"stretches in which the loss falls faster than t^-{EXIT_SPEED:g}",
-            decides=False,
-        ),
-    ]
-
-
-def is_ordered(trace: Trace, modes: int) -> bool:
-    """Return whether the directions broke in the order of the target's singular values.
-
-    Just before the next direction breaks (at the end, for the last), the k values above the
-    threshold are each nearer, in their logarithm, to the target's value of their own place than to
-    any other.
-    """
-    places = event_places(trace.ranks)
-    if len(places) < modes:
-        return False
-    distance = np.log(trace.targets)
-    for count, place in enumerate([*places[1:modes], len(trace.steps)], start=1):
-        learned = np.log(np.maximum(trace.learned[place - 1, :count], 1e-300))
-        nearest = np.abs(learned[:, None] - distance[None, :]).argmin(axis=1)
-        if (nearest != np.arange(count)).any():
-            return False
-    return True
-
-
-def time_factor(trace: Trace, modes: int) -> float:
-    """Return by which factor the event farthest from its expected time misses it; inf if absent."""
-    places = event_places(trace.ranks)
-    if len(places) < modes:
-        return math.inf
-    ratio = np.log(trace.steps[places[:modes]] / trace.expected[:modes])
-    return float(np.exp(np.abs(ratio).max()))
-
-
-def describe(parts: tuple[Part, ...]) -> str:
-    """Return what each part found, in words."""
-    told = []
-    for part in parts:
-        numbers = [] if part.effect is None else [f"{part.effect:.3g}"]
-        if part.p_value is not None:
-            numbers.append(f"p = {part.p_value:.2g}")
-        told.append(
-            f"{part.name}: {part.verdict.label}" + (f" ({', '.join(numbers)})" if numbers else "")
-        )
-    return "; ".join(told) + "." if told else "No run over time."
-
-
-def finding_of(parts: tuple[Part, ...], measured: Measured) -> Finding:
-    """Return the finding of the parts, the first of them as the main estimate."""
-    first = next((part for part in parts if part.effect is not None), None)
-    return Finding(
-        verdict=combine(parts),
-        reason=describe(tuple(part for part in parts if part.decides)),
-        effect=first.effect if first else None,
-        unit=first.unit if first else "",
-        seeds=len({t.seed for t in measured.traces}),
-        threshold=f"pooled p < {PASSES}",
-        parts=parts,
-        excluded=measured.excluded,
-    )
+    """Return (first - second) / (|first| + |second|), NaN for a tie, which speaks for neither."""
+    return (first - second) / (abs(first) + abs(second)) if first != second else math.nan

@@ -21,6 +21,7 @@ from symstudy.symmetry.thresholds import EPSILON_EXACT, EPSILON_RELATIVE, LEAST_
 __all__ = [
     "CopyGap",
     "NeuronClusters",
+    "adjacent_distances",
     "balanced_directions",
     "breaking_sorted",
     "cluster_neurons",
@@ -212,11 +213,24 @@ def breaking_sorted(
     References:
         arXiv:2502.05300, Eq. 14 and the text after it.
     """
+    is_broken: Tensor = adjacent_distances(neurons_KND, signed=signed) > thresholds_K[:, None]
+    return is_broken.sum(dim=1)
+
+
+def adjacent_distances(
+    neurons_KND: Float[Tensor, "runs neurons dims"], *, signed: bool
+) -> Float[Tensor, "runs pairs"]:
+    """Return the symmetry-breaking distance of each pair of neurons adjacent in norm.
+
+    It is |w_i - w_j| / sqrt(2), of the nearer sign where neurons may change theirs.
+
+    References:
+        arXiv:2502.05300, Eqs. 3 and 14.
+    """
     order_KN = neurons_KND.norm(dim=2).argsort(dim=1, stable=True)
     sorted_KND = torch.gather(neurons_KND, 1, order_KN[:, :, None].expand_as(neurons_KND))
     upper, lower = sorted_KND[:, 1:], sorted_KND[:, :-1]
-    distance = (upper - lower).norm(dim=2)
+    distance: Tensor = (upper - lower).norm(dim=2)
     if signed:
         distance = torch.minimum(distance, (upper + lower).norm(dim=2))
-    is_broken: Tensor = distance / 2**0.5 > thresholds_K[:, None]
-    return is_broken.sum(dim=1)
+    return distance / 2**0.5

@@ -1,7 +1,9 @@
 import pytest
 
 from symstudy.findings import Verdict
+from symstudy.study import load_study
 from symstudy.testing.claims import count_verdicts, judge_store
+from symstudy.testing.stores import plant_store
 
 NAME = "adaptive_capacity_input_scale"
 
@@ -59,3 +61,22 @@ def test_the_figure_has_a_panel_a_measure(claims, plant_capacity):
         files = figure_files(figure, {})
     assert figure.drawn["panel"].nunique() == 3
     assert b"<svg" in files["svg"]
+
+
+def test_of_several_gammas_the_largest_at_which_three_places_count_is_judged(
+    claims, tmp_path, request
+):
+    path = request.config.rootpath / "studies" / "adaptive_capacity.toml"
+    study = load_study(path, overrides=("train.gamma=[0.001,0.01]",))
+
+    def planted(run):
+        # The weaker gamma goes the other way, and farther: a mean over both would follow it.
+        way = 0.4 if run.cell.train.gamma == 0.01 else -1.0
+        count = round(20 * run.cell.data.input_scale**way)
+        return {"distinct_neurons": min(count, 31), "neurons": 32, "max_norm": 1.0,
+                "grad_ratio": 1e-9, "breaking_sorted": 1, "rank": 1}  # fmt: skip
+
+    finding = judge_store(claims[NAME], plant_store(tmp_path, study, planted))
+    assert finding.verdict is Verdict.SUPPORTED
+    (part,) = (part for part in finding.parts if part.decides)
+    assert "gamma = 0.01" in part.name

@@ -15,7 +15,7 @@ def test_a_planted_dependence_is_supported(claims, plant_attention):
     (part,) = [part for part in finding.parts if part.decides]
     assert part.p_value is not None
     assert part.p_value <= 0.05
-    assert "adam, gamma = 0.003" in part.name
+    assert "adamw, gamma = 0.3" in part.name
 
 
 def test_the_opposite_is_refuted(claims, plant_attention):

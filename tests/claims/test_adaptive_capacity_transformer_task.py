@@ -16,7 +16,7 @@ def test_a_planted_dependence_is_supported(claims, plant_attention):
     (part,) = [part for part in finding.parts if part.decides]
     assert part.p_value is not None
     assert part.p_value <= 0.05
-    assert "adam, gamma = 0.003" in part.name
+    assert "adamw, gamma = 0.3" in part.name
 
 
 def test_the_opposite_is_refuted(claims, plant_attention):
@@ -50,9 +50,9 @@ def test_two_seeds_decide_nothing(claims, plant_attention):
     assert finding.excluded == (("did not end as planned", 81),)
 
 
-def test_adamw_and_smaller_gamma_are_reported_and_decide_nothing(claims, plant_attention):
+def test_adam_is_reported_and_decides_nothing(claims, plant_attention):
     def turned(run, row):
-        if run.cell.train.optimizer.kind == "adam" and run.cell.train.gamma == 3e-3:
+        if run.cell.train.optimizer.kind == "adamw":
             return row
         return {name: 16.0 - value for name, value in row.items()}
 

@@ -1,189 +1,143 @@
-import math
+from pathlib import Path
 
 import numpy as np
 import pytest
+from jump_plants import STEPS, TRUE, course, crossings, planted_rows
+from measure_jumps import kind_rates
 
 from symstudy.findings import Verdict
-from symstudy.testing.claims import count_verdicts, judge_store
+from symstudy.testing.claims import judge_store
 
-GAINS = 4.0 * 0.4 ** np.arange(4)
-SLOPE = 0.51488
-"""E[z tanh(0.7 z)] of a standard normal z: the teacher's modes are GAINS * SLOPE."""
+ROOT = Path(__file__).parents[2]
 
 
-def drop_times(run):
-    """Return when each mode of the teacher is learned from a small start."""
-    start = run.cell.model.init_scale**2 * (1 + 16 / 8) / 4
-    modes = GAINS * SLOPE
-    return np.log(modes / start) / (4 * modes * run.cell.train.lr)
+def jumping(run, rng, kind="symmetry"):
+    """A course of a planted kind for the networks that decide; the others record nothing."""
+    return planted_rows(course(rng, kind)) if run.cell.model.depth == 5 else {}
 
 
-def stairs(run, rng, events="drops", shift=1.0, small=True, swapped=False, half=False, late=0):
-    """A loss that falls at four times, and ranks that rise at the drops, before them or anywhere.
-
-    At large scales the loss is a power law, at which no time is special, or without `small` falls
-    as it does at small ones, where the ranks rise at all of the drops or at `half` of them.
-    """
-    if run.cell.model.depth > 2:
-        return {}
-    steps = np.unique(np.geomspace(1, 6000, 90).round())
-    drops = drop_times(run) * shift
-    is_small = run.cell.model.init_scale <= 1e-3
-    if is_small or not small:
-        drops = drops if is_small else np.array([30.0, 120.0, 500.0, 2000.0])
-        missed = np.exp(rng.uniform(0.3, math.log(5900), 2)) if half and not is_small else drops[:2]
-        past = steps[:, None] > np.sort([*missed, *drops[2:]])
-        loss = 5.0 * np.exp(-1.5 * (1 / (1 + (drops / steps[:, None]) ** 30)).sum(axis=1))
-    else:
-        drops = np.exp(rng.uniform(0.3, math.log(5000), 4))
-        past = steps[:, None] > np.sort(drops)
-        loss = 5.0 * steps**-0.5
-    if is_small and events == "before":
-        past = steps[:, None] > np.array([1.5, 2.5, 4.5, 7.5])
-    elif is_small and events == "anywhere":
-        past = steps[:, None] > np.sort(np.exp(rng.uniform(0.3, math.log(5900), 4)))
-    ranks = past.sum(axis=1)
-    if late and is_small:
-        ranks = np.concatenate([np.zeros(late, int), ranks[:-late]])
-    order = [1, 0, 2, 3] if swapped else [0, 1, 2, 3]
-    rows = []
-    for step, rank in zip(steps, ranks, strict=True):
-        learned = np.zeros(4)
-        learned[:rank] = np.sort((GAINS * SLOPE)[order][:rank])[::-1]
-        values = {f"product_value_{k + 1}": value for k, value in enumerate(learned)}
-        rows.append(
-            {
-                "step": int(step),
-                "layer": 1,
-                "product_rank_absolute": int(rank),
-                "breaking_sorted_absolute": int(rank > 0) * 3,
-                **values,
-            }
-        )
-    norms = 1.0 + np.log(steps)
-    if late:
-        # The norm jumps at the drops, and the ranks follow some probes later.
-        norms = 1.0 + (steps[:, None] > drops).sum(axis=1)
-    history = [
-        {"step": int(step), "train_loss": value, "theta_norm": norm}
-        for step, value, norm in zip(steps, loss, norms, strict=True)
-    ]
-    last = rows.pop()
-    return {
-        "history": history[:-1],
-        "layers": rows,
-        "train_loss": float(loss[-1]),
-        "theta_norm": float(norms[-1]),
-        **{name: value for name, value in last.items() if name not in ("step", "layer")},
-    }
-
-
-def judge(claims, plant, **options):
-    store = plant("learning_jumps", lambda run, rng: stairs(run, rng, **options))
+def judge(claims, plant, change=lambda run, row: row, kind="symmetry"):
+    store = plant("learning_jumps", lambda run, rng: change(run, jumping(run, rng, kind)))
     return judge_store(claims["learning_jumps"], store)
 
 
-def parts_of(finding):
-    return {part.name: part for part in finding.parts}
+def deciding(finding):
+    return [part for part in finding.parts if part.decides]
 
 
-def test_events_at_drops_from_small_starts_alone_are_supported(claims, plant):
+def test_drops_that_break_symmetries_are_supported(claims, plant):
     finding = judge(claims, plant)
     assert finding.verdict is Verdict.SUPPORTED
-    assert finding.effect is not None
-    assert finding.effect > 2
-    assert finding.seeds == 10
-    assert finding.p_value is not None
-    assert finding.p_value < 1e-3
-    parts = parts_of(finding)
-    for name in ("directions in order of the target", "times of the events", "drops of the loss"):
-        assert parts[f"{name}, tanh"].verdict is Verdict.SUPPORTED, name
-        assert not parts[f"{name}, tanh"].decides
-    assert dict(finding.excluded) == {"no absolute ranks over time": 60}
+    assert finding.seeds == 13
+    assert len(deciding(finding)) == 4
+    assert dict(finding.excluded) == {"no distances over time": 26}
 
 
-def test_events_that_the_norm_of_any_growing_network_beats_are_refuted(claims, plant):
-    finding = judge(claims, plant, late=1)
-    name = "rank events beat placebo, tanh, start 0.001"
-    assert parts_of(finding)[name].verdict is Verdict.REFUTED
+@pytest.mark.parametrize("kind", ["norm", "late"])
+def test_drops_that_follow_the_norm_are_refuted(claims, plant, kind):
+    finding = judge(claims, plant, kind=kind)
     assert finding.verdict is Verdict.REFUTED
+    assert deciding(finding)[0].effect < 0
 
 
-def test_a_norm_that_was_not_recorded_leaves_the_claim_open(claims, plant):
-    def without(run, rng):
-        row = stairs(run, rng)
+@pytest.mark.parametrize("kind", ["both", "random"])
+def test_events_that_any_growing_network_has_are_no_support(claims, plant, kind):
+    assert judge(claims, plant, kind=kind).verdict is not Verdict.SUPPORTED
+
+
+def test_planted_causes_are_told_apart():
+    for kind in TRUE:
+        assert kind_rates(ROOT, kind, 20).supported > 0.7, kind
+    for kind in ("both", "norm", "late", "random"):
+        assert kind_rates(ROOT, kind, 20).supported <= 0.1, kind
+
+
+def test_pairs_that_are_broken_from_the_start_are_no_evidence(claims, plant):
+    def broken(run, row):
+        for probe in row.get("layers", ()):
+            if probe["step"] == 0 and run.cell.model.init_scale == 0.15:
+                probe["pair_distance_90"] = 1.0
+        return row
+
+    finding = judge(claims, plant, broken)
+    assert dict(finding.excluded)["broken from the start"] == 13
+    assert finding.verdict is Verdict.SUPPORTED
+
+
+def test_networks_that_do_not_learn_are_no_evidence(claims, plant):
+    def flat(run, row):
+        return row | {"train_loss": row["history"][0]["train_loss"]} if row else row
+
+    finding = judge(claims, plant, flat)
+    assert finding.verdict is Verdict.UNTESTED
+    assert dict(finding.excluded)["has not halved its loss"] == 39
+
+
+def test_a_network_that_learns_and_breaks_nothing_speaks_against_the_claim(claims, plant):
+    def whole(run, row):
+        names = [name for name in row if name.startswith("pair_distance")]
+        for probe in row.get("layers", ()):
+            probe.update(dict.fromkeys(names, 0.0))
+        return row | dict.fromkeys(names, 0.0)
+
+    finding = judge(claims, plant, whole)
+    assert finding.verdict is Verdict.REFUTED
+    assert deciding(finding)[0].effect == -1
+
+
+def test_a_norm_that_was_not_recorded_is_no_evidence(claims, plant):
+    def without(run, row):
         for probe in row.get("history", ()):
             del probe["theta_norm"]
         return {name: value for name, value in row.items() if name != "theta_norm"}
 
-    finding = judge_store(claims["learning_jumps"], plant("learning_jumps", without))
-    assert finding.verdict is Verdict.INCONCLUSIVE
-
-
-def test_events_before_any_drop_are_refuted(claims, plant):
-    finding = judge(claims, plant, events="before")
-    assert finding.verdict is Verdict.REFUTED
-    assert parts_of(finding)["rank events at drops, tanh, start 1e-06"].verdict is Verdict.REFUTED
-
-
-def test_events_at_drops_from_large_starts_too_are_refuted(claims, plant):
-    finding = judge(claims, plant, small=False)
-    assert finding.verdict is Verdict.REFUTED
-    assert parts_of(finding)["no such coincidence, tanh, start 1"].verdict is Verdict.REFUTED
-
-
-def test_half_of_the_events_at_drops_from_large_starts_are_never_called_none(claims, plant):
-    def half(repeat):
-        return plant(
-            "learning_jumps",
-            lambda run, rng: stairs(run, rng, small=False, half=True),
-            repeat,
-        )
-
-    assert count_verdicts(claims["learning_jumps"], half, 5)[Verdict.SUPPORTED] == 0
-
-
-@pytest.mark.parametrize(
-    ("options", "name"),
-    [
-        ({"shift": 2.3}, "times of the events, tanh"),
-        ({"swapped": True}, "directions in order of the target, tanh"),
-    ],
-)
-def test_what_is_secondary_is_refuted_by_itself(claims, plant, options, name):
-    finding = judge(claims, plant, **options)
-    assert parts_of(finding)[name].verdict is Verdict.REFUTED
-    assert finding.verdict is Verdict.SUPPORTED
-
-
-@pytest.mark.slow
-def test_events_anywhere_are_seldom_supported(claims, plant):
-    def at_random(repeat):
-        return plant("learning_jumps", lambda run, rng: stairs(run, rng, "anywhere"), repeat)
-
-    # Such events are no better than the placebo: the claim is false of them, and may be refuted.
-    counts = count_verdicts(claims["learning_jumps"], at_random, 12)
-    assert counts[Verdict.SUPPORTED] == 0
+    finding = judge(claims, plant, without)
+    assert finding.verdict is Verdict.UNTESTED
+    assert dict(finding.excluded)["no norm of the network over time"] == 39
 
 
 def test_two_seeds_are_no_evidence(claims, plant):
-    def few(run, rng):
-        return stairs(run, rng) if run.seed < 2 else {"outcome": "diverged"}
+    def few(run, row):
+        return row if run.seed < 2 else {"outcome": "diverged"}
 
-    finding = judge_store(claims["learning_jumps"], plant("learning_jumps", few))
+    finding = judge(claims, plant, few)
     assert finding.verdict is Verdict.UNTESTED
-    assert dict(finding.excluded)["did not end as planned"] == 80
+    assert dict(finding.excluded)["did not end as planned"] == 33
 
 
-def test_the_figure_has_a_panel_for_each_arm(claims, plant):
+def test_placebos_cross_as_many_levels_as_there_are_events(claims):
+    from analysis.shared.jumps import placebo_events
+
+    steps = np.array([1.0, 2.0, 4.0, 8.0, 16.0])
+    norms = np.array([1.0, 2.0, 3.0, 5.0, 9.0])
+    assert placebo_events(steps, norms, 4).tolist() == [2, 8, 16, 16]
+    assert placebo_events(steps, np.log(norms), 4).tolist() == [2, 4, 8, 16]
+    assert placebo_events(steps, np.ones(5), 4).tolist() == []
+
+
+def test_events_at_the_drops_are_nearer_and_faster_than_any_placebo(claims):
+    from analysis.shared.jumps import nearness, speed_contrast
+
+    losses = np.exp(-3.0 * (STEPS > 500))
+    norms = 1.0 + np.log(STEPS)
+    (drop,) = STEPS[STEPS > 500][:1]
+    assert nearness(STEPS, losses, norms, np.full(4, drop)) == 1
+    assert speed_contrast(STEPS, losses, norms, np.full(4, drop)) == 1
+    away = crossings(np.log(STEPS))
+    assert np.isnan(nearness(STEPS, losses, norms, away)), "a tie speaks for neither"
+
+
+def test_the_figure_has_the_losses_and_the_contrasts_with_the_verdict(claims, plant):
+    from analysis.shared.jumps import CONTRASTS
     from symstudy.plots.figures import figure_files, theme
 
     claim = claims["learning_jumps"]
     with theme():
-        figure = claim.draw(claim.measure(plant("learning_jumps", stairs)))
+        figure = claim.draw(claim.measure(plant("learning_jumps", jumping)))
         assert b"<svg" in figure_files(figure, {})["svg"]
     assert set(figure.drawn["panel"]) == {
-        f"2 layers, start {scale:g}" for scale in (1e-6, 1e-3, 0.3, 1.0)
+        *(f"tanh, start {scale:g}" for scale in (0.1, 0.12, 0.15)),
+        *(f"{value} tanh: supported" for value in CONTRASTS),
     }
-    breaks = figure.drawn[figure.drawn["mark"] == "direction breaks"]
-    assert (breaks.groupby("panel").size() == 4).all()
+    breaks = figure.drawn[figure.drawn["mark"] == "pairs break"]
+    assert (breaks.groupby("panel").size() == 20).all()

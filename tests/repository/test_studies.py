@@ -1,3 +1,5 @@
+import itertools
+import re
 from pathlib import Path
 
 import pytest
@@ -25,6 +27,29 @@ def test_every_preset_of_every_study_is_valid(path, preset, root):
         laptop = load_study(path, preset="laptop")
         assert len(study.seeds) >= len(laptop.seeds)
         assert work_of(study) > 2 * work_of(laptop)
+
+
+def scaled(root):
+    """Return the studies of `make paper-scale`, in its order."""
+    text = (root / "Makefile").read_text().replace("\\\n", " ")
+    (names,) = re.findall(r"^PAPER_SCALE := (.*)$", text, re.MULTILINE)
+    return names.split()
+
+
+def test_each_study_at_the_scale_of_the_paper_is_valid_and_planned(root):
+    works = []
+    for name in scaled(root):
+        study = load_study(root / "studies" / f"{name}.toml", preset="scale")
+        assert len(study.seeds) >= 10, name
+        works.append(work_of(study))
+    assert sum(works) / 2 < 8 * 3600
+    # From the shortest to the longest, up to a fifth.
+    assert all(one < 1.2 * next_one for one, next_one in itertools.pairwise(works))
+
+
+def test_the_scale_of_the_paper_is_run_for_whatever_has_a_preset_of_it(root):
+    with_preset = {path.stem for path in STUDIES if "[presets.scale]" in path.read_text()}
+    assert set(scaled(root)) == with_preset
 
 
 def test_every_claim_of_every_study_is_in_one_declared_family(root):

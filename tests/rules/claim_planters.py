@@ -57,6 +57,8 @@ PLANTERS: dict[str, Planter] = {
     "depth_escape": Planter("escaping", is_drawn=False),
     "depth_gap": Planter("gapped"),
     "hysteresis": Planter("looped", is_drawn=False),
+    "learning_jumps": Planter("jumping"),
+    "learning_jumps_activations": Planter("jumping"),
     "mode_timing": Planter("logistic", is_drawn=False),
     "mup_transfer": Planter("bowl", is_drawn=False),
     "noise_weight_decay_equivalence": Planter("growing"),

@@ -129,6 +129,7 @@ def test_measures_that_do_not_apply_are_missing():
             "stable",
             "product",
             "breaking_sorted",
+            "pair_distance",
             "contributing",
         )
         applies = name.startswith(("rescaling", *of_every_layer))
@@ -181,6 +182,23 @@ def test_pairs_break_one_after_the_other_as_neurons_grow():
     for scale, broken in ((0.07, 0), (0.1, 1), (0.14, 1), (0.15, 2)):
         measures = measure_extra(view_of(model, scale * theta), ["breaking_sorted_absolute"])
         assert measures["breaking_sorted_absolute"].item() == broken
+
+
+def test_distances_of_pairs_are_told_by_the_share_of_pairs_below_them():
+    model = Fcn([1, 3, 1], "silu", bias=False)
+    # Neurons of norms 1, 2 and 4 along one direction: the pairs are 1 and 2 apart.
+    theta = torch.tensor([[2.0, 4.0, 1.0, 0.0, 0.0, 0.0]]).double()
+    shares = (10, 30, 50, 70, 90)
+    measures = measure_extra(view_of(model, theta), [f"pair_distance_{q}" for q in shares])
+    for q in shares:
+        expected = (1.0 + q / 100.0) / 2**0.5
+        assert measures[f"pair_distance_{q}"].item() == pytest.approx(expected)
+
+
+def test_a_neuron_and_its_reflection_are_no_distance_apart():
+    model = Fcn([1, 2, 1], "tanh", bias=False)
+    theta = torch.tensor([[1.0, -1.0, 2.0, -2.0]]).double()
+    assert measure_extra(view_of(model, theta), ["pair_distance_90"])["pair_distance_90"] == 0
 
 
 def test_several_symmetries_of_a_layer_are_one_block_diagonal_one():
