@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from symstudy.errors import LaunchError, StoreError
+from symstudy.errors import ChangedError, LaunchError, StoreError
 from symstudy.identity import pack_id as identify_pack
 from symstudy.launch.lease import TAKEN_OVER
 from symstudy.launch.messages import LaunchConfig, PackReport, report_pack
@@ -54,7 +54,8 @@ def train_assigned_pack(
     A pack that does not fit in memory is split in two. An exception of the model or the data
     becomes the reason of its runs, since training it again would raise it again; the traceback is
     written beside the results. Results that cannot be written, a request to stop and a driver that
-    has been replaced pause the pack: no row is written, and its runs stay missing.
+    has been replaced pause the pack: no row is written, and its runs stay missing. So does code or
+    data of the user's own that has changed since the study was planned.
 
     Args:
         config: Settings of the launch.
@@ -99,14 +100,19 @@ def train_assigned_pack(
         require_gpu()
         limit_memory(config.gpu_share)
     trainer = PackTrainer(config, folder, is_preempted, progress)
-    paused = ""
+    paused, is_refused = "", False
     try:
         trainer.train(pack_id, runs, certified=certified)
     except Paused:
         paused = trainer.reason
     except StoreError as error:
         paused = str(error)
-    return report_pack(pack_id, len(runs), trainer, start=start, paused=paused)
+    except ChangedError as error:
+        # Raised, it would look like a worker that has died, and be tried again elsewhere.
+        paused, is_refused = str(error), True
+    return report_pack(
+        pack_id, len(runs), trainer, start=start, paused=paused, is_refused=is_refused
+    )
 
 
 class PackTrainer:
