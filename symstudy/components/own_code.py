@@ -20,10 +20,13 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from symstudy.components.opened_files import files_opened
 from symstudy.errors import ModelError
 
 __all__ = [
     "OwnModule",
+    "code_of",
+    "files_read_by",
     "find_module",
     "load_own",
     "looking_in",
@@ -31,6 +34,7 @@ __all__ = [
     "search_places",
     "source_hash",
     "source_of",
+    "with_content",
     "with_imports",
 ]
 
@@ -39,6 +43,10 @@ PLACES: contextvars.ContextVar[tuple[Path, ...]] = contextvars.ContextVar("place
 
 LOADED: dict[str, str] = {}
 """What identified the source of each top-level module when `load_own` first imported it."""
+READ: dict[str, list[Path]] = {}
+"""Files of the user's that each module read while `load_own` imported it."""
+FILES = "+files:"
+"""What stands in a source between the hash of the code and that of files that the code reads."""
 
 
 class OwnModule(NamedTuple):
@@ -132,14 +140,25 @@ def load_own(name: str, key: str) -> Any:
     top = path.partition(".")[0]
     if top not in sys.modules or top not in LOADED:
         LOADED[top] = source_of(name)
+    is_first = path not in sys.modules
     try:
-        module = importlib.import_module(path)
+        with files_opened() as read:
+            module = importlib.import_module(path)
     except Exception as error:
         raise ModelError(
             f"{key} must name an importable module, but got {name!r}: "
             f"{type(error).__name__}: {str(error).rstrip('.')}. {import_advice(path, error)}"
         ) from error
     check_imported(found, key)
+    if is_first:
+        READ[path] = read
+    if READ.get(path) and key != "data.kind":
+        raise ModelError(
+            f"{key} must name a module that reads no files when it is imported, but importing "
+            f"{path!r} reads {', '.join(map(str, READ[path]))}: a run would not be known by what "
+            "they hold. Read them where a key of [model] or [data] gives their path, or write what "
+            "they hold into the module."
+        )
     if not hasattr(module, attribute):
         raise ModelError(
             f"{key} must name something that its module has, but {path!r} has no {attribute!r}."
@@ -162,9 +181,10 @@ def check_imported(module: OwnModule | None, key: str) -> None:
     if module is None or module.path is None:
         return
     for each in with_imports([module]):
-        spec = getattr(sys.modules.get(each.name), "__spec__", None)
-        imported = None if spec is None else OwnModule(each.name, location_of(spec))
-        if imported is not None and not has_same_files(each, imported):
+        spec: Any = getattr(sys.modules.get(each.name), "__spec__", None)
+        if spec is None:
+            continue
+        if not has_same_files(each, OwnModule(each.name, location_of(spec))):
             raise ModelError(
                 f"{key} must name a module that Python imports, but `import {each.name}` is not "
                 f"{each.path}: Python has another module of that name, {spec.origin}. Give yours "
@@ -207,6 +227,7 @@ def changed_source(name: str, planned: str) -> str:
         A clause with the line to type; empty if nothing differs.
     """
     top = name.partition(":")[0].partition(".")[0]
+    planned = code_of(planned)
     if source_of(name) != planned:
         return (
             f"but the source of {name!r} has changed since. Put it back as it was, or type "
@@ -234,6 +255,26 @@ def source_of(name: str) -> str:
     if found.path is None:
         return installed_version(top)
     return source_hash(found.path)
+
+
+def with_content(source: str, content: str) -> str:
+    """Return what identifies code together with the files that it reads.
+
+    Args:
+        source: What identifies the code.
+        content: Hash of the files, by `hash_files`; empty where there are none.
+    """
+    return f"{source}{FILES}{content}" if content else source
+
+
+def code_of(source: str) -> str:
+    """Return the part of a source that identifies the code alone; see `with_content`."""
+    return source.partition(FILES)[0]
+
+
+def files_read_by(name: str) -> list[Path]:
+    """Return the files of the user's that the module of `name` read when it was imported."""
+    return READ.get(name.partition(":")[0], [])
 
 
 @functools.cache

@@ -99,7 +99,7 @@ def train_assigned_pack(
     if wanted == "cuda":
         require_gpu()
         limit_memory(config.gpu_share)
-    trainer = PackTrainer(config, folder, is_preempted, progress)
+    trainer = PackTrainer(config, folder, pack_id, is_preempted, progress)
     paused, is_refused = "", False
     try:
         trainer.train(pack_id, runs, certified=certified)
@@ -122,6 +122,7 @@ class PackTrainer:
         failed: Number of runs that failed so far.
         stopped: Number of runs that were stopped early so far.
         taken: Optimiser steps taken so far, summed over runs.
+        ordered: Identifier of the pack as it was ordered; its halves have others.
         reason: Why the training is paused; empty if it is not.
     """
 
@@ -129,15 +130,17 @@ class PackTrainer:
         self,
         config: LaunchConfig,
         folder: StudyFolder,
+        ordered: str,
         is_preempted: Callable[[], bool],
         progress: Callable[[int], None] | None,
     ) -> None:
-        """Prepare; the arguments are those of `train_assigned_pack`."""
+        """Prepare; `ordered` is the pack's identifier, the rest as for `train_assigned_pack`."""
         self.config = config
         self.folder = folder
         self.is_preempted = is_preempted
         self.progress = progress
         self.failed = self.stopped = self.taken = 0
+        self.ordered = ordered
         self.reason = ""
 
     def count(self, _alive: int, run_steps: int) -> None:
@@ -164,7 +167,7 @@ class PackTrainer:
         writer = CheckpointWriter(self.config, self.folder, pack_id, runs, self.is_preempted)
         before = self.taken
         try:
-            rungs = read_rungs(self.folder, pack_id, runs) if self.config.has_rungs else None
+            rungs = read_rungs(self.folder, self.ordered, runs) if self.config.has_rungs else None
             result = train_pack(runs, self.config.pack, self.count, writer, rungs)
         except Paused:
             self.reason = writer.reason

@@ -53,6 +53,8 @@ def check_sources(cell: Cell) -> None:
         changed = changed_source(name, str(source))
         if changed:
             raise ChangedError(f"{key} must be as it was when the study was planned, {changed}.")
+    if changed := cell.model.check_files():
+        raise ChangedError(f"the model must be as it was when the study was planned, {changed}.")
     if changed := cell.data.check_files():
         raise ChangedError(f"the data must be as they were when the study was planned, {changed}.")
 

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from symstudy.components import DataShape
+from symstudy.components.opened_files import files_opened
 from symstudy.errors import ModelError
 from symstudy.models.own.draws import foreign_states, seeded_by
 from symstudy.models.own.factory import ModuleFactory
@@ -83,8 +84,10 @@ def inspect_module(factory: ModuleFactory, data: DataShape) -> Inspection:
     unlike = check_starts(name, module, again, other)
     training_module = factory.make(0).train()
     x = trial_inputs(data, SAMPLES)
-    training = try_forward(name, training_module, x, "training")
-    evaluation = try_forward(name, module.eval(), x, "evaluation")
+    with files_opened() as read:
+        training = try_forward(name, training_module, x, "training")
+        evaluation = try_forward(name, module.eval(), x, "evaluation")
+    factory.check_files(read, "in forward")
     check_kept(name, evaluation)
     check_same_form(name, training, evaluation)
     held = held_beside(module)
