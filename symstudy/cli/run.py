@@ -224,7 +224,7 @@ def remedy(outcome: str, results: str) -> str:
         results: Path of the study's folder.
     """
     if outcome == "diverged":
-        return "Trained again they would diverge again: type a smaller train.lr, or leave them."
+        return "Trained again they would diverge at the same step."
     if outcome == "out_of_memory":
         return (
             "Type a smaller train.batch_size or model.width; or --retry where there is more memory."

@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import field, replace
+from pathlib import Path
 from typing import Annotated, Any, NamedTuple, Self
 
 import numpy as np
@@ -152,7 +153,8 @@ class Returned(NamedTuple):
         y_test: Test targets.
         is_classification: Whether targets are classes.
         sizes: As `FunctionConfig.sizes`.
-        content: SHA-256 of the files of the user's own that were read; empty without any.
+        files: Files of the user's own that were read.
+        content: SHA-256 of what they held; empty without any.
         seconds: Processor time of the call.
     """
 
@@ -162,12 +164,15 @@ class Returned(NamedTuple):
     y_test: NDArray[Any]
     is_classification: bool
     sizes: tuple[int, ...]
+    files: tuple[Path, ...] = ()
     content: str = ""
     seconds: float = 0.0
 
 
 def call(name: str, source: str, arguments: str, seed: int) -> Returned:
     """Return what a function returns; called once for all seeds where it does not take one.
+
+    It is called again where the files that it has read have changed since.
 
     Args:
         name: `package.module:function`.
@@ -180,7 +185,11 @@ def call(name: str, source: str, arguments: str, seed: int) -> Returned:
         ModelError: If it cannot be imported.
     """
     takes_seed = "seed" in inspect.signature(load_own(name, "data.kind")).parameters
-    return called(name, source, arguments, seed if takes_seed else None)
+    made = called(name, source, arguments, seed if takes_seed else None)
+    if hash_files(made.files) != made.content:
+        called.cache_clear()
+        made = called(name, source, arguments, seed if takes_seed else None)
+    return made
 
 
 @functools.lru_cache(maxsize=64)
@@ -208,9 +217,9 @@ def fresh(name: str, arguments: str, seed: int | None) -> Returned:
             f"{type(error).__name__}: {error}",
         ) from error
     # Some read their files when they are imported.
-    content = hash_files([*read, *files_read_by(name)])
+    files = (*read, *files_read_by(name))
     taken = time.process_time() - begun
-    return checked(name, found)._replace(content=content, seconds=taken)
+    return checked(name, found)._replace(files=files, content=hash_files(files), seconds=taken)
 
 
 @functools.lru_cache(maxsize=64)

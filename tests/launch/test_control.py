@@ -121,8 +121,8 @@ def test_results_that_cannot_be_written_are_told_at_the_end(control, packs):
 
 def test_changed_code_ends_a_launch_without_another_attempt(control, packs):
     dispatch = Dispatch(PlannedSource(packs, "mine.parquet"), control)
-    first = dispatch.next_assignment()
-    dispatch.ended(report(first.pack, "the source has changed since.", is_refused=True))
+    dispatch.next_assignment()
+    dispatch.ended(report(packs[0], "the source has changed since.", is_refused=True))
     assert dispatch.is_over
     with pytest.raises(ChangedError, match=r"has changed since\.$"):
         dispatch.check()

@@ -38,14 +38,15 @@ class Hashed(nn.Linear):
 
 
 @pytest.fixture
-def scaled(tmp_path, monkeypatch, study_of):
+def scaled(tmp_path, monkeypatch, study_of, request):
     """A maker of studies of these modules, beside a file with a number."""
+    module = f"nets_{abs(hash(request.node.nodeid)) % 10**9}"
     monkeypatch.setattr(sys, "path", list(sys.path))
-    (tmp_path / "nets_6d0a.py").write_text(NET.replace("PLACE", str(tmp_path)))
+    (tmp_path / f"{module}.py").write_text(NET.replace("PLACE", str(tmp_path)))
     (tmp_path / "scale.txt").write_text("2.0")
     with looking_in(tmp_path):
-        yield lambda name, **keys: study_of(model={"kind": f"nets_6d0a:{name}", **keys})
-    sys.modules.pop("nets_6d0a", None)
+        yield lambda name, **keys: study_of(model={"kind": f"{module}:{name}", **keys})
+    sys.modules.pop(module, None)
 
 
 CPU = PackConfig(device="cpu")

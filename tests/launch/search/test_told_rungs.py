@@ -1,0 +1,74 @@
+"""What a pack was told of its rungs: no pack trains without it, whatever became of the file."""
+
+import json
+
+import pytest
+
+from symstudy.errors import StoreError
+from symstudy.launch import InlineLauncher, run_study
+from symstudy.launch.search.rungs import read_rungs
+from symstudy.store import open_store
+from symstudy.study import plan_packs
+
+HALVING = {
+    "method": "random",
+    "space": {"train.lr": {"log": [1e-3, 0.3]}},
+    "trials": 6,
+    "batch": 3,
+    "halt": {"measure": "test_loss", "reduction": 3, "rungs": 1},
+}
+
+
+@pytest.fixture
+def halved(study_with, tmp_path):
+    """A study that stops runs at a rung, trained; and its folder."""
+    study = study_with(
+        HALVING,
+        train={"optimizer": "sgd", "steps": 60},
+        model={"width": 4},
+        probe={"num": 8, "detail": 8},
+    )
+    summary = run_study(study, str(tmp_path), InlineLauncher(device="cpu"))
+    assert summary.early
+    return study, tmp_path / "small"
+
+
+def forget(place, pack_id):
+    """Delete the rows of a pack, which is then trained again."""
+    for table in ("runs", "history", "layers"):
+        (place / table / f"{pack_id}.parquet").unlink(missing_ok=True)
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"measure": "test_loss"}'])
+def test_rungs_that_cannot_be_read_stop_the_pack_and_are_written_anew(halved, content):
+    study, place = halved
+    folder = open_store(place).folders[0]
+    file = sorted((place / "search" / "rungs").glob("*.json"))[-1]
+    file.write_text(content)
+    with pytest.raises(StoreError, match="the rungs of a pack must be"):
+        read_rungs(folder, file.stem, [])
+    forget(place, file.stem)
+    again = run_study(study, str(place.parent), InlineLauncher(device="cpu"))
+    assert again.early + again.done == 3
+    assert again.early
+    assert json.loads(file.read_text())["measure"] == "test_loss"
+
+
+def test_a_half_of_a_pack_has_the_rungs_of_its_runs(halved):
+    study, place = halved
+    store = open_store(place)
+    (file, *_) = sorted((place / "search" / "rungs").glob("*.json"))
+    told = json.loads(file.read_text())["branch_of"]
+    runs = [run for run in store_runs(store) if run.run_id in told]
+    half = read_rungs(store.folders[0], file.stem, runs[1:])
+    assert half.branches.tolist() == [0] * (len(runs) - 1)
+    with pytest.raises(StoreError, match="must be about run"):
+        read_rungs(store.folders[0], file.stem, store_runs(store))
+    assert plan_packs(runs, study.pack)[0].pack_id == file.stem
+
+
+def store_runs(store):
+    """Return the planned runs of a store."""
+    from symstudy.store import planned_runs
+
+    return list(planned_runs(store.folders[0]))
