@@ -8,7 +8,7 @@ from symstudy.errors import StoreError
 from symstudy.launch import InlineLauncher, run_study
 from symstudy.launch.search.rungs import read_rungs
 from symstudy.store import open_store
-from symstudy.study import plan_packs
+from symstudy.store.tables.ledger import read_pack
 
 HALVING = {
     "method": "random",
@@ -55,20 +55,21 @@ def test_rungs_that_cannot_be_read_stop_the_pack_and_are_written_anew(halved, co
 
 
 def test_a_half_of_a_pack_has_the_rungs_of_its_runs(halved):
-    study, place = halved
-    store = open_store(place)
-    (file, *_) = sorted((place / "search" / "rungs").glob("*.json"))
-    told = json.loads(file.read_text())["branch_of"]
-    runs = [run for run in store_runs(store) if run.run_id in told]
-    half = read_rungs(store.folders[0], file.stem, runs[1:])
-    assert half.branches.tolist() == [0] * (len(runs) - 1)
+    _, place = halved
+    folder = open_store(place).folders[0]
+    one, other = sorted((place / "search" / "rungs").glob("*.json"))
+    (file,) = (
+        path.name for path in (place / "packs").glob("*.parquet") if holds(folder, path, one)
+    )
+    runs = read_pack(folder, file, one.stem)
+    assert read_rungs(folder, one.stem, runs[1:]).branches.tolist() == [0] * (len(runs) - 1)
     with pytest.raises(StoreError, match="must be about run"):
-        read_rungs(store.folders[0], file.stem, store_runs(store))
-    assert plan_packs(runs, study.pack)[0].pack_id == file.stem
+        read_rungs(folder, other.stem, runs)
 
 
-def store_runs(store):
-    """Return the planned runs of a store."""
-    from symstudy.store import planned_runs
-
-    return list(planned_runs(store.folders[0]))
+def holds(folder, path, rungs):
+    """Return whether a file of packs has the pack of a file of rungs."""
+    try:
+        return bool(read_pack(folder, path.name, rungs.stem))
+    except StoreError:
+        return False
