@@ -309,8 +309,8 @@ def check_samples_apart(
     whole = read_returned(evaluation.result).prediction
     if evaluation.draws or not is_prediction(whole, data):
         return
-    assert isinstance(whole, Tensor), "a prediction is a tensor"
     part = read_returned(try_forward(name, module, x[:FEWER], "evaluation").result).prediction
+    assert isinstance(whole, Tensor) and isinstance(part, Tensor), "a prediction is a tensor"  # noqa: PT018
     if not torch.allclose(part.double(), whole[:FEWER].double(), CLOSE, CLOSE, equal_nan=True):
         raise ModelError(
             f"forward of {name} must give a sample the same output after eval() whatever samples "
