@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from symstudy.study.cells import Cell, Grid
+from symstudy.study.cell import Cell, Grid
 from symstudy.study.sweep import Sweep
 
 __all__ = ["idle_notes", "merged_notes", "missing_weights"]

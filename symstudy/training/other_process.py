@@ -23,7 +23,7 @@ from symstudy.components.process_dependence import process_dependence
 from symstudy.datasets.config import build_task
 from symstudy.errors import ModelError
 from symstudy.models import build_model
-from symstudy.study.cells import Cell
+from symstudy.study.cell import Cell
 from symstudy.study.expand import read_cell
 
 __all__ = ["check_processes"]
