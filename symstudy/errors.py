@@ -38,6 +38,10 @@ class LaunchError(UserError, RuntimeError):
     """A study that cannot be launched as asked."""
 
 
+class ChangedError(LaunchError):
+    """Code or data that are no longer what a study was planned with: no repetition mends it."""
+
+
 class ModelError(UserError, TypeError):
     """A model that cannot be trained in a pack."""
 

@@ -1,6 +1,7 @@
 """The command run: trains a study."""
 
 import contextlib
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -215,6 +216,26 @@ def affordable(study: Any, budget: str, results: str, workers: int | None, *, is
     )
 
 
+def remedy(outcome: str, results: str) -> str:
+    """Return what to do about failed runs of an outcome: what can help, and no other.
+
+    Args:
+        outcome: As `runs` has it.
+        results: Path of the study's folder.
+    """
+    if outcome == "diverged":
+        return "Trained again they would diverge at the same step."
+    if outcome == "out_of_memory":
+        return (
+            "Type a smaller train.batch_size or model.width; or --retry where there is more memory."
+        )
+    return (
+        f"Where: symstudy runs {shlex.quote(results)} --where \"outcome = 'error'\" --traceback. "
+        "Mended code or settings make new runs: the same command trains them. If the cause was "
+        "outside, as a disk or a network: add --retry."
+    )
+
+
 def wanted_runs(study: Any) -> set[str] | None:
     """Return the runs of a grid; None for a search, which asks as it goes."""
     return None if study.search is not None else {run.run_id for run in study.runs()}
@@ -246,7 +267,7 @@ def report_outcome(folder: object, wanted: set[str] | None) -> dict[str, int]:
                 failed[outcome, reason] = failed.get((outcome, reason), 0) + 1
     for (outcome, reason), count in failed.items():
         what = printable_line(f"{count} runs {outcome}: {reason}")
-        note(f"{account.study}: {what} Train them again with --retry.")
+        note(f"{account.study}: {what.rstrip('.')}. {remedy(outcome, folder.path)}")
     if earlier:
         note(
             f"{account.study}: {earlier} runs of an earlier form of the study failed; take them "

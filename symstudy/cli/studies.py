@@ -68,6 +68,8 @@ def validate(
         modules = [trial.to_json() for trial in found.trials] if found else []
         print_json([row | {"modules": modules} for row in unique])
         return
+    for message in dict.fromkeys(message for checked in studies for message in checked.notes):
+        note(f"{study}: {message}")
     for row in unique:
         with_preset = f" with preset {row['preset']}" if row["preset"] else ""
         what = f"{row['cells']} cells x {row['seeds']} seeds = {row['runs']} runs"

@@ -20,18 +20,22 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from symstudy.components.opened_files import files_opened
 from symstudy.errors import ModelError
 
 __all__ = [
     "OwnModule",
+    "code_of",
+    "files_read_by",
     "find_module",
     "load_own",
     "looking_in",
     "named_by_results",
     "search_places",
-    "siblings",
     "source_hash",
     "source_of",
+    "with_content",
+    "with_imports",
 ]
 
 IN_WORKING_DIRECTORY = contextvars.ContextVar("in_working_directory", default=True)
@@ -39,6 +43,10 @@ PLACES: contextvars.ContextVar[tuple[Path, ...]] = contextvars.ContextVar("place
 
 LOADED: dict[str, str] = {}
 """What identified the source of each top-level module when `load_own` first imported it."""
+READ: dict[str, list[Path]] = {}
+"""Files of the user's that each module read while `load_own` imported it."""
+FILES = "+files:"
+"""What stands in a source between the hash of the code and that of files that the code reads."""
 
 
 class OwnModule(NamedTuple):
@@ -105,10 +113,12 @@ def find_module(name: str, places: Iterable[Path] | None = None) -> OwnModule | 
 
 
 def location_of(spec: importlib.machinery.ModuleSpec) -> Path | None:
-    """Return the folder of a package or the file of a module; None if it has neither."""
+    """Return the folder of a package or the Python file of a module; None if it has neither."""
     if spec.submodule_search_locations:
         return Path(next(iter(spec.submodule_search_locations)))
-    return Path(spec.origin) if spec.has_location and spec.origin else None
+    if spec.has_location and spec.origin and spec.origin.endswith(".py"):
+        return Path(spec.origin)
+    return None
 
 
 def load_own(name: str, key: str) -> Any:
@@ -130,18 +140,70 @@ def load_own(name: str, key: str) -> Any:
     top = path.partition(".")[0]
     if top not in sys.modules or top not in LOADED:
         LOADED[top] = source_of(name)
+    is_first = path not in sys.modules
     try:
-        module = importlib.import_module(path)
+        with files_opened() as read:
+            module = importlib.import_module(path)
     except Exception as error:
         raise ModelError(
             f"{key} must name an importable module, but got {name!r}: "
             f"{type(error).__name__}: {str(error).rstrip('.')}. {import_advice(path, error)}"
         ) from error
+    check_imported(found, key)
+    if is_first:
+        READ[path] = read
+    if READ.get(path) and key != "data.kind":
+        raise ModelError(
+            f"{key} must name a module that reads no files when it is imported, but importing "
+            f"{path!r} reads {', '.join(map(str, READ[path]))}: a run would not be known by what "
+            "they hold. Read them where a key of [model] or [data] gives their path, or write what "
+            "they hold into the module."
+        )
     if not hasattr(module, attribute):
         raise ModelError(
             f"{key} must name something that its module has, but {path!r} has no {attribute!r}."
         )
     return getattr(module, attribute)
+
+
+def check_imported(module: OwnModule | None, key: str) -> None:
+    """Check that Python has imported the files that the source of `module` is told by.
+
+    Python knows one module of a name: the first on its path, or one that was imported before.
+
+    Args:
+        module: Module that a study names.
+        key: Key of the study file that names it, for the message.
+
+    Raises:
+        ModelError: If it, or a module of the user's own that it imports, is another one.
+    """
+    if module is None or module.path is None:
+        return
+    for each in with_imports([module]):
+        spec: Any = getattr(sys.modules.get(each.name), "__spec__", None)
+        if spec is None:
+            continue
+        if not has_same_files(each, OwnModule(each.name, location_of(spec))):
+            raise ModelError(
+                f"{key} must name a module that Python imports, but `import {each.name}` is not "
+                f"{each.path}: Python has another module of that name, {spec.origin}. Give yours "
+                "another name; in a notebook, restart Python."
+            )
+
+
+def has_same_files(left: OwnModule, right: OwnModule) -> bool:
+    """Return whether two modules are in one place, or have the same Python files."""
+    if left.path is None or right.path is None:
+        return left.path is right.path
+    if left.path.resolve() == right.path.resolve():
+        return True
+    files = [
+        {file.relative_to(module.path.parent): file.read_bytes() for file in files_of(module)}
+        for module in (left, right)
+        if module.path is not None
+    ]
+    return files[0] == files[1]
 
 
 def import_advice(path: str, error: Exception) -> str:
@@ -165,6 +227,7 @@ def changed_source(name: str, planned: str) -> str:
         A clause with the line to type; empty if nothing differs.
     """
     top = name.partition(":")[0].partition(".")[0]
+    planned = code_of(planned)
     if source_of(name) != planned:
         return (
             f"but the source of {name!r} has changed since. Put it back as it was, or type "
@@ -181,9 +244,9 @@ def changed_source(name: str, planned: str) -> str:
 def source_of(name: str) -> str:
     """Return what identifies the code behind `package.module:Name`, without importing it.
 
-    For a module of the user's own it is the SHA-256 of its source and of all modules beside it that
-    it imports, and theirs; for an installed one, the name and version of its distribution; empty
-    where there is no such module.
+    For a module of the user's own it is the SHA-256 of its source and of all modules that it
+    imports and that are not installed, and theirs; for an installed one, the name and version of
+    its distribution; empty where there is no such module.
     """
     top = name.partition(":")[0].partition(".")[0]
     found = find_module(top)
@@ -192,6 +255,26 @@ def source_of(name: str) -> str:
     if found.path is None:
         return installed_version(top)
     return source_hash(found.path)
+
+
+def with_content(source: str, content: str) -> str:
+    """Return what identifies code together with the files that it reads.
+
+    Args:
+        source: What identifies the code.
+        content: Hash of the files, by `hash_files`; empty where there are none.
+    """
+    return f"{source}{FILES}{content}" if content else source
+
+
+def code_of(source: str) -> str:
+    """Return the part of a source that identifies the code alone; see `with_content`."""
+    return source.partition(FILES)[0]
+
+
+def files_read_by(name: str) -> list[Path]:
+    """Return the files of the user's that the module of `name` read when it was imported."""
+    return READ.get(name.partition(":")[0], [])
 
 
 @functools.cache
@@ -208,20 +291,33 @@ def installed_version(name: str) -> str:
 
 
 def source_hash(path: Path) -> str:
-    """Return the SHA-256 of a file or of a package's files, and of what they import beside them."""
-    found: dict[str, OwnModule] = {}
-    waiting = [OwnModule(path.stem, path)]
-    while waiting:
-        module = waiting.pop()
-        found[module.name] = module
-        waiting += [each for each in siblings(module) if each.name not in found]
-    files = sorted(file for module in found.values() for file in files_of(module))
+    """Return the SHA-256 of a file or of a package's files, and of what they import of one's own.
+
+    Where the modules lie does not count: on a worker each may be in a folder of its own.
+    """
+    files = sorted(
+        (file.relative_to(module.path.parent), file)
+        for module in with_imports([OwnModule(path.stem, path)])
+        if module.path is not None
+        for file in files_of(module)
+    )
     total = hashlib.sha256()
-    for file in files:
+    for name, file in files:
         source = file.read_bytes()
-        total.update(f"{file.relative_to(path.parent)}|{len(source)}|".encode())
+        total.update(f"{name}|{len(source)}|".encode())
         total.update(source)
     return total.hexdigest()
+
+
+def with_imports(modules: Iterable[OwnModule]) -> list[OwnModule]:
+    """Return modules with those of the user's own that they import, and that these import."""
+    found = {module.name: module for module in modules}
+    waiting = list(found.values())
+    while waiting:
+        new = [each for each in siblings(waiting.pop()) if each.name not in found]
+        found.update({each.name: each for each in new})
+        waiting += new
+    return list(found.values())
 
 
 def files_of(module: OwnModule) -> list[Path]:
@@ -232,13 +328,16 @@ def files_of(module: OwnModule) -> list[Path]:
 
 
 def siblings(module: OwnModule) -> list[OwnModule]:
-    """Return the top-level modules in the folder of `module` that its files import."""
+    """Return the top-level modules of the user's own that the files of `module` import.
+
+    They lie in its folder, or elsewhere on Python's path without being installed.
+    """
     if module.path is None:
         return []
     names = sorted({name for file in files_of(module) for name in imported_names(file)})
     known = {*sys.stdlib_module_names, "symstudy", module.name}
-    beside = [(name, module_in(module.path.parent, name)) for name in names if name not in known]
-    return [OwnModule(name, path) for name, path in beside if path is not None]
+    found = [find_module(name, [module.path.parent]) for name in names if name not in known]
+    return [each for each in found if each is not None and each.path is not None]
 
 
 def imported_names(file: Path) -> set[str]:

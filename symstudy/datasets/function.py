@@ -4,8 +4,10 @@ import functools
 import inspect
 import json
 import math
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import field, replace
+from pathlib import Path
 from typing import Annotated, Any, NamedTuple, Self
 
 import numpy as np
@@ -13,18 +15,22 @@ from annotated_types import Ge
 from numpy.typing import NDArray
 
 from symstudy.components import ALWAYS, DataShape, Role, component, load_own, source_of
+from symstudy.components.opened_files import files_opened, hash_files
+from symstudy.components.own_code import code_of, files_read_by, with_content
 from symstudy.datasets.augmentation import sources_of
 from symstudy.datasets.augmented import AbstractAugmentedConfig
 from symstudy.datasets.base import Task, one_hot
 from symstudy.datasets.config import NoiseMode
 from symstudy.datasets.readers.samples import Part, Parts
 from symstudy.datasets.readers.split import finished_inputs, finished_targets
-from symstudy.errors import DataError, ModelError
+from symstudy.errors import ChangedError, DataError, ModelError
 from symstudy.identity import canonical_json
 
 __all__ = ["FunctionConfig"]
 
 KEYS = ("kind", "label_noise", "noise_mode", "augment", "augment_pixels")
+REPEATED_S = 5.0
+"""A function that takes longer, in seconds, is not called twice to see whether it repeats."""
 ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 
 
@@ -52,7 +58,8 @@ class FunctionConfig(AbstractAugmentedConfig):
     augment_sources: Annotated[tuple[str, ...], Role.RESOLVED] = ()
     """What identifies the source of each function of your own in augment; found by itself."""
     data_source: Annotated[str, ALWAYS, Role.RESOLVED] = ""
-    """SHA-256 of the function's source; found by itself."""
+    """SHA-256 of the function's source, and of the files of one's own that it reads, if any; found
+    by itself."""
     sizes: Annotated[tuple[int, ...], Role.RESOLVED] = ()
     """1 for classes, 1 for integer inputs, outputs, training and test samples, then the axes of an
     input; found by itself."""
@@ -90,9 +97,10 @@ class FunctionConfig(AbstractAugmentedConfig):
         """Return the configuration with the source and the sizes of what the function returns."""
         try:
             returned = call(self.kind, source_of(self.kind), canonical_json(self.arguments), 0)
+            check_repeats(self.kind, source_of(self.kind), canonical_json(self.arguments))
             whole: Any = replace(
                 self,
-                data_source=source_of(self.kind),
+                data_source=with_content(source_of(self.kind), returned.content),
                 sizes=returned.sizes,
                 augment_sources=sources_of(self.augment),
             )
@@ -107,8 +115,17 @@ class FunctionConfig(AbstractAugmentedConfig):
 
         Raises:
             DataError: If it has other sizes than for seed 0, with which the study was planned.
+            ChangedError: If it reads other files.
         """
-        made = call(self.kind, self.data_source, canonical_json(self.arguments), seed)
+        source = code_of(self.data_source)
+        made = call(self.kind, source, canonical_json(self.arguments), seed)
+        if with_content(source, made.content) != self.data_source:
+            raise ChangedError(
+                f"data.kind must name a function that reads the files that it read for seed 0 when "
+                f"the study was planned, as they were, but {self.kind} has read others for seed "
+                f"{seed}, or they have changed. Put them back, or type `symstudy run STUDY "
+                "--extend`: other files make runs of their own."
+            )
         if made.sizes != self.sizes:
             raise DataError(
                 "kind",
@@ -136,6 +153,9 @@ class Returned(NamedTuple):
         y_test: Test targets.
         is_classification: Whether targets are classes.
         sizes: As `FunctionConfig.sizes`.
+        files: Files of the user's own that were read.
+        content: SHA-256 of what they held; empty without any.
+        seconds: Processor time of the call.
     """
 
     x_train: NDArray[Any]
@@ -144,10 +164,15 @@ class Returned(NamedTuple):
     y_test: NDArray[Any]
     is_classification: bool
     sizes: tuple[int, ...]
+    files: tuple[Path, ...] = ()
+    content: str = ""
+    seconds: float = 0.0
 
 
 def call(name: str, source: str, arguments: str, seed: int) -> Returned:
     """Return what a function returns; called once for all seeds where it does not take one.
+
+    It is called again where the files that it has read have changed since.
 
     Args:
         name: `package.module:function`.
@@ -160,19 +185,30 @@ def call(name: str, source: str, arguments: str, seed: int) -> Returned:
         ModelError: If it cannot be imported.
     """
     takes_seed = "seed" in inspect.signature(load_own(name, "data.kind")).parameters
-    return called(name, source, arguments, seed if takes_seed else None)
+    made = called(name, source, arguments, seed if takes_seed else None)
+    if hash_files(made.files) != made.content:
+        called.cache_clear()
+        made = called(name, source, arguments, seed if takes_seed else None)
+    return made
 
 
 @functools.lru_cache(maxsize=64)
 def called(name: str, source: str, arguments: str, seed: int | None) -> Returned:
     """Return what `call` returns, worked out once in a process."""
     del source
+    return fresh(name, arguments, seed)
+
+
+def fresh(name: str, arguments: str, seed: int | None) -> Returned:
+    """Return what `call` returns, worked out now, with the files that were read for it."""
     function: Callable[..., Any] = load_own(name, "data.kind")
     keywords = json.loads(arguments)
     if seed is not None:
         keywords["seed"] = seed
+    begun = time.process_time()
     try:
-        found = function(**keywords)
+        with files_opened() as read:
+            found = function(**keywords)
     except Exception as error:  # whatever a function of the user's own raises
         given = ", ".join(f"{key}={value!r}" for key, value in keywords.items())
         raise DataError(
@@ -180,7 +216,39 @@ def called(name: str, source: str, arguments: str, seed: int | None) -> Returned
             f"must name a function that can be called, but {name}({given}) raised "
             f"{type(error).__name__}: {error}",
         ) from error
-    return checked(name, found)
+    # Some read their files when they are imported.
+    files = (*read, *files_read_by(name))
+    taken = time.process_time() - begun
+    return checked(name, found)._replace(files=files, content=hash_files(files), seconds=taken)
+
+
+@functools.lru_cache(maxsize=64)
+def check_repeats(name: str, source: str, arguments: str) -> None:
+    """Check that a function returns the same when it is called again; one that is slow is not.
+
+    Raises:
+        DataError: If it does not: each worker would train on other data.
+    """
+    first = call(name, source, arguments, 0)
+    if first.seconds > REPEATED_S:
+        return
+    takes_seed = "seed" in inspect.signature(load_own(name, "data.kind")).parameters
+    second = fresh(name, arguments, 0 if takes_seed else None)
+    unlike = [key for key in ARRAYS if not same_arrays(getattr(first, key), getattr(second, key))]
+    if unlike:
+        raise DataError(
+            "kind",
+            f"must name a function that returns the same whenever it is called, but {name} "
+            f"returned another {', '.join(unlike)} the second time. Draw from "
+            "np.random.default_rng(seed), where seed is a parameter of the function",
+        )
+
+
+def same_arrays(left: NDArray[Any], right: NDArray[Any]) -> bool:
+    """Return whether two arrays have the same numbers; NaN equals NaN."""
+    return left.shape == right.shape and np.array_equal(
+        left, right, equal_nan=left.dtype.kind == "f"
+    )
 
 
 def checked(name: str, found: Any) -> Returned:

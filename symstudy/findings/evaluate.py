@@ -16,6 +16,7 @@ from symstudy.findings.standing import Member, Standing, hold, stand, told
 from symstudy.plots.figures import Figure, figure_files, theme
 from symstudy.plots.page import letter_panels, write_above
 from symstudy.store import Store, StudyFolder
+from symstudy.store.tables.view_statements import quoted
 from symstudy.study.study import PILOT
 
 __all__ = ["Evaluated", "claims_of", "draw_claim", "evaluate_claim", "settle"]
@@ -133,12 +134,40 @@ def evaluate_claim(claim: Claim, folder: StudyFolder, families: Sequence[Family]
         measured=measured,
         fingerprint=store.fingerprint,
         queries=tuple(store.queries),
-        caveats=read_caveats(record, claim.name, claim.rule_hash),
+        caveats=with_gaps(
+            read_caveats(record, claim.name, claim.rule_hash), Store([folder]), measured
+        ),
         member=member,
         standing=stand([member])[0],
     )
     (settled,) = settle([(folder, evaluated)])
     return settled
+
+
+def with_gaps(caveats: Caveats, store: Store, measured: Any) -> Caveats:
+    """Return caveats with a note on each metric that is NaN in runs that are done.
+
+    What symstudy measures is null where it does not apply; a program reports NaN where something
+    went wrong. A rule leaves such seeds out, which may be those that a claim is refuted by.
+    """
+    if not isinstance(measured, Measured):
+        return caveats
+    known = {
+        name
+        for (name,) in store.sql(
+            "select column_name from information_schema.columns "
+            "where table_name = 'runs' and data_type = 'DOUBLE'"
+        ).rows
+    }
+    read = dict.fromkeys(name for need in measured.rule.needs for name in need.columns)
+    gaps = []
+    for name in (name for name in read if name in known):
+        ((count,),) = store.sql(
+            f"select count(*) from runs where outcome = 'done' and isnan({quoted(name)})"  # noqa: S608
+        ).rows
+        if count:
+            gaps.append(f"{count} runs have NaN as {name} and are left out")
+    return caveats._replace(notes=(*caveats.notes, *gaps))
 
 
 def settle(evaluated: Sequence[tuple[StudyFolder, Evaluated]]) -> list[Evaluated]:

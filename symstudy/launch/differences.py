@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from symstudy.components.own_code import code_of
 from symstudy.study.program_cells import flattened
 
 __all__ = ["tell_difference"]
@@ -49,6 +50,8 @@ def one_difference(key: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> 
     """Return how two cells differ in a key."""
     naming = SOURCES.get(key)
     if naming is not None and old.get(naming) == new.get(naming):
+        if code_of(str(old.get(key))) == code_of(str(new.get(key))):
+            return f"the files that {naming} = {new[naming]!r} reads, which have changed since"
         return f"the code of {naming} = {new[naming]!r}, which has changed since"
     return f"{key} ({shown(key, old)} there, {shown(key, new)} here)"
 

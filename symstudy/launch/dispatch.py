@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator
 from types import FrameType
 
-from symstudy.errors import LaunchError, StoreError
+from symstudy.errors import ChangedError, LaunchError, StoreError
 from symstudy.launch.control import DriverControl
 from symstudy.launch.lease import TAKEN_OVER
 from symstudy.launch.messages import PackReport
@@ -20,6 +20,7 @@ class Dispatch(AbstractPackSource):
 
     Attributes:
         trouble: Why the launch cannot go on; empty while it can.
+        is_refused: Whether that is since code or data of the study have changed.
         num_training: Number of packs that have been yielded and have not ended.
     """
 
@@ -28,6 +29,7 @@ class Dispatch(AbstractPackSource):
         self.source = source
         self.control = control
         self.trouble = ""
+        self.is_refused = False
         self.num_training = 0
 
     def next_assignment(self) -> PackAssignment | None:
@@ -49,9 +51,10 @@ class Dispatch(AbstractPackSource):
         self.num_training -= 1
         if not report.paused:
             self.source.ended(report)
-        elif not self.control.check_stop():
+        elif report.is_refused or not self.control.check_stop():
             # A worker may have seen a request to stop before this driver has.
             self.trouble = self.trouble or report.paused
+            self.is_refused |= report.is_refused
 
     def lost(self, pack_id: str) -> None:
         """Pass on that a pack was given up."""
@@ -63,6 +66,7 @@ class Dispatch(AbstractPackSource):
 
         Raises:
             StoreError: If the results could not be written.
+            ChangedError: If code or data are no longer what the study was planned with.
             LaunchError: If another driver has taken over, or the launcher ended with packs left.
         """
         if self.control.is_replaced or self.trouble == TAKEN_OVER:
@@ -70,6 +74,8 @@ class Dispatch(AbstractPackSource):
                 f"{self.control.folder.path!r} must have one driver, but {TAKEN_OVER} while this "
                 "one did not answer. This one ends; nothing is lost."
             )
+        if self.is_refused:
+            raise ChangedError(self.trouble)
         if self.trouble:
             raise StoreError(f"{self.trouble} Then run the same command again: it goes on.")
         if not self.control.stopping and (self.num_training > 0 or not self.source.is_over):

@@ -47,6 +47,7 @@ class PackReport:
         run_steps: Optimiser steps taken, summed over runs.
         seconds: Wall time in the worker, from when torch is loaded.
         paused: Why training was paused, with its state saved and no row written; empty if it ended.
+        is_refused: Whether it was not begun since code or data have changed, which `paused` says.
     """
 
     pack_id: str
@@ -56,6 +57,7 @@ class PackReport:
     seconds: float
     stopped: int = 0
     paused: str = ""
+    is_refused: bool = False
 
 
 class PackCounts(Protocol):
@@ -73,7 +75,13 @@ class PackCounts(Protocol):
 
 
 def report_pack(
-    pack_id: str, runs: int, counts: PackCounts, *, start: float, paused: str
+    pack_id: str,
+    runs: int,
+    counts: PackCounts,
+    *,
+    start: float,
+    paused: str,
+    is_refused: bool = False,
 ) -> PackReport:
     """Return the report of a pack of so many runs that began at `time.perf_counter()` `start`."""
     return PackReport(
@@ -84,4 +92,5 @@ def report_pack(
         run_steps=counts.taken,
         seconds=time.perf_counter() - start,
         paused=paused,
+        is_refused=is_refused,
     )

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from symstudy.errors import StoreError
+from symstudy.errors import ChangedError, StoreError
 from symstudy.launch.lease import TAKEN_OVER
 from symstudy.launch.messages import LaunchConfig, PackReport, report_pack
 from symstudy.launch.program_mirror import FolderMirror, program_folder
@@ -48,19 +48,21 @@ def run_programs(
         is_preempted: Returns whether this worker is about to be taken away.
 
     Raises:
-        LaunchError: If a program is not on this machine, or its code has changed.
+        LaunchError: If a program is not on this machine.
     """
     start = time.perf_counter()
     stop = StopPoll(config, folder, is_preempted)
     pack = ProgramPack(config, folder, stop, progress)
-    paused = ""
+    paused, is_refused = "", False
     try:
         pack.run(pack_id, runs)
     except RunStopped:
         paused = stop.reason
     except (StoreError, OSError) as error:
         paused = str(error)
-    return report_pack(pack_id, len(runs), pack, start=start, paused=paused)
+    except ChangedError as error:
+        paused, is_refused = str(error), True
+    return report_pack(pack_id, len(runs), pack, start=start, paused=paused, is_refused=is_refused)
 
 
 class ProgramPack:

@@ -166,14 +166,15 @@ def train_left(
 
 
 def check_parts(study: Study, state: StudyState) -> None:
-    """Check that models of the user's own fit their data and losses.
+    """Check models and data of the user's own, before anything is written.
 
     Raises:
         ModelError: If they do not, so that no run is planned that could only fail.
     """
     if study.is_program:
         return
-    own = [run.cell for run in state.left if run.cell.model.is_own_code]
+    cells = {run.cell.cell_id: run.cell for run in state.left}.values()
+    own = [cell for cell in cells if cell.model.is_own_code or ":" in cell.data.kind]
     if not own:
         return
     # Torch takes seconds to import, and a driver of built-in parts has no use for it.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from symstudy.errors import LaunchError, StoreError
+from symstudy.errors import ChangedError, LaunchError, StoreError
 from symstudy.identity import pack_id as identify_pack
 from symstudy.launch.lease import TAKEN_OVER
 from symstudy.launch.messages import LaunchConfig, PackReport, report_pack
@@ -54,7 +54,8 @@ def train_assigned_pack(
     A pack that does not fit in memory is split in two. An exception of the model or the data
     becomes the reason of its runs, since training it again would raise it again; the traceback is
     written beside the results. Results that cannot be written, a request to stop and a driver that
-    has been replaced pause the pack: no row is written, and its runs stay missing.
+    has been replaced pause the pack: no row is written, and its runs stay missing. So does code or
+    data of the user's own that has changed since the study was planned.
 
     Args:
         config: Settings of the launch.
@@ -98,15 +99,20 @@ def train_assigned_pack(
     if wanted == "cuda":
         require_gpu()
         limit_memory(config.gpu_share)
-    trainer = PackTrainer(config, folder, is_preempted, progress)
-    paused = ""
+    trainer = PackTrainer(config, folder, pack_id, is_preempted, progress)
+    paused, is_refused = "", False
     try:
         trainer.train(pack_id, runs, certified=certified)
     except Paused:
         paused = trainer.reason
     except StoreError as error:
         paused = str(error)
-    return report_pack(pack_id, len(runs), trainer, start=start, paused=paused)
+    except ChangedError as error:
+        # Raised, it would look like a worker that has died, and be tried again elsewhere.
+        paused, is_refused = str(error), True
+    return report_pack(
+        pack_id, len(runs), trainer, start=start, paused=paused, is_refused=is_refused
+    )
 
 
 class PackTrainer:
@@ -116,6 +122,7 @@ class PackTrainer:
         failed: Number of runs that failed so far.
         stopped: Number of runs that were stopped early so far.
         taken: Optimiser steps taken so far, summed over runs.
+        ordered: Identifier of the pack as it was ordered; its halves have others.
         reason: Why the training is paused; empty if it is not.
     """
 
@@ -123,15 +130,17 @@ class PackTrainer:
         self,
         config: LaunchConfig,
         folder: StudyFolder,
+        ordered: str,
         is_preempted: Callable[[], bool],
         progress: Callable[[int], None] | None,
     ) -> None:
-        """Prepare; the arguments are those of `train_assigned_pack`."""
+        """Prepare; `ordered` is the pack's identifier, the rest as for `train_assigned_pack`."""
         self.config = config
         self.folder = folder
         self.is_preempted = is_preempted
         self.progress = progress
         self.failed = self.stopped = self.taken = 0
+        self.ordered = ordered
         self.reason = ""
 
     def count(self, _alive: int, run_steps: int) -> None:
@@ -158,7 +167,7 @@ class PackTrainer:
         writer = CheckpointWriter(self.config, self.folder, pack_id, runs, self.is_preempted)
         before = self.taken
         try:
-            rungs = read_rungs(self.folder, pack_id, runs) if self.config.has_rungs else None
+            rungs = read_rungs(self.folder, self.ordered, runs) if self.config.has_rungs else None
             result = train_pack(runs, self.config.pack, self.count, writer, rungs)
         except Paused:
             self.reason = writer.reason

@@ -84,6 +84,10 @@ class AbstractModelConfig(Component):
         del data
         yield from ()
 
+    def check_files(self) -> str:
+        """Return how its files differ from those that were planned; empty if they do not."""
+        return ""
+
     def fitted(self, data: DataShape) -> Self:
         """Return the configuration with what it takes from the data filled in."""
         del data

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from symstudy.errors import LaunchError
+from symstudy.errors import ChangedError, LaunchError
 from symstudy.outcomes import Outcome
 from symstudy.programs.folders import Attempt, ProgramFolder, report_line
 from symstudy.programs.job import VARIABLE, ProgramJob
@@ -158,11 +158,11 @@ class Supervisor:
         """Check that the code is what the study was planned with.
 
         Raises:
-            LaunchError: If it has changed since.
+            ChangedError: If it has changed since.
         """
         if self.program.has_changed(Path(self.settings.home)):
             what = self.program.entry or " ".join(self.program.command)
-            raise LaunchError(
+            raise ChangedError(
                 f"the code of a program must be as it was when the study was planned, but that of "
                 f"{what!r} has changed since. Put it back as it was, or type `symstudy run STUDY "
                 "--extend`: the changed code makes runs of their own."

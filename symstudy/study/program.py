@@ -4,7 +4,6 @@ A program is a function, `entry`, or a command. What it computes is known by its
 hyperparameters, so both count in a run's identity.
 """
 
-import functools
 import hashlib
 import re
 import shutil
@@ -16,6 +15,7 @@ from typing import Annotated, Any, ClassVar, Self
 from annotated_types import Ge
 
 from symstudy.components import Component, Role, component, looking_in, source_of
+from symstudy.components.opened_files import content_hash
 from symstudy.components.own_code import find_module, search_places, source_hash
 from symstudy.errors import nearest
 from symstudy.study.entry import entry_mistake
@@ -142,16 +142,7 @@ def source_of_word(word: str) -> str:
         return source_of(word)
     if path.suffix == ".py":
         return source_hash(path)
-    about = path.stat()
-    return file_hash(path, about.st_size, about.st_mtime_ns)
-
-
-@functools.lru_cache(maxsize=1000)
-def file_hash(path: Path, size: int, time_ns: int) -> str:
-    """Return the SHA-256 of a file of a size and a time: once, since it may be of gigabytes."""
-    del size, time_ns
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return content_hash(path)
 
 
 def find_file(word: str) -> Path | None:

@@ -18,12 +18,13 @@ from symstudy.study.document import (
     table_of,
 )
 from symstudy.study.expand import PROGRAM_TABLES, TRAINED_TABLES, expand_cells
+from symstudy.study.notes import idle_notes, merged_notes, missing_weights
 from symstudy.study.overrides import apply_overrides
 from symstudy.study.program import names_in
 from symstudy.study.read_search import Around, read_search, rules_of
 from symstudy.study.search import Search
 from symstudy.study.sections import PackConfig
-from symstudy.study.sweep import Axis, Sweep, read_sweep
+from symstudy.study.sweep import Axis, read_sweep
 from symstudy.study.tabulate import check_own_keys
 from symstudy.study.unread import unread_mistakes
 
@@ -247,6 +248,7 @@ def check_study(document: Document) -> Study:
             *document.notes,
             *missing_weights(grid.cells),
             *idle_notes(grid, sweep),
+            *merged_notes(grid, sweep),
             *unnamed_fields(swept, tables.get("program", {})),
         ),
         document=values,
@@ -339,16 +341,3 @@ def kind_mistakes(
         yield wrong(
             "rules", f"must be a table of hashes of the claims of a replication, but got {rules!r}"
         )
-
-
-def idle_notes(grid: Grid, sweep: Sweep) -> Iterator[str]:
-    """Yield a note on each axis whose condition holds nowhere."""
-    for name in grid.idle:
-        yield f"{name} does not vary: {sweep.conditions[name]!r} holds in no cell"
-
-
-def missing_weights(cells: Sequence[Cell]) -> Iterator[str]:
-    """Yield a note on each file of trained weights that is not there yet."""
-    trained = [cell for cell in cells if not cell.is_program]
-    for path in dict.fromkeys(cell.model.missing for cell in trained if cell.model.missing):
-        yield f"model.path: {path} is not there yet; runs are named when it is"

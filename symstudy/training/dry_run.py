@@ -20,6 +20,7 @@ from symstudy.study.sections import PackConfig
 from symstudy.training.engines.base import LoadedPack, pick_device
 from symstudy.training.engines.torch import TorchEngine
 from symstudy.training.loop import make_pack
+from symstudy.training.other_process import check_processes
 
 __all__ = [
     "APART",
@@ -135,6 +136,7 @@ def dry_run(cells: Sequence[Cell], config: PackConfig) -> DryRun:
         if trials and time.process_time() - start > LIMIT_S:
             break
         trials.append(try_cell(cell, config, start + LIMIT_S))
+    check_processes([cell for cell in chosen if cell.shape in {each.shape for each in trials}])
     built = {trial.shape for trial in trials}
     for shape, cell in shapes.items():
         if shape not in built and time.process_time() - start < LIMIT_S:
@@ -144,9 +146,10 @@ def dry_run(cells: Sequence[Cell], config: PackConfig) -> DryRun:
 
 
 def check_own_models(cells: Iterable[Cell], config: PackConfig) -> None:
-    """Check that models of the user's own fit data and loss, before a launch writes anything.
+    """Check models and data of the user's own before a launch writes anything.
 
-    Checked is a pack of one run on the CPU for the first shapes and the largest.
+    Models must fit data and loss, and runs start the same in other processes. Checked is a pack of
+    one run on the CPU for the first shapes and the largest.
 
     Args:
         cells: That are to be trained.
@@ -158,11 +161,19 @@ def check_own_models(cells: Iterable[Cell], config: PackConfig) -> None:
     """
     shapes: dict[str, Cell] = {}
     for cell in cells:
-        if cell.model.is_own_code:
+        if has_own_start(cell):
             shapes.setdefault(cell.shape, cell)
     on_cpu = dataclasses.replace(config, device="cpu")
-    for cell in chosen_shapes(list(shapes.values())):
-        make_pack(expand_runs([cell], [0]), on_cpu)
+    chosen = chosen_shapes(list(shapes.values()))
+    for cell in chosen:
+        if cell.model.is_own_code:
+            make_pack(expand_runs([cell], [0]), on_cpu)
+    check_processes(chosen)
+
+
+def has_own_start(cell: Cell) -> bool:
+    """Return whether code of the user's own decides how runs start, or on what data."""
+    return cell.model.is_own_code or ":" in cell.data.kind
 
 
 def chosen_shapes(cells: Sequence[Cell]) -> list[Cell]:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from symstudy.components import changed_source, items_of
 from symstudy.datasets.base import Task
-from symstudy.errors import LaunchError, ModelError
+from symstudy.errors import ChangedError, ModelError
 from symstudy.losses.trial import fault_of
 from symstudy.optimizers.muon import Muon, matrices_of
 from symstudy.study.cell import Cell
@@ -30,7 +30,7 @@ def check_sources(cell: Cell) -> None:
     """Check that code and data of the user's own are what the study was planned with.
 
     Raises:
-        LaunchError: If it has changed since.
+        ChangedError: If it has changed since.
     """
     train = cell.train
     planned = {
@@ -52,9 +52,11 @@ def check_sources(cell: Cell) -> None:
             continue
         changed = changed_source(name, str(source))
         if changed:
-            raise LaunchError(f"{key} must be as it was when the study was planned, {changed}.")
+            raise ChangedError(f"{key} must be as it was when the study was planned, {changed}.")
+    if changed := cell.model.check_files():
+        raise ChangedError(f"the model must be as it was when the study was planned, {changed}.")
     if changed := cell.data.check_files():
-        raise LaunchError(f"the data must be as they were when the study was planned, {changed}.")
+        raise ChangedError(f"the data must be as they were when the study was planned, {changed}.")
 
 
 def check_pack(pack: LoadedPack) -> None:

@@ -3,6 +3,8 @@ import shutil
 
 import pytest
 
+from symstudy.cli.run import remedy
+
 STUDY = """\
 schema = 1
 name = "own"
@@ -104,8 +106,21 @@ def test_failed_runs_make_exit_status_1(program, root, tmp_path):
         f"--results={tmp_path}",
     )
     assert said.returncode == 1
-    assert "diverged" in said.stderr
+    assert "Trained again they would diverge at the same step" in said.stderr
+    assert "--retry" not in said.stderr
     assert program("verify", tmp_path).returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("outcome", "advice"),
+    [
+        ("diverged", "would diverge at the same step"),
+        ("out_of_memory", "--retry where there is more memory"),
+        ("error", "--traceback. Mended code or settings make new runs"),
+    ],
+)
+def test_what_is_advised_after_a_failure_is_what_can_help(outcome, advice):
+    assert advice in remedy(outcome, "results/small")
 
 
 def test_status_and_verify_add_up(program, results):

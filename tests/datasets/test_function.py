@@ -77,7 +77,8 @@ def test_it_is_called_once_for_each_seed(module, study_on, trained):
     study = study_on({"kind": f"{module}:moons"}, sweep={"seed": 3})
     trained(study)
     trained(study)
-    assert sorted(sys.modules[module].CALLS) == [0, 1, 2]
+    # Of the first seed once more, to see that it returns the same.
+    assert sorted(sys.modules[module].CALLS) == [0, 0, 1, 2]
 
 
 def test_a_cell_is_read_back_from_its_text(module, study_on):
@@ -141,3 +142,61 @@ def test_a_function_that_changed_makes_other_runs_and_stops_the_pack(
     assert study_on({"kind": f"{module}:moons"}).cells[0].cell_id != before.cells[0].cell_id
     with pytest.raises(LaunchError, match="--extend"):
         trained(before)
+
+
+READING = """
+import numpy as np
+
+def table(seed=0):
+    x = np.loadtxt("PLACE/numbers.csv")[:, None]
+    return x, x, x, x
+
+def folds(seed):
+    x = np.loadtxt(f"PLACE/fold{seed}.csv")[:, None]
+    return x, x, x, x
+
+def drawn():
+    x = np.random.normal(size=(6, 2))
+    return x, x, x, x
+"""
+
+
+@pytest.fixture
+def reading(module, place):
+    """The module, with functions that read files; the names of the module and of one file."""
+    (place / f"{module}.py").write_text(READING.replace("PLACE", str(place)))
+    for name in ("numbers", "fold0"):
+        (place / f"{name}.csv").write_text("1.0\n2.0\n3.0\n" * 4)
+    (place / "fold1.csv").write_text("1.0\n2.0\n4.0\n" * 4)
+    return module, place / "numbers.csv"
+
+
+def test_the_content_of_a_file_that_a_function_reads_counts_in_identity(reading, study_on):
+    name, file = reading
+    first = study_on({"kind": f"{name}:table"})
+    assert study_on({"kind": f"{name}:table"}).runs()[0].run_id == first.runs()[0].run_id
+    file.write_text("1.0\n2.0\n5.0\n" * 4)
+    second = study_on({"kind": f"{name}:table"})
+    assert second.runs()[0].run_id != first.runs()[0].run_id
+    assert second.cells[0].data.build(0).x_train.max() == 5.0
+
+
+def test_a_file_that_changes_before_a_run_is_trained_is_refused(reading, study_on, trained):
+    name, file = reading
+    study = study_on({"kind": f"{name}:table"})
+    file.write_text("1.0\n2.0\n5.0\n" * 4)
+    with pytest.raises(LaunchError, match=r"has read others for seed 0, or they have changed"):
+        trained(study)
+
+
+def test_another_file_for_another_seed_is_refused(reading, study_on, trained):
+    name, _ = reading
+    study = study_on({"kind": f"{name}:folds"}, sweep={"seed": [1]})
+    with pytest.raises(LaunchError, match=r"has read others for seed 1"):
+        trained(study)
+
+
+def test_a_function_that_returns_other_data_each_time_is_refused(reading, study_on):
+    name, _ = reading
+    with pytest.raises(StudyFileError, match=r"returned another x_train.* the second time"):
+        study_on({"kind": f"{name}:drawn"})

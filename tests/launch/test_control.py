@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from symstudy.errors import LaunchError, StoreError
+from symstudy.errors import ChangedError, LaunchError, StoreError
 from symstudy.launch.control import DriverControl, read_progress, request_stop, stop_reason
 from symstudy.launch.dispatch import Dispatch, stop_on_signals
 from symstudy.launch.lease import TAKEN_OVER, read_lease
@@ -35,9 +35,15 @@ def packs(study_of):
     return plan_packs(study.runs(), study.pack)
 
 
-def report(pack, paused=""):
+def report(pack, paused="", *, is_refused=False):
     return PackReport(
-        pack_id=pack.pack_id, runs=1, failed=0, run_steps=1, seconds=0.1, paused=paused
+        pack_id=pack.pack_id,
+        runs=1,
+        failed=0,
+        run_steps=1,
+        seconds=0.1,
+        paused=paused,
+        is_refused=is_refused,
     )
 
 
@@ -110,6 +116,15 @@ def test_results_that_cannot_be_written_are_told_at_the_end(control, packs):
     dispatch.ended(report(packs[0], "the results must be writable."))
     assert dispatch.is_over
     with pytest.raises(StoreError, match="must be writable.*same command again"):
+        dispatch.check()
+
+
+def test_changed_code_ends_a_launch_without_another_attempt(control, packs):
+    dispatch = Dispatch(PlannedSource(packs, "mine.parquet"), control)
+    dispatch.next_assignment()
+    dispatch.ended(report(packs[0], "the source has changed since.", is_refused=True))
+    assert dispatch.is_over
+    with pytest.raises(ChangedError, match=r"has changed since\.$"):
         dispatch.check()
 
 

@@ -46,6 +46,12 @@ class Dropped(Simple):
         return self.last(nn.functional.dropout(torch.tanh(self.first(x)), 0.5, self.training))
 
 
+class CentredOverSamples(Simple):
+    def forward(self, x):
+        outputs = super().forward(x)
+        return outputs - outputs.mean(0)
+
+
 class Noisy(Simple):
     def forward(self, x):
         return super().forward(x + torch.randn_like(x))
@@ -302,6 +308,7 @@ def test_outputs_of_another_shape_than_the_targets_are_refused_by_built_in_losse
         (Undifferentiable, "must be differentiable by its parameters"),
         (TwoForms, "the same in training and evaluation"),
         (OnlyText, "tuples and dicts of tensors, but returned a str"),
+        (CentredOverSamples, "give a sample the same output after eval.*first 3 of 5 have others"),
         (DrawingFromRandom, "must draw from torch's generator"),
     ],
     ids=lambda value: value.__name__ if isinstance(value, type) else "",

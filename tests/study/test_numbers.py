@@ -35,3 +35,19 @@ def test_a_name_that_no_folder_can_have_is_refused():
     assert study(name="a" * 100).name
     with pytest.raises(StudyFileError, match="must be at most 100 bytes, but got 200: 'é"):
         study(name="é" * 100)
+
+
+@pytest.mark.parametrize(
+    ("sweep", "told"),
+    [
+        ({"train.gamma": [0, 0.0, 0.1]}, "train.gamma: 0 and 0.0 make the same cells"),
+        ({"train.gamma": [0, 0.0], "train.lr": [0.1, 0.2]}, "train.gamma: 0 and 0.0 make"),
+    ],
+)
+def test_values_that_make_the_same_cells_are_told(sweep, told):
+    (note,) = study(sweep).notes
+    assert note.startswith(told)
+
+
+def test_an_axis_whose_values_differ_somewhere_is_not_told():
+    assert study({"train.gamma": [0.0, 0.1], "train.lr": [0.1, 0.2]}).notes == ()

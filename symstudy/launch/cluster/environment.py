@@ -3,7 +3,8 @@
 A model `package.module:Class` is looked for beside the study file, then in the working directory,
 then among what Python can import. What is installed in a site-packages folder is taken to be
 installed on every node; the rest travels with the study, as the whole top-level package or as the
-one file. So do the modules beside it that it imports, found by parsing, without running any code.
+one file. So do the modules that it imports and that are not installed, found by parsing, without
+running any code.
 """
 
 import os
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from symstudy.components import items_of, texts_of
-from symstudy.components.own_code import OwnModule, find_module, siblings
+from symstudy.components.own_code import OwnModule, find_module, with_imports
 from symstudy.datasets import AbstractDatasetConfig
 from symstudy.datasets.readers.cache import cache_folder
 from symstudy.datasets.readers.places import TRAVELLING
@@ -46,7 +47,7 @@ IN_JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 def own_modules(study: Study) -> list[OwnModule]:
     """Return the top-level modules that `study` needs, without importing any.
 
-    They are those that its models come from, and those beside them that they import.
+    They are those that its parts come from, and those of the user's own that they import.
 
     Raises:
         LaunchError: If there is no such module.
@@ -56,12 +57,7 @@ def own_modules(study: Study) -> list[OwnModule]:
         name = kind.partition(":")[0].partition(".")[0]
         if name != "symstudy":
             found[name] = needed_module(name, kind, search_places(study))
-    waiting = list(found.values())
-    while waiting:
-        new = [sibling for sibling in siblings(waiting.pop()) if sibling.name not in found]
-        found.update({sibling.name: sibling for sibling in new})
-        waiting += new
-    return list(found.values())
+    return with_imports(found.values())
 
 
 def own_names(study: Study) -> set[str]:

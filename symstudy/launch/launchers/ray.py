@@ -298,7 +298,8 @@ class RayLauncher(AbstractLauncher):
         if events.errors:
             raise LaunchError(
                 f"every pack must be accounted for, but {len(events.errors)} were lost "
-                f"{RETRIES + 1} times: {events.errors[0]}. Run the same command again to go on."
+                f"{RETRIES + 1} times: {events.errors[0].rstrip('.')}. Run the same "
+                "command again to go on."
             )
 
 

@@ -64,22 +64,17 @@ def value_at(rows: Sequence[Row], rung: int, metric: str) -> float | None:
 
 
 def read_program_rungs(folder: StudyFolder, pack_id: str, run: Run) -> ProgramRungs | None:
-    """Return the rungs of a run of a pack, or None if it has none.
+    """Return the rungs of a run of a pack, or None if it is never stopped.
 
     Raises:
-        StoreError: If the file is there and is not what `write_rungs` writes.
+        StoreError: If what `write_rungs` wrote cannot be read.
     """
-    read = read_told(folder, pack_id)
-    if read is None:
-        return None
-    config, told = read
-    branch = told["branch_of"].get(run.run_id, -1)
+    told = read_told(folder, pack_id)
+    branch = told.branch_of.get(run.run_id, -1)
     if branch < 0:
         return None
     steps = range(1, run.cell.program.steps + 1)
-    earlier = {
-        int(key.split()[1]): values
-        for key, values in told["earlier"].items()
-        if int(key.split()[0]) == branch
-    }
-    return ProgramRungs(config, rung_steps(config, steps), earlier, maximize=told["maximize"])
+    earlier = {step: values for (of, step), values in told.earlier.items() if of == branch}
+    return ProgramRungs(
+        told.config, rung_steps(told.config, steps), earlier, maximize=told.maximize
+    )

@@ -14,7 +14,7 @@ import dataclasses
 import itertools
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -106,6 +106,7 @@ def write_rungs(
         folder: Folder of the study.
         search: Search of the study, which stops runs early.
         packs: Packs of the search; one that has a file keeps it, so that a retry decides the same.
+            A file that cannot be read is written anew: its pack has no rows yet.
         trials: Trials of the search.
 
     Raises:
@@ -113,7 +114,11 @@ def write_rungs(
     """
     assert search.halt is not None, "only such searches have rungs"
     told = {path.rsplit("/", 1)[-1] for path in folder.list_files("/".join(FOLDER), ".json")}
-    new = [pack for pack in packs if f"{pack.pack_id}.json" not in told]
+    new = [
+        pack
+        for pack in packs
+        if f"{pack.pack_id}.json" not in told or not is_told(folder, pack.pack_id)
+    ]
     if not new:
         return
     branch_of = {
@@ -125,11 +130,9 @@ def write_rungs(
         for (branch, step), values in sorted(reader(folder, search.halt, branch_of).items())
     }
     for pack in new:
-        branches = [branch_of.get(run.run_id, -1) for run in pack.runs]
         content = {
             **dataclasses.asdict(search.halt),
             "maximize": search.config.direction == "maximize",
-            "branches": branches,
             "branch_of": {run.run_id: branch_of.get(run.run_id, -1) for run in pack.runs},
             "earlier": earlier,
         }
@@ -186,37 +189,78 @@ def program_values_at_rungs(
     return {key: sorted(found) for key, found in values.items()}
 
 
-def read_told(folder: StudyFolder, pack_id: str) -> tuple[HaltConfig, dict[str, Any]] | None:
-    """Return how runs of a pack are given up, and all that was written; None if nothing is read."""
-    try:
-        told = folder.read_json(*FOLDER, f"{pack_id}.json")
-    except StoreError:
-        return None
-    return HaltConfig(**{name: told[name] for name in ("measure", "reduction", "rungs")}), told
+class Told(NamedTuple):
+    """What a pack was told of its rungs when it was ordered.
+
+    Attributes:
+        config: Measure and reduction.
+        branch_of: Branch of each run of the pack; -1 for runs that are never stopped.
+        earlier: Values of runs that had reached a rung before, by branch and step.
+        maximize: Whether larger values are better.
+    """
+
+    config: HaltConfig
+    branch_of: Mapping[str, int]
+    earlier: Mapping[tuple[int, int], list[float]]
+    maximize: bool
 
 
-def read_rungs(folder: StudyFolder, pack_id: str, runs: Sequence[Run]) -> Rungs | None:
-    """Return the rungs of a pack, or None if it has none.
+def read_told(folder: StudyFolder, pack_id: str) -> Told:
+    """Return what `write_rungs` wrote for a pack.
 
     Raises:
-        StoreError: If the file is there and is not what `write_rungs` writes.
+        StoreError: If it is not there, or is something else: without it no run would be stopped.
+    """
+    name = folder.join(*FOLDER, f"{pack_id}.json")
+    try:
+        told = folder.read_json(*FOLDER, f"{pack_id}.json")
+    except StoreError as error:
+        raise StoreError(f"the rungs of a pack must be readable, but {error}") from error
+    try:
+        earlier = {
+            (int(key.split()[0]), int(key.split()[1])): [float(value) for value in values]
+            for key, values in told["earlier"].items()
+        }
+        return Told(
+            HaltConfig(**{name: told[name] for name in ("measure", "reduction", "rungs")}),
+            {str(run): int(branch) for run, branch in told["branch_of"].items()},
+            earlier,
+            told["maximize"] is True,
+        )
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+        raise StoreError(
+            f"the rungs of a pack must be what symstudy writes, but {name!r} is not: "
+            f"{type(error).__name__}: {error}."
+        ) from error
+
+
+def is_told(folder: StudyFolder, pack_id: str) -> bool:
+    """Return whether what a pack was told of its rungs can be read."""
+    try:
+        read_told(folder, pack_id)
+    except StoreError:
+        return False
+    return True
+
+
+def read_rungs(folder: StudyFolder, pack_id: str, runs: Sequence[Run]) -> Rungs:
+    """Return the rungs of runs of a pack: of all, or of the half that fits the memory.
+
+    Raises:
+        StoreError: If what `write_rungs` wrote cannot be read, or is not about these runs.
     """
     from symstudy.training.schedule import probe_steps
 
-    read = read_told(folder, pack_id)
-    if read is None:
-        return None
-    config, told = read
+    told = read_told(folder, pack_id)
+    unknown = [run.run_id for run in runs if run.run_id not in told.branch_of]
+    if unknown:
+        raise StoreError(f"the rungs of pack {pack_id!r} must be about run {unknown[0]!r}.")
     cell = runs[0].cell
     probes, is_detailed = probe_steps(cell.train.steps, cell.probe.num, cell.probe.detail)
-    earlier: dict[tuple[int, int], list[float]] = {}
-    for key, values in told["earlier"].items():
-        branch, step = map(int, key.split())
-        earlier[branch, step] = values
     return Rungs(
-        config,
+        told.config,
         probes[is_detailed].tolist(),
-        np.array(told["branches"], np.int64),
-        earlier,
-        maximize=told["maximize"],
+        np.array([told.branch_of[run.run_id] for run in runs], np.int64),
+        told.earlier,
+        maximize=told.maximize,
     )

@@ -2,14 +2,16 @@
 
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, final
 
 from torch import nn
 from torch.nn.parameter import UninitializedParameter
 
 from symstudy.components import DataShape, load_own
+from symstudy.components.opened_files import files_opened
 from symstudy.errors import ModelError, choices
 from symstudy.identity import stream_key
 from symstudy.models.own.config import OwnModelConfig
@@ -30,11 +32,13 @@ class ModuleFactory:
         name: Name of the class or function, for messages.
         call: The class or function.
         arguments: What it is called with.
+        files: Files that the arguments name, and so the identity of a run covers.
     """
 
     name: str
     call: Callable[..., Any]
     arguments: dict[str, Any]
+    files: tuple[Path, ...] = ()
 
     def __str__(self) -> str:
         """Return the call as it would be written."""
@@ -46,9 +50,10 @@ class ModuleFactory:
         """Return a module initialised from the stream of `seed`; torch's generator is left alone.
 
         Raises:
-            ModelError: If the call raises, or returns no module, or one of layers without sizes.
+            ModelError: If the call raises, or returns no module, or one of layers without sizes, or
+                reads files that no argument names.
         """
-        with seeded_by(stream_key(seed, "initialisation") >> 1):
+        with seeded_by(stream_key(seed, "initialisation") >> 1), files_opened() as read:
             try:
                 module = self.call(**self.arguments)
             except Exception as error:
@@ -56,6 +61,7 @@ class ModuleFactory:
                     f"{self} must be buildable from the keys of [model], but raised "
                     f"{type(error).__name__}: {error}{self.parameters_known()}"
                 ) from error
+        self.check_files(read, "when it is built")
         if not isinstance(module, nn.Module):
             raise ModelError(
                 "model.kind must name a class or function that returns a torch.nn.Module, but "
@@ -70,6 +76,26 @@ class ModuleFactory:
                 "or input_shape, which is told the data's, and use nn.Linear, nn.Conv2d and so on."
             )
         return module
+
+    def check_files(self, read: Sequence[Path], when: str) -> None:
+        """Check that the identity of a run covers the files that were read.
+
+        Args:
+            read: Files.
+            when: When they were read, in words.
+
+        Raises:
+            ModelError: If no argument names one.
+        """
+        known = {path.resolve() for path in self.files}
+        unknown = [path for path in read if path.resolve() not in known]
+        if unknown:
+            raise ModelError(
+                f"{self.name} must read files that a key of [model] names, so that a run is known "
+                f"by what they hold, but it reads {', '.join(map(str, unknown))} {when}. Give the "
+                f"constructor a parameter for the path, and type "
+                f"model.{unknown[0].stem}={str(unknown[0])!r}"
+            )
 
     def parameters_known(self) -> str:
         """Return which parameters the call knows, where it was given one that it does not."""
@@ -108,7 +134,12 @@ def find_factory(config: OwnModelConfig, data: DataShape) -> ModuleFactory:
     ):
         if key in known and known[key].kind in kinds:
             arguments.setdefault(key, size)
-    return ModuleFactory(name=config.kind.rpartition(":")[2], call=call, arguments=arguments)
+    return ModuleFactory(
+        name=config.kind.rpartition(":")[2],
+        call=call,
+        arguments=arguments,
+        files=tuple(config.files()),
+    )
 
 
 def sizes_of(data: DataShape) -> dict[str, Any]:

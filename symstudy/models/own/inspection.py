@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from symstudy.components import DataShape
+from symstudy.components.opened_files import files_opened
 from symstudy.errors import ModelError
 from symstudy.models.own.draws import foreign_states, seeded_by
 from symstudy.models.own.factory import ModuleFactory
@@ -17,6 +18,8 @@ __all__ = ["Inspection", "inspect_module", "trial_inputs"]
 
 SAMPLES = 5
 """Samples of the forward pass that is tried; no usual number of outputs, so shapes show."""
+FEWER = 3
+"""Samples that are tried by themselves."""
 SAME_START = "symstudy_same_start"
 """Attribute of a class whose instances start equal on purpose, such as from a file of weights."""
 CLOSE = 1e-4
@@ -83,8 +86,11 @@ def inspect_module(factory: ModuleFactory, data: DataShape) -> Inspection:
     unlike = check_starts(name, module, again, other)
     training_module = factory.make(0).train()
     x = trial_inputs(data, SAMPLES)
-    training = try_forward(name, training_module, x, "training")
-    evaluation = try_forward(name, module.eval(), x, "evaluation")
+    with files_opened() as read:
+        training = try_forward(name, training_module, x, "training")
+        evaluation = try_forward(name, module.eval(), x, "evaluation")
+        check_samples_apart(name, module, x, evaluation, data)
+    factory.check_files(read, "in forward")
     check_kept(name, evaluation)
     check_same_form(name, training, evaluation)
     held = held_beside(module)
@@ -99,7 +105,7 @@ def inspect_module(factory: ModuleFactory, data: DataShape) -> Inspection:
         draws_in_evaluation=evaluation.draws,
         predicts=is_prediction(read_returned(evaluation.result).prediction, data),
         is_plain=is_prediction(read_returned(evaluation.result).for_loss, data),
-        returns=describe(evaluation.result),
+        returns=describe(evaluation.result, SAMPLES),
     )
 
 
@@ -277,11 +283,39 @@ def check_same_form(name: str, training: Trial, evaluation: Trial) -> None:
     Raises:
         ModelError: If it does not.
     """
-    forms = describe(training.result), describe(evaluation.result)
+    forms = describe(training.result, SAMPLES), describe(evaluation.result, SAMPLES)
     if forms[0] != forms[1]:
         raise ModelError(
             f"forward of {name} must return the same in training and evaluation, but returned "
             f"{forms[0]} in training and {forms[1]} after eval(). Leave out what one of them lacks."
+        )
+
+
+def check_samples_apart(
+    name: str, module: nn.Module, x: Tensor, evaluation: Trial, data: DataShape
+) -> None:
+    """Check that in evaluation a sample has the same output whatever samples are beside it.
+
+    Args:
+        name: Name of the class.
+        module: The module, in evaluation mode.
+        x: Trial inputs.
+        evaluation: What it returned for them.
+        data: Shape of the data.
+
+    Raises:
+        ModelError: If it has another one: test losses would depend on how the test samples are cut.
+    """
+    whole = read_returned(evaluation.result).prediction
+    if evaluation.draws or not is_prediction(whole, data):
+        return
+    part = read_returned(try_forward(name, module, x[:FEWER], "evaluation").result).prediction
+    assert isinstance(whole, Tensor) and isinstance(part, Tensor), "a prediction is a tensor"  # noqa: PT018
+    if not torch.allclose(part.double(), whole[:FEWER].double(), CLOSE, CLOSE, equal_nan=True):
+        raise ModelError(
+            f"forward of {name} must give a sample the same output after eval() whatever samples "
+            f"are beside it, but the first {FEWER} of {SAMPLES} have others by themselves. Take "
+            "means over samples under `if self.training:` alone, and keep them in buffers."
         )
 
 

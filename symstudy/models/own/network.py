@@ -13,6 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from symstudy.components import DataShape
+from symstudy.components.opened_files import hash_files
 from symstudy.errors import LaunchError, ModelError
 from symstudy.layout import Layout
 from symstudy.models.base import (
@@ -390,7 +391,7 @@ def wrap_module(factory: ModuleFactory, data: DataShape, reparametrise: Reparame
     """
     # Factors of weights have a layout of their own.
     is_measured = reparametrise == "none"
-    key = (factory.call, str(factory), data, is_measured)
+    key = (factory.call, str(factory) + hash_files(factory.files), data, is_measured)
     if key not in BUILT:
         while len(BUILT) >= MOST_BUILT:
             del BUILT[next(iter(BUILT))]

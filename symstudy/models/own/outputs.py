@@ -103,10 +103,12 @@ def tensors_in(result: Any) -> list[Tensor]:
     return [tensor for item in items for tensor in tensors_in(item)]
 
 
-def describe(result: Any) -> str:
-    """Return the shapes of a plain result of one run, as `[samples, ...]`."""
+def describe(result: Any, samples: int) -> str:
+    """Return the shapes of a plain result of one run on so many samples, as `[samples, ...]`."""
     if isinstance(result, Tensor):
-        return str(["samples", *result.shape[1:]]).replace("'", "") if result.ndim else "a number"
+        first = ["samples" if size == samples else size for size in result.shape[:1]]
+        return str([*first, *result.shape[1:]]).replace("'", "") if result.ndim else "a number"
     if isinstance(result, Mapping):
-        return "{" + ", ".join(f"{key}: {describe(item)}" for key, item in result.items()) + "}"
-    return "(" + ", ".join(map(describe, result)) + ")"
+        items = (f"{key}: {describe(item, samples)}" for key, item in result.items())
+        return "{" + ", ".join(items) + "}"
+    return "(" + ", ".join(describe(item, samples) for item in result) + ")"
