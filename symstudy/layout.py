@@ -135,6 +135,8 @@ class DeclaredSymmetry:
         axis: The label, of one axis of each block, along which it acts; empty where each block is
             acted on as a whole (scaling).
         partners: Names of the blocks on the other side of the axis; none where there is one side.
+            A recurrent block `[h, h]` has the axis twice: its rows are meant in `blocks`, its
+            columns in `partners`, and it may be in both.
         within: Label of another axis, of one place along which alone the group acts, such as that
             of the heads of an attention layer; empty where it acts on all of the blocks.
         place: Which place along `within`.
@@ -221,16 +223,21 @@ class Layout:
         known = {block.name: block for block in self.blocks}
         assert symmetry.blocks, f"a {symmetry.kind} acts on at least one block"
         assert set(names) <= set(known), f"{what} acts on blocks of the layout, not on {names}"
-        assert len(set(names)) == len(names), f"{what} names each block once"
+        for side in (symmetry.blocks, symmetry.partners):
+            assert len(set(side)) == len(side), f"{what} names each block once"
         assert symmetry.axis or not symmetry.partners, f"{what} has partners along an axis"
         if symmetry.axis:
-            counts = [known[name].axes.count(symmetry.axis) for name in names]
-            assert set(counts) == {1}, f"{what} finds {symmetry.axis} once in each block"
+            counts = {name: known[name].axes.count(symmetry.axis) for name in names}
+            assert min(counts.values()) > 0, f"{what} finds {symmetry.axis} in each block"
+            both = set(symmetry.blocks) & set(symmetry.partners)
+            assert both <= {name for name, count in counts.items() if count == 2}, (
+                f"{what} names a block on both sides only if it has {symmetry.axis} twice"
+            )
             lengths = {known[name].length(symmetry.axis) for name in names}
             assert len(lengths) == 1, f"{what} finds {symmetry.axis} of one length"
             if symmetry.within:
-                counts = [known[name].axes.count(symmetry.within) for name in names]
-                assert set(counts) == {1}, f"{what} finds {symmetry.within} once in each block"
+                inner = [known[name].axes.count(symmetry.within) for name in names]
+                assert set(inner) == {1}, f"{what} finds {symmetry.within} once in each block"
                 shortest = min(known[name].length(symmetry.within) for name in names)
                 assert 0 <= symmetry.place < shortest, f"{what} has a place along {symmetry.within}"
             along = len(symmetry.direction)

@@ -151,8 +151,7 @@ def mistakes(tmp_path, **parts):
         (
             {"sweep": '[sweep]\n"probe.measures" = ["stable_rank"]'},
             "probe.measures",
-            "must be a list, but got 'stable_rank'. A list of values is an axis; one value that is "
-            "a list is typed as [[...]]",
+            "one value that is a list is typed as [[...]]",
         ),
     ],
 )

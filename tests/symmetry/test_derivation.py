@@ -119,12 +119,6 @@ def test_a_transformer_layer_of_torch_is_seen_through():
     assert len(found.layout.attention) == 1
 
 
-def test_of_an_lstm_nothing_is_derived_and_it_is_said_why():
-    found = derived(public.Recurrent, 2, 4, 3)
-    assert not found.layout.groups
-    assert any("two axes" in each.reason for each in found.refusals)
-
-
 class SwiGlu(nn.Module):
     """A gated MLP, normalised by its root mean square, without biases."""
 

@@ -122,7 +122,7 @@ class Verifier:
 
     def action(self, parts: Sequence[DeclaredSymmetry]) -> Action:
         """Return symmetries on the same blocks, ready to act on the parameters."""
-        names = [*parts[0].blocks, *parts[0].partners]
+        names = list(dict.fromkeys((*parts[0].blocks, *parts[0].partners)))
         layout = self.part_of_layout(names)
         places = torch.cat(
             [torch.arange(self.blocks[n].offset, self.blocks[n].stop) for n in names]
