@@ -227,17 +227,19 @@ class Layout:
             assert len(set(side)) == len(side), f"{what} names each block once"
         assert symmetry.axis or not symmetry.partners, f"{what} has partners along an axis"
         if symmetry.axis:
-            counts = {name: known[name].axes.count(symmetry.axis) for name in names}
-            assert min(counts.values()) > 0, f"{what} finds {symmetry.axis} in each block"
-            both = set(symmetry.blocks) & set(symmetry.partners)
-            assert both <= {name for name, count in counts.items() if count == 2}, (
-                f"{what} names a block on both sides only if it has {symmetry.axis} twice"
-            )
+            for name in names:
+                count = known[name].axes.count(symmetry.axis)
+                is_square = count == 2 and name in symmetry.partners
+                assert count == 1 or is_square, (
+                    f"{what} finds {symmetry.axis} once in each block, or twice in a partner"
+                )
+                sides = (name in symmetry.blocks) + (name in symmetry.partners)
+                assert sides == 1 or is_square, f"{what} names each block once, unless it is square"
             lengths = {known[name].length(symmetry.axis) for name in names}
             assert len(lengths) == 1, f"{what} finds {symmetry.axis} of one length"
             if symmetry.within:
-                inner = [known[name].axes.count(symmetry.within) for name in names]
-                assert set(inner) == {1}, f"{what} finds {symmetry.within} once in each block"
+                counts = [known[name].axes.count(symmetry.within) for name in names]
+                assert set(counts) == {1}, f"{what} finds {symmetry.within} once in each block"
                 shortest = min(known[name].length(symmetry.within) for name in names)
                 assert 0 <= symmetry.place < shortest, f"{what} has a place along {symmetry.within}"
             along = len(symmetry.direction)
