@@ -197,6 +197,27 @@ def test_activations_are_caught_where_they_enter_a_module():
     assert torch.equal(module.train()(x), plain)
 
 
+class WithLoss(nn.Module):
+    """Returns its outputs beside something else, which is None where nobody asks for it."""
+
+    def __init__(self, beside):
+        super().__init__()
+        self.a, self.b, self.beside = nn.Linear(4, 5), nn.Linear(5, 2), beside
+
+    def forward(self, x):
+        return self.b(torch.tanh(self.a(x))), self.beside
+
+
+def test_activations_are_told_beside_a_tensor_and_none_but_not_beside_two_tensors():
+    x = normal(3, 4)
+    for beside, told in ((None, True), (torch.zeros(()), False)):
+        module = WithLoss(beside).eval()
+        output, _ = module(x)
+        found = capture_hidden(module, derive(module, x).captures)(x)
+        assert torch.equal(found[0], output)
+        assert isinstance(found[1], dict) == told
+
+
 def test_a_module_and_torchs_generator_are_left_as_they_were():
     torch.manual_seed(0)
     module = public.ResNet18(width=2, stages=1)
