@@ -142,6 +142,16 @@ def test_its_claim_has_a_figure(installed, record):
     assert "lr" in figure.with_suffix(".csv").read_text().splitlines()[0].split(",")
 
 
+def test_a_heat_map_of_both_axes_needs_no_claim(installed, record):
+    first, second = record.case.axes
+    axes = ("--x", first, "--y", second, "--color", "train_loss", "--format", "svg")
+    drawn = installed.read("plot", "heatmap", f"results/{record.case.study}", *axes)
+    (figure,) = [installed.folder / path for path in drawn["files"] if path.endswith(".svg")]
+    assert figure.stat().st_size > 1000
+    (table,) = [installed.folder / path for path in drawn["files"] if path.endswith(".csv")]
+    assert len(table.read_text().splitlines()) == 1 + 4
+
+
 def test_the_report_names_the_study_and_its_verdict(installed, record):
     found = installed.read("report", f"results/{record.case.study}")
     page = (installed.folder / found["report"]).read_text()
