@@ -85,11 +85,11 @@ test: setup ## Run the tests (minutes).
 test-all: setup ## Run all tests, the slow ones too.
 	$(BIN)/python -m pytest -n auto --dist loadgroup -m "not gpu"
 
-test-acceptance: setup wheel ## Move eight kinds of training to the built wheel (ten minutes).
+test-acceptance: setup wheel ## Move eight kinds of training to the built wheel (a quarter of an hour).
 	$(PYTHON) -m venv --clear $(USER_ENV)
 	$(USER_ENV)/bin/python -m pip install --quiet -c constraints.txt "$$(ls -t dist/symstudy-*.whl | head -1)"
 	$(USER_ENV)/bin/python -m pip install --quiet -c constraints.txt torchvision timm \
-		|| echo "torchvision or timm cannot be installed: copies stand for them"
+		|| echo "torchvision or timm cannot be installed: copies of the two networks stand for them"
 	SYMSTUDY_PYTHON=$(USER_ENV)/bin/python $(BIN)/python -m pytest -n 0 -m slow -s tests/acceptance
 
 test-gpu: setup ## Run the tests that need a CUDA device.

@@ -135,6 +135,8 @@ class DeclaredSymmetry:
         axis: The label, of one axis of each block, along which it acts; empty where each block is
             acted on as a whole (scaling).
         partners: Names of the blocks on the other side of the axis; none where there is one side.
+            A recurrent block `[h, h]` has the axis twice: its rows are meant in `blocks`, its
+            columns in `partners`, and it may be in both.
         within: Label of another axis, of one place along which alone the group acts, such as that
             of the heads of an attention layer; empty where it acts on all of the blocks.
         place: Which place along `within`.
@@ -221,11 +223,18 @@ class Layout:
         known = {block.name: block for block in self.blocks}
         assert symmetry.blocks, f"a {symmetry.kind} acts on at least one block"
         assert set(names) <= set(known), f"{what} acts on blocks of the layout, not on {names}"
-        assert len(set(names)) == len(names), f"{what} names each block once"
+        for side in (symmetry.blocks, symmetry.partners):
+            assert len(set(side)) == len(side), f"{what} names each block once"
         assert symmetry.axis or not symmetry.partners, f"{what} has partners along an axis"
         if symmetry.axis:
-            counts = [known[name].axes.count(symmetry.axis) for name in names]
-            assert set(counts) == {1}, f"{what} finds {symmetry.axis} once in each block"
+            for name in names:
+                count = known[name].axes.count(symmetry.axis)
+                is_square = count == 2 and name in symmetry.partners
+                assert count == 1 or is_square, (
+                    f"{what} finds {symmetry.axis} once in each block, or twice in a partner"
+                )
+                sides = (name in symmetry.blocks) + (name in symmetry.partners)
+                assert sides == 1 or is_square, f"{what} names each block once, unless it is square"
             lengths = {known[name].length(symmetry.axis) for name in names}
             assert len(lengths) == 1, f"{what} finds {symmetry.axis} of one length"
             if symmetry.within:

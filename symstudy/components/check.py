@@ -251,4 +251,7 @@ def describe(known: Sequence[str], name: str, details: list[ErrorDetails]) -> st
     text = " or ".join(dict.fromkeys(wanted))
     close = nearest(str(first["input"]), re.findall(r"'([^']+)'", text))
     hint = f". Did you mean {close[0]!r}?" if close else ""
+    if first["type"] in ("list_type", "tuple_type"):
+        # KEY=["a", "b"] of the command line asks for two values, each of which should be a list.
+        hint = ". A list of values is an axis; one value that is a list is typed as [[...]]"
     return f"must be {text}, but got {first['input']!r}{hint}"

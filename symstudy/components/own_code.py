@@ -209,7 +209,10 @@ def has_same_files(left: OwnModule, right: OwnModule) -> bool:
 def import_advice(path: str, error: Exception) -> str:
     """Return what to do about the error that importing the module called `path` raised."""
     if isinstance(error, ModuleNotFoundError) and f"{path}.".startswith(f"{error.name}."):
-        return "Put the module beside the study file, or run from the folder that holds it."
+        return (
+            "Put the module beside the study file, run from the folder that holds it, or install "
+            f"the package that has {error.name!r}."
+        )
     return (
         f"The module is there, but importing it fails; for the whole traceback type "
         f"`python -c 'import {path}'` in its folder."

@@ -130,9 +130,16 @@ class LayerView:
 
     @cached_property
     def product_values_KR(self) -> Tensor:
-        """Singular values of the outgoing weights times the incoming ones (without biases)."""
+        """Singular values of the outgoing weights times the incoming ones (without biases).
+
+        Of a layer narrower than both its sides, as of convolutions, the outgoing weights are
+        reduced to the triangle of their thin QR first: the product has no more values than neurons.
+        """
         incoming, outgoing = self.sides
         weights_KNI = incoming[:, :, : incoming.shape[2] - self.biases]
+        if outgoing.shape[1] < min(outgoing.shape[2], weights_KNI.shape[2]):
+            triangle_KNN: Tensor = torch.linalg.qr(outgoing.transpose(1, 2), mode="r").R
+            return singular_values(triangle_KNN @ weights_KNI)
         return singular_values(outgoing.transpose(1, 2) @ weights_KNI)
 
     @property

@@ -23,7 +23,8 @@ STATE = "saved.state"
 ERROR = "error.json"
 ENDED = "ended.json"
 REPORTS = "reports-"
-"""Before a name of an attempt's own: nothing else writes to a file that it cannot know."""
+"""Before the run's identifier and a name of the attempt's own: nothing else writes to a file that
+it cannot know, and a copy in the folder of another run is known for one."""
 
 
 class Attempt(NamedTuple):
@@ -60,7 +61,7 @@ class ProgramFolder:
         """
         self.refuse_links()
         self.path.mkdir(parents=True, exist_ok=True)
-        before = sorted(self.path.glob(f"{REPORTS}*.jsonl"))
+        before = [path for path in sorted(self.path.glob(f"{REPORTS}*.jsonl")) if self.has(path)]
         if not before and not self.state.exists() and any(self.path.iterdir()):
             self.set_aside()
         kept = self.kept_reports(before)
@@ -71,7 +72,7 @@ class ProgramFolder:
                 rows.add(line, rows.elapsed)
             except MetricError:
                 break
-        reports = self.path / f"{REPORTS}{uuid.uuid4().hex[:12]}.jsonl"
+        reports = self.path / f"{REPORTS}{self.run_id}-{uuid.uuid4().hex[:12]}.jsonl"
         content = b"".join(report_line(row.step, row.elapsed, row.values) for row in rows.rows)
         reports.write_bytes(content)
         rows.resume()
@@ -124,6 +125,11 @@ class ProgramFolder:
         """Return whether a file of the folder is not the program's own."""
         return path.name in {JOB_FILE, ERROR, ENDED} or path.name.startswith((REPORTS, STATE))
 
+    def has(self, reports: Path) -> bool:
+        """Return whether a file of reports is this run's; runs of before had no name in theirs."""
+        run_id = reports.stem.removeprefix(REPORTS).rpartition("-")[0]
+        return run_id in ("", self.run_id)
+
     def set_aside(self) -> None:
         """Rename a folder that an ended run has left: the program must not find its old files."""
         for number in itertools.count(1):
@@ -136,13 +142,19 @@ class ProgramFolder:
     def write_end(self, about: dict[str, Any], reports: Path) -> None:
         """Note how the run has ended, until its rows are written."""
         temporary = self.ended.with_suffix(".tmp")
-        temporary.write_text(json.dumps({**about, "reports": reports.name}), encoding="utf-8")
+        told = {**about, "run_id": self.run_id, "reports": reports.name}
+        temporary.write_text(json.dumps(told), encoding="utf-8")
         temporary.replace(self.ended)
 
     def read_end(self, rows: Rows) -> dict[str, Any] | None:
-        """Return how the run has ended, if it has, and add its reports to `rows`."""
+        """Return how the run has ended, if it has, and add its reports to `rows`.
+
+        What says so of another run has been put there by something else, and is no end of this one.
+        """
         try:
             about: dict[str, Any] = json.loads(self.ended.read_text(encoding="utf-8"))
+            if about["run_id"] != self.run_id:
+                return None
             for line in ReportFile(self.path / Path(about["reports"]).name).lines():
                 rows.add(line, rows.elapsed)
         except (OSError, ValueError, KeyError, TypeError):

@@ -68,8 +68,15 @@ class ProgramJob:
 
 
 def read_job() -> ProgramJob | None:
-    """Return the job of this process; None where no study has started it."""
+    """Return the job of this process; None where no study has started it.
+
+    Raises:
+        OSError: If its file is that of another run, which something else has put there.
+    """
     path = os.environ.get(VARIABLE)
     if not path:
         return None
-    return ProgramJob(**json.loads(Path(path).read_text(encoding="utf-8")))
+    job = ProgramJob(**json.loads(Path(path).read_text(encoding="utf-8")))
+    if str(job.path) != path:
+        raise OSError(f"{path!r} must be the job of its own run, but is that of {job.run_id!r}.")
+    return job

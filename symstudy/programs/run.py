@@ -12,6 +12,7 @@ from typing import Any
 
 from symstudy.programs.job import ProgramJob, read_job
 from symstudy.programs.metrics import Kind, MetricError, check_step, checked, widened
+from symstudy.programs.own_folder import refuse_other_folders
 
 __all__ = ["ProgramRun", "current_run", "report"]
 
@@ -170,6 +171,8 @@ class ProgramRun:
 def current_run() -> ProgramRun:
     """Return the run of this process: what a script of a `command` reports to and saves with."""
     run = ProgramRun(read_job())
+    if run.job:
+        refuse_other_folders(run.job.folder)
     is_main = threading.current_thread() is threading.main_thread()
     if run.job and is_main and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
         signal.signal(signal.SIGTERM, run.on_signal)

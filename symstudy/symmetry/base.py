@@ -5,7 +5,7 @@ and on the second side of the axis.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import ClassVar, NamedTuple
 
 import torch
@@ -89,6 +89,8 @@ class AbstractSymmetry(ABC):
     """How many sides of an axis a declaration may name: 1 is `blocks`, 2 is `partners` too."""
     needs_axis: ClassVar[bool] = True
     """Whether a declaration must name an axis."""
+    acts_on_squares: ClassVar[bool] = False
+    """Whether it acts on blocks that have the axis twice, as g W g^-1."""
 
     def __init__(self, layout: Layout, declared: DeclaredSymmetry) -> None:
         """Prepare for the blocks that `declared` names.
@@ -107,11 +109,26 @@ class AbstractSymmetry(ABC):
                 f"a declared {self.kind} must have {wanted}, but got "
                 f"partners={declared.partners!r}. See docs/symmetries.md."
             )
+        squares = set(declared.blocks) & set(declared.partners)
+        if squares and not self.acts_on_squares:
+            raise ModelError(
+                f"a declared {self.kind} must have each block on one side, but got "
+                f"{sorted(squares)} on both. Permutations and sign flips alone act on rows and "
+                "columns of a block at once."
+            )
         self.layout = layout
         self.declared = declared
+        self.is_recurrent = bool(squares)
         self.first_ND, partners = (
-            side_index(layout, names, declared.axis, within=declared.within, place=declared.place)
-            for names in (declared.blocks, declared.partners)
+            side_index(
+                layout,
+                names,
+                declared.axis,
+                within=declared.within,
+                place=declared.place,
+                reads=reads,
+            )
+            for names, reads in ((declared.blocks, False), (declared.partners, True))
         )
         self.second_NE = partners if declared.partners else self.first_ND[:, :0]
 
@@ -257,6 +274,19 @@ class AbstractSymmetry(ABC):
         written_KP = write_side(theta_KP, self.first_ND, first_KND)
         return write_side(written_KP, self.second_NE, second_KNE)
 
+    def places(self, mask_N: Bool[Tensor, " positions"]) -> Int64[Tensor, " places"]:
+        """Return where the numbers of some positions are, on both sides, each place once."""
+        found = torch.cat([self.first_ND[mask_N].flatten(), self.second_NE[mask_N].flatten()])
+        return torch.unique(found) if self.is_recurrent else found
+
+    def change_sides(
+        self, theta_KP: Float[Tensor, "runs parameters"], change: Callable[[Tensor], Tensor]
+    ) -> Float[Tensor, "runs parameters"]:
+        """Return the parameters with the numbers of one side changed, then those of the other."""
+        for index in (self.first_ND, self.second_NE):
+            theta_KP = write_side(theta_KP, index, change(read_side(theta_KP, index)))
+        return theta_KP
+
     def chosen(self, members: Members) -> Bool[Tensor, " members"]:
         """Return which members are meant."""
         mask = torch.ones(self.members, dtype=torch.bool)
@@ -310,8 +340,7 @@ class AbstractVanishing(AbstractSymmetry):
 
     def coordinates(self, members: Members = None) -> Int64[Tensor, " coordinates"]:
         """Return the places of the numbers of the positions `members`."""
-        mask = self.chosen(members)
-        return torch.cat([self.first_ND[mask].flatten(), self.second_NE[mask].flatten()])
+        return self.places(self.chosen(members))
 
 
 class AbstractFactors(AbstractVanishing):

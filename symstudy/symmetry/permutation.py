@@ -3,6 +3,9 @@
 Shapes: K runs, N neurons, D numbers of a neuron, P parameters.
 """
 
+from functools import cached_property
+from typing import ClassVar
+
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
@@ -10,6 +13,14 @@ from torch import Tensor
 from symstudy.symmetry.base import AbstractSymmetry, Element, Members
 from symstudy.symmetry.declare import symmetry
 from symstudy.symmetry.neurons import breaking_sorted, cluster_neurons
+from symstudy.symmetry.recurrent import (
+    average_squares,
+    count_components,
+    outside,
+    pair_distances,
+    square_places,
+)
+from symstudy.symmetry.sides import read_side
 from symstudy.symmetry.thresholds import EPSILON_RELATIVE
 
 __all__ = ["Permutation"]
@@ -34,11 +45,14 @@ class Permutation(AbstractSymmetry):
 
     The degree of breaking is exact: single-linkage clusters of the neurons (the dead ones are one)
     less one. Where the layout declares sign flips along the same axis, a neuron and its negative
-    are one. `breaking_sorted` is the paper's procedure, an upper bound.
+    are one. Of a recurrent layer rows and columns are exchanged at once, and clusters are of pairs
+    whose exchange changes nothing. `breaking_sorted` is the paper's procedure, an upper bound.
 
     References:
         Hecht-Nielsen 1990; arXiv:2502.05300, Table 1 and Eq. 14.
     """
+
+    acts_on_squares: ClassVar[bool] = True
 
     @property
     def members(self) -> int:
@@ -83,26 +97,28 @@ class Permutation(AbstractSymmetry):
     ) -> Float[Tensor, "runs parameters"]:
         """Return the parameters with the neurons in their new places."""
         places_KN1 = element.to(theta_KP.device)[:, :, None]
-        first, second = (
-            torch.gather(side, 1, places_KN1.expand_as(side)) for side in self.read(theta_KP)
+        return self.change_sides(
+            theta_KP, lambda side: torch.gather(side, 1, places_KN1.expand_as(side))
         )
-        return self.write(theta_KP, first, second)
 
     def project(
         self, theta_KP: Float[Tensor, "runs parameters"], members: Members = None
     ) -> Float[Tensor, "runs parameters"]:
         """Return the parameters with the neurons `members` replaced by their mean."""
         mask_N = self.chosen(members).to(theta_KP.device)
-        first, second = (
-            torch.where(mask_N[None, :, None], side[:, mask_N].mean(dim=1, keepdim=True), side)
-            for side in self.read(theta_KP)
+        averaged_KP = self.change_sides(
+            theta_KP,
+            lambda side: torch.where(
+                mask_N[None, :, None], side[:, mask_N].mean(dim=1, keepdim=True), side
+            ),
         )
-        return self.write(theta_KP, first, second)
+        if not self.is_recurrent:
+            return averaged_KP
+        return average_squares(theta_KP, averaged_KP, self.squares, mask_N.cpu())
 
     def coordinates(self, members: Members = None) -> Int64[Tensor, " coordinates"]:
         """Return the places of the numbers of the neurons `members`."""
-        mask = self.chosen(members)
-        return torch.cat([self.first_ND[mask].flatten(), self.second_NE[mask].flatten()])
+        return self.places(self.chosen(members))
 
     def orbit_distance(self, theta_KP: Float[Tensor, "runs parameters"]) -> Float[Tensor, " runs"]:
         """Return the distance, which a permutation does not change."""
@@ -113,6 +129,23 @@ class Permutation(AbstractSymmetry):
     ) -> Float[Tensor, "runs neurons numbers"]:
         """Return the neurons as vectors, float64."""
         return torch.cat(self.read(theta_KP), dim=2).double()
+
+    @cached_property
+    def squares(self) -> Int64[Tensor, "neurons neurons squares"]:
+        """Where the numbers of recurrent blocks are."""
+        return square_places(self.layout, self.declared)
+
+    def distances(
+        self, theta_KP: Float[Tensor, "runs parameters"]
+    ) -> Float[Tensor, "runs neurons neurons"]:
+        """Return how far each pair of neurons of a recurrent layer is from being exchangeable."""
+        sides = (outside(index, self.squares) for index in (self.first_ND, self.second_NE))
+        plain_KND = torch.cat([read_side(theta_KP, index) for index in sides], dim=2).double()
+        square_KNNR = theta_KP[:, self.squares.to(theta_KP.device)].double()
+        found_KNN = pair_distances(plain_KND, square_KNNR, 1)
+        if self.is_signed:
+            found_KNN = torch.minimum(found_KNN, pair_distances(plain_KND, square_KNNR, -1))
+        return found_KNN
 
     def breaking(
         self, theta_KP: Float[Tensor, "runs parameters"], epsilon: float = EPSILON_RELATIVE
@@ -126,6 +159,11 @@ class Permutation(AbstractSymmetry):
         neurons_KND = self.neurons(theta_KP)
         norms_KN = neurons_KND.norm(dim=2)
         threshold_K = epsilon * norms_KN.amax(dim=1)
+        if self.is_recurrent:
+            is_dead_KN = norms_KN <= threshold_K[:, None]
+            is_near_KNN = self.distances(theta_KP) <= threshold_K[:, None, None]
+            is_near_KNN |= is_dead_KN[:, :, None] & is_dead_KN[:, None]
+            return (count_components(is_near_KNN) - 1) * self.is_alive(theta_KP)
         living = cluster_neurons(neurons_KND, threshold_K, signed=self.is_signed)
         # The tree spans the origin too: its cluster counts only if there is a neuron in it.
         has_dead_K = (norms_KN.amin(dim=1) <= threshold_K).cpu()

@@ -15,16 +15,23 @@ __all__ = ["read_side", "side_index", "write_side"]
 
 
 def side_index(
-    layout: Layout, names: Sequence[str], axis: str, *, within: str = "", place: int = 0
+    layout: Layout,
+    names: Sequence[str],
+    axis: str,
+    *,
+    within: str = "",
+    place: int = 0,
+    reads: bool = False,
 ) -> Int64[Tensor, "positions numbers"]:
     """Return where the numbers of each position along `axis` lie in the flat vector.
 
     Args:
         layout: Of the model.
-        names: Blocks of one side, each with `axis` once.
+        names: Blocks of one side, each with `axis`.
         axis: Label of the axis; if empty, all numbers of the blocks are those of one position.
         within: Label of another axis of each block, of which only one place is meant, or empty.
         place: Which place along `within`.
+        reads: Whether of a block that has `axis` twice the last is meant, that of its columns.
 
     Returns:
         Places in the flat vector, block after block; no columns where there are no blocks.
@@ -38,7 +45,8 @@ def side_index(
             labels.remove(within)
         if axis:
             length = block.length(axis)
-            pieces.append(places.movedim(labels.index(axis), 0).reshape(length, -1))
+            at = len(labels) - 1 - labels[::-1].index(axis) if reads else labels.index(axis)
+            pieces.append(places.movedim(at, 0).reshape(length, -1))
         else:
             pieces.append(places.reshape(1, -1))
     return torch.cat(pieces, dim=1) if pieces else torch.empty(0, 0, dtype=torch.int64)

@@ -3,6 +3,8 @@
 Shapes: K runs, N neurons, P parameters.
 """
 
+from typing import ClassVar
+
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
@@ -34,6 +36,8 @@ class SignFlip(AbstractFactors):
         Chen, Lu and Hecht-Nielsen 1993; arXiv:2502.05300, Table 1.
     """
 
+    acts_on_squares: ClassVar[bool] = True
+
     def sample(self, runs: int, generator: torch.Generator) -> Element:
         """Return random signs."""
         shape = (runs, self.members)
@@ -44,8 +48,7 @@ class SignFlip(AbstractFactors):
     ) -> Float[Tensor, "runs parameters"]:
         """Return the parameters with each neuron's sign changed on both sides, or not."""
         signs_KN1 = element.to(theta_KP)[:, :, None]
-        first, second = self.read(theta_KP)
-        return self.write(theta_KP, signs_KN1 * first, signs_KN1 * second)
+        return self.change_sides(theta_KP, lambda side: signs_KN1 * side)
 
     def orbit_distance(self, theta_KP: Float[Tensor, "runs parameters"]) -> Float[Tensor, " runs"]:
         """Return the distance, which signs do not change."""

@@ -9,17 +9,34 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
 PROJECT = Path(__file__).parent / "project"
 BLOCK = re.compile(r"```(?:python|toml)\n# (\S+\.(?:py|toml))\n(.*?)```", re.DOTALL)
-COPIES = {
-    "resnet": ("torchvision", "resnet_copy:resnet18"),
-    "vit": ("timm", "vit_copy:VisionTransformer"),
+
+
+class StandIn(NamedTuple):
+    """What stands for the module of a library that cannot be imported.
+
+    Attributes:
+        library: The library.
+        bare: Module that imports it where its compiled operators do not load.
+        copy: Module with a copy, where it is not installed.
+        name: What all three have.
+    """
+
+    library: str
+    bare: str
+    copy: str
+    name: str
+
+
+STANDINS = {
+    "resnet": StandIn("torchvision", "bare_torchvision", "resnet_copy", "resnet18"),
+    "vit": StandIn("timm", "bare_timm", "vit_copy", "VisionTransformer"),
 }
-"""Library of a study's module, and the copy that stands for it where that cannot be imported."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,20 +85,30 @@ class Installed:
         """Return what a command prints as JSON."""
         return json.loads(self.call(*words, "--json"))
 
-    def has(self, library: str) -> bool:
-        """Return whether a library can be imported by the program's interpreter."""
+    def has(self, module: str) -> bool:
+        """Return whether a module can be imported by the program's interpreter."""
         found = subprocess.run(
-            [self.python, "-c", f"import {library}"], capture_output=True, check=False
+            [self.python, "-c", f"import {module}"],
+            cwd=self.folder,
+            env=self.environment,
+            capture_output=True,
+            check=False,
         )
         return found.returncode == 0
 
     def overrides(self, study: str) -> list[str]:
         """Return what a study needs where its library cannot be imported, and say so."""
-        if study not in COPIES or self.has(COPIES[study][0]):
+        standin = STANDINS.get(study)
+        if standin is None or self.has(standin.library):
             return []
-        library, copy = COPIES[study]
-        sys.stderr.write(f"{study}: {library} cannot be imported; {copy} stands for it\n")
-        return [f"model.kind={copy}"]
+        library, bare, copy, name = standin
+        kind = f"{bare if self.has(bare) else copy}:{name}"
+        sys.stderr.write(f"{study}: {library} cannot be imported; {kind} stands for it\n")
+        return [f"model.kind={kind}"]
+
+    def modules(self, study: str) -> tuple[str, str, str]:
+        """Return the modules that stand for that of a study's library, and what they have."""
+        return STANDINS[study][1:]
 
     def run_killed(self, study: str, *words: str) -> int:
         """Run a study, kill it without warning after its first result, return what is missing."""

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200), pytest.mark.xdist_group("acceptance")]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600), pytest.mark.xdist_group("acceptance")]
 
 
 class Case(NamedTuple):
@@ -43,6 +43,35 @@ CASES = [
     Case("script", ("lr", "width"), "12 runs", "program"),
 ]
 CLAIM = 'claims=["faster_at_larger_rates"]'
+
+
+COMPARISON = """
+import sys, torch
+from {bare} import {name} as theirs
+from {copy} import {name} as ours
+
+theirs, ours = theirs(**{keys}), ours(**{keys})
+ours.load_state_dict(theirs.state_dict(), strict=True)
+x = torch.randn(3, 3, 32, 32)
+for training in (True, False):
+    assert torch.equal(theirs.train(training)(x), ours.train(training)(x))
+names = [[name for name, _ in each.named_parameters()] for each in (theirs, ours)]
+assert names[0] == names[1]
+"""
+KEYS = {
+    "resnet": {"num_classes": 10},
+    "vit": {"img_size": 32, "patch_size": 8, "embed_dim": 16, "depth": 2, "num_heads": 2},
+}
+
+
+@pytest.mark.parametrize("study", KEYS)
+def test_a_copy_computes_what_the_module_of_the_library_does(installed, study):
+    bare, copy, name = installed.modules(study)
+    if not installed.has(bare):
+        pytest.skip(f"{bare} cannot be imported: nothing to compare {copy} with")
+    script = COMPARISON.format(bare=bare, copy=copy, name=name, keys=KEYS[study])
+    (installed.folder / "comparison.py").write_text(script)
+    installed.call(module="comparison")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,6 +140,16 @@ def test_its_claim_has_a_figure(installed, record):
     (figure,) = [installed.folder / path for path in paths if path.endswith(".svg")]
     assert figure.stat().st_size > 1000
     assert "lr" in figure.with_suffix(".csv").read_text().splitlines()[0].split(",")
+
+
+def test_a_heat_map_of_both_axes_needs_no_claim(installed, record):
+    first, second = record.case.axes
+    axes = ("--x", first, "--y", second, "--color", "train_loss", "--format", "svg")
+    drawn = installed.read("plot", "heatmap", f"results/{record.case.study}", *axes)
+    (figure,) = [installed.folder / path for path in drawn["files"] if path.endswith(".svg")]
+    assert figure.stat().st_size > 1000
+    (table,) = [installed.folder / path for path in drawn["files"] if path.endswith(".csv")]
+    assert len(table.read_text().splitlines()) == 1 + 4
 
 
 def test_the_report_names_the_study_and_its_verdict(installed, record):

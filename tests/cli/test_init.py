@@ -15,6 +15,7 @@ COMMANDS = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("template", ["own", "builtin"])
 def test_a_project_runs_by_its_readme(tmp_path, program, template):
     made = program("init", "my project/tiny", "--template", template, cwd=tmp_path)

@@ -144,7 +144,7 @@ def test_a_missing_value_is_refused_with_its_row_or_dropped(place, study_on, tas
         ("", {}, "train", "it is empty"),
         ("x,y\nred,1\nblue,2\n", {}, "inputs", "'x' holds 'red'"),
         ("x,y\n1,red\n2,blue\n", {}, "target", "task = 'classification'"),
-        ("x,y\n1,1\ninf,2\n", {}, "inputs", "sample 1 first"),
+        ("x,y\n1,1\ninf,2\n", {}, "inputs", "row 2 first"),
         ("x,y\n1,1\n2,2\n", {"samples": 3}, "samples", "at most the 1 samples"),
         ("x,y\n1,1\n2,2\n", {"input_shape": [2, 2]}, "input_shape", "product of 1"),
         ("x,y\n1,1\n2,2\n", {"augment": ["flip"]}, "augment", "no images"),
@@ -166,7 +166,7 @@ def test_a_class_that_the_training_file_lacks_is_refused_unless_declared(place, 
     csv(place, "x,label\n1,blue\n", name="test.csv")
     data = csv(place, "x,label\n1,red\n2,green\n", **CLASSES, test="test.csv")
     what = mistakes(study_on, data)["data.target"]
-    assert "sample 0 of the test data is 'blue'" in what
+    assert "row 1 of the test data is 'blue'" in what
     task = task_of({**data, "classes": ["red", "green", "blue"]})
     np.testing.assert_array_equal(task.y_test, [[0, 0, 1]])
 

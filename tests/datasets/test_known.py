@@ -2,7 +2,7 @@ import functools
 import hashlib
 import http.server
 import threading
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from scipy.io import savemat
@@ -50,10 +50,17 @@ KINDS: dict[str, Any] = {
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):
-    """Serves a folder without a word."""
+    """Serves a folder without a word; of files in `cut` it breaks off in the middle."""
+
+    cut: ClassVar[set[str]] = set()
 
     def log_message(self, *arguments):
         """Say nothing."""
+
+    def copyfile(self, source, outputfile):
+        """Send a file, whole or half of it."""
+        body = source.read()
+        outputfile.write(body[: len(body) // 2] if self.path[1:] in self.cut else body)
 
 
 @pytest.fixture
@@ -148,6 +155,34 @@ def test_a_download_with_another_checksum_is_refused_and_leaves_nothing(
     with pytest.raises(StudyFileError, match="must have the MD5"):
         study_on({"kind": "svhn"})
     assert list((tmp_path / "data" / "svhn").iterdir()) == []
+
+
+@pytest.mark.parametrize("fault", ["cut", "missing"])
+def test_a_download_that_breaks_off_or_is_not_there_is_refused_and_leaves_nothing(
+    fault, small, study_on, tmp_path, monkeypatch
+):
+    served = small("svhn")
+    monkeypatch.setenv("SYMSTUDY_DATA", str(tmp_path / "data"))
+    if fault == "cut":
+        monkeypatch.setattr(Quiet, "cut", {"train_32x32.mat"})
+    else:
+        (served / "train_32x32.mat").unlink()
+    what = "MD5" if fault == "cut" else "could not be downloaded: HTTP Error 404"
+    with pytest.raises(StudyFileError, match=what):
+        study_on({"kind": "svhn"})
+    assert list((tmp_path / "data" / "svhn").iterdir()) == []
+    if fault == "cut":
+        monkeypatch.setattr(Quiet, "cut", set())
+        assert study_on({"kind": "svhn"}).cells[0].data.shape.train == 20
+
+
+def test_files_of_a_systems_package_are_found(small, study_on, tmp_path, monkeypatch):
+    small("fashion_mnist")
+    monkeypatch.setattr(known, "download", None)
+    write_mnist(tmp_path / "usr" / "share")
+    system = (str(tmp_path / "usr" / "share"),)
+    monkeypatch.setattr(fashion_mnist.FashionMnistConfig, "system", system)
+    assert study_on({"kind": "fashion_mnist"}).cells[0].data.shape.input_shape == (1, 28, 28)
 
 
 def test_a_local_file_with_another_checksum_is_refused(small, study_on, tmp_path):

@@ -129,7 +129,10 @@ def test_undeclared_neurons_are_none():
         ("own_models:A_NUMBER", "must name a torch.nn.Module.*which is a int"),
         ("own_models:nothing", "returns a torch.nn.Module, but nothing.* returned a NoneType"),
         ("own_models:Lazy", "sizes of its layers.*first.weight, first.bias are of lazy layers"),
-        ("no_such_module:Net", "must name an importable module.*Put the module beside"),
+        (
+            "no_such_module:Net",
+            "must name an importable module.*Put the module beside.*install the package",
+        ),
     ],
 )
 def test_a_module_that_cannot_be_packed_is_refused(kind, message):

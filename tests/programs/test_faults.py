@@ -166,27 +166,6 @@ def test_a_failed_run_is_run_again_with_retry_and_starts_clean(run_programs, tmp
     assert store.sql("select outcome from runs").rows == [("done",)]
 
 
-def test_another_runs_files_are_no_state_of_this_run(run_programs):
-    script = """
-    import shutil
-    from pathlib import Path
-    def main(run):
-        if run.seed == 0:
-            run.save({"step": 1})
-            for other in Path("..").iterdir():
-                if other.resolve() != Path.cwd():
-                    shutil.copy("saved.state", other)
-            # What a run cannot know it cannot hurt: the next one is prepared only now.
-            (Path("..") / "x").mkdir(exist_ok=True)
-        else:
-            assert run.restore() is None
-        run.report(1, loss=float(run.seed))
-    """
-    summary, store = run_programs(script, '[program]\nentry = "train:main"\n[sweep]\nseed = 2\n')
-    assert summary.done == 2
-    assert store.sql("select seed, loss from runs order by seed").rows == [(0, 0.0), (1, 1.0)]
-
-
 @pytest.mark.slow
 def test_a_worker_that_is_killed_takes_its_program_with_it(tmp_path, write_study):
     write_study(

@@ -148,6 +148,11 @@ def mistakes(tmp_path, **parts):
             "probe.measures",
             "must be a string in quotes",
         ),
+        (
+            {"sweep": '[sweep]\n"probe.measures" = ["stable_rank"]'},
+            "probe.measures",
+            "one value that is a list is typed as [[...]]",
+        ),
     ],
 )
 def test_a_mistake_says_key_value_and_what_must_hold(tmp_path, parts, key, text):

@@ -90,6 +90,7 @@ def test_the_translation_of_a_dense_network_moves_the_last_layer_alone():
         ({"blocks": ("w",), "partners": ("w",)}, "each block once"),
         ({"blocks": ("w",), "axis": "output"}, "finds output once in each"),
         ({"blocks": ("r",)}, "finds h once in each"),
+        ({"blocks": ("r", "r"), "partners": ("r",)}, "each block once"),
         ({"blocks": ("w",), "axis": "", "partners": ("v",)}, "partners along an axis"),
         ({"blocks": ("w",), "direction": (1.0, 2.0)}, "direction along h"),
         ({"blocks": ("w",), "layer": 2}, "names a hidden layer"),

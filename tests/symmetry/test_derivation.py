@@ -119,12 +119,6 @@ def test_a_transformer_layer_of_torch_is_seen_through():
     assert len(found.layout.attention) == 1
 
 
-def test_of_an_lstm_nothing_is_derived_and_it_is_said_why():
-    found = derived(public.Recurrent, 2, 4, 3)
-    assert not found.layout.groups
-    assert any("two axes" in each.reason for each in found.refusals)
-
-
 class SwiGlu(nn.Module):
     """A gated MLP, normalised by its root mean square, without biases."""
 
@@ -201,6 +195,27 @@ def test_activations_are_caught_where_they_enter_a_module():
     assert torch.equal(torch.tanh(module.fc1(flat)), hidden["fc1"])
     # Training is left as it is.
     assert torch.equal(module.train()(x), plain)
+
+
+class WithLoss(nn.Module):
+    """Returns its outputs beside something else, which is None where nobody asks for it."""
+
+    def __init__(self, beside):
+        super().__init__()
+        self.a, self.b, self.beside = nn.Linear(4, 5), nn.Linear(5, 2), beside
+
+    def forward(self, x):
+        return self.b(torch.tanh(self.a(x))), self.beside
+
+
+def test_activations_are_told_beside_a_tensor_and_none_but_not_beside_two_tensors():
+    x = normal(3, 4)
+    for beside, told in ((None, True), (torch.zeros(()), False)):
+        module = WithLoss(beside).eval()
+        output, _ = module(x)
+        found = capture_hidden(module, derive(module, x).captures)(x)
+        assert torch.equal(found[0], output)
+        assert isinstance(found[1], dict) == told
 
 
 def test_a_module_and_torchs_generator_are_left_as_they_were():

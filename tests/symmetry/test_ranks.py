@@ -45,6 +45,22 @@ def test_product_rank_is_that_of_a_planted_linear_pair():
     assert measure_layer(view)["weight_rank"].item() == 3
 
 
+@pytest.mark.parametrize("sizes", [[9, 4, 7], [3, 4, 7], [9, 4, 2], [2, 4, 3]])
+def test_singular_values_of_a_product_are_torchs_whatever_side_is_longer(sizes):
+    model = Fcn(sizes, "linear", bias=True)
+    theta = torch.randn(2, model.layout.size, dtype=torch.float64)
+    view = LayerView(model.layout, model.layout.groups[0], theta, None)
+    first, last = (model.layout.block(f"layers.{i}.weight") for i in (0, 1))
+    product = torch.stack([
+        row[last.offset : last.stop].reshape(last.shape)
+        @ row[first.offset : first.stop].reshape(first.shape)
+        for row in theta
+    ])  # fmt: skip
+    expected = torch.linalg.svdvals(product)[:, :4]
+    torch.testing.assert_close(view.product_values_KR, expected, atol=1e-7, rtol=1e-7)
+    assert view.product_values_KR.shape[1] == min(sizes)
+
+
 def test_every_measure_of_the_catalogue_is_computed():
     model = Fcn([3, 4, 2], "tanh")
     theta = torch.randn(2, model.layout.size)

@@ -121,11 +121,11 @@ def number_classes(labels: NDArray[Any], names: Sequence[str], where: str) -> ND
         words = values.tolist()
     for i, word in enumerate(words):
         if word not in places:
-            row = int(np.flatnonzero(inverse == i)[0])
+            row = int(np.flatnonzero(inverse == i)[0]) + 1
             known = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
             raise DataError(
                 "target",
-                f"must hold the classes {known}, but sample {row} of the {where} data is {word!r}. "
+                f"must hold the classes {known}, but row {row} of the {where} data is {word!r}. "
                 "Name all classes in data.classes if the training data lacks one",
             )
     numbers: NDArray[np.int64] = np.array([places[word] for word in words], np.int64)[inverse]
@@ -167,7 +167,7 @@ def require_finite(values: NDArray[Any], key: str) -> None:
     """Check that there is no NaN and no infinity.
 
     Raises:
-        DataError: If there is; names the first sample and how many have one.
+        DataError: If there is; names the first row, from 1 on, and how many have one.
     """
     if values.dtype.kind != "f":
         return
@@ -178,7 +178,7 @@ def require_finite(values: NDArray[Any], key: str) -> None:
         raise DataError(
             key,
             f"must hold finite numbers, but {int(is_odd.sum())} of {len(values)} samples have NaN "
-            f"or infinity, sample {int(is_odd.argmax())} first. Mend or leave out these rows; "
+            f"or infinity, row {int(is_odd.argmax()) + 1} first. Mend or leave out these rows; "
             "missing = 'drop' leaves out those that lack a value",
         )
 

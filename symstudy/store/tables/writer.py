@@ -231,7 +231,9 @@ def arrow_array(values: Any, kind: pa.DataType) -> pa.Array:
             return pa.array(rows, kind, mask=is_missing)
         return pa.array([None if row is None else list(row) for row in values.tolist()], kind)
     if isinstance(values, np.ndarray) and values.dtype.kind == "f":
-        return pa.array(values, kind, mask=~np.isfinite(values))
+        # Counts of several kinds of layers: NaN where a kind has none, -1 where it is not known.
+        is_no_count = pa.types.is_integer(kind) & (values < 0)
+        return pa.array(values, kind, mask=~np.isfinite(values) | is_no_count)
     if isinstance(values, np.ndarray) and values.dtype.kind == "i" and pa.types.is_integer(kind):
         return pa.array(values, kind, mask=values < 0)
     return pa.array(values, kind)

@@ -122,13 +122,20 @@ def declare(state: State, found: ClassSolution, plans: Sequence[BlockPlan]) -> N
         found.scales += [dict(each) for each in null_space(part, equations)]
     for part, equations in components(found.variables, found.sign_equations):
         found.signs += null_space_mod_2(part, equations)
-    twice = [plan.name for plan in plans if plan.count(found.of) > 1]
-    if twice:
-        name = ", ".join(twice)
-        found.refusals.append(Refusal(name, f"it runs along two axes of {name} at once"))
+    twice = [plan for plan in plans if plan.count(found.of) > 1]
+    if twice and not all(is_recurrent(state, found.of, plan) for plan in twice):
+        name = ", ".join(plan.name for plan in twice)
+        reason = f"it runs along two axes of {name} at once, not as rows and columns"
+        found.refusals.append(Refusal(name, reason))
         return
-    is_linear = not found.of.bent
+    is_linear = not found.of.bent and not twice
     for vector in found.scales:
+        mine = [plan.name for plan in twice if any(plan.has(each) for each in vector)]
+        if mine:
+            # No class of a symmetry multiplies rows and divides columns of one block.
+            reason = "it would be rescaled along rows and columns at once"
+            found.refusals.append(Refusal(", ".join(mine), reason))
+            continue
         found.candidates += scale_candidates(state, found, vector, is_linear=is_linear)
     writes, reads = (
         [v for v in found.variables if v in side] for side in (state.writes, state.reads)
@@ -155,6 +162,15 @@ def declare(state: State, found: ClassSolution, plans: Sequence[BlockPlan]) -> N
         ]
     within = companion(found, plans)
     found.candidates = [replace(each, within=within) for each in found.candidates]
+
+
+def is_recurrent(state: State, of: AxisClass, plan: BlockPlan) -> bool:
+    """Return whether the rows of a block make what its columns read, as of a recurrent layer."""
+    mine = [axis for axis in plan.axes if axis.of is not None and find(axis.of) is of]
+    if len(mine) != 2 or None in (mine[0].variable, mine[1].variable):
+        return False
+    row, column = mine[0].variable, mine[1].variable
+    return row in state.writes and column in state.reads and row != column
 
 
 def scale_candidates(

@@ -96,8 +96,8 @@ def capture_at(
 def capture_hidden(module: nn.Module, captures: Sequence[Capture]) -> nn.Module:
     """Make `module` return `(result, {group: activations})` in evaluation mode, and return it.
 
-    A result that is no single tensor is returned as it is, since there would be no telling the two
-    apart.
+    A result of several tensors is returned as it is, since there would be no telling the two apart;
+    None beside one tensor, as a loss that was not asked for, is left out.
     """
     if not captures:
         return module
@@ -117,11 +117,17 @@ def capture_hidden(module: nn.Module, captures: Sequence[Capture]) -> nn.Module:
         found = dict(caught)
         # Nothing is kept: what was caught belongs to one call, and to its device.
         caught.clear()
-        is_told = isinstance(result, Tensor) and not module.training
-        return (result, found) if is_told else result
+        output = None if module.training else only_tensor(result)
+        return result if output is None else (output, found)
 
     module.forward = forward
     return module
+
+
+def only_tensor(result: Any) -> Tensor | None:
+    """Return the one tensor of a result, alone or in a tuple with None; None if there are more."""
+    items = [each for each in result if each is not None] if type(result) is tuple else [result]
+    return items[0] if len(items) == 1 and isinstance(items[0], Tensor) else None
 
 
 def on_entry(capture: Capture, caught: dict[str, Tensor]) -> Callable[..., None]:

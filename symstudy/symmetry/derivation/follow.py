@@ -3,7 +3,7 @@
 from symstudy.symmetry.derivation.axes import Form, Restart
 from symstudy.symmetry.derivation.rules import elementwise, products, reductions, views
 from symstudy.symmetry.derivation.rules.registry import RULES
-from symstudy.symmetry.derivation.state import State, Value, size_of
+from symstudy.symmetry.derivation.state import State, Value, places_in, size_of
 from symstudy.symmetry.derivation.trace import Operation, Trace
 
 __all__ = ["follow"]
@@ -54,12 +54,23 @@ def go_through(state: State) -> None:
             for size, name in zip(shape, names, strict=True)
         )
         state.values[number] = Value(dims)
+    needed = needed_tensors(trace)
     for number, operation in enumerate(trace.operations):
-        state.number = number
-        apply_rule(state, operation)
+        if not needed.isdisjoint(operation.outputs):
+            state.number = number
+            apply_rule(state, operation)
     for number in trace.outputs:
         if number in state.values:
             state.stop(state.values[number], "its positions are outputs of the network")
+
+
+def needed_tensors(trace: Trace) -> set[int]:
+    """Return the tensors that the outputs depend on: a last state that nothing reads joins none."""
+    needed = set(trace.outputs)
+    for operation in reversed(trace.operations):
+        if not needed.isdisjoint(operation.outputs):
+            needed |= {place.number for place in places_in((operation.args, operation.kwargs))}
+    return needed
 
 
 def apply_rule(state: State, operation: Operation) -> None:

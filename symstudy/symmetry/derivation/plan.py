@@ -207,7 +207,8 @@ def group_of(
     of = solution.of
     writes = tuple(each for each in solution.variables if each in state.writes)
     reads = tuple(each for each in solution.variables if each in state.reads)
-    no_group = bool(of.frozen) or of.size == 1 or of in taken or bool(solution.refusals)
+    is_left_out = bool(solution.refusals) and not solution.candidates
+    no_group = bool(of.frozen) or of.size == 1 or of in taken or is_left_out
     if no_group or not writes or not reads or not set(writes).isdisjoint(reads):
         return None
     along = {find(each) for other in state.classes.values() for each in find(other).companions}

@@ -72,6 +72,8 @@ class Value:
         scale: Logarithm of a positive factor of all of it.
         is_weight: Whether it depends on parameters alone.
         is_constant: Whether it depends on nothing.
+        is_zero: Whether it is 0 whatever the parameters, as the first state of a recurrent layer:
+            every factor leaves it as it is.
         product: What it is the product of, through what acts on each number; None for nothing.
         pattern: The product that a softmax was taken of, for what that gave.
         shifted: Parameters that were added to it last, with nothing since that bends it.
@@ -83,6 +85,7 @@ class Value:
     scale: Expression = field(default_factory=dict)
     is_weight: bool = False
     is_constant: bool = False
+    is_zero: bool = False
     product: Contraction | None = None
     pattern: Contraction | None = None
     shifted: frozenset[str] = frozenset()
@@ -410,7 +413,8 @@ def constant_value(tensor: Tensor) -> Value:
     for at, size in enumerate(tensor.shape):
         reason = "" if is_uniform(tensor, at) else "fixed numbers of the module differ along it"
         dims.append((Axis(size, AxisClass(size, reason)),) if size != 1 else ())
-    return Value(tuple(dims), is_weight=True, is_constant=True)
+    is_zero = 0 < tensor.numel() <= LARGEST_CONSTANT and not tensor.any()
+    return Value(tuple(dims), is_weight=True, is_constant=True, is_zero=is_zero)
 
 
 def is_uniform(tensor: Tensor, dim: int) -> bool:

@@ -103,6 +103,12 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's i
             self.trace.tensors.append(tensor)
         return self.numbers[id(tensor)]
 
+    def renumber(self, tensor: Tensor, before: Tensor) -> None:
+        """Give a tensor that was put into another shape in place a number of its own."""
+        self.trace.tensors[self.number(tensor)] = before
+        self.numbers[id(tensor)] = len(self.trace.tensors)
+        self.trace.tensors.append(tensor)
+
     def placed(self, value: Any) -> Any:
         """Return an argument with its tensors as places."""
         return tree_map(
@@ -119,11 +125,15 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's i
         """Do an operation and write it down."""
         del types
         placed = self.placed(args), self.placed(kwargs or {})
+        name = str(func.overloadpacket)
+        first = args[0] if name.endswith("_") and args and isinstance(args[0], Tensor) else None
+        before = first.detach() if first is not None else None
         result = func(*args, **(kwargs or {}))
+        if first is not None and before is not None and first.shape != before.shape:
+            self.renumber(first, before)
         made = result if isinstance(result, list | tuple) else [result]
         outputs = tuple(self.number(t) if isinstance(t, Tensor) else -1 for t in made)
-        name = str(func.overloadpacket).removesuffix("_")
-        self.trace.operations.append(Operation(name, *placed, outputs))
+        self.trace.operations.append(Operation(name.removesuffix("_"), *placed, outputs))
         return result
 
     def watch(self, module: nn.Module) -> list[Any]:

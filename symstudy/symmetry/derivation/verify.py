@@ -122,7 +122,7 @@ class Verifier:
 
     def action(self, parts: Sequence[DeclaredSymmetry]) -> Action:
         """Return symmetries on the same blocks, ready to act on the parameters."""
-        names = [*parts[0].blocks, *parts[0].partners]
+        names = list(dict.fromkeys((*parts[0].blocks, *parts[0].partners)))
         layout = self.part_of_layout(names)
         places = torch.cat(
             [torch.arange(self.blocks[n].offset, self.blocks[n].stop) for n in names]
@@ -142,12 +142,12 @@ class Verifier:
         """Return whether random elements, one after the other, change anything."""
         errors: list[float] = []
         for number, draw in enumerate(self.draws):
-            theta_P = draw.theta_P
+            theta_P = draw.theta_P.clone()
             for action in actions:
                 moved_K = self.moved(action.symmetries, theta_P[action.places])
                 if moved_K is None:
                     return Verdict(torch.nan, torch.nan, "its elements do not move the parameters")
-                theta_P = theta_P.index_copy(0, action.places, moved_K)
+                theta_P.index_copy_(0, action.places, moved_K)
             before = self.outputs(number, preserves, epsilon=epsilon)
             after = self.evaluate(theta_P, draw.inputs, preserves, epsilon=epsilon)
             errors.append(difference(before, after))

@@ -1,6 +1,6 @@
 """Operations on each number by itself, of one tensor or of several that are broadcast."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from fractions import Fraction
 
@@ -201,6 +201,8 @@ def paired(combine: Callable[[Axis, Axis], Axis], others: Iterator[Axis]) -> Cal
 
 def added(state: State, left: Value, right: Value) -> Value:
     """Return a sum: both must have the same factors."""
+    if left.is_zero or right.is_zero:
+        return beside_nothing(state, left, right)
 
     def combine(a: Axis, b: Axis) -> Axis:
         state.scales.append(total(a.scale, b.scale, -1))
@@ -228,6 +230,23 @@ def added(state: State, left: Value, right: Value) -> Value:
     )
 
 
+def nothing(state: State, sizes: Iterable[int]) -> Value:
+    """Return a tensor that is 0 whatever the parameters, of these sizes."""
+    dims = tuple(state.fresh(size) for size in sizes)
+    return Value(dims, is_weight=True, is_zero=True)
+
+
+def beside_nothing(state: State, left: Value, right: Value) -> Value:
+    """Return a sum of which one tensor is 0 whatever the parameters: the other, perhaps repeated.
+
+    Where the other is repeated along positions that the first one has, it is so with its factors.
+    """
+    other, zero = (right, left) if left.is_zero else (left, right)
+    pairs = broadcast(other, zero)
+    dims = tuple(a if size_of(a) >= size_of(b) else state.fresh(size_of(b)) for a, b in pairs)
+    return replace(other, dims=dims)
+
+
 def multiplied(state: State, left: Value, right: Value, power: int = 1) -> Value:
     """Return a product, or a quotient with `power` -1: factors are multiplied."""
 
@@ -235,6 +254,8 @@ def multiplied(state: State, left: Value, right: Value, power: int = 1) -> Value
         a.of.bend("it is multiplied place by place")
         return a.with_factor(total(a.scale, b.scale, power), total(a.sign, b.sign))
 
+    if power == 1 and (left.is_zero or right.is_zero):
+        return nothing(state, [max(map(size_of, pair)) for pair in broadcast(left, right)])
     constant = left.is_constant or right.is_constant
     moving = right if left.is_constant else left
     for value in (left, right):

@@ -4,7 +4,12 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from symstudy.symmetry.derivation.axes import Axis, Dim, total
-from symstudy.symmetry.derivation.rules.elementwise import added, bent, without_factors
+from symstudy.symmetry.derivation.rules.elementwise import (
+    added,
+    bent,
+    nothing,
+    without_factors,
+)
 from symstudy.symmetry.derivation.rules.registry import argument, rule
 from symstudy.symmetry.derivation.state import (
     Contraction,
@@ -38,6 +43,9 @@ class Factor(NamedTuple):
 
 def contract(state: State, left: Factor, right: Factor) -> Value:
     """Return a sum of products; its dimensions are those of the batch, then those left over."""
+    if left.value.is_zero or right.value.is_zero:
+        sizes = map(size_of, (*broadcast_sizes(left, right), *left.free, *right.free))
+        return nothing(state, sizes)
     for weight, other in ((left, right), (right, left)):
         if weight.value.is_weight and not other.value.is_weight:
             mark_roles(state, weight, other.value.activated)
@@ -57,6 +65,11 @@ def contract(state: State, left: Factor, right: Factor) -> Value:
     return Value(
         (*batch, *free), total(left.value.scale, right.value.scale), is_weight=both, product=product
     )
+
+
+def broadcast_sizes(left: Factor, right: Factor) -> tuple[Dim, ...]:
+    """Return the longer of the dimensions of both batches, place by place."""
+    return tuple(max(pair, key=size_of) for pair in zip(left.batch, right.batch, strict=True))
 
 
 def mark_roles(state: State, weight: Factor, activated: int) -> None:
