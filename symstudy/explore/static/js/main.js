@@ -86,7 +86,12 @@ async function start() {
     context.present = values;
     update();
   }
-  learn();
+  // Only then: it reads every column, and what is in sight comes first.
+  const waiting = setInterval(() => {
+    if (dashboard.isBusy || !dashboard.shown.size) return;
+    clearInterval(waiting);
+    learn();
+  }, 200);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => dashboard.redraw());
   addEventListener("keydown", (event) => {
     if (event.key !== "Escape" || document.querySelector("dialog[open]")) return;
