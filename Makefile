@@ -21,7 +21,7 @@ setup: $(STAMP) ## Make .venv and install symstudy in it.
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade -c constraints.txt pip
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[cluster,dev,search]' --group test --group lint --group docs
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[cluster,dev,explore,search]' --group test --group lint --group docs
 	$(BIN)/python -m symstudy.training.compile_ahead
 	@touch $@
 
@@ -37,6 +37,7 @@ demo: setup ## The main job: three studies, SQL, findings, figures, report (minu
 	@echo; echo "Figures:"; $(BIN)/symstudy plot $(RESULTS)
 	@echo; echo "Report:"; $(BIN)/symstudy report $(RESULTS)
 	@echo; echo "Ask further: $(BIN)/symstudy query $(RESULTS)"
+	@echo "Look at it:  $(BIN)/symstudy explore $(RESULTS)"
 
 # The paper's experiments on learning and capacity, in its order; then what theory adds to them.
 PAPER := learning_jumps learning_jumps_activations mode_timing depth_escape \

@@ -15,6 +15,7 @@ from symstudy.cli import (
     claims,
     compact,
     control,
+    explore,
     fit,
     import_study,
     init,
@@ -53,6 +54,7 @@ init.add_commands(app)
 run.add_commands(app)
 submit.add_commands(app)
 results.add_commands(app)
+explore.add_commands(app)
 control.add_commands(app)
 compact.add_commands(app)
 claims.add_commands(app)

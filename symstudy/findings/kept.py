@@ -48,13 +48,18 @@ class Findings(NamedTuple):
     refused: list[str]
 
 
-def read_findings(folder: StudyFolder) -> Findings:
+def read_findings(folder: StudyFolder, now: str | None = None) -> Findings:
     """Return the findings kept in a study's folder, by name.
+
+    Args:
+        folder: Folder of the study.
+        now: Fingerprint of its rows; worked out if not given.
 
     Raises:
         StoreError: If they cannot be listed, or the results cannot be read.
     """
-    now = Store([folder]).fingerprint
+    if now is None:
+        now = Store([folder]).fingerprint
     found = Findings([], [])
     for path in folder.list_files("findings", SUFFIX):
         name = path.rsplit("/", 1)[-1]

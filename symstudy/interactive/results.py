@@ -16,7 +16,7 @@ from symstudy.findings.default_figures import draw_defaults, has_claims
 from symstudy.findings.evaluate import Evaluated, draw_claim
 from symstudy.html_report import write_report
 from symstudy.plots.plotter import Plots
-from symstudy.store import Answer, Store, find_studies, open_store, read_account
+from symstudy.store import Answer, ExplorerFrame, Store, find_studies, open_store, read_account
 
 __all__ = ["Results", "Verdicts", "open_results"]
 
@@ -130,6 +130,17 @@ class Results:
             StoreError: If the results cannot be read.
         """
         return self.store.sql(query)
+
+    def explore(self, height: int = 900) -> ExplorerFrame:
+        """Show the explorer of these results in a frame, for notebooks on this machine.
+
+        Args:
+            height: Height of the frame, in pixels.
+
+        Raises:
+            StoreError: If it does not start.
+        """
+        return self.store.explore(height)
 
     @property
     def plot(self) -> Plots:

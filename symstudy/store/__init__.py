@@ -1,5 +1,6 @@
 """Results: Parquet files, a ledger, and read-only SQL over them."""
 
+from symstudy.store.explorer import ExplorerFrame
 from symstudy.store.files.folder import StudyFolder
 from symstudy.store.files.locations import find_studies, open_location
 from symstudy.store.tables.certificates import Certificate, read_certificate
@@ -21,6 +22,7 @@ __all__ = [
     "Account",
     "Answer",
     "Certificate",
+    "ExplorerFrame",
     "Provenance",
     "Store",
     "StudyFolder",

@@ -9,6 +9,7 @@ BENCHMARKS = (
     "through_ray.py",
     "driver.py",
     "store.py",
+    "explorer.py",
     "minimiser.py",
     "padding.py",
     "transformer.py",

@@ -191,6 +191,7 @@ def test_the_options_are_those_that_were_decided_on():
         "compact": {"--grace", "--json"},
         "verify": {"--json"},
         "query": {"--format", "--output", "--memory", "--timeout"},
+        "explore": {"--port", "--and", "--no-open", "--json"},
         "analyze": {"--project", "--json"},
         "plot": set(),
         "plot claims": {"--project", "--width", "--format", "--json"},

@@ -78,6 +78,14 @@ class StudyFolder:
         return isinstance(self.filesystem, fs.LocalFileSystem)
 
     @property
+    def location(self) -> str:
+        """The folder as a user names it: a path, or a URI such as s3://bucket/results/digits."""
+        if self.is_local:
+            return self.path
+        scheme = {"gcs": "gs"}.get(self.filesystem.type_name, self.filesystem.type_name)
+        return f"{scheme}://{self.path}"
+
+    @property
     def remedy(self) -> str:
         """What most often helps where the results cannot be written."""
         if self.is_local:

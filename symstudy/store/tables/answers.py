@@ -1,13 +1,85 @@
-"""What an answer of DuckDB becomes before anyone sees it: plain numbers, columns told apart."""
+"""What may be asked, and what an answer of DuckDB becomes before anyone sees it."""
 
 from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import duckdb
 import pyarrow as pa
 
-__all__ = ["distinct_names", "is_query", "plain_numbers"]
+from symstudy.errors import QueryError, choices
+from symstudy.store.tables.view_statements import VIEWS
+
+__all__ = [
+    "FirstRows",
+    "check_reads",
+    "distinct_names",
+    "first_rows",
+    "is_query",
+    "plain_numbers",
+    "query_error",
+]
 
 READING = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
+
+
+class FirstRows(NamedTuple):
+    """The first rows of an answer.
+
+    Attributes:
+        columns: Names.
+        kinds: Arrow type of each column, as text.
+        rows: Values, as Python objects.
+        is_all: Whether there are no others.
+    """
+
+    columns: tuple[str, ...]
+    kinds: tuple[str, ...]
+    rows: list[tuple[Any, ...]]
+    is_all: bool
+
+
+def first_rows(table: pa.Table, most_rows: int) -> FirstRows:
+    """Return up to `most_rows` rows of an answer as Python objects."""
+    head = table.slice(0, most_rows)
+    columns = [column.to_pylist() for column in head.columns]
+    rows = list(zip(*columns, strict=True))
+    kinds = tuple(str(field.type) for field in table.schema)
+    return FirstRows(tuple(table.column_names), kinds, rows, table.num_rows <= most_rows)
+
+
+def check_reads(connection: duckdb.DuckDBPyConnection, query: str) -> None:
+    """Raise unless `query` is one statement that reads and does nothing else.
+
+    Raises:
+        QueryError: If it is not, or DuckDB cannot parse it.
+    """
+    try:
+        statements = connection.extract_statements(query)
+    except duckdb.Error as error:
+        raise query_error(query, error) from error
+    if len(statements) != 1 or not only_reads(connection, statements[0]):
+        kinds = ", ".join(statement.type.name for statement in statements) or "nothing"
+        raise QueryError(
+            f"SQL must be one SELECT statement, since results are read-only, but got {kinds}."
+        )
+
+
+def only_reads(connection: duckdb.DuckDBPyConnection, statement: duckdb.Statement) -> bool:
+    """Return whether a statement reads and does nothing else."""
+    try:
+        return is_query(connection, statement)
+    except duckdb.Error:
+        return False
+
+
+def query_error(query: str, error: duckdb.Error) -> QueryError:
+    """Return DuckDB's message in our form, with what exists where a name does not."""
+    text = str(error)
+    hint = ""
+    if "Table with name" in text:
+        name = text.split("Table with name ", 1)[1].split(" ", 1)[0]
+        hint = f" {choices(name, VIEWS)}"
+    return QueryError(f"SQL must be a query that DuckDB accepts, but got {query!r}: {text}{hint}")
 
 
 def is_query(connection: duckdb.DuckDBPyConnection, statement: duckdb.Statement) -> bool:

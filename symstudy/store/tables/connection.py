@@ -10,8 +10,6 @@ were merged, it is opened anew.
 """
 
 import inspect
-import threading
-import time
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -21,22 +19,28 @@ import duckdb
 import pandas as pd
 import pyarrow as pa
 
-from symstudy.errors import QueryError, StoreError, choices
+from symstudy.errors import QueryError, StoreError
 from symstudy.identity import digest
+from symstudy.store.explorer import ExplorerFrame, start_explorer
 from symstudy.store.files.folder import StudyFolder
 from symstudy.store.files.locations import find_studies
 from symstudy.store.files.manifest import ATTEMPTS, read_again
-from symstudy.store.tables.answers import distinct_names, is_query, plain_numbers
+from symstudy.store.tables.answers import (
+    FirstRows,
+    check_reads,
+    distinct_names,
+    first_rows,
+    plain_numbers,
+    query_error,
+)
 from symstudy.store.tables.copies import copy_name
 from symstudy.store.tables.keys import KEYS
 from symstudy.store.tables.limits import (
     MEMORY,
     TIMEOUT_S,
     check_limits,
-    is_out_of_memory,
-    memory_error,
-    timeout_error,
 )
+from symstudy.store.tables.running import Limits, run_within
 from symstudy.store.tables.scans import JOINED, MERGED, StudyTables
 from symstudy.store.tables.schema import (
     CELLS,
@@ -221,11 +225,33 @@ class Store:
 
         Merging files does not change it.
         """
+        return digest("\n".join(self.packs()))
+
+    def fingerprint_of(self, study: str) -> str:
+        """Return the fingerprint of a store of one of the studies alone."""
+        return digest("\n".join(line for line in self.packs() if line.startswith(f"{study}|")))
+
+    def packs(self) -> list[str]:
+        """Return a line a pack: study, pack, time, and number of runs."""
         packs = self.connection.sql(
             "select study, pack_id, cast(finished_at as varchar), count(*) from runs_keys "
             "group by all order by all"
         ).fetchall()
-        return digest("\n".join("|".join(map(str, pack)) for pack in packs))
+        return ["|".join(map(str, pack)) for pack in packs]
+
+    def explore(self, height: int = 900) -> ExplorerFrame:
+        """Show the explorer of these studies in a frame, for notebooks.
+
+        It is a process of its own, which ends with this Python, or with the `close` of what is
+        returned.
+
+        Args:
+            height: Height of the frame, in pixels.
+
+        Raises:
+            StoreError: If it does not start.
+        """
+        return start_explorer([folder.location for folder in self.folders], height)
 
     def sql(self, query: str, parameters: Sequence[Any] = ()) -> Answer:
         """Return the answer to one SELECT statement.
@@ -251,27 +277,37 @@ class Store:
         frame = table.rename_columns(distinct_names(table.column_names)).to_pandas()
         return pd.DataFrame(frame)
 
-    def arrow(self, query: str, parameters: Sequence[Any] = ()) -> pa.Table:
-        """Return the answer as an Arrow table.
+    def first(self, query: str, most_rows: int, parameters: Sequence[Any] = ()) -> FirstRows:
+        """Return the first rows of an answer; the others are never made.
 
         Raises:
             QueryError: If `query` is no SELECT statement, or DuckDB refuses it.
             StoreError: If a file turns out to be damaged.
         """
-        try:
-            statements = self.connection.extract_statements(query)
-        except duckdb.Error as error:
-            raise query_error(query, error) from error
-        if len(statements) != 1 or not self.only_reads(statements[0]):
-            kinds = ", ".join(statement.type.name for statement in statements) or "nothing"
-            raise QueryError(
-                f"SQL must be one SELECT statement, since results are read-only, but got {kinds}."
-            )
+        return first_rows(self.arrow(query, parameters, most_rows=most_rows), most_rows)
+
+    def arrow(
+        self, query: str, parameters: Sequence[Any] = (), *, most_rows: int | None = None
+    ) -> pa.Table:
+        """Return the answer as an Arrow table.
+
+        Args:
+            query: One SELECT statement.
+            parameters: Values of its question marks.
+            most_rows: Rows after which it may end; all are returned if not given.
+
+        Raises:
+            QueryError: If `query` is no SELECT statement, or DuckDB refuses it.
+            StoreError: If a file turns out to be damaged.
+        """
+        check_reads(self.connection, query)
         self.queries.append(inspect.cleandoc(query))
         plain = [value.item() if hasattr(value, "item") else value for value in parameters]
+        limits = Limits(self.memory, self.memory_bytes, self.timeout_s, most_rows)
         for left in reversed(range(ATTEMPTS)):
             try:
-                table = self.run(query, plain)
+                self.views.make_for(query)
+                table = run_within(self.connection, query, plain, limits, self.relation)
                 break
             except (duckdb.Error, OSError, pa.ArrowException) as error:
                 if not left or not self.tables.is_stale():
@@ -281,38 +317,6 @@ class Store:
         if table is None:
             raise QueryError("SQL must return rows, but the statement returned none.")
         return plain_numbers(table)
-
-    def only_reads(self, statement: Any) -> bool:
-        """Return whether a statement reads and does nothing else."""
-        try:
-            return is_query(self.connection, statement)
-        except duckdb.Error:
-            return False
-
-    def run(self, query: str, parameters: Sequence[Any]) -> pa.Table | None:
-        """Return what DuckDB answers.
-
-        Raises:
-            QueryError: If it takes more time, or more memory for its rows, than it may.
-        """
-        self.views.make_for(query)
-        timer = threading.Timer(self.timeout_s, self.connection.interrupt)
-        timer.daemon = True
-        start = time.monotonic()
-        timer.start()
-        try:
-            relation = self.relation(query, parameters)
-            return None if relation is None else self.gather(relation)
-        except (duckdb.Error, OSError, pa.ArrowException) as error:
-            if time.monotonic() - start >= self.timeout_s and "nterrupt" in str(error):
-                raise timeout_error(query, self.timeout_s) from error
-            if is_out_of_memory(error):
-                raise memory_error(query, self.memory) from error
-            raise
-        finally:
-            timer.cancel()
-            # A thread that is left when Python ends takes the process down with it.
-            timer.join()
 
     def relation(self, query: str, parameters: Sequence[Any]) -> duckdb.DuckDBPyRelation | None:
         """Return the relation that a query stands for.
@@ -329,22 +333,6 @@ class Store:
             self.views.make_all()
             return self.connection.sql(query, params=parameters or None)
 
-    def gather(self, relation: duckdb.DuckDBPyRelation) -> pa.Table:
-        """Return the rows of an answer, which take no more memory than a query may.
-
-        Raises:
-            QueryError: If they take more.
-        """
-        reader = relation.to_arrow_reader(BATCH_ROWS)
-        batches: list[pa.RecordBatch] = []
-        size = 0
-        for batch in reader:
-            size += batch.nbytes
-            if size > self.memory_bytes:
-                raise memory_error(self.queries[-1], self.memory)
-            batches.append(batch)
-        return pa.Table.from_batches(batches, schema=reader.schema)
-
     def columns(self) -> dict[str, list[str]]:
         """Return the columns of every table and view, for completion and help."""
         rows = self.sql(
@@ -360,8 +348,6 @@ class Store:
 
 SQL_NAMES = {CELLS.name: "cells"}
 """What tables are called in SQL, where it is not their own name."""
-BATCH_ROWS = 100_000
-"""Rows of an answer that are fetched together."""
 
 
 def open_store(*locations: str | Path, memory: str = MEMORY, timeout_s: float = TIMEOUT_S) -> Store:
@@ -378,16 +364,6 @@ def open_store(*locations: str | Path, memory: str = MEMORY, timeout_s: float = 
     """
     folders = find_studies([str(location) for location in locations or ("results",)])
     return Store(folders, memory=memory, timeout_s=timeout_s)
-
-
-def query_error(query: str, error: duckdb.Error) -> QueryError:
-    """Return DuckDB's message in our form, with what exists where a name does not."""
-    text = str(error)
-    hint = ""
-    if "Table with name" in text:
-        name = text.split("Table with name ", 1)[1].split(" ", 1)[0]
-        hint = f" {choices(name, VIEWS)}"
-    return QueryError(f"SQL must be a query that DuckDB accepts, but got {query!r}: {text}{hint}")
 
 
 def failure(query: str, error: Exception, tables: StudyTables) -> StoreError | QueryError:

@@ -1,0 +1,246 @@
+"""The application: what each address of the explorer answers."""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Callable
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response, StreamingResponse
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from symstudy.errors import UserError
+from symstudy.explore.answers import to_json
+from symstudy.explore.figure import draw_figure
+from symstudy.explore.guard import Guard
+from symstudy.explore.live import read_state
+from symstudy.explore.session import Session
+from symstudy.explore.verdicts import read_drawn, read_picture
+from symstudy.explore.view import RequestError
+
+__all__ = ["create_app"]
+
+STATIC = Path(str(resources.files("symstudy.explore") / "static"))
+PICTURE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
+POLL_S = 2.0
+"""Seconds between two looks at what has changed."""
+SHARE = 10.0
+"""A look that takes long is followed by a pause this many times as long."""
+
+
+class Answers:
+    """The answers of an explorer, one method an address.
+
+    Attributes:
+        session: The results.
+        stopping: Set when the server ends, so that live events do.
+    """
+
+    def __init__(self, session: Session, poll_s: float = POLL_S) -> None:
+        """See the class.
+
+        Args:
+            session: The results.
+            poll_s: Seconds between two looks at what has changed.
+        """
+        self.session = session
+        self.poll_s = poll_s
+        self.stopping = asyncio.Event()
+        self.looked = asyncio.Condition()
+        self.state: bytes = b""
+
+    async def page(self, _: Request) -> Response:
+        """Return the page."""
+        return FileResponse(STATIC / "index.html", media_type="text/html")
+
+    async def meta(self, _: Request) -> Response:
+        """Return the studies and columns there are."""
+        return await answer(self.session.meta)
+
+    async def present(self, _: Request) -> Response:
+        """Return how many values each column has."""
+        return await answer(self.session.present)
+
+    async def panels(self, request: Request) -> Response:
+        """Return what the panels show that a page asks for."""
+        body = await read_body(request)
+
+        def work() -> dict[str, Any]:
+            changes = self.session.changes
+            panels = self.session.panels(body.get("filters", {}), body.get("want"))
+            return {"changes": changes, "panels": panels}
+
+        return await answer(work)
+
+    async def sql(self, request: Request) -> Response:
+        """Return the first rows of answers to SELECT statements."""
+        body = await read_body(request)
+        on = body.get("on", "store")
+        if on not in {"store", "runs"}:
+            raise RequestError(f"on must be store or runs, but got {on!r}.")
+
+        def work() -> dict[str, Any]:
+            rows = body.get("rows", 1000)
+            queries = body.get("queries")
+            return {"answers": self.session.sql(queries, on_rows=on == "runs", most_rows=rows)}
+
+        return await answer(work)
+
+    async def history(self, request: Request) -> Response:
+        """Return learning curves of chosen runs."""
+        body = await read_body(request)
+        return await answer(lambda: self.session.curves(body.get("runs"), body.get("measure")))
+
+    async def verdicts(self, _: Request) -> Response:
+        """Return the findings kept with the results."""
+        return await answer(self.session.verdicts)
+
+    async def drawn(self, request: Request) -> Response:
+        """Return what is drawn in the figure of a claim."""
+        study, claim = request.path_params["study"], request.path_params["claim"]
+        return await answer(lambda: read_drawn(self.session.folders, study, claim))
+
+    async def picture(self, request: Request) -> Response:
+        """Return the figure of a claim, as it lies in the results: a picture that runs nothing."""
+        study, claim = request.path_params["study"], request.path_params["claim"]
+        content = await run_in_threadpool(read_picture, self.session.folders, study, claim)
+        policy = {"content-security-policy": PICTURE_POLICY}
+        return Response(content, media_type="image/svg+xml", headers=policy)
+
+    async def figure(self, request: Request) -> Response:
+        """Return a panel drawn for print: SVG, CSV, and what it came from."""
+        body = await read_body(request)
+        return await answer(lambda: draw_figure(self.session, body))
+
+    async def live(self, request: Request) -> Response:
+        """Send what has changed, whenever something has."""
+
+        async def events() -> AsyncIterator[bytes]:
+            sent = b""
+            while not self.stopping.is_set():
+                if self.state and self.state != sent:
+                    sent = self.state
+                    yield b"data: " + sent + b"\n\n"
+                else:
+                    # A page that has gone is noticed when something is sent to it.
+                    yield b": still here\n\n"
+                with contextlib.suppress(TimeoutError):
+                    async with self.looked:
+                        await asyncio.wait_for(self.looked.wait(), 15.0)
+                if await request.is_disconnected():
+                    return
+
+        return StreamingResponse(events(), media_type="text/event-stream")
+
+    async def watch(self) -> None:
+        """Look at what has changed until the server ends."""
+        loop = asyncio.get_running_loop()
+        while not self.stopping.is_set():
+            start = loop.time()
+            await run_in_threadpool(self.session.refresh)
+            state = to_json(await run_in_threadpool(read_state, self.session))
+            if state != self.state:
+                self.state = state
+                async with self.looked:
+                    self.looked.notify_all()
+            pause = max(self.poll_s, SHARE * (loop.time() - start))
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.stopping.wait(), pause)
+
+    @contextlib.asynccontextmanager
+    async def run(self, _: Starlette) -> AsyncIterator[None]:
+        """Watch the results while the application runs."""
+        task = asyncio.create_task(self.watch())
+        try:
+            yield
+        finally:
+            await self.stop()
+            await task
+
+    async def stop(self) -> None:
+        """End live events and the watch."""
+        self.stopping.set()
+        async with self.looked:
+            self.looked.notify_all()
+
+
+def create_app(session: Session, *, token: str, port: int, poll_s: float = POLL_S) -> Guard:
+    """Return the application, which answers who has the token.
+
+    Args:
+        session: The results.
+        token: What a page must know.
+        port: Port of the server.
+        poll_s: Seconds between two looks at what has changed.
+    """
+    answers = Answers(session, poll_s)
+    app = Starlette(
+        routes=[
+            Route("/", answers.page),
+            Route("/meta", answers.meta),
+            Route("/present", answers.present),
+            Route("/panels", answers.panels, methods=["POST"]),
+            Route("/sql", answers.sql, methods=["POST"]),
+            Route("/history", answers.history, methods=["POST"]),
+            Route("/verdicts", answers.verdicts),
+            Route("/figure", answers.figure, methods=["POST"]),
+            Route("/figure/{study}/{claim}/drawn", answers.drawn),
+            Route("/figure/{study}/{claim}", answers.picture),
+            Route("/live", answers.live),
+            Mount("/static", StaticFiles(directory=STATIC)),
+        ],
+        exception_handlers={UserError: refused, HTTPException: not_found, Exception: crashed},
+        lifespan=answers.run,
+    )
+    return Guard(app, token=token, port=port)
+
+
+async def answer(work: Callable[[], Any]) -> Response:
+    """Return what work that may take a while gives, as JSON."""
+    content = await run_in_threadpool(lambda: to_json(work()))
+    return Response(content, media_type="application/json")
+
+
+async def read_body(request: Request) -> dict[str, Any]:
+    """Return the JSON object that a request holds.
+
+    Raises:
+        RequestError: If it holds none.
+    """
+    try:
+        values = json.loads(await request.body())
+    except (ValueError, RecursionError) as error:
+        raise RequestError(f"a request must be JSON, but is not: {error}") from error
+    if not isinstance(values, dict):
+        raise RequestError(f"a request must be a JSON object, but got {type(values).__name__}.")
+    return values
+
+
+async def refused(_: Request, error: Exception) -> Response:
+    """Return the message about something that the user can mend."""
+    return Response(to_json({"error": str(error)}), 400, media_type="application/json")
+
+
+async def not_found(_: Request, error: Exception) -> Response:
+    """Return that there is nothing at an address."""
+    status = error.status_code if isinstance(error, HTTPException) else 404
+    return Response(
+        to_json({"error": "There is nothing at this address."}),
+        status,
+        media_type="application/json",
+    )
+
+
+async def crashed(_: Request, error: Exception) -> Response:
+    """Return that something was not foreseen; the traceback is on the terminal."""
+    message = (
+        f"symstudy explore has a fault of its own: {type(error).__name__}. Its terminal says more."
+    )
+    return Response(to_json({"error": message}), 500, media_type="application/json")

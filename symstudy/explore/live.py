@@ -1,0 +1,68 @@
+"""What has changed while a study runs: counts, progress and time left, as events."""
+
+from typing import Any
+
+from symstudy.errors import UserError
+from symstudy.explore.session import Session
+from symstudy.launch.control import read_progress
+from symstudy.launch.lease import may_be_alive, read_lease
+from symstudy.launch.progress import parse_snapshot
+from symstudy.store import StudyFolder
+
+__all__ = ["read_state"]
+
+
+def read_state(session: Session) -> dict[str, Any]:
+    """Return the counts of every study, and the progress of those that run."""
+    try:
+        accounts = count_runs(session)
+        running = [driver for folder in session.folders if (driver := read_driver(folder))]
+    except UserError as error:
+        return {"changes": session.changes, "accounts": [], "running": [], "error": str(error)}
+    return {
+        "changes": session.changes,
+        "accounts": accounts,
+        "running": running,
+        "error": session.error,
+    }
+
+
+def count_runs(session: Session) -> list[dict[str, Any]]:
+    """Return how many runs of each study are where, from the rows in memory."""
+    with session.lock:
+        rows = session.runs.rows(
+            "select study, count(*) filter (outcome = 'done'), "
+            "count(*) filter (outcome = 'stopped'), "
+            "count(*) filter (outcome not in ('done', 'stopped')) from runs group by study"
+        )
+        missing = dict(session.runs.rows("select study, count(*) from missing group by study"))
+        folders = session.folders
+    ended = {study: counts for study, *counts in rows}
+    accounts = []
+    for name in dict.fromkeys([folder.name for folder in folders] + list(ended) + list(missing)):
+        done, stopped, failed = ended.get(name, (0, 0, 0))
+        left = missing.get(name, 0)
+        accounts.append(
+            {
+                "study": name,
+                "planned": done + stopped + failed + left,
+                "done": done,
+                "stopped": stopped,
+                "failed": failed,
+                "missing": left,
+            }
+        )
+    return accounts
+
+
+def read_driver(folder: StudyFolder) -> dict[str, Any] | None:
+    """Return who runs a study now, and how far it is; None if nobody does."""
+    lease = read_lease(folder)
+    if lease is None or not may_be_alive(lease):
+        return None
+    snapshot = parse_snapshot(read_progress(folder, lease.launch) or {})
+    return {
+        "study": folder.name,
+        "driver": lease.driver,
+        "progress": snapshot._asdict() if snapshot else None,
+    }

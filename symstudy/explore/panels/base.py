@@ -1,0 +1,178 @@
+"""What panels share: where rows come from, what an answer is, and what is said of averages."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from symstudy.explore.view import RequestError, View, literal, where
+from symstudy.store import quoted
+from symstudy.store.tables.answers import FirstRows
+from symstudy.store.tables.loaded import LoadedRuns
+
+__all__ = [
+    "DONE",
+    "PanelAnswer",
+    "Source",
+    "averaged_note",
+    "count_text",
+    "finite",
+    "is_log",
+    "left_out_note",
+    "missing_view",
+    "uneven_note",
+]
+
+DONE = "outcome = 'done'"
+MOST_ANSWERS = 200
+"""Queries whose answers are kept."""
+LOG_RATIO = 30.0
+"""Positive values that are further apart than this are shown on a logarithmic axis."""
+
+
+class PanelAnswer(NamedTuple):
+    """What a panel shows.
+
+    Attributes:
+        sql: The query that gives `rows`.
+        columns: Names of the columns.
+        rows: The rows: what is drawn, and what `as a table` shows.
+        notes: What a reader must know of what is left out or averaged.
+        more: What else the panel draws.
+    """
+
+    sql: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Any]]
+    notes: Sequence[str] = ()
+    more: Mapping[str, Any] = {}  # never written to
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the answer as JSON values."""
+        return {**self._asdict(), "more": dict(self.more)}
+
+
+class Source(NamedTuple):
+    """Where panels take rows from.
+
+    Attributes:
+        runs: The rows in memory.
+        domains: Values and ranges of columns in some studies, once they are worked out.
+        answers: Rows of the latest queries, by query.
+    """
+
+    runs: LoadedRuns
+    domains: dict[tuple[Any, ...], tuple[Any, ...] | None]
+    answers: dict[str, list[tuple[Any, ...]]]
+
+    def ask(self, sql: str, most_rows: int) -> FirstRows:
+        """Return the first rows of the answer to a query."""
+        return self.runs.ask(sql, most_rows)
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        """Return all rows of the answer to a query; panels that ask the same share it."""
+        if sql not in self.answers:
+            while len(self.answers) >= MOST_ANSWERS:
+                del self.answers[next(iter(self.answers))]
+            self.answers[sql] = self.runs.rows(sql)
+        return self.answers[sql]
+
+
+def averaged_note(source: Source, view: View, but: Sequence[str]) -> list[str]:
+    """Return the sentence about what a mean is taken over besides seeds; nothing if over nothing.
+
+    Args:
+        source: Where the rows are.
+        view: What is looked at.
+        but: Columns that are shown.
+    """
+    names = [name for name in view.varying if name not in but]
+    if not names:
+        return []
+    counts = ", ".join(
+        f"count(distinct {quoted(name)}) + max(cast({quoted(name)} is null as int))"
+        for name in names
+    )
+    row = source.rows(f"select {counts} from runs where {where(view, DONE)}")[0]
+    over = [
+        f"{view.columns[name].label} ({count} values)"
+        for name, count in zip(names, row, strict=True)
+        if (count or 0) > 1
+    ]
+    if not over:
+        return []
+    said = f"Means are taken over {', '.join(over)} as well as seeds"
+    return [f"{said}: filter to one value, or show it as an axis."]
+
+
+def uneven_note(runs_a_seed: Iterable[float]) -> list[str]:
+    """Return the sentence about means of different settings; nothing where all are of the same.
+
+    Args:
+        runs_a_seed: Runs over seeds at each point.
+    """
+    counts = sorted({round(count, 6) for count in runs_a_seed})
+    if len(counts) < 2:
+        return []
+    said = f"Points are means of different settings, {counts[0]:g} to {counts[-1]:g} runs a seed"
+    return [f"{said}, since runs failed, are missing or filtered out: compare them with care."]
+
+
+def left_out_note(source: Source, view: View, measure: str) -> list[str]:
+    """Return the sentences about runs that have ended and are in no mean."""
+    row = source.rows(
+        f"select count(*) filter (not ({DONE})), "
+        f"count(*) filter ({DONE} and {quoted(measure)} is null), "
+        f"count(*) filter ({DONE} and not isfinite({quoted(measure)}::double)) "
+        f"from runs where {where(view)}"
+    )[0]
+    label = view.columns[measure].label
+    said = (
+        "not done (stopped early or failed)",
+        f"without {label}",
+        f"whose {label} is NaN or infinite",
+    )
+    parts = [f"{count_text(count)} {what}" for count, what in zip(row, said, strict=True) if count]
+    return [f"Left out: {'; '.join(parts)}."] if parts else []
+
+
+def count_text(count: int) -> str:
+    """Return a number of runs in words."""
+    return f"{count:,} run{'' if count == 1 else 's'}"
+
+
+def finite(name: str) -> str:
+    """Return SQL that holds where a column of numbers has a finite value."""
+    return f"isfinite({quoted(name)}::double)"
+
+
+def is_log(values: Sequence[Any]) -> bool:
+    """Return whether values are shown on a logarithmic axis: all positive and far apart."""
+    numbers = [value for value in values if isinstance(value, int | float)]
+    return bool(numbers) and min(numbers) > 0 and max(numbers) > LOG_RATIO * min(numbers)
+
+
+def missing_view(view: View) -> View | None:
+    """Return the view of planned runs that have not ended; None if it holds none of them.
+
+    They have hyperparameters and nothing else, so a filter on a measure leaves them out.
+    """
+    known = {"study", "seed", "cell_id", "run_id"}
+    for condition in view.conditions:
+        column = view.columns[condition.column]
+        if column.name == "outcome":
+            if "missing" not in (condition.values or ()):
+                return None
+        elif column.role != "hyperparameter" and column.name not in known:
+            return None
+    return view.without("outcome")
+
+
+def text_of(asked: Mapping[str, Any], key: str) -> str | None:
+    """Return an optional text of a request.
+
+    Raises:
+        RequestError: If it is something else.
+    """
+    value = asked.get(key)
+    if value is not None and not isinstance(value, str):
+        raise RequestError(f"{key} must be a text, but got {literal(str(value))}.")
+    return value or None

@@ -1,0 +1,272 @@
+"""The results that a page shows: their rows in memory, and what they were when last looked at."""
+
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from symstudy.errors import UserError
+from symstudy.explore.columns import columns_of
+from symstudy.explore.panels import Source, answer_panel, finish_panel
+from symstudy.explore.verdicts import read_verdicts
+from symstudy.explore.view import RequestError, View, literal, read_view
+from symstudy.plots.figures import PALETTE
+from symstudy.store import Store, StudyFolder, find_studies, open_store, quoted
+from symstudy.store.tables.answers import FirstRows
+from symstudy.store.tables.curves import PackedRun, curve_measures, read_curves
+from symstudy.store.tables.loaded import LoadedRuns
+
+__all__ = ["MOST_CURVES", "MOST_SQL_ROWS", "QUERY_S", "Session"]
+
+QUERY_S = 5.0
+"""Seconds that a query of the page may take."""
+MEMORY = "4GB"
+MOST_SQL_ROWS = 10_000
+MOST_QUERIES = 20
+MOST_PANELS = 64
+MOST_CURVES = 50
+"""Runs whose learning curves are drawn together."""
+FIRST = ("test_loss",)
+"""Measures that are loaded before anybody asks."""
+
+
+class Session:
+    """The rows of some studies, shared by all pages that look at them; safe from many threads.
+
+    Attributes:
+        locations: What the user named.
+        columns: The columns of runs.
+        changes: Grows whenever rows were added.
+        error: Why the results cannot be read any more; empty while they can.
+    """
+
+    def __init__(self, locations: Sequence[str]) -> None:
+        """Open the results and load what varies in them.
+
+        Raises:
+            StoreError: If there are none, or they cannot be read.
+        """
+        self.locations = tuple(locations)
+        self.lock = threading.Lock()
+        self.box_lock = threading.Lock()
+        self.box: Store | None = None
+        self.box_changes = -1
+        self.changes = 0
+        self.error = ""
+        self.signature = self.sign()
+        store = open_store(*locations, memory=MEMORY, timeout_s=60.0)
+        self.columns = columns_of(store)
+        swept = [column.name for column in self.columns.values() if column.is_swept]
+        self.runs = LoadedRuns(store, columns=(*swept, *FIRST, "reason"), timeout_s=QUERY_S)
+        self.source = Source(self.runs, {}, {})
+        self.census: tuple[int, dict[str, Any]] | None = None
+
+    @property
+    def folders(self) -> tuple[StudyFolder, ...]:
+        """The studies' folders."""
+        return self.runs.store.folders
+
+    def panels(self, filters: object, asked: object) -> list[dict[str, Any]]:
+        """Return what each of the panels that a page asks for shows; an error for one that cannot.
+
+        Raises:
+            RequestError: If the request is of another form.
+        """
+        if not isinstance(asked, list) or len(asked) > MOST_PANELS:
+            raise RequestError(
+                f"want must be a list of up to {MOST_PANELS} panels, but got {asked!r}."
+            )
+        with self.lock:
+            view = read_view(filters, self.columns)
+        return [self.panel(view, each) for each in asked]
+
+    def panel(self, view: View, asked: object) -> dict[str, Any]:
+        """Return what a panel shows, or what is wrong with what it asks for.
+
+        Args:
+            view: What the page looks at.
+            asked: What the panel asks for; its `and` holds more conditions.
+        """
+        try:
+            if not isinstance(asked, dict):
+                raise RequestError(f"a panel must be an object, but got {asked!r}.")
+            more = read_view(asked.get("and", {}), self.columns)
+            own = view._replace(conditions=(*view.conditions, *more.conditions))
+            with self.lock:
+                answer = answer_panel(self.source, own, asked)
+            return finish_panel(answer, asked).to_json()
+        except UserError as error:
+            return {"error": str(error)}
+
+    def sql(self, queries: object, *, on_rows: bool, most_rows: object = 1000) -> list[Any]:
+        """Return the first rows of the answer to each query, or what is wrong with it.
+
+        Args:
+            queries: One SELECT statement each.
+            on_rows: Whether they are about the rows in memory, and not all tables.
+            most_rows: Rows of an answer.
+
+        Raises:
+            RequestError: If the request is of another form.
+        """
+        listed = queries if isinstance(queries, list) else None
+        if not listed or len(listed) > MOST_QUERIES or not all(type(q) is str for q in listed):
+            raise RequestError(f"queries must be 1 to {MOST_QUERIES} texts, but got {queries!r}.")
+        if type(most_rows) is not int or not 0 < most_rows <= MOST_SQL_ROWS:
+            raise RequestError(
+                f"rows must be a number from 1 to {MOST_SQL_ROWS:,}, but got {most_rows!r}. For "
+                "more type: symstudy query RESULTS SQL -o rows.parquet"
+            )
+        answers = []
+        for query in listed:
+            try:
+                found = self.ask_rows(query, most_rows) if on_rows else self.ask(query, most_rows)
+                answers.append({**found._asdict(), "error": ""})
+            except UserError as error:
+                answers.append({"columns": [], "rows": [], "is_all": True, "error": str(error)})
+        return answers
+
+    def ask_rows(self, query: str, most_rows: int) -> FirstRows:
+        """Return the first rows of an answer about the rows in memory."""
+        with self.lock:
+            return self.runs.ask(query, most_rows)
+
+    def ask(self, query: str, most_rows: int) -> FirstRows:
+        """Return the first rows of an answer about all tables, on a connection of its own."""
+        with self.box_lock:
+            if self.box is None:
+                self.box = open_store(*self.locations, memory=MEMORY, timeout_s=QUERY_S)
+            elif self.box_changes != self.changes:
+                self.box.connect()
+            self.box_changes = self.changes
+            return self.box.first(query, most_rows)
+
+    def curves(self, run_ids: object, measure: object) -> dict[str, Any]:
+        """Return the learning curves of up to `MOST_CURVES` runs.
+
+        Raises:
+            RequestError: If the request is of another form.
+        """
+        listed = run_ids if isinstance(run_ids, list) else []
+        if not listed or len(listed) > MOST_CURVES or not all(type(r) is str for r in listed):
+            raise RequestError(
+                f"runs must be 1 to {MOST_CURVES} identifiers, but got {len(listed)}. Choose fewer."
+            )
+        with self.lock:
+            rows = self.runs.rows(
+                "select study, run_id, pack_id from runs where run_id in "
+                f"({', '.join(map(literal, listed))})"
+            )
+            packed = [PackedRun(*row) for row in rows]
+            table = read_curves(self.runs.store, packed, str(measure))
+        curves: dict[tuple[str, str], list[tuple[int, Any]]] = {
+            (r.study, r.run_id): [] for r in packed
+        }
+        for study, run_id, step, value in zip(*(c.to_pylist() for c in table.columns), strict=True):
+            curves[study, run_id].append((step, value))
+        return {
+            "measure": str(measure),
+            "curves": [
+                {"study": study, "run_id": run_id, "points": points}
+                for (study, run_id), points in curves.items()
+            ],
+        }
+
+    def meta(self) -> dict[str, Any]:
+        """Return what a page must know before it asks for anything."""
+        with self.lock:
+            store = self.runs.store
+            counts = dict(self.runs.rows("select study, count(*) from runs group by study"))
+            studies = [describe(folder, store, counts) for folder in store.folders]
+            measures = curve_measures(store)
+        return {
+            "location": ", ".join(self.locations),
+            "changes": self.changes,
+            "studies": studies,
+            "columns": [column.to_json() for column in self.columns.values()],
+            "curve_measures": measures,
+            "palette": PALETTE,
+            "limits": {
+                "query_s": QUERY_S,
+                "sql_rows": MOST_SQL_ROWS,
+                "curves": MOST_CURVES,
+            },
+        }
+
+    def verdicts(self) -> dict[str, Any]:
+        """Return the findings kept with the results, each as it stands in its family."""
+        with self.lock:
+            return read_verdicts(self.folders, self.runs.store.fingerprint_of)
+
+    def present(self) -> dict[str, Any]:
+        """Return how many values each column has, and how many different hyperparameters.
+
+        It reads all columns, so pages ask for it once they show something.
+        """
+        if self.census is None or self.census[0] != self.changes:
+            names = list(self.columns)
+            counts = ", ".join(f"count({quoted(name)})" for name in names)
+            store = open_store(*self.locations, memory=MEMORY, timeout_s=60.0)
+            row = store.sql(f"select {counts} from runs").rows[0]
+            self.census = (self.changes, dict(zip(names, row, strict=True)))
+        return {"values": self.census[1]}
+
+    def sign(self) -> tuple[Any, ...]:
+        """Return what changes when files are added or written again; cheap to find.
+
+        Raises:
+            StoreError: If the results cannot be read.
+        """
+        return tuple(
+            (folder.path, table, info.path, info.size, info.mtime_ns)
+            for folder in find_studies(list(self.locations))
+            for table in ("runs", "plan")
+            for info in folder.list_infos(table, ".parquet")
+        )
+
+    def refresh(self) -> bool:
+        """Read the rows that have been added; return whether there were any.
+
+        Where the results are gone or damaged, `error` says so, and the rows stay as they were.
+        """
+        try:
+            now = self.sign()
+            if now == self.signature and not self.error:
+                return False
+            # Opening many files takes seconds, in which pages are answered from the rows there are.
+            store = open_store(*self.locations, memory=MEMORY, timeout_s=60.0)
+            with self.lock:
+                self.take_in(store, now)
+        except UserError as error:
+            is_new, self.error = str(error) != self.error, str(error)
+            return is_new
+        self.error = ""
+        self.changes += 1
+        return True
+
+    def take_in(self, store: Store, now: tuple[Any, ...]) -> None:
+        """Bring the rows in memory up to date with a store that was opened since."""
+        before = {entry[0] for entry in self.signature}
+        if {entry[0] for entry in now} != before:
+            # Another study is there, or one is gone: what varies may be something else.
+            loaded = {name for names in self.runs.loaded.values() for name in names}
+            self.runs = LoadedRuns(store, columns=loaded, timeout_s=QUERY_S)
+            self.box = None
+        else:
+            self.runs.refresh(store)
+        self.columns = columns_of(self.runs.store)
+        self.source = Source(self.runs, {}, {})
+        self.signature = now
+
+
+def describe(folder: StudyFolder, store: Store, counts: Mapping[str, int]) -> dict[str, Any]:
+    """Return what a page must know of a study."""
+    frozen = folder.read_study()
+    swept = (store.column_of(key) for key in frozen.get("swept", []))
+    return {
+        "name": folder.name,
+        "path": folder.path,
+        "title": str(frozen.get("title", folder.name)),
+        "description": str(frozen.get("description", "")),
+        "swept": [name for name in swept if name is not None],
+        "runs": counts.get(folder.name, 0),
+    }

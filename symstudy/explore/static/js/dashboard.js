@@ -1,0 +1,100 @@
+/**
+ * What panels need, asked for together: one request for all that is in sight, one at a time.
+ * @module dashboard
+ */
+
+import { request } from "./api.js";
+
+/**
+ * @typedef {Object} Member
+ * @property {HTMLElement} root
+ * @property {(state: import("./state.js").State) => object|null} want What it needs; null for nothing.
+ * @property {(answer: any, state: import("./state.js").State) => void} show
+ */
+
+export class Dashboard {
+  /** @param {() => import("./state.js").State} stateOf */
+  constructor(stateOf) {
+    this.stateOf = stateOf;
+    /** @type {Member[]} */
+    this.members = [];
+    /** @type {Map<Member, string>} What each shows. */
+    this.shown = new Map();
+    this.inSight = new Set();
+    this.changes = 0;
+    this.isBusy = false;
+    this.isStale = false;
+    this.observer = new IntersectionObserver((entries) => {
+      for (const entry of entries) this.inSight[entry.isIntersecting ? "add" : "delete"](entry.target);
+      this.refresh();
+    }, { rootMargin: "240px" });
+  }
+
+  /** @param {Member} member */
+  add(member) {
+    this.members.push(member);
+    this.observer.observe(member.root);
+  }
+
+  /** @param {Member} member */
+  remove(member) {
+    this.members = this.members.filter((each) => each !== member);
+    this.shown.delete(member);
+    this.inSight.delete(member.root);
+    this.observer.unobserve(member.root);
+  }
+
+  /** @param {number} changes Grows when rows are added. */
+  renew(changes) {
+    if (changes === this.changes) return;
+    this.changes = changes;
+    this.shown.clear();
+    this.refresh();
+  }
+
+  /** Draw everything anew, in other colours. */
+  redraw() {
+    this.shown.clear();
+    this.refresh();
+  }
+
+  async refresh() {
+    if (this.isBusy) {
+      this.isStale = true;
+      return;
+    }
+    this.isBusy = true;
+    try {
+      do {
+        this.isStale = false;
+        await this.round();
+      } while (this.isStale);
+    } finally {
+      this.isBusy = false;
+      document.documentElement.dataset.round = String(Number(document.documentElement.dataset.round ?? 0) + 1);
+    }
+  }
+
+  async round() {
+    const state = this.stateOf();
+    const due = [];
+    for (const member of this.members) {
+      if (!this.inSight.has(member.root)) continue;
+      const want = member.want(state);
+      const key = JSON.stringify([state.filters, want]);
+      if (this.shown.get(member) === key) continue;
+      this.shown.set(member, key);
+      if (want) due.push({ member, want });
+    }
+    if (!due.length) return;
+    for (const { member } of due) member.root.setAttribute("aria-busy", "true");
+    let answers;
+    try {
+      ({ panels: answers } = await request("panels", { filters: state.filters, want: due.map((each) => each.want) }));
+    } catch (error) {
+      answers = due.map(() => ({ error: error.message }));
+      for (const { member } of due) this.shown.delete(member);
+    }
+    due.forEach(({ member }, at) => member.show(answers[at], state));
+  }
+}

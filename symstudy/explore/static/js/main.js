@@ -1,0 +1,105 @@
+/**
+ * The page: builds the panels, and connects them with the address, the server and each other.
+ * @module main
+ */
+
+import { listen, request } from "./api.js";
+import { Context } from "./context.js";
+import { Dashboard } from "./dashboard.js";
+import { element } from "./dom.js";
+import { hideTip, hover } from "./hover.js";
+import { Filters } from "./panels/filters.js";
+import { Header } from "./panels/header.js";
+import { setPalette } from "./palette.js";
+import { store } from "./state.js";
+import { Compare } from "./panels/compare.js";
+import { Curves } from "./panels/curves.js";
+import { Endings } from "./panels/endings.js";
+import { Grid } from "./panels/grid.js";
+import { Lines } from "./panels/lines.js";
+import { Parallel } from "./panels/parallel.js";
+import { Runs } from "./panels/runs.js";
+import { Scatter } from "./panels/scatter.js";
+import { SqlBox } from "./panels/sqlbox.js";
+import { Verdicts } from "./panels/verdicts.js";
+
+/** Which columns have values is asked anew after so long at the earliest: it reads all of them. */
+const LEARN_MS = 60_000;
+
+async function start() {
+  const main = /** @type {HTMLElement} */ (document.getElementById("main"));
+  let meta;
+  try {
+    meta = await request("meta");
+  } catch (error) {
+    main.append(element("p", { class: "error", text: error.message }));
+    return;
+  }
+  setPalette(meta.palette);
+  const context = new Context(meta);
+  store.read();
+  if (!store.state.filters.study && context.studies.length > 1) {
+    store.filter("study", { values: [context.studies[0].name] }, false);
+  }
+  const stateOf = () => context.complete(store.state);
+  const dashboard = new Dashboard(stateOf);
+  const header = new Header(/** @type {HTMLElement} */ (document.getElementById("top")), context);
+  const filters = new Filters(/** @type {HTMLElement} */ (document.getElementById("filters")), context, dashboard);
+  const verdicts = new Verdicts(context, dashboard);
+  const members = [Grid, Lines, Scatter, Parallel, Curves, Endings, Compare, Runs].map((Kind) => new Kind(context));
+  const box = new SqlBox();
+  main.append(header.live, verdicts.panel.root, ...members.map((member) => member.panel.root), box.panel.root);
+  for (const member of members) dashboard.add({ root: member.panel.root, want: (state) => member.want(state), show: (answer, state) => member.show(answer, state) });
+
+  const update = () => {
+    const state = stateOf();
+    header.update(state);
+    filters.update(state);
+    verdicts.update(state);
+    for (const member of members) member.update(state);
+    box.update(state);
+    dashboard.refresh();
+  };
+  store.subscribe(update);
+  update();
+  verdicts.load();
+
+  let seen = meta.changes;
+  dashboard.changes = seen;
+  listen(async (state) => {
+    header.showLive(state);
+    if (state.changes === seen) return;
+    seen = state.changes;
+    const now = await request("meta").catch(() => null);
+    if (now) Object.assign(context, new Context(now), { present: context.present });
+    dashboard.renew(seen);
+    update();
+    verdicts.load();
+    if (Date.now() - learnt > LEARN_MS) learn();
+  }, (isConnected) => header.showConnection(isConnected));
+
+  let learnt = 0;
+  async function learn() {
+    learnt = Date.now();
+    const { values } = await request("present").catch(() => ({ values: null }));
+    if (!values) return;
+    context.present = values;
+    update();
+  }
+  // Only then: it reads every column, and what is in sight comes first.
+  const waiting = setInterval(() => {
+    if (dashboard.isBusy || !dashboard.shown.size) return;
+    clearInterval(waiting);
+    learn();
+  }, 200);
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => dashboard.redraw());
+  addEventListener("keydown", (event) => {
+    if (event.key !== "Escape" || document.querySelector("dialog[open]")) return;
+    hideTip();
+    hover(null);
+    if (Object.keys(store.state.pick).length) store.set({ pick: {}, start: 0 });
+  });
+  addEventListener("sql", (event) => box.open(/** @type {CustomEvent} */ (event).detail));
+}
+
+start();

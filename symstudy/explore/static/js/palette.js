@@ -1,0 +1,66 @@
+/**
+ * Colours: those of the figures, readable in grey and to colour-blind readers.
+ * @module palette
+ */
+
+/** Okabe and Ito's colours in seaborn's order, as the server's figures have them. */
+let categories = ["#0173b2", "#de8f05", "#029e73", "#d55e00", "#cc78bc", "#ca9161", "#56b4e9", "#949494"];
+const VIRIDIS = ["#440154", "#482475", "#414487", "#355f8d", "#2a788e", "#21918c", "#22a884", "#44bf70", "#7ad151", "#bddf26", "#fde725"];
+
+/** @param {string[]} colours */
+export function setPalette(colours) {
+  categories = colours;
+}
+
+/** @returns {boolean} */
+export function isDark() {
+  return matchMedia("(prefers-color-scheme: dark)").matches;
+}
+
+/**
+ * @param {string} name Of a variable of the style sheet.
+ * @returns {string}
+ */
+export function css(name) {
+  return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+}
+
+/**
+ * A colour between dark and light, by a number from 0 to 1.
+ * @param {number} share
+ * @returns {string}
+ */
+export function ramp(share) {
+  const place = Math.min(Math.max(share, 0), 1) * (VIRIDIS.length - 1);
+  const at = Math.min(Math.floor(place), VIRIDIS.length - 2);
+  const [one, other] = [VIRIDIS[at], VIRIDIS[at + 1]].map(channels);
+  const mixed = one.map((value, i) => Math.round(value + (other[i] - value) * (place - at)));
+  return `rgb(${mixed.join(",")})`;
+}
+
+/** @param {string} colour @returns {number[]} */
+function channels(colour) {
+  return [1, 3, 5].map((at) => Number.parseInt(colour.slice(at, at + 2), 16));
+}
+
+/**
+ * Whether text on a colour of the ramp must be dark.
+ * @param {number} share
+ */
+export function isLight(share) {
+  return share > 0.55;
+}
+
+/**
+ * Colours of lines: categories up to four or without an order, else from light to dark.
+ * @param {any[]} keys
+ * @returns {string[]}
+ */
+export function lineColours(keys) {
+  const isOrdered = keys.every((key) => typeof key === "number");
+  if (keys.length <= 4 || (!isOrdered && keys.length <= categories.length)) {
+    return keys.map((_, at) => categories[at % categories.length]);
+  }
+  const [start, end] = isDark() ? [0.28, 1] : [0.92, 0.05];
+  return keys.map((_, at) => ramp(start + ((end - start) * at) / Math.max(keys.length - 1, 1)));
+}

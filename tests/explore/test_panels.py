@@ -1,0 +1,185 @@
+import math
+import shlex
+
+import pytest
+from scipy import stats
+
+from symstudy.explore.panels.histogram import Bins, log_bins
+
+HELD = {"width": {"values": [8]}}
+
+
+def test_a_histogram_ignores_its_own_filter_and_obeys_the_others(panel):
+    def counts(filters):
+        return panel("histogram", filters, column="width")["rows"]
+
+    assert counts({}) == [[8, 6], [16, 6], [32, 4]]
+    assert counts(HELD) == counts({})
+    assert counts({"gamma": {"values": [0.1]}, **HELD}) == [[8, 3], [16, 3], [32, 1]]
+
+
+def test_what_no_bin_holds_is_counted_beside_the_histogram(panel):
+    answer = panel("histogram", column="test_loss")
+    assert answer["more"]["aside"] == [["NaN or infinite", 2], ["no value", 1]]
+    assert sum(row[2] for row in answer["rows"]) == 13
+
+
+def test_values_of_0_and_below_keep_a_place_beside_logarithmic_bins(client):
+    bins = log_bins("x", 0.001, 1000.0, -1.0, 6)
+    values = "(select unnest([0.0, -1.0, 0.001, 0.5, 1000.0]) as x)"
+    query = f"select {bins.sql} from {values}"
+    (answer,) = client.post("/sql", json={"queries": [query]}).json()["answers"]
+    assert [row[0] for row in answer["rows"]] == [-1, -1, 0, 2, 5]
+
+
+def test_the_grid_counts_what_failed_and_what_is_missing(panel):
+    answer = panel("grid", x="width", y="gamma", measure="test_loss")
+    cells = {tuple(row[:2]): row[2:] for row in answer["rows"]}
+    assert cells[8, 0.1] == [pytest.approx(2.11), 3, 3, 0, 0, 0, 3]
+    assert cells[16, 0.1][1:] == [2, 2, 0, 1, 0, 2]
+    assert cells[32, 0.0][1:] == [1, 3, 0, 0, 0, 1]
+    assert cells[32, 0.1][-2] == 2
+    assert "2 runs whose test loss is NaN or infinite" in " ".join(answer["notes"])
+
+
+def test_an_interval_is_students_t_over_seeds(panel):
+    answer = panel("lines", HELD, x="width", by="gamma", measure="test_loss")
+    _, _, mean, low, high, seeds, runs = answer["rows"][0]
+    losses = [2.0, 2.01, 2.02]
+    expected = stats.t.interval(0.95, 2, loc=2.01, scale=stats.sem(losses))
+    assert (mean, low, high) == pytest.approx((2.01, *expected))
+    assert (seeds, runs) == (3, 3)
+
+
+def test_a_mean_over_another_axis_is_told(panel):
+    (note, *_) = panel("lines", x="width", measure="test_loss")["notes"]
+    assert "Means are taken over weight decay gamma (2 values)" in note
+    held = panel("lines", {"gamma": {"values": [0.1]}}, x="width", measure="test_loss")
+    assert not [note for note in held["notes"] if "Means are taken over" in note]
+
+
+def test_means_of_different_settings_are_told(panel):
+    (note,) = [
+        note
+        for note in panel("lines", x="width", measure="test_loss")["notes"]
+        if "settings" in note
+    ]
+    assert "1 to 2 runs a seed" in note
+    held = panel("lines", x="width", by="gamma", measure="test_loss")["notes"]
+    assert not [note for note in held if "settings" in note]
+
+
+def test_one_seed_has_no_interval(panel):
+    answer = panel("lines", {"seed": {"values": [1]}}, x="width", by="gamma", measure="test_loss")
+    assert {(row[3], row[4], row[5]) for row in answer["rows"]} == {(None, None, 1)}
+
+
+def test_a_fitted_law_finds_the_planted_exponent(panel):
+    filters = {"gamma": {"values": [0.0]}, "seed": {"values": [0]}, "width": {"values": [8, 16]}}
+    answer = panel("lines", filters, x="width", measure="test_loss", fit="power")
+    (law,) = answer["more"]["laws"]
+    assert law["exponent"] == pytest.approx(-1.0)
+    assert law["text"] == "16 x^-1"
+
+
+def test_two_columns_leave_out_what_has_no_place_and_say_so(panel):
+    answer = panel("scatter", x="train_loss", y="test_loss")
+    assert (len(answer["rows"]), answer["more"]["form"]) == (13, "points")
+    assert answer["notes"] == ["Left out: 3 runs without a finite value of both."]
+
+
+def test_many_runs_are_counted_in_fields_and_none_is_left_out(panel, monkeypatch):
+    monkeypatch.setattr("symstudy.explore.panels.scatter.MOST_POINTS", 3)
+    answer = panel("scatter", x="train_loss", y="test_loss")
+    assert answer["more"]["form"] == "density"
+    assert sum(row[2] for row in answer["rows"]) == 13
+
+
+def test_values_at_0_and_below_are_never_drawn_as_small_positive_ones():
+    bins = Bins((1.0, 2.0), is_log=True, sql=log_bins("x", 1.0, 2.0, -1.0, 1).sql)
+    assert bins.has_below
+    assert not Bins((1.0, 2.0), is_log=True, sql=log_bins("x", 1.0, 2.0, 1.0, 1).sql).has_below
+
+
+def test_many_cells_become_bands_that_hold_every_run(panel, monkeypatch):
+    lines = panel("parallel", axes=["width", "gamma"], measure="test_loss")
+    assert sum(row[-1] for row in lines["rows"]) == 13
+    monkeypatch.setattr("symstudy.explore.panels.parallel.MOST_LINES", 3)
+    bands = panel("parallel", axes=["width", "gamma"], measure="test_loss")
+    assert bands["more"]["form"] == "bands"
+    assert [sum(row[3] for row in bands["rows"] if row[0] == axis) for axis in (0, 1)] == [13, 13]
+
+
+def test_endings_count_the_missing_and_say_what_to_type(panel, client):
+    answer = panel("endings")
+    counts = {row[1]: row[3] for row in answer["rows"]}
+    assert counts == {"done": 15, "diverged": 1, "missing": 2}
+    typed = answer["more"]["type"][1]
+    assert typed.startswith("symstudy retry RESULTS --where ")
+    (condition,) = shlex.split(typed)[4:]
+    query = f"select count(*) from runs where {condition}"
+    (found,) = client.post("/sql", json={"queries": [query]}).json()["answers"]
+    assert found["rows"] == [[1]]
+
+
+def test_a_page_of_the_table_is_bounded_and_sorted(panel):
+    answer = panel("table", columns=["test_loss"], order="test_loss", falls=True, count=10**6)
+    assert answer["more"]["total"] == 16
+    assert answer["rows"][2][4] == pytest.approx(2.12)
+    assert panel("table", start=10**9)["rows"] == []
+
+
+def test_filters_of_every_kind_hold(panel):
+    def total(filters, **more):
+        return panel("table", filters, **more)["more"]["total"]
+
+    assert total({"test_loss": {"low": 2.0, "high": 2.05}}) == 3
+    assert total({"test_loss": {"low": 2.0, "high": None}}) == 7
+    assert total({"test_loss": {"values": ["NaN"]}}) == 1
+    assert total({"outcome": {"values": ["done"]}, "test_loss": {"values": [None]}}) == 0
+    assert total({"test_loss": {"values": [None]}}) == 1
+    assert total({}, **{"and": HELD}) == 6
+
+
+@pytest.mark.parametrize(
+    "filters",
+    [
+        {"nonsense": {"values": [1]}},
+        {"width": {"values": ["8; drop table runs"]}},
+        {"width": {"low": "0) or (1=1"}},
+        {"width": 8},
+        [],
+    ],
+)
+def test_filters_of_another_form_are_refused(client, filters):
+    answer = client.post("/panels", json={"filters": filters, "want": [{"panel": "endings"}]})
+    assert answer.status_code == 400, answer.text
+
+
+def test_names_are_values_and_never_sql(panel):
+    hostile = "'; drop table runs; --"
+    assert panel("table", {"study": {"values": [hostile]}})["more"]["total"] == 0
+    assert (
+        "must be one of runs" in panel("lines", x='w" from runs --', measure="test_loss")["error"]
+    )
+    assert panel("table")["more"]["total"] == 16
+
+
+def test_the_query_of_a_panel_gives_the_same_on_all_tables(panel, client):
+    for name, asked in {
+        "histogram": {"column": "width"},
+        "grid": {"x": "width", "y": "gamma", "measure": "test_loss"},
+        "endings": {},
+    }.items():
+        answer = panel(name, **asked)
+        (found,) = client.post("/sql", json={"queries": [answer["sql"]]}).json()["answers"]
+        assert not found["error"]
+        assert len(found["rows"]) <= len(answer["rows"])
+        assert math.isclose(
+            sum(row[1] for row in found["rows"] if isinstance(row[1], int | float)),
+            sum(
+                row[1]
+                for row in answer["rows"][: len(found["rows"])]
+                if isinstance(row[1], int | float)
+            ),
+        )

@@ -1,0 +1,109 @@
+"""What changes, vanishes or is hostile while the page is open."""
+
+import hashlib
+import shutil
+import socket
+
+import pytest
+
+from symstudy.errors import LaunchError
+from symstudy.explore.app import STATIC
+from symstudy.explore.live import read_state
+from symstudy.explore.server import MissingServerError, open_port, serve
+from symstudy.explore.session import Session
+
+ECHARTS = "b66b25aeb4df84e33199dc21694014d336d222cbd9deb0e5a7c14bd6aa0d0fd0"
+
+
+def test_the_vendored_library_is_the_published_one():
+    content = (STATIC / "vendor" / "echarts.min.js").read_bytes()
+    assert hashlib.sha256(content).hexdigest() == ECHARTS
+
+
+def test_rows_that_are_added_are_counted_and_inserted_alone(copied, monkeypatch):
+    pack = copied / "planted" / "runs" / "pack0003.parquet"
+    aside = copied.parent / "aside.parquet"
+    shutil.move(pack, aside)
+    session = Session([str(copied)])
+    assert read_state(session)["accounts"][0]["missing"] == 6
+    assert not session.refresh()
+    shutil.move(aside, pack)
+    monkeypatch.setattr(session.runs, "copy", lambda *_: pytest.fail("everything was read anew"))
+    assert session.refresh()
+    (account,) = read_state(session)["accounts"]
+    assert (account["planned"], account["missing"], session.changes) == (18, 2, 1)
+
+
+def test_a_study_that_vanishes_leaves_the_page_as_it_was_and_says_so(copied):
+    session = Session([str(copied)])
+    shutil.move(copied / "planted", copied / "gone")
+    shutil.rmtree(copied / "gone")
+    assert session.refresh()
+    assert "holds none" in session.error
+    assert session.panels({}, [{"panel": "table"}])[0]["more"]["total"] == 16
+    assert "holds none" in read_state(session)["error"]
+    assert not session.refresh()
+
+
+def test_a_file_that_is_cut_short_is_named(copied):
+    session = Session([str(copied)])
+    pack = copied / "planted" / "runs" / "pack0000.parquet"
+    pack.write_bytes(pack.read_bytes()[:-20])
+    session.refresh()
+    assert "pack0000.parquet" in session.error
+
+
+def test_hostile_names_arrive_as_they_are_to_be_shown_as_text(client, panel):
+    (study,) = client.get("/meta").json()["studies"]
+    assert "<img src=x onerror=alert(1)>\x1b" in study["title"]
+
+
+def test_curves_are_those_of_the_runs_that_were_chosen(client, panel):
+    rows = panel("table", columns=["width"])["rows"]
+    answer = client.post("/history", json={"runs": [rows[0][1]], "measure": "test_loss"})
+    (curve,) = answer.json()["curves"]
+    assert (curve["run_id"], len(curve["points"])) == (rows[0][1], 1)
+    too_many = client.post("/history", json={"runs": ["a"] * 51, "measure": "test_loss"})
+    assert (too_many.status_code, "1 to 50" in too_many.json()["error"]) == (400, True)
+    unknown = client.post("/history", json={"runs": [rows[0][1]], "measure": "x"})
+    assert "column of history" in unknown.json()["error"]
+
+
+def test_a_panel_is_drawn_for_print_with_where_it_comes_from(client):
+    want = {"panel": "lines", "x": "width", "by": "gamma", "measure": "test_loss"}
+    files = client.post("/figure", json={"want": want, "link": "http://localhost/#x=width"}).json()
+    assert files["svg"].startswith("<?xml")
+    assert files["csv"].startswith("width,median,low,high")
+    assert '"link": "http://localhost/#x=width"' in files["json"]
+    refused = client.post("/figure", json={"want": {"panel": "table"}})
+    assert (refused.status_code, "lines, grid, scatter" in refused.json()["error"]) == (400, True)
+
+
+def test_a_figure_for_print_says_what_a_logarithmic_axis_has_no_place_for(client, monkeypatch):
+    monkeypatch.setattr("symstudy.explore.panels.scatter.MOST_POINTS", 3)
+    monkeypatch.setattr("symstudy.explore.panels.histogram.LOG_RATIO", 0.01)
+    want = {"panel": "scatter", "x": "gamma", "y": "test_loss"}
+    sources = client.post("/figure", json={"filters": {"seed": {"values": [0]}}, "want": want})
+    assert sources.status_code == 200, sources.text
+
+
+def test_a_port_in_use_is_told_with_what_to_type():
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        with pytest.raises(LaunchError, match=f"{port} is not: .*Leave --port out"):
+            open_port(port)
+
+
+def test_without_the_packages_of_the_server_the_line_to_type_is_told(planted, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "uvicorn", None)
+    with pytest.raises(MissingServerError, match=r"pip install 'symstudy\[explore\]'"):
+        serve([str(planted)], told=print, opens_browser=False)
+
+
+def test_results_that_are_none_end_before_a_page_is_promised(tmp_path):
+    told: list[object] = []
+    with pytest.raises(OSError, match="holds none"):
+        serve([str(tmp_path)], told=told.append, opens_browser=False)
+    assert told == []

@@ -1,0 +1,75 @@
+import pytest
+
+from symstudy.explore import session as sessions
+from symstudy.explore.session import Session
+
+ENDLESS = (
+    "with recursive t as (select 1 as x union all select x from t) select count(*) from t",
+    "select count(*) from range(1000000000) a, range(1000000000) b where a.range + b.range = 7",
+)
+REFUSED = {
+    "drop table runs": "one SELECT statement",
+    "create table t as select 1": "one SELECT statement",
+    "copy (select 1) to '/tmp/written.csv'": "one SELECT statement",
+    "attach ':memory:' as other": "one SELECT statement",
+    "set memory_limit = '1TB'": "one SELECT statement",
+    "select 1; select 2": "one SELECT statement",
+    "select * from read_text('/etc/passwd')": "disabled",
+    "select * from '/etc/passwd'": "does not exist",
+    "select * from glob('/etc/*')": "disabled",
+    "select nonsense from runs": "nonsense",
+    "not sql at all": "syntax error",
+}
+
+
+@pytest.fixture
+def ask(client):
+    def run(*queries, on="store", **more):
+        answer = client.post("/sql", json={"queries": queries, "on": on, **more})
+        assert answer.status_code == 200, answer.text
+        return answer.json()["answers"]
+
+    return run
+
+
+@pytest.mark.parametrize("on", ["store", "runs"])
+def test_what_does_more_than_read_tables_is_refused_and_told(ask, on):
+    answers = ask(*REFUSED, on=on)
+    for answer, words in zip(answers, REFUSED.values(), strict=True):
+        assert words in answer["error"], answer
+    assert ask("select count(*) from runs", on=on)[0]["rows"] == [[16]]
+
+
+@pytest.mark.parametrize("query", ENDLESS)
+def test_what_does_not_end_is_stopped_and_the_next_query_is_answered(planted, monkeypatch, query):
+    monkeypatch.setattr(sessions, "QUERY_S", 0.2)
+    session = Session([str(planted)])
+    for on_rows in (True, False):
+        stopped, after = session.sql([query, "select 7"], on_rows=on_rows)
+        assert "must end within 0.2 s" in stopped["error"]
+        assert after["rows"] == [(7,)]
+
+
+def test_a_million_rows_are_cut_and_that_is_said(ask):
+    (answer,) = ask("select * from range(1000000)", rows=100)
+    assert (len(answer["rows"]), answer["is_all"]) == (100, False)
+    (answer,) = ask("select * from range(100)", rows=100)
+    assert (len(answer["rows"]), answer["is_all"]) == (100, True)
+
+
+def test_more_rows_than_a_page_takes_are_refused_with_what_to_type(client):
+    answer = client.post("/sql", json={"queries": ["select 1"], "rows": 1_000_000})
+    assert (answer.status_code, "symstudy query" in answer.json()["error"]) == (400, True)
+
+
+def test_numbers_that_json_lacks_arrive_as_text(ask):
+    (answer,) = ask(
+        "select 'nan'::double, -'infinity'::double, 9007199254740993, null, 0.5::double"
+    )
+    assert answer["rows"] == [["NaN", "-Infinity", "9007199254740993", None, 0.5]]
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"nonsense", b'{"queries": 1}', b'{"queries": []}'])
+def test_requests_of_another_form_are_refused(client, body):
+    answer = client.post("/sql", content=body, headers={"Content-Type": "application/json"})
+    assert (answer.status_code, bool(answer.json()["error"])) == (400, True)
