@@ -13,34 +13,9 @@ from symstudy.models.own.network import OwnModel
 from symstudy.models.resnet.config import ResNetConfig
 from symstudy.models.resnet.network import ResNet
 from symstudy.study import make_study
-from symstudy.testing.models import ModelSuite
 
 IMAGES = DataShape(3 * 8 * 8, 4, 20, 10, is_classification=True, input_shape=(3, 8, 8))
 SMALL: dict[str, Any] = {"width": 4, "stages": 2, "blocks": 1}
-
-
-class TestCnnWithBatchNorm(ModelSuite):
-    data = IMAGES
-
-    @pytest.fixture
-    def config(self):
-        return CnnConfig(width=3, layers=2)
-
-
-class TestCnnWithoutNorm(ModelSuite):
-    data = DataShape(64, 3, 20, 10, is_classification=False)
-
-    @pytest.fixture
-    def config(self):
-        return CnnConfig(width=3, layers=2, norm="none", input_shape=(1, 8, 8), kernel=1)
-
-
-class TestResNet(ModelSuite):
-    data = IMAGES
-
-    @pytest.fixture
-    def config(self):
-        return ResNetConfig(**SMALL)
 
 
 CONFIGS = [

@@ -16,6 +16,9 @@ TABLES = [
     {"kind": "fcn", "width": 6, "activation": "relu", "reparametrise": "hadamard"},
     {"kind": "deep_linear", "width": 5, "depth": 3},
     {"kind": "transformer", "width": 6, "head_dim": 3, "heads": 2, "tokens": 3, "mlp_width": 4},
+    {"kind": "cnn", "width": 3, "layers": 2, "input_shape": (1, 3, 4)},
+    {"kind": "cnn", "width": 3, "layers": 1, "norm": "none", "input_shape": (3, 2, 2)},
+    {"kind": "resnet", "width": 2, "stages": 2, "blocks": 1, "input_shape": (1, 3, 4)},
 ]
 
 
