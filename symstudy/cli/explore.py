@@ -1,5 +1,6 @@
 """The command `explore`: results in a browser."""
 
+import contextlib
 from typing import Annotated, Any
 
 import typer
@@ -55,12 +56,11 @@ def explore(
         else:
             note("Ctrl-C ends it.")
 
-    try:
+    with contextlib.suppress(KeyboardInterrupt):  # the server may have taken it for itself
         serve(
             [results, *(others or ())],
             port=port,
             told=tell,
             opens_browser=not no_open and not as_json,
         )
-    except KeyboardInterrupt:
-        note("The explorer has ended.")
+    note("The explorer has ended.")

@@ -18,12 +18,13 @@ def declared(runs):
         Given(Flat(runs, "a"), Grows(runs, "a")), Monotone(runs, "a"), Ratio(runs, "a"),
         PowerLaw(runs, "a"), Exact(runs, "a"), Bound(runs, "a"), Paired(runs, "a"),
         Every(runs, "a"), Explained(runs, "a"), Settled(Reported(runs, "a")), Shown(runs),
+        Needed(Flat(runs, "a")),
     )
 
 def judge(measured):
     findings.seed_part(measured), findings.median_part(measured), findings.fisher_p(measured)
     findings.bootstrap_test(measured), findings.bootstrap(measured), findings.spearman(measured)
-    findings.permutation_p(measured)
+    findings.permutation_p(measured), findings.fit_power_law(measured)
     findings.student_table(measured), findings.isotonic(measured), log_slope(measured)
     return sequential.judge_looks(measured, sequential.plan_looks(measured))
 """
@@ -40,6 +41,7 @@ FILES = [
 ]  # fmt: skip
 SILENT = {
     "findings/standing.py:told": "words",
+    "statistics/fits.py:OFFSET_STARTS": "a number for tables of fits",
 }
 """What decides nothing, with the reason."""
 

@@ -137,7 +137,7 @@ def test_what_changed_after_the_data_is_in_every_headline(small_claim, plant_sma
     draw_claim(evaluated, folder)
     assert evaluated.headline.startswith("supported (rule changed after the data")
     assert (
-        ">small_loss: supported (rule changed after the data"
+        ">The loss is small: supported (rule changed after the data"
         in folder.read_bytes("figures", "small_loss.svg").decode()
     )
     page = render_report([folder], "results")

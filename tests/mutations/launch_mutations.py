@@ -89,8 +89,8 @@ LAUNCH = (
         "symstudy/launch/dispatch.py",
         (
             Change(
-                "elif not self.control.check_stop():",
-                "elif self.control.check_stop():",
+                "elif report.is_refused or not self.control.check_stop():",
+                "elif report.is_refused or self.control.check_stop():",
             ),
         ),
         ("tests/launch/test_control.py::test_results_that_cannot_be_written_are_told_at_the_end",),

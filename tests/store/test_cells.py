@@ -48,26 +48,26 @@ def test_no_row_of_a_run_repeats_its_hyperparameters(store):
 
 
 def test_a_file_of_cells_says_what_its_columns_are(tmp_path):
-    folder = plant(tmp_path, own_study(blocks=3, dropout=0.5)).folders[0]
+    folder = plant(tmp_path, own_study(towers=3, dropout=0.5)).folders[0]
     (path,) = folder.list_files("planned_cells", ".parquet")
     schema = pq.read_schema(path)
-    assert schema.field("blocks").type == "int64"
-    about = {b"meaning": b"", b"table": b"model", b"key": b"blocks"}
-    assert schema.field("blocks").metadata == about
+    assert schema.field("towers").type == "int64"
+    about = {b"meaning": b"", b"table": b"model", b"key": b"towers"}
+    assert schema.field("towers").metadata == about
     assert schema.field("lr").metadata[b"key"] == b"lr"
     assert schema.field("lr").metadata[b"meaning"]
 
 
 def test_a_users_own_keys_are_typed_columns_of_every_view(tmp_path):
-    study = own_study(sweep={"model.blocks": [2, 3]}, dropout=0.5, pre_norm=True, act="gelu")
+    study = own_study(sweep={"model.towers": [2, 3]}, dropout=0.5, pre_norm=True, act="gelu")
     store = plant(tmp_path, study)
     for view in ("runs", "planned", "missing", "history", "layers", "count_curve", "cells"):
-        assert {"blocks", "dropout", "pre_norm", "act"} <= set(store.columns()[view]), view
-    assert store.sql("select blocks, dropout, pre_norm, act, lr from cells order by 1").rows == [
+        assert {"towers", "dropout", "pre_norm", "act"} <= set(store.columns()[view]), view
+    assert store.sql("select towers, dropout, pre_norm, act, lr from cells order by 1").rows == [
         (2, 0.5, True, "gelu", 0.1),
         (3, 0.5, True, "gelu", 0.1),
     ]
-    assert store.swept == ("blocks",)
+    assert store.swept == ("towers",)
 
 
 def test_a_key_may_be_a_word_of_sql(tmp_path):
@@ -95,13 +95,13 @@ def test_keys_that_differ_in_case_alone_are_refused_at_planning(tmp_path):
 
 
 def test_files_whose_columns_differ_are_read_together(tmp_path):
-    folder = plant(tmp_path, own_study(blocks=3)).folders[0]
-    others: list[dict[str, Any]] = [{"blocks": 2.5, "act": 1}, {"act": "relu"}, {"Act": True}]
+    folder = plant(tmp_path, own_study(towers=3)).folders[0]
+    others: list[dict[str, Any]] = [{"towers": 2.5, "act": 1}, {"act": "relu"}, {"Act": True}]
     for place, arguments in enumerate(others):
         more = own_study(**arguments)
         write_plan(folder, "own", f"later{place}", more.runs())
         plant_pack(folder, "own", f"later{place}", more.runs(), lambda run: {"test_loss": 0.0})
-    query = "select distinct blocks, act, model_Act from runs order by blocks, act nulls last"
+    query = "select distinct towers, act, model_Act from runs order by towers, act nulls last"
     expected = [
         *((2.5, "1", None), (3.0, None, None)),
         *((None, "relu", None), (None, None, True)),
@@ -115,21 +115,21 @@ def test_files_whose_columns_differ_are_read_together(tmp_path):
 
 def test_the_same_name_in_two_tables_of_two_studies_stays_two_columns(tmp_path):
     plant(tmp_path, own_study("one", samples=5))
-    plant(tmp_path, own_study("two", blocks=1))
+    plant(tmp_path, own_study("two", towers=1))
     both = open_store(tmp_path)
-    rows = both.sql("select distinct study, model_samples, blocks from runs order by all").rows
+    rows = both.sql("select distinct study, model_samples, towers from runs order by all").rows
     assert rows == [("one", 5, None), ("two", None, 1)]
 
 
 def test_a_cell_that_is_planned_twice_is_there_once(tmp_path):
-    study = own_study(blocks=3)
+    study = own_study(towers=3)
     folder = plant(tmp_path, study).folders[0]
     more = dataclasses.replace(study, seeds=(2, 3))
     write_plan(folder, "own", "later", more.runs())
     store = Store([folder])
     assert store.sql("select count(*), count(distinct run_id) from planned").rows == [(4, 4)]
     assert store.sql("select count(*) from runs").rows == [(2,)]
-    assert store.sql("select seed, blocks from missing order by all").rows == [(2, 3), (3, 3)]
+    assert store.sql("select seed, towers from missing order by all").rows == [(2, 3), (3, 3)]
 
 
 def test_a_measure_this_version_does_not_know_outlasts_merging(store):

@@ -207,6 +207,8 @@ def note(name, args):
 _setup_privateuseone_for_python_backend(NAME)
 # Gradient checkpointing asks every device for it, and this one is there in every test.
 getattr(torch, NAME).get_amp_supported_dtype = lambda: [torch.float16]
+# The queues are made here, in the thread and the state that every process starts with.
+torch.ones(1, requires_grad=True).sum().backward()
 
 
 @pytest.fixture
