@@ -61,7 +61,8 @@ def test_the_wheel_has_the_package_and_its_data_alone(wheel, root):
         f"symstudy/shipped/studies/{path.name}" for path in (root / "studies").glob("*.toml")
     }
     assert studies < set(names)
-    assert {name for name in names if name.endswith(".toml")} == studies
+    families = {"symstudy/shipped/analysis/family.toml"}
+    assert {name for name in names if name.endswith(".toml")} == studies | families
 
 
 def test_what_is_shipped_is_listed_copied_and_run_by_name(installed, tmp_path):
