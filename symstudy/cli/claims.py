@@ -222,6 +222,27 @@ def report(
     Findings and figures are made anew first, so that the page is about the rows there are now. Of a
     study without claims it shows what is swept against the main measures.
     """
+    path, evaluations = make_report(results, project)
+    if as_json:
+        print_json({"report": path})
+    else:
+        say(path)
+    evaluations.end()
+
+
+def make_report(results: str, project: Any) -> tuple[str, Evaluations]:
+    """Judge all claims, draw their figures, and write the page.
+
+    Args:
+        results: Location of the studies.
+        project: Folder of the project that was named; None to look for it.
+
+    Returns:
+        The page's path, and what the claims were found to be.
+
+    Raises:
+        UserError: If the project is none, or the page cannot be written.
+    """
     from symstudy.findings.default_figures import draw_defaults, has_claims
     from symstudy.findings.evaluate import draw_claim
     from symstudy.html_report import write_report
@@ -234,9 +255,4 @@ def report(
     for folder in folders:
         if not has_claims(folder):
             draw_defaults(folder)
-    path = write_report(folders, results)
-    if as_json:
-        print_json({"report": path})
-    else:
-        say(path)
-    evaluations.end()
+    return write_report(folders, results), evaluations

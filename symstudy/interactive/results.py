@@ -8,13 +8,11 @@ from typing import Any
 
 import pandas as pd
 
-from symstudy.cli.claims import evaluate_all
+from symstudy.cli.claims import evaluate_all, make_report
 from symstudy.errors import UserError, unknown_name
 from symstudy.escaping import printable
 from symstudy.findings import Finding
-from symstudy.findings.default_figures import draw_defaults, has_claims
-from symstudy.findings.evaluate import Evaluated, draw_claim
-from symstudy.html_report import write_report
+from symstudy.findings.evaluate import Evaluated
 from symstudy.plots.plotter import Plots
 from symstudy.store import Answer, ExplorerFrame, Store, find_studies, open_store, read_account
 
@@ -169,14 +167,8 @@ class Results:
             UserError: If the project is none, or the page cannot be written.
         """
         where = None if project is None else Path(project)
-        evaluations = evaluate_all(self.location, None, where, needs_claims=False)
-        for folder, item in evaluations.found:
-            draw_claim(item, folder)
-        folders = find_studies([self.location])
-        for folder in folders:
-            if not has_claims(folder):
-                draw_defaults(folder)
-        return write_report(folders, self.location)
+        path, _ = make_report(self.location, where)
+        return path
 
     def __repr__(self) -> str:
         """Return where they are and how many runs ended how."""

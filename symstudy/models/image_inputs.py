@@ -1,4 +1,4 @@
-"""What convolutional kinds of models share in their keys: the axes of an image."""
+"""What convolutional kinds of models share in their keys: axes of an image, norms, sizes."""
 
 import math
 from collections.abc import Iterator
@@ -11,7 +11,9 @@ __all__ = [
     "READOUT_CALLS",
     "ConvActivation",
     "ConvNorm",
+    "Tally",
     "axes_of",
+    "check_groups",
     "image_misfits",
     "pixels_after",
 ]
@@ -59,3 +61,57 @@ def image_misfits(input_shape: tuple[int, ...], data: DataShape) -> Iterator[tup
 def pixels_after(pixels: int, stride: int) -> int:
     """Return how many rows are left of `pixels` after a padded convolution with a stride."""
     return -(-pixels // stride)
+
+
+def check_groups(norm: ConvNorm, groups: int, width: int) -> None:
+    """Check that the groups of a norm divide the channels.
+
+    Raises:
+        ValueError: If they do not.
+    """
+    if norm == "group" and width % groups:
+        raise ValueError(f"model.groups must divide model.width, but got {groups} and {width}")
+
+
+class Tally:
+    """Counts parameters, multiplications and activations along a network of convolutions."""
+
+    def __init__(self, rows: int, columns: int, norm: ConvNorm) -> None:
+        """Start at images of so many rows and columns.
+
+        Args:
+            rows: Of the images.
+            columns: Of the images.
+            norm: What follows each convolution.
+        """
+        self.rows, self.columns = rows, columns
+        # What a place of a convolution leaves for the backward pass, activation and norm with it.
+        self.numbers = 2 if norm == "none" else 3
+        self.parameters = self.products = self.activations = self.convolutions = 0
+
+    def convolve(
+        self, channels: int, planes: int, kernel: int, stride: int, *, keeps: bool = False
+    ) -> None:
+        """Add a convolution with its norm, or bias, and its activation.
+
+        Args:
+            channels: Channels that it reads.
+            planes: Channels that it makes.
+            kernel: Rows and columns of its kernels.
+            stride: Pixels from one place to the next.
+            keeps: Whether what follows sees the images that it saw, as beside a block.
+        """
+        rows, columns = pixels_after(self.rows, stride), pixels_after(self.columns, stride)
+        weights = planes * channels * kernel**2
+        self.parameters += weights + (self.numbers - 1) * planes
+        self.products += weights * rows * columns
+        self.activations += self.numbers * planes * rows * columns
+        self.convolutions += 1
+        if not keeps:
+            self.rows, self.columns = rows, columns
+
+    def shrink(self, stride: int, planes: int) -> None:
+        """Add a pooling with a stride."""
+        self.rows = pixels_after(self.rows, stride)
+        self.columns = pixels_after(self.columns, stride)
+        self.activations += planes * self.rows * self.columns

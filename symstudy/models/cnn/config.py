@@ -12,9 +12,10 @@ from symstudy.models.image_inputs import (
     READOUT_CALLS,
     ConvActivation,
     ConvNorm,
+    Tally,
     axes_of,
+    check_groups,
     image_misfits,
-    pixels_after,
 )
 
 if TYPE_CHECKING:
@@ -62,10 +63,7 @@ class CnnConfig(AbstractModelConfig):
         """Check that the kernels have a middle, and the groups of the norm divide the channels."""
         if self.kernel % 2 == 0:
             raise ValueError(f"model.kernel must be odd, but got {self.kernel}")
-        if self.norm == "group" and self.width % self.groups:
-            raise ValueError(
-                f"model.groups must divide model.width, but got {self.groups} and {self.width}"
-            )
+        check_groups(self.norm, self.groups, self.width)
 
     @property
     def scale(self) -> float:
@@ -88,24 +86,18 @@ class CnnConfig(AbstractModelConfig):
     def size(self, data: DataShape) -> NetworkSize:
         """Return the size of the network on data of the given shape."""
         channels, rows, columns = axes_of(self.input_shape, data)
-        window = self.kernel**2
-        normed = self.norm != "none"
-        parameters = products = activations = 0
+        total = Tally(rows, columns, self.norm)
         calls = (2 + NORM_CALLS[self.norm]) * self.layers + READOUT_CALLS
         for layer in range(1, self.layers + 1):
-            weights = self.width * channels * window
-            parameters += weights + (2 if normed else 1) * self.width
-            products += weights * rows * columns
-            activations += (3 if normed else 2) * self.width * rows * columns
+            total.convolve(channels, self.width, self.kernel, 1)
             channels = self.width
             if self.pool_every and layer % self.pool_every == 0:
-                rows, columns = pixels_after(rows, 2), pixels_after(columns, 2)
-                activations += self.width * rows * columns
+                total.shrink(2, self.width)
                 calls += 1
         return NetworkSize(
-            parameters=parameters + (self.width + 1) * data.outputs,
-            products=products + self.width * data.outputs,
-            activations=activations + self.width,
+            parameters=total.parameters + (self.width + 1) * data.outputs,
+            products=total.products + self.width * data.outputs,
+            activations=total.activations + self.width,
             hidden=(self.width,) * self.layers,
             stages=self.layers,
             calls=calls,

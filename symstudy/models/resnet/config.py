@@ -12,9 +12,10 @@ from symstudy.models.image_inputs import (
     READOUT_CALLS,
     ConvActivation,
     ConvNorm,
+    Tally,
     axes_of,
+    check_groups,
     image_misfits,
-    pixels_after,
 )
 
 if TYPE_CHECKING:
@@ -62,10 +63,7 @@ class ResNetConfig(AbstractModelConfig):
 
     def __post_init__(self) -> None:
         """Check that the groups of the norm divide the channels."""
-        if self.norm == "group" and self.width % self.groups:
-            raise ValueError(
-                f"model.groups must divide model.width, but got {self.groups} and {self.width}"
-            )
+        check_groups(self.norm, self.groups, self.width)
 
     @property
     def scale(self) -> float:
@@ -88,7 +86,7 @@ class ResNetConfig(AbstractModelConfig):
     def size(self, data: DataShape) -> NetworkSize:
         """Return the size of the network on data of the given shape."""
         channels, rows, columns = axes_of(self.input_shape, data)
-        total = Tally(rows, columns, numbers=2 if self.norm == "none" else 3)
+        total = Tally(rows, columns, self.norm)
         total.convolve(channels, self.width, 3 if self.stem == "small" else 7, self.stem_stride)
         if self.stem == "large":
             total.shrink(2, self.width)
@@ -124,45 +122,3 @@ class ResNetConfig(AbstractModelConfig):
     def stem_stride(self) -> int:
         """Pixels from one place of the first convolution to the next."""
         return 1 if self.stem == "small" else 2
-
-
-class Tally:
-    """Counts parameters, multiplications and activations along a network of convolutions."""
-
-    def __init__(self, rows: int, columns: int, numbers: int) -> None:
-        """Start at images of so many rows and columns.
-
-        Args:
-            rows: Of the images.
-            columns: Of the images.
-            numbers: Numbers that a place of a convolution leaves for the backward pass.
-        """
-        self.rows, self.columns, self.numbers = rows, columns, numbers
-        self.parameters = self.products = self.activations = self.convolutions = 0
-
-    def convolve(
-        self, channels: int, planes: int, kernel: int, stride: int, *, keeps: bool = False
-    ) -> None:
-        """Add a convolution with its norm, or bias, and its activation.
-
-        Args:
-            channels: Channels that it reads.
-            planes: Channels that it makes.
-            kernel: Rows and columns of its kernels.
-            stride: Pixels from one place to the next.
-            keeps: Whether what follows sees the images that it saw, as beside a block.
-        """
-        rows, columns = pixels_after(self.rows, stride), pixels_after(self.columns, stride)
-        weights = planes * channels * kernel**2
-        self.parameters += weights + (self.numbers - 1) * planes
-        self.products += weights * rows * columns
-        self.activations += self.numbers * planes * rows * columns
-        self.convolutions += 1
-        if not keeps:
-            self.rows, self.columns = rows, columns
-
-    def shrink(self, stride: int, planes: int) -> None:
-        """Add a pooling with a stride."""
-        self.rows = pixels_after(self.rows, stride)
-        self.columns = pixels_after(self.columns, stride)
-        self.activations += planes * self.rows * self.columns
