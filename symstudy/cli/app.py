@@ -20,6 +20,7 @@ from symstudy.cli import (
     import_study,
     init,
     plot,
+    provenance,
     replicate,
     results,
     run,
@@ -61,6 +62,7 @@ claims.add_commands(app)
 plot.add_commands(app)
 fit.add_commands(app)
 replicate.add_commands(app)
+provenance.add_commands(app)
 
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)

@@ -114,6 +114,17 @@ class Answers:
         policy = {"content-security-policy": PICTURE_POLICY}
         return Response(content, media_type="image/svg+xml", headers=policy)
 
+    async def provenance(self, _: Request) -> Response:
+        """Return the launches of the studies, and what each claim has cost."""
+        return await answer(self.session.provenance)
+
+    async def ran(self, request: Request) -> Response:
+        """Return one text of what a launch ran: packages, changes, or a file of the user's code."""
+        body = await read_body(request)
+        return await answer(
+            lambda: self.session.ran(body.get("study"), body.get("launch"), body.get("file"))
+        )
+
     async def figure(self, request: Request) -> Response:
         """Return a panel drawn for print: SVG, CSV, and what it came from."""
         body = await read_body(request)
@@ -193,6 +204,8 @@ def create_app(session: Session, *, token: str, port: int, poll_s: float = POLL_
             Route("/figure", answers.figure, methods=["POST"]),
             Route("/figure/{study}/{claim}/drawn", answers.drawn),
             Route("/figure/{study}/{claim}", answers.picture),
+            Route("/provenance", answers.provenance),
+            Route("/ran", answers.ran, methods=["POST"]),
             Route("/live", answers.live),
             Mount("/static", StaticFiles(directory=STATIC)),
         ],

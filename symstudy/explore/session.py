@@ -10,7 +10,15 @@ from symstudy.explore.panels import Source, answer_panel, finish_panel
 from symstudy.explore.verdicts import read_verdicts
 from symstudy.explore.view import RequestError, View, literal, read_view
 from symstudy.plots.figures import PALETTE
-from symstudy.store import Store, StudyFolder, find_studies, open_store, quoted
+from symstudy.store import (
+    Store,
+    StudyFolder,
+    find_studies,
+    open_store,
+    quoted,
+    read_launches,
+    worker_times,
+)
 from symstudy.store.tables.answers import FirstRows
 from symstudy.store.tables.curves import PackedRun, curve_measures, read_curves
 from symstudy.store.tables.loaded import LoadedRuns
@@ -196,6 +204,34 @@ class Session:
         """Return the findings kept with the results, each as it stands in its family."""
         with self.lock:
             return read_verdicts(self.folders, self.runs.store.fingerprint_of)
+
+    def provenance(self) -> dict[str, Any]:
+        """Return the launches of the studies, and what each claim has cost."""
+        with self.lock:
+            return {
+                "launches": [
+                    launch._asdict() for folder in self.folders for launch in read_launches(folder)
+                ],
+                "claims": [time._asdict() for time in worker_times(self.runs.store)],
+            }
+
+    def ran(self, study: object, launch: object, file: object) -> dict[str, str]:
+        """Return one text of what a launch ran.
+
+        Args:
+            study: Name of the study.
+            launch: Identifier of the launch.
+            file: `packages.txt`, `changes.diff` or `sources/...`.
+
+        Raises:
+            RequestError: If there is no such launch.
+            StoreError: If it kept no such text, or it is not as it was written.
+        """
+        for folder in self.folders:
+            for record in read_launches(folder) if folder.name == study else ():
+                if record.launch == launch:
+                    return {"text": record.text(folder, str(file)).decode(errors="replace")}
+        raise RequestError(f"a launch must be one of a study here, but got {study}/{launch}.")
 
     def present(self) -> dict[str, Any]:
         """Return how many values each column has, and how many different hyperparameters.

@@ -127,6 +127,8 @@ def describe_study(folder: StudyFolder) -> dict[str, Any]:
 def describe_launch(launch: Mapping[str, Any]) -> dict[str, str]:
     """Return what the page says of a launch, as texts; `?` for what is not written down."""
     values = {key: launch.get(key, "?") for key in LAUNCH}
+    sources = launch.get("sources")
+    values["own_files"] = len(sources) if isinstance(sources, dict) and sources else None
     # Empty is false to the page.
     return {
         key: "" if value is None or value is False else str(value) for key, value in values.items()

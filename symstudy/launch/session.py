@@ -26,6 +26,7 @@ from symstudy.launch.planning import (
 from symstudy.launch.progress import LaunchProgress
 from symstudy.launch.study_record import location_of, open_study_folder, record_launch
 from symstudy.launch.summary import Summary
+from symstudy.launch.surroundings import keep_surroundings
 from symstudy.store.files.compaction import compact
 from symstudy.store.files.folder import StudyFolder
 from symstudy.store.tables.provenance import current_provenance
@@ -146,7 +147,10 @@ def train_left(
         plan = plan_launch(folder, study, state.left, launcher)
         # Only now, when there is something to train on, is anything written.
         new = state.new
-        record_launch(folder, study, provenance, fixed, launch=launch, num_new=len(new))
+        surroundings = keep_surroundings(folder, study, beside(study))
+        record_launch(
+            folder, study, {**provenance._asdict(), **surroundings}, fixed, launch, num_new=len(new)
+        )
         write_ledger(folder, study, launch, new, plan.packs)
         capacity = plan.capacity
         tell(planned_event(folder, state, tuple(plan.packs), capacity))

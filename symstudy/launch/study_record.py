@@ -1,7 +1,8 @@
 """The study's folder as a launch finds and leaves it: whose it is, and the record `study.json`."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from symstudy.errors import StoreError
 from symstudy.launch.differences import tell_difference
@@ -11,7 +12,6 @@ from symstudy.store.files.checkpoints import list_checkpoints
 from symstudy.store.files.folder import StudyFolder
 from symstudy.store.files.locations import open_location
 from symstudy.store.tables.ledger import ended_runs
-from symstudy.store.tables.provenance import Provenance
 from symstudy.store.tables.schema import SCHEMA_VERSION
 from symstudy.store.tables.superseded import never_trained
 from symstudy.store.tables.writer import utc_now
@@ -114,10 +114,10 @@ def drop_advice(count: int, place: str) -> str:
 def record_launch(
     folder: StudyFolder,
     study: Study,
-    provenance: Provenance,
+    ran: Mapping[str, Any],
     fixed: Fixed,
-    *,
     launch: str,
+    *,
     num_new: int,
 ) -> None:
     """Write the study and this launch to `study.json`, keeping earlier rules and launches.
@@ -128,7 +128,7 @@ def record_launch(
     Args:
         folder: Folder of the study.
         study: Study to train.
-        provenance: Commit and package versions of this process.
+        ran: What this process runs: commit, versions, and names of kept texts.
         fixed: What the launch fixes, and how many rows there were by then.
         launch: Identifier of the launch.
         num_new: Number of runs that no earlier launch has planned.
@@ -152,7 +152,7 @@ def record_launch(
             "seeds": fixed.seeds,
             "rows": fixed.rows,
             "planned": fixed.planned,
-            **provenance._asdict(),
+            **ran,
         }
     )
     folder.write_study(

@@ -7,6 +7,7 @@ from starlette.testclient import TestClient
 
 from symstudy.explore.app import create_app
 from symstudy.explore.session import Session
+from symstudy.store.files.kept_texts import keep_text
 from symstudy.study import make_study
 from symstudy.testing.stores import plant_store
 
@@ -80,3 +81,22 @@ def panel(client):
         return answer.json()["panels"][0]
 
     return ask
+
+
+def record_launch_of(folder, **more):
+    """Put a launch with kept texts into `study.json`."""
+    study = folder.read_study()
+    ran = {
+        "launch": "20250101T000000-abcdef",
+        "at": "2025-01-01T00:00:00+00:00",
+        "new_runs": 18,
+        "git_sha": "ab" * 20,
+        "git_dirty": True,
+        "torch_version": "2.13.0",
+        "host": HOSTILE,
+        "packages": keep_text(folder, b"numpy==2.4.0\n"),
+        "changes": keep_text(folder, HOSTILE.encode()),
+        "sources": {"net.py": keep_text(folder, b"import torch\n")},
+        **more,
+    }
+    folder.write_study({**study, "launches": [ran]})

@@ -15,9 +15,10 @@ from symstudy.explore.session import Session
 from symstudy.findings.discovery import load_claims
 from symstudy.findings.evaluate import draw_claim, evaluate_claim
 from symstudy.findings.project import find_project
-from symstudy.store import StudyFolder, open_location
+from symstudy.store import StudyFolder, find_studies, open_location
 from symstudy.study import load_study
 from symstudy.testing.stores import plant_pack, plant_store
+from tests.explore.conftest import record_launch_of
 
 CHROMIUM = os.environ.get("SYMSTUDY_CHROMIUM") or shutil.which("chromium")
 TOKEN = "token-of-these-tests"
@@ -225,3 +226,15 @@ def test_rows_that_are_added_appear_by_themselves(open_page, place, growing_stud
     plant_pack(folder, "growing", "added", growing_study.runs(), lambda _: {"test_loss": 1.0})
     wait(page, f"{text_of('.accounts')}.includes('2 planned: 2 done')")
     wait(page, text_of("#grid .cell text"), "1", see="#grid")
+
+
+def test_the_last_panel_says_which_code_and_packages_made_the_results(open_page, place):
+    (folder,) = find_studies([str(place / "planted")])
+    record_launch_of(folder)
+    page = open_page(PLANTED)
+    wait(
+        page, "document.querySelectorAll('#provenance .launch button').length", 3, see="#provenance"
+    )
+    page.locator("#provenance button", has_text="changes.diff").click()
+    wait(page, f"{text_of('#provenance pre')}.includes('onerror=alert(1)')", see="#provenance")
+    assert "worker hours" in page.evaluate(text_of("#provenance .hours"))

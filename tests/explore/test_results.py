@@ -6,11 +6,13 @@ import socket
 
 import pytest
 
-from symstudy.errors import LaunchError
+from symstudy.errors import LaunchError, StoreError
 from symstudy.explore.app import STATIC
 from symstudy.explore.live import read_state
 from symstudy.explore.server import MissingServerError, open_port, serve
 from symstudy.explore.session import Session
+from symstudy.explore.view import RequestError
+from tests.explore.conftest import HOSTILE, record_launch_of
 
 ECHARTS = "b66b25aeb4df84e33199dc21694014d336d222cbd9deb0e5a7c14bd6aa0d0fd0"
 
@@ -107,3 +109,30 @@ def test_results_that_are_none_end_before_a_page_is_promised(tmp_path):
     with pytest.raises(OSError, match="holds none"):
         serve([str(tmp_path)], told=told.append, opens_browser=False)
     assert told == []
+
+
+def test_launches_what_they_ran_and_hours_are_told(copied):
+    session = Session([str(copied)])
+    record_launch_of(session.folders[0])
+    told = session.provenance()
+    (launch,) = told["launches"]
+    assert (launch["commit"], launch["is_dirty"], launch["new_runs"]) == ("ab" * 20, True, 18)
+    (claim,) = told["claims"]
+    assert (claim["study"], claim["runs"]) == ("planted", 16)
+    asked = ("planted", launch["launch"])
+    assert session.ran(*asked, "packages.txt") == {"text": "numpy==2.4.0\n"}
+    assert session.ran(*asked, "changes.diff") == {"text": HOSTILE}
+    assert session.ran(*asked, "sources/net.py") == {"text": "import torch\n"}
+
+
+@pytest.mark.parametrize("file", ["sources/../study.json", "study.json", None, "../../x", ""])
+def test_a_text_that_no_launch_kept_is_refused(copied, file):
+    session = Session([str(copied)])
+    record_launch_of(session.folders[0])
+    with pytest.raises(StoreError, match="it kept no"):
+        session.ran("planted", "20250101T000000-abcdef", file)
+
+
+def test_a_launch_that_is_not_there_is_refused(session):
+    with pytest.raises(RequestError, match="must be one of a study here"):
+        session.ran("planted", "other", "packages.txt")

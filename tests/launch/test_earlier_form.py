@@ -37,9 +37,8 @@ def plan_only(study, results, launch="20250101T000000-aaaaaa"):
     folder = open_study_folder(str(results), study)
     runs = study.runs()
     fixed = fix(study, {}, rows=0, planned=len(runs))
-    record_launch(
-        folder, study, current_provenance(Path(results)), fixed, launch=launch, num_new=len(runs)
-    )
+    ran = current_provenance(Path(results))._asdict()
+    record_launch(folder, study, ran, fixed, launch, num_new=len(runs))
     write_ledger(folder, study, launch, runs, [])
     return folder
 

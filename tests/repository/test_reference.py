@@ -185,6 +185,7 @@ def test_the_options_are_those_that_were_decided_on():
         "jobs": {"--address", "--logs", "--follow", "--stop", "--json"},
         "status": {"--watch", "--json"},
         "runs": {"--where", "--limit", "--traceback", "--json"},
+        "provenance": {"--launch", "--show", "--output", "--json"},
         "cancel": {"--json"},
         "retry": {"--where", "--json"},
         "drop": {"--never-trained", "--dry-run", "--json"},

@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 from symstudy.errors import LaunchError
 from symstudy.launch.cluster.environment import VARIABLES, own_modules, travelling_data
 from symstudy.launch.cluster.reachable import read_token
+from symstudy.launch.surroundings import CHANGES, find_changes
 from symstudy.launch.tracebacks import last_line
 from symstudy.store.tables.provenance import COMMIT, find_commit
 from symstudy.study import Study
@@ -30,6 +31,9 @@ __all__ = ["JobState", "Jobs", "Submission", "job_name", "pack_files"]
 
 ANSWER_S = 10.0
 """Longest time for a dashboard to answer, in seconds."""
+
+CHANGES_FILE = "symstudy-changes.diff"
+"""File of a job's folder with the changes that no commit holds."""
 
 STOP_S = 40
 """Time that a job has to save its packs when it is stopped, in seconds."""
@@ -117,15 +121,20 @@ class Jobs:
             LaunchError: If a file is missing or the cluster refuses the job.
         """
         name = job_name(submission.study)
+        place = Path(submission.study.source).absolute().parent
+        changes = find_changes(place)
         environment: dict[str, Any] = {
             "env_vars": {
                 "RAY_JOB_STOP_WAIT_TIME_S": str(STOP_S),
-                COMMIT: find_commit(Path(submission.study.source).absolute().parent).to_text(),
+                COMMIT: find_commit(place).to_text(),
+                **({CHANGES: CHANGES_FILE} if changes else {}),
                 **{key: os.environ[key] for key in VARIABLES if key in os.environ},
             }
         }
         with tempfile.TemporaryDirectory(prefix="symstudy-submit-") as folder:
             file = pack_files(submission, Path(folder))
+            if changes:
+                Path(folder, CHANGES_FILE).write_bytes(changes)
             words = ["python", "-m", "symstudy", "run", file, *submission.options]
             words += ["--address", "auto", "--results", submission.results]
             # Ray lets everybody write to the job's folder: a project in it counts if it is named.

@@ -12,6 +12,7 @@ export class Context {
   /** @param {any} meta */
   constructor(meta) {
     this.location = meta.location;
+    this.changes = meta.changes;
     /** @type {Study[]} */
     this.studies = meta.studies;
     /** @type {Map<string, Column>} */

@@ -18,6 +18,7 @@ import { Endings } from "./panels/endings.js";
 import { Grid } from "./panels/grid.js";
 import { Lines } from "./panels/lines.js";
 import { Parallel } from "./panels/parallel.js";
+import { Provenance } from "./panels/provenance.js";
 import { Runs } from "./panels/runs.js";
 import { Scatter } from "./panels/scatter.js";
 import { SqlBox } from "./panels/sqlbox.js";
@@ -48,7 +49,8 @@ async function start() {
   const verdicts = new Verdicts(context, dashboard);
   const members = [Grid, Lines, Scatter, Parallel, Curves, Endings, Compare, Runs].map((Kind) => new Kind(context));
   const box = new SqlBox();
-  main.append(header.live, verdicts.panel.root, ...members.map((member) => member.panel.root), box.panel.root);
+  const provenance = new Provenance(context);
+  main.append(header.live, verdicts.panel.root, ...members.map((member) => member.panel.root), box.panel.root, provenance.panel.root);
   for (const member of members) dashboard.add({ root: member.panel.root, want: (state) => member.want(state), show: (answer, state) => member.show(answer, state) });
 
   const update = () => {
@@ -58,6 +60,7 @@ async function start() {
     verdicts.update(state);
     for (const member of members) member.update(state);
     box.update(state);
+    provenance.update(state);
     dashboard.refresh();
   };
   store.subscribe(update);
