@@ -11,7 +11,7 @@ STAMP   := $(VENV)/.installed
 # What a user has: the wheel alone, in an environment of its own.
 USER_ENV := build/acceptance
 
-.PHONY: help setup demo paper-laptop paper-scale paper-scale-plan test test-all test-acceptance test-faults test-mutations test-rules test-gpu check format bench golden docs wheel clean
+.PHONY: help setup demo images paper-laptop paper-scale paper-scale-plan test test-all test-acceptance test-faults test-mutations test-rules test-gpu check format bench golden docs wheel clean
 
 help: ## Show this list.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -38,6 +38,9 @@ demo: setup ## The main job: three studies, SQL, findings, figures, report (minu
 	@echo; echo "Report:"; $(BIN)/symstudy report $(RESULTS)
 	@echo; echo "Ask further: $(BIN)/symstudy query $(RESULTS)"
 	@echo "Look at it:  $(BIN)/symstudy explore $(RESULTS)"
+
+images: setup ## Fetch Fashion-MNIST and MNIST-5k into data, or SYMSTUDY_DATA, without root (a minute).
+	$(BIN)/python -m symstudy.datasets.fetch
 
 # The paper's experiments on learning and capacity, in its order; then what theory adds to them.
 PAPER := learning_jumps learning_jumps_activations mode_timing depth_escape \

@@ -7,6 +7,7 @@ from symstudy.components import component
 from symstudy.datasets.known import AbstractKnownConfig
 from symstudy.datasets.readers.download import Remote
 from symstudy.datasets.readers.idx import idx_parts, unpacked_idx
+from symstudy.datasets.readers.packages import DebianPackage, Package
 from symstudy.datasets.readers.places import Source
 from symstudy.datasets.readers.samples import Parts
 
@@ -34,6 +35,9 @@ class FashionMnistConfig(AbstractKnownConfig):
 
     folders: ClassVar[tuple[str, ...]] = ("fashion-mnist", "fashion_mnist", "FashionMNIST/raw")
     system: ClassVar[tuple[str, ...]] = ("/usr/share/datasets/fashion-mnist",)
+    package: ClassVar[Package | None] = DebianPackage(
+        "dataset-fashion-mnist", "usr/share/datasets/fashion-mnist"
+    )
     remotes: ClassVar[tuple[Remote, ...]] = tuple(
         Remote(name, BASE + name, md5) for name, md5 in FILES.items()
     )

