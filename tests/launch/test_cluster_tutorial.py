@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 PAGE = Path(__file__).parents[2] / "docs" / "tutorials" / "on_a_cluster.md"
-BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.M | re.S)
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ray"), pytest.mark.timeout(900)]
 
@@ -31,9 +31,10 @@ def test_its_commands_do_what_it_says(tmp_path):
             capture_output=True,
             text=True,
             timeout=850,
+            check=False,
         )
     finally:
-        subprocess.run(["ray", "stop", "--force"], env=environment, capture_output=True)
+        subprocess.run(["ray", "stop"], env=environment, capture_output=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "proven" in done.stdout
-    assert re.search(r"^\s*96\s+96\s*$", done.stdout, re.M)
+    assert re.search(r"^\s*96\s+96\s*$", done.stdout, re.MULTILINE)
