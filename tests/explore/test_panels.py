@@ -1,9 +1,12 @@
+import json
 import math
 import shlex
 
 import pytest
 from scipy import stats
+from typer.testing import CliRunner
 
+from symstudy.cli.app import app
 from symstudy.explore.panels.histogram import Bins, log_bins
 
 HELD = {"width": {"values": [8]}}
@@ -80,6 +83,24 @@ def test_a_fitted_law_finds_the_planted_exponent(panel):
     (law,) = answer["more"]["laws"]
     assert law["exponent"] == pytest.approx(-1.0)
     assert law["text"] == "16 x^-1"
+    assert law["interval"] == [None, None]
+
+
+@pytest.mark.parametrize("form", ["power", "power+floor"])
+def test_a_law_of_seeds_is_that_of_symstudy_fit_with_its_interval(panel, planted, form):
+    filters = {"gamma": {"values": [0.1]}, "seed": {"values": [0, 1]}}
+    (law,) = panel("lines", filters, x="width", measure="test_loss", fit=form)["more"]["laws"]
+    where = "gamma = 0.1 and seed < 2"
+    words = ["--x", "width", "--y", "test_loss", "--where", where, "--form", form, "--json"]
+    answer = CliRunner().invoke(app, ["fit", str(planted), *words])
+    assert answer.exit_code == 0, answer.exception
+    (told,) = json.loads(answer.stdout)
+    assert law["exponent"] == told["parameters"]["exponent"]
+    # Three places leave a law of three parameters without an interval.
+    ends = told["intervals"]["exponent"] or {"low": None, "high": None}
+    assert law["interval"] == [ends["low"], ends["high"]]
+    assert law["interval_rests_on"] == told["intervals_from"]
+    assert (law["interval_rests_on"] == "seeds") == (form == "power")
 
 
 def test_two_columns_leave_out_what_has_no_place_and_say_so(panel):

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from symstudy.explore.panels.base import (
     DONE,
@@ -18,13 +19,11 @@ from symstudy.explore.panels.base import (
     uneven_note,
 )
 from symstudy.explore.view import RequestError, View, where
-from symstudy.statistics.fits import fit_power_law
+from symstudy.statistics.scaling_laws import FORMS, ScalingFit, fit_scaling
 from symstudy.store import quoted
 
-__all__ = ["FITS", "answer", "with_laws"]
+__all__ = ["answer", "with_laws"]
 
-FITS = {"power": False, "power+floor": True}
-"""Laws that can be fitted, and whether they have an offset."""
 MOST_POINTS = 5000
 """Points of means; with more lines than can be told apart nothing is seen."""
 MOST_SEED_POINTS = 4000
@@ -81,12 +80,12 @@ def with_laws(answer: PanelAnswer, form: object) -> PanelAnswer:
 
     Args:
         answer: Of this panel.
-        form: One of `FITS`; none for no law.
+        form: Name of a form of `symstudy fit`; none for no law.
 
     Raises:
         RequestError: If there is no such law.
     """
-    laws, told = fit_lines(answer.rows, form)
+    laws, told = fit_lines(answer, form)
     more = {**answer.more, "laws": laws}
     return answer._replace(notes=[*answer.notes, *told], more=more)
 
@@ -160,9 +159,7 @@ def is_geometric(values: Sequence[float]) -> bool:
     return unevenness(np.diff(np.log(places))) < unevenness(np.diff(places))
 
 
-def fit_lines(
-    rows: Sequence[Sequence[Any]], form: object
-) -> tuple[list[dict[str, Any]], list[str]]:
+def fit_lines(answer: PanelAnswer, form: object) -> tuple[list[dict[str, Any]], list[str]]:
     """Return the fitted law of each line, to be drawn, and what is said of those without one.
 
     Raises:
@@ -170,33 +167,62 @@ def fit_lines(
     """
     if form in (None, "", "none"):
         return [], []
-    if form not in FITS:
-        raise RequestError(f"fit must be one of {', '.join(FITS)}, but got {form!r}.")
-    laws, told = [], []
-    for line in list(dict.fromkeys(row[0] for row in rows))[:MOST_LINES]:
-        points = [(row[1], row[2]) for row in rows if row[0] == line]
-        numbers = [
-            (float(x), float(y))
-            for x, y in points
-            if isinstance(x, int | float) and x > 0 and y > 0
-        ]
-        if len(numbers) < (3 if FITS[str(form)] else 2):
-            told.append(f"No law at {line}: it has {len(numbers)} positive points.")
+    if form not in FORMS:
+        raise RequestError(f"fit must be one of {', '.join(FORMS)}, but got {form!r}.")
+    fewest = FORMS[str(form)].fewest
+    values, laws, told = values_of(answer), [], []
+    for line in answer.more["lines"]:
+        own = values[[each == line for each in values["line"]]]
+        places = own["place"].nunique()
+        if places < fewest:
+            told.append(f"No law at {line}: it has {places} positive points.")
             continue
-        laws.append({"line": line, **law_of(numbers, with_offset=FITS[str(form)])})
+        laws.append({"line": line, **law_of(own, str(form))})
     return laws, told
 
 
-def law_of(points: Sequence[tuple[float, float]], *, with_offset: bool) -> dict[str, Any]:
-    """Return a power law through points, as values and as text."""
-    xs, ys = (np.array(part) for part in zip(*points, strict=True))
-    law = fit_power_law(xs, ys, with_offset=with_offset)
-    places = np.geomspace(xs.min(), xs.max(), 60)
-    offset = f"{law.offset:.3g} + " if with_offset else ""
-    return {
-        "points": list(zip(places.tolist(), law.predict(places).tolist(), strict=True)),
-        "text": f"{offset}{law.amplitude:.3g} x^{law.exponent:.3g}",
-        "exponent": law.exponent,
-        "offset": law.offset,
-        "held_out": law.held_out,
+def values_of(answer: PanelAnswer) -> pd.DataFrame:
+    """Return line, place, unit, count and value of what laws are fitted to.
+
+    These are the values of seeds; where they are too many to be had, the means over seeds. Places
+    whose mean is not positive have none.
+    """
+    seeds = answer.more["seeds"]
+    rows = (
+        [(line, x, f"{study}/{seed}", 1, value) for line, x, study, seed, value in seeds]
+        if seeds
+        else [(line, x, "mean", seeds_, mean) for line, x, mean, _, _, seeds_, _ in answer.rows]
+    )
+    has_law = {
+        (line, x)
+        for line, x, mean, *_ in answer.rows
+        if isinstance(x, int | float) and x > 0 and mean > 0
     }
+    table = pd.DataFrame(rows, columns=["line", "place", "unit", "count", "value"], dtype=object)
+    kept = table[[pair in has_law for pair in zip(table["line"], table["place"], strict=True)]]
+    return kept.astype({"place": float, "count": int, "value": float})
+
+
+def law_of(points: pd.DataFrame, form: str) -> dict[str, Any]:
+    """Return a power law through the values of seeds, as `symstudy fit` finds it."""
+    fit = fit_scaling(points, form)
+    places = np.geomspace(points["place"].min(), points["place"].max(), 60)
+    drawn = fit.law.predict(places)
+    return {
+        "points": list(zip(places.tolist(), drawn.tolist(), strict=True)),
+        "text": law_text(fit),
+        **fit.law.parameters,
+        "interval": [end if math.isfinite(end) else None for end in fit.intervals["exponent"][:2]],
+        "interval_rests_on": fit.source,
+    }
+
+
+def law_text(fit: ScalingFit) -> str:
+    """Return a law with the interval of its exponent, as in `0.1 + 2 x^-1 [-1.1, -0.9]`."""
+    numbers = {name: f"{value:.3g}" for name, value in fit.law.parameters.items()}
+    floor = f"{numbers['floor']} + " if "floor" in numbers else ""
+    base = f"(x/{numbers['break_at']})" if "break_at" in numbers else "x"
+    interval = fit.intervals["exponent"]
+    known = f" {interval}" if math.isfinite(interval.low) and math.isfinite(interval.high) else ""
+    after = f", then ^{numbers['exponent_after']}" if "exponent_after" in numbers else ""
+    return f"{floor}{numbers['amplitude']} {base}^{numbers['exponent']}{known}{after}"

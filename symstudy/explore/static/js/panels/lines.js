@@ -14,7 +14,7 @@ import { store } from "../state.js";
 
 /** Points up to which intervals have ends of their own. */
 const MOST_CAPS = 400;
-const FITS = [{ value: "", text: "no law" }, { value: "power", text: "a x^b" }, { value: "power+floor", text: "c + a x^b" }];
+const FITS = [{ value: "", text: "no law" }, { value: "power", text: "a x^b" }, { value: "power+floor", text: "c + a x^b" }, { value: "broken", text: "a x^b, broken" }];
 
 export class Lines {
   /** @param {import("../context.js").Context} context */

@@ -1,0 +1,40 @@
+"""The tutorial on clusters, typed as it stands: two nodes, one of which is killed."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PAGE = Path(__file__).parents[2] / "docs" / "tutorials" / "on_a_cluster.md"
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ray"), pytest.mark.timeout(900)]
+
+
+@pytest.mark.skipif(not shutil.which("pkill"), reason="there is no pkill on this machine")
+def test_its_commands_do_what_it_says(tmp_path):
+    blocks = BLOCK.findall(PAGE.read_text())
+    (study,) = (text for kind, text in blocks if kind == "toml")
+    (tmp_path / "study.toml").write_text(study)
+    script = "set -e\n" + "".join(text for kind, text in blocks if kind == "bash")
+    place = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    environment = {**os.environ, "PATH": place, "HOME": str(tmp_path)}
+    try:
+        done = subprocess.run(
+            ["bash", "-c", script],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=850,
+            check=False,
+        )
+    finally:
+        subprocess.run(["ray", "stop"], env=environment, capture_output=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "proven" in done.stdout
+    assert re.search(r"^\s*96\s+96\s*$", done.stdout, re.MULTILINE)
