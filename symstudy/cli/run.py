@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from symstudy.cli.completion import complete_launcher
 from symstudy.cli.options import Json, Overrides, Preset, ProjectFolder, Results, StudyPath
 from symstudy.cli.output import note, print_json
 from symstudy.cli.project import project_to_run
@@ -33,6 +34,7 @@ def run(
         typer.Option(
             metavar="NAME",
             envvar="SYMSTUDY_LAUNCHER",
+            autocompletion=complete_launcher,
             help="ray (Ray Tune), inline (this process), an installed one, or module:Class.",
             rich_help_panel="Where",
         ),

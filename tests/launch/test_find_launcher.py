@@ -32,7 +32,9 @@ def own_module(tmp_path, monkeypatch):
 
 def install(monkeypatch, name, value):
     point = EntryPoint(name, value, find.GROUP)
-    monkeypatch.setattr(find, "entry_points", lambda group: [point] if group == find.GROUP else [])
+    monkeypatch.setattr(
+        find, "installed_points", lambda group: [point] if group == find.GROUP else []
+    )
 
 
 def test_built_in_launchers_are_the_files_of_their_folder():
