@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         PacksPlanned,
         PackStarted,
     )
+    from symstudy.launch.launchers.auto import AutoLauncher
     from symstudy.launch.launchers.base import AbstractLauncher, Capacity
     from symstudy.launch.launchers.find import find_launcher, launcher_names
     from symstudy.launch.launchers.inline import InlineLauncher
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AbstractLauncher",
     "AbstractPackSource",
+    "AutoLauncher",
     "Capacity",
     "Event",
     "InlineLauncher",
