@@ -5,8 +5,9 @@ as
 `symstudy.symmetry` or `symstudy.findings`.
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from symstudy.on_demand import names_on_demand
 
 if TYPE_CHECKING:
     from symstudy.findings import Finding, Verdict, claim
@@ -38,34 +39,9 @@ __all__ = [
     "train_pack",
 ]
 
-HOMES = {
-    "Finding": "symstudy.findings",
-    "ProgramRun": "symstudy.programs",
-    "Results": "symstudy.interactive.results",
-    "Store": "symstudy.store",
-    "Study": "symstudy.study",
-    "Verdict": "symstudy.findings",
-    "claim": "symstudy.findings",
-    "current_run": "symstudy.programs",
-    "load_study": "symstudy.study",
-    "make_study": "symstudy.study",
-    "open_results": "symstudy.interactive.results",
-    "open_store": "symstudy.store",
-    "plan_packs": "symstudy.study",
-    "report": "symstudy.programs",
-    "run": "symstudy.interactive.train",
-    "run_study": "symstudy.launch",
-    "train_pack": "symstudy.training",
-}
-
 
 if not TYPE_CHECKING:  # type checkers see the imports above and refuse any other name
-
-    def __getattr__(name: str) -> Any:
-        """Return a public name, loading its home."""
-        if name not in HOMES:
-            raise AttributeError(f"module 'symstudy' has no attribute {name!r}")
-        return getattr(importlib.import_module(HOMES[name]), name)
+    __getattr__ = names_on_demand(__name__)
 
 
 def __dir__() -> list[str]:

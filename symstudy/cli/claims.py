@@ -163,8 +163,9 @@ def evaluate_all(
         project: Project with the claims.
         needs_claims: Whether it is worth a note if there is nothing to evaluate.
     """
-    from symstudy.findings.discovery import described, import_claims
+    from symstudy.findings.discovery import import_claims
     from symstudy.findings.evaluate import claims_of, evaluate_claim, settle
+    from symstudy.project.listing import described
     from symstudy.store import find_studies
 
     folders = find_studies([results])
@@ -206,7 +207,7 @@ def declared_families(project: Any) -> tuple[Any, ...]:
         ProjectError: If the project's file of families is wrong.
     """
     from symstudy.findings.family import read_families
-    from symstudy.findings.project import shipped_project
+    from symstudy.project import shipped_project
 
     shipped = shipped_project()
     folders = [each.analyses for each in (project, shipped) if each is not None]

@@ -5,6 +5,14 @@ from typing import Annotated
 
 import typer
 
+from symstudy.cli.completion import (
+    complete_claim,
+    complete_preset,
+    complete_results,
+    complete_setting,
+    complete_study,
+)
+
 __all__ = [
     "Claims",
     "Json",
@@ -19,7 +27,7 @@ __all__ = [
 
 def study_file(given: Path) -> Path:
     """Return the study file that is meant by a path or by the name of a study."""
-    from symstudy.findings.shipping import find_study
+    from symstudy.project import find_study
 
     return find_study(given)
 
@@ -30,6 +38,7 @@ StudyPath = Annotated[
         metavar="STUDY",
         help="Study file, or the name of a study of the project or of symstudy.",
         callback=study_file,
+        autocompletion=complete_study,
         show_default=False,
     ),
 ]
@@ -38,6 +47,7 @@ Overrides = Annotated[
     typer.Argument(
         metavar="[KEY=VALUE]...",
         help="Settings that win over the file, as in train.steps=500 or model.width=[16,32].",
+        autocompletion=complete_setting,
         show_default=False,
     ),
 ]
@@ -47,6 +57,7 @@ Preset = Annotated[
         "--preset",
         metavar="NAME",
         envvar="SYMSTUDY_PRESET",
+        autocompletion=complete_preset,
         help="Preset of the file; its default if not given, none at all with 'none'.",
         show_default=False,
     ),
@@ -67,6 +78,7 @@ ResultsPath = Annotated[
         metavar="[RESULTS]",
         envvar="SYMSTUDY_RESULTS",
         help="Folder of a study's results, or of several; a path or a URI.",
+        autocompletion=complete_results,
     ),
 ]
 Claims = Annotated[
@@ -74,6 +86,7 @@ Claims = Annotated[
     typer.Argument(
         metavar="[CLAIM]...",
         help="Claims; those that each study serves if none.",
+        autocompletion=complete_claim,
         show_default=False,
     ),
 ]

@@ -7,6 +7,7 @@ import typer
 from typer.core import TyperGroup
 
 from symstudy.cli.claims import evaluate_all
+from symstudy.cli.completion import complete_column
 from symstudy.cli.options import Claims, Json, ProjectFolder, ResultsPath
 from symstudy.cli.output import note, print_json, say
 
@@ -30,15 +31,27 @@ class PlotGroup(TyperGroup):
 X = Annotated[
     str,
     typer.Option(
-        "--x", metavar="COLUMN", help="Column along the horizontal axis, or a key as train.lr."
+        "--x",
+        metavar="COLUMN",
+        autocompletion=complete_column,
+        help="Column along the horizontal axis, or a key as train.lr.",
     ),
 ]
-Y = Annotated[str, typer.Option("--y", metavar="COLUMN", help="Column of numbers that is shown.")]
+Y = Annotated[
+    str,
+    typer.Option(
+        "--y",
+        metavar="COLUMN",
+        autocompletion=complete_column,
+        help="Column of numbers that is shown.",
+    ),
+]
 By = Annotated[
     list[str] | None,
     typer.Option(
         "--by",
         metavar="COLUMN",
+        autocompletion=complete_column,
         help="A line for each of its values; twice for a colour and a marker.",
         show_default=False,
     ),
@@ -48,6 +61,7 @@ Average = Annotated[
     typer.Option(
         "--average",
         metavar="COLUMN",
+        autocompletion=complete_column,
         help="Take the mean over its values too, and have the figure say so.",
         show_default=False,
     ),
@@ -56,16 +70,29 @@ Where = Annotated[
     str, typer.Option("--where", metavar="SQL", help='Which rows count, as in "gamma > 0".')
 ]
 Color = Annotated[
-    str, typer.Option("--color", metavar="COLUMN", help="Column of numbers that colours show.")
+    str,
+    typer.Option(
+        "--color",
+        metavar="COLUMN",
+        autocompletion=complete_column,
+        help="Column of numbers that colours show.",
+    ),
 ]
 Facet = Annotated[
-    list[str], typer.Option("--facet", metavar="COLUMN", help="A panel for each of its values.")
+    list[str],
+    typer.Option(
+        "--facet",
+        metavar="COLUMN",
+        autocompletion=complete_column,
+        help="A panel for each of its values.",
+    ),
 ]
 Swept = Annotated[
     list[str] | None,
     typer.Option(
         "--x",
         metavar="COLUMN",
+        autocompletion=complete_column,
         help="Hyperparameter; once for each. What is swept if not given.",
         show_default=False,
     ),
@@ -209,7 +236,13 @@ def curves(
     y: Y,
     results: ResultsPath = "results",
     x: Annotated[
-        str, typer.Option("--x", metavar="COLUMN", help="Column along the horizontal axis.")
+        str,
+        typer.Option(
+            "--x",
+            metavar="COLUMN",
+            autocompletion=complete_column,
+            help="Column along the horizontal axis.",
+        ),
     ] = "step",
     by: By = None,
     average: Average = None,
@@ -281,7 +314,13 @@ def seeds(
 def heatmap(
     x: X,
     y: Annotated[
-        str, typer.Option("--y", metavar="COLUMN", help="Column along the vertical axis.")
+        str,
+        typer.Option(
+            "--y",
+            metavar="COLUMN",
+            autocompletion=complete_column,
+            help="Column along the vertical axis.",
+        ),
     ],
     color: Color,
     results: ResultsPath = "results",

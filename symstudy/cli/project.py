@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from symstudy.cli.output import note
 
 if TYPE_CHECKING:
-    from symstudy.findings.project import Project
+    from symstudy.project import Project
 
 __all__ = ["project_to_run"]
 
@@ -20,7 +20,7 @@ def project_to_run(given: Path | None) -> "Project | None":
     Raises:
         ProjectError: If it is no project, or was not named and somebody else may change its code.
     """
-    from symstudy.findings.project import check_own, find_project
+    from symstudy.project import check_own, find_project
 
     found = find_project(given)
     if found is not None:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from symstudy.cli.completion import complete_launcher
 from symstudy.cli.options import Json, Overrides, Preset, ProjectFolder, Results, StudyPath
 from symstudy.cli.output import note, print_json
 from symstudy.cli.project import project_to_run
@@ -33,10 +34,12 @@ def run(
         typer.Option(
             metavar="NAME",
             envvar="SYMSTUDY_LAUNCHER",
-            help="ray (Ray Tune), inline (this process), an installed one, or module:Class.",
+            autocompletion=complete_launcher,
+            help="auto (inline for what one core trains in 8 s, else ray), inline (this process), "
+            "ray (Ray Tune), an installed one, or module:Class.",
             rich_help_panel="Where",
         ),
-    ] = "ray",
+    ] = "auto",
     address: Annotated[
         str | None,
         typer.Option(
@@ -175,10 +178,10 @@ def claim_rules(study: Any, source: Path, project: Path | None) -> dict[str, str
     Raises:
         UserError: If the project that is found has no such claim, or the claim's file fails.
     """
-    from symstudy.findings.discovery import load_claims
-
     if not study.claims:
         return {}
+    from symstudy.findings.discovery import load_claims
+
     found = project_to_run(project)
     claims = load_claims(found, note, needed=study.claims)
     strangers = [name for name in study.claims if name not in claims]

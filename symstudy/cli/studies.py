@@ -81,7 +81,7 @@ def validate(
 
 def study_rows(project: Any) -> list[dict[str, Any]]:
     """Return the studies of the project by their files, and those of symstudy by their names."""
-    from symstudy.findings.project import find_project, shipped_project
+    from symstudy.project import find_project, shipped_project
 
     found, shipped = find_project(project), shipped_project()
     rows = []
@@ -116,8 +116,7 @@ def shown(path: Path) -> str:
 
 def claim_rows(project: Any) -> list[dict[str, Any]]:
     """Return the claims of the project and of installed packages."""
-    from symstudy.findings.discovery import list_claims
-    from symstudy.findings.project import find_project
+    from symstudy.project import find_project, list_claims
 
     return [
         {
@@ -183,9 +182,9 @@ def measure_rows(project: Any) -> list[dict[str, Any]]:
 
     Each by the name that a study gives it, with whether a study must name it.
     """
-    from symstudy.findings.project import find_project
     from symstudy.measures import LAYER_MEASURES, find_measure
     from symstudy.measures.catalogue import installed_measures, measures_in
+    from symstudy.project import find_project
 
     project_found = find_project(project)
     folders = dict.fromkeys([project_found.studies, Path.cwd()] if project_found else [Path.cwd()])
@@ -248,8 +247,18 @@ READERS: dict[str, Callable[[Any], list[dict[str, Any]]]] = {
 """What can be listed, in the order of the help, and what reads it in a project."""
 
 
+def complete_noun(incomplete: str) -> list[str]:
+    """Return what can be listed."""
+    return [noun for noun in READERS if noun.startswith(incomplete)]
+
+
 def list_things(
-    noun: Annotated[str, typer.Argument(metavar="|".join(READERS), help="What to list.")],
+    noun: Annotated[
+        str,
+        typer.Argument(
+            metavar="|".join(READERS), help="What to list.", autocompletion=complete_noun
+        ),
+    ],
     project: ProjectFolder = None,
     as_json: Json = False,
 ) -> None:
@@ -293,7 +302,7 @@ def copy(
     Examples: `symstudy copy smoke`; `symstudy copy width_saturation --claims --to my_project`;
     `symstudy copy slurm`
     """
-    from symstudy.findings.shipping import copy_shipped
+    from symstudy.project import copy_shipped
 
     copied = copy_shipped(name, to, claims=claims)
     if as_json:

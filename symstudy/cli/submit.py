@@ -70,9 +70,8 @@ def submit(
     Examples: `symstudy submit studies/digits.toml --results s3://bucket/results`;
     `symstudy jobs ID --logs --follow`
     """
-    from symstudy.findings.discovery import list_claims
-    from symstudy.findings.project import check_own, find_project
     from symstudy.launch.cluster.submission import Jobs, Submission
+    from symstudy.project import check_own, find_project, list_claims
     from symstudy.study import load_study
 
     loaded = load_study(study, preset=preset, overrides=overrides or ())

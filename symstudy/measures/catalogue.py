@@ -8,7 +8,6 @@ methods of `SYMMETRY_METHODS`.
 """
 
 import functools
-import importlib.metadata
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from symstudy.components.declarations import (
 )
 from symstudy.components.own_code import load_own
 from symstudy.errors import ModelError, ProjectError, choices, unknown_name
+from symstudy.installed import installed_points
 from symstudy.measures.declare import Kind, Measure
 from symstudy.symmetry.registry import SYMMETRIES, SymmetryEntry, find_symmetry
 
@@ -133,7 +133,7 @@ def installed_measures() -> dict[str, str]:
         ProjectError: If two measures have the same name.
     """
     paths: dict[str, str] = {}
-    for point in importlib.metadata.entry_points(group=GROUP):
+    for point in installed_points(GROUP):
         taken = paths.get(point.name) or BUILTIN.get(point.name)
         if taken is not None:
             first = taken.path if isinstance(taken, Measure) else taken

@@ -1,11 +1,12 @@
 """Columns of results that a figure names: found in the view that has them all, or refused."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple, Protocol
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from symstudy.errors import QueryError, UnknownNameError, nearest
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["VIEWS", "Columns", "Source", "has_numbers", "read_columns", "resolve"]
 
@@ -47,7 +48,7 @@ class Source(Protocol):
     def hyperparameters(self) -> Sequence[Named]:
         """Hyperparameters that are columns."""
 
-    def df(self, query: str, parameters: Sequence[Any] = ()) -> pd.DataFrame:
+    def df(self, query: str, parameters: Sequence[Any] = ()) -> "pd.DataFrame":
         """Return the answer to one SELECT statement."""
 
     def column_of(self, key: str) -> str | None:

@@ -2,13 +2,13 @@
 
 import functools
 import importlib
-import importlib.metadata
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from symstudy.components.declarations import builtin_declarations, find_declaration
 from symstudy.components.own_code import load_own
 from symstudy.errors import ModelError, ProjectError, unknown_name
+from symstudy.installed import installed_points
 from symstudy.layout import DeclaredSymmetry, Layout
 from symstudy.symmetry.declare import SymmetryEntry
 
@@ -36,7 +36,7 @@ def known_symmetries() -> dict[str, SymmetryEntry]:
         found[entry.kind] = entry
     places = {kind: place for place, kind in enumerate(ORDER)}
     found = dict(sorted(found.items(), key=lambda item: places.get(item[0], len(places))))
-    for point in importlib.metadata.entry_points(group=GROUP):
+    for point in installed_points(GROUP):
         if point.name in found:
             raise ProjectError(
                 f"symmetries must have different names, but {found[point.name].path} and "

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from symstudy.findings.discovery import load_claims
-from symstudy.findings.project import find_project
+from symstudy.project import find_project
 from symstudy.study import load_study
 from symstudy.testing.stores import plant_store
 

@@ -38,6 +38,12 @@ def test_help_lists_the_commands(program):
         assert command in said.stdout
 
 
+def test_the_program_alone_prints_the_help_and_that_is_no_mistake(told_in, tmp_path):
+    said, status = told_in(tmp_path)
+    assert status == 0
+    assert said == told_in(tmp_path, "--help")[0]
+
+
 def test_every_command_has_help_with_an_example(program, root):
     for command in ("validate", "plan", "run", "query", "analyze"):
         assert f"symstudy {command}" in program(command, "--help").stdout.replace("\n", " ")

@@ -14,7 +14,7 @@ from symstudy.explore.server import open_port
 from symstudy.explore.session import Session
 from symstudy.findings.discovery import load_claims
 from symstudy.findings.evaluate import draw_claim, evaluate_claim
-from symstudy.findings.project import find_project
+from symstudy.project import find_project
 from symstudy.store import StudyFolder, find_studies, open_location
 from symstudy.study import load_study
 from symstudy.testing.stores import plant_pack, plant_store

@@ -10,8 +10,8 @@ from typer.testing import CliRunner
 from symstudy.cli.app import app
 from symstudy.errors import ProjectError
 from symstudy.findings.claim import SHIPPED
-from symstudy.findings.discovery import list_claims, load_claims
-from symstudy.findings.project import find_project, shipped_project
+from symstudy.findings.discovery import load_claims
+from symstudy.project import find_project, list_claims, shipped_project
 from symstudy.testing.stores import plant_store
 
 GOOD = '''

@@ -4,9 +4,9 @@ import pytest
 
 from symstudy.errors import ProjectError, UnknownNameError
 from symstudy.findings.deciding import deciding_code
-from symstudy.findings.discovery import list_claims, load_claims, pick_claims
+from symstudy.findings.discovery import load_claims, pick_claims
 from symstudy.findings.machinery import machinery
-from symstudy.findings.project import Project, find_project
+from symstudy.project import Project, find_project, list_claims
 
 CLAIM = '''
 """A claim."""

@@ -4,9 +4,9 @@ import pytest
 
 from symstudy.findings.discovery import load_claims
 from symstudy.findings.evaluate import draw_claim, evaluate_claim
-from symstudy.findings.project import find_project
 from symstudy.html_report import write_report
 from symstudy.html_report.page import place_in_paper, render_report
+from symstudy.project import find_project
 from symstudy.store.tables.schema import CERTIFICATES
 from symstudy.store.tables.writer import arrow_table
 from symstudy.study import load_study, make_study

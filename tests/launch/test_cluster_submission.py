@@ -88,7 +88,7 @@ def test_modules_and_analyses_travel_without_what_python_leaves_in_them(
     files = {str(p.relative_to(tmp_path / "out")) for p in (tmp_path / "out").rglob("*.*")}
     assert files == {"a study.toml", "pyproject.toml", "nets_9c1d/wide.py", "claims/__init__.py"}
 
-    from symstudy.findings.project import find_project
+    from symstudy.project import find_project
 
     found = find_project(tmp_path / "out")
     assert found is not None

@@ -32,17 +32,19 @@ def own_module(tmp_path, monkeypatch):
 
 def install(monkeypatch, name, value):
     point = EntryPoint(name, value, find.GROUP)
-    monkeypatch.setattr(find, "entry_points", lambda group: [point] if group == find.GROUP else [])
+    monkeypatch.setattr(
+        find, "installed_points", lambda group: [point] if group == find.GROUP else []
+    )
 
 
 def test_built_in_launchers_are_the_files_of_their_folder():
     assert find_launcher("inline") is InlineLauncher
     assert find_launcher("ray") is RayLauncher
-    assert launcher_names() == ["inline", "ray"]
+    assert launcher_names() == ["auto", "inline", "ray"]
 
 
 def test_a_wrong_name_gives_the_nearest_and_all_there_are():
-    with pytest.raises(UnknownNameError, match=r"got 'rey'\. Did you mean 'ray'\? Known: inline"):
+    with pytest.raises(UnknownNameError, match=r"got 'rey'\. Did you mean 'ray'\? Known: auto"):
         find_launcher("rey")
 
 
@@ -50,7 +52,7 @@ def test_an_installed_launcher_is_found_by_its_name(own_module, monkeypatch):
     monkeypatch.syspath_prepend(own_module)
     install(monkeypatch, "mine", "my_launcher_71c:Own")
     assert find_launcher("mine").__name__ == "Own"
-    assert launcher_names() == ["inline", "mine", "ray"]
+    assert launcher_names() == ["auto", "inline", "mine", "ray"]
 
 
 def test_an_installed_launcher_cannot_take_a_built_in_name(monkeypatch):

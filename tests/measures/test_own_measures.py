@@ -13,7 +13,7 @@ import pytest
 from symstudy.cli.studies import measure_rows
 from symstudy.errors import ModelError, StudyFileError
 from symstudy.launch import InlineLauncher, open_study_folder, run_study
-from symstudy.measures import find_measure, layer_columns, network_columns, run_columns
+from symstudy.measures import catalogue, find_measure, layer_columns, network_columns, run_columns
 from symstudy.measures.catalogue import installed_measures
 from symstudy.store import Store, StudyFolder, open_location
 from symstudy.store.tables.schema import HISTORY, HYPERPARAMETERS, LAYERS, RUNS, TABLES
@@ -178,8 +178,8 @@ def test_measures_beside_the_studies_are_listed_by_the_names_that_a_study_gives_
 def test_an_installed_measure_is_known_by_its_entry_point(own, study_with, monkeypatch):
     point = importlib.metadata.EntryPoint("peak", f"{own}:peak_norm", "symstudy.measures")
     monkeypatch.setattr(
-        importlib.metadata,
-        "entry_points",
+        catalogue,
+        "installed_points",
         lambda group: [point] if group == "symstudy.measures" else [],
     )
     installed_measures.cache_clear()
@@ -212,7 +212,7 @@ def test_every_column_of_the_results_is_taken():
 
 def test_listing_and_reading_a_study_load_no_torch(own, tmp_path):
     code = (
-        "import sys; from symstudy.measures import find_measure, LAYER_MEASURES;"
+        "import sys; from symstudy.measures import catalogue, find_measure, LAYER_MEASURES;"
         f"find_measure('{own}:peak_norm'); import symstudy.study.measured;"
         "print('torch' in sys.modules)"
     )

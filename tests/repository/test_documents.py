@@ -72,8 +72,8 @@ def test_the_example_of_a_study_in_python_works():
 def test_the_example_of_a_claim_works(tmp_path, monkeypatch, study_of):
     from symstudy.findings import Verdict
     from symstudy.findings.discovery import load_claims
-    from symstudy.findings.project import find_project
     from symstudy.plots.figures import figure_files, theme
+    from symstudy.project import find_project
     from symstudy.testing.stores import plant_store
 
     block = dict(SHOWN.findall((ROOT / "docs/how-to/claim.md").read_text()))[

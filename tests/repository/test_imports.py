@@ -27,8 +27,16 @@ def run_program(*arguments):
 
 @pytest.mark.parametrize(
     "program",
-    ["import symstudy", "import symstudy.study", run_program("--help"), run_program("run", "-h")],
-    ids=["import", "study", "help", "help of run"],
+    [
+        "import symstudy, symstudy.launch, symstudy.store",
+        "import symstudy.study",
+        run_program(),
+        run_program("--help"),
+        run_program("run", "-h"),
+        run_program("list", "studies"),
+        run_program("list", "claims"),
+    ],
+    ids=["import", "study", "alone", "help", "help of run", "list studies", "list claims"],
 )
 def test_nothing_heavy_is_loaded(program):
     assert loaded_by(program) == []

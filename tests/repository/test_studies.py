@@ -4,9 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from symstudy.findings.discovery import list_claims
 from symstudy.findings.family import read_families
-from symstudy.findings.project import find_project
+from symstudy.project import find_project, list_claims
 from symstudy.study import load_study, plan_packs
 
 STUDIES = sorted((Path(__file__).parents[2] / "studies").glob("*.toml"))

@@ -20,8 +20,8 @@ from symstudy.findings.choices import Derived
 from symstudy.findings.conclude import Measured, conclude
 from symstudy.findings.discovery import load_claims
 from symstudy.findings.evidence import Counted
-from symstudy.findings.project import find_project
 from symstudy.findings.rules.base import Data
+from symstudy.project import find_project
 from symstudy.statistics.verdict import Verdict
 
 __all__ = ["SEEDS", "KindRates", "kind_rates"]

@@ -21,8 +21,8 @@ from pools import pool_of
 from rule_levels import rule_rates
 
 from symstudy.findings.discovery import load_claims
-from symstudy.findings.project import find_project
 from symstudy.identity import digest
+from symstudy.project import find_project
 
 RULE_SEEDS = (5, 10)
 MORE_SEEDS = 10

@@ -15,8 +15,8 @@ from symstudy.findings import All, Bound, Every, Given, Verdict
 from symstudy.findings.conclude import Measured
 from symstudy.findings.discovery import load_claims
 from symstudy.findings.evidence import Counted
-from symstudy.findings.project import find_project
 from symstudy.findings.rules.base import AbstractRule, Data
+from symstudy.project import find_project
 
 REPEATS = 100
 NOT_MEASURED = {

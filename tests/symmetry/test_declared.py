@@ -12,7 +12,7 @@ from symstudy.layout import Block, DeclaredSymmetry, Layout, NeuronGroup
 from symstudy.models import OwnModelConfig
 from symstudy.models.fcn.network import Fcn
 from symstudy.models.own.network import build_own
-from symstudy.symmetry import SYMMETRIES, build_symmetry, symmetries_of
+from symstudy.symmetry import SYMMETRIES, build_symmetry, registry, symmetries_of
 from symstudy.symmetry.registry import known_symmetries
 from symstudy.testing.symmetries import SymmetrySuite, cases_of
 
@@ -165,7 +165,7 @@ def test_an_installed_symmetry_is_built_by_its_name(monkeypatch):
     point = importlib.metadata.EntryPoint(
         "turn", "symstudy.symmetry.rotation:Rotation", "symstudy.symmetries"
     )
-    monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: [point])
+    monkeypatch.setattr(registry, "installed_points", lambda group: [point])
     known_symmetries.cache_clear()
     try:
         declared = DeclaredSymmetry(kind="turn", blocks=("w",), axis="h")
@@ -178,7 +178,7 @@ def test_an_installed_symmetry_is_built_by_its_name(monkeypatch):
 
 def test_two_symmetries_of_one_name_are_refused(monkeypatch):
     point = importlib.metadata.EntryPoint("rotation", "mine:Rotation", "symstudy.symmetries")
-    monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: [point])
+    monkeypatch.setattr(registry, "installed_points", lambda group: [point])
     known_symmetries.cache_clear()
     try:
         with pytest.raises(ProjectError, match="both called 'rotation'"):

@@ -10,10 +10,11 @@ import inspect
 import pkgutil
 import sys
 from collections.abc import Iterable
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 from symstudy.errors import LaunchError, unknown_name
+from symstudy.installed import installed_points
 from symstudy.launch.launchers.base import AbstractLauncher
 
 __all__ = ["GROUP", "find_launcher", "launcher_names"]
@@ -75,7 +76,7 @@ def built_in_names() -> list[str]:
 
 def installed_launchers() -> dict[str, EntryPoint]:
     """Return the launchers that installed packages declare, by name."""
-    return {point.name: point for point in entry_points(group=GROUP)}
+    return {point.name: point for point in installed_points(GROUP)}
 
 
 def import_launcher(name: str, path: str) -> type[AbstractLauncher]:

@@ -9,7 +9,6 @@ together a wrong decision has a chance of at most `alpha`.
 from collections.abc import Sequence
 
 from symstudy.launch.search.trials import EvaluatedTrial, Proposal
-from symstudy.statistics.sequential import judge_looks, plan_looks
 from symstudy.study.search import Search
 
 __all__ = ["replicate"]
@@ -17,6 +16,9 @@ __all__ = ["replicate"]
 
 def replicate(search: Search, branch: int, asked: Sequence[EvaluatedTrial]) -> list[Proposal]:
     """Propose the seeds of the next look, or nothing if the branch is decided."""
+    # It loads scipy, which most launches have no use for.
+    from symstudy.statistics.sequential import judge_looks, plan_looks
+
     del branch
     config = search.config
     assert config.looks is not None, "checked with the study"

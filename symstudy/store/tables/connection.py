@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import duckdb
-import pandas as pd
 import pyarrow as pa
 
 from symstudy.errors import QueryError, StoreError
@@ -53,6 +52,8 @@ from symstudy.store.tables.views_on_demand import ViewsOnDemand
 from symstudy.study.columns import Hyperparameter, builtin_columns, builtin_names
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from symstudy.plots.plotter import Plots
 
 __all__ = ["Answer", "Store", "open_store"]
@@ -83,6 +84,8 @@ class Answer(NamedTuple):
 
     def _repr_html_(self) -> str:
         """Return the rows as a table, for notebooks."""
+        import pandas as pd
+
         return str(pd.DataFrame(self.rows, columns=list(self.columns)).to_html(index=False))
 
 
@@ -264,7 +267,7 @@ class Store:
         columns = [column.to_pylist() for column in table.columns]
         return Answer(tuple(table.column_names), list(zip(*columns, strict=True)))
 
-    def df(self, query: str, parameters: Sequence[Any] = ()) -> pd.DataFrame:
+    def df(self, query: str, parameters: Sequence[Any] = ()) -> "pd.DataFrame":
         """Return the answer as a pandas frame; integers with nulls become float64, for seaborn.
 
         The second of two columns called `seed` is `seed_2`.
@@ -273,6 +276,8 @@ class Store:
             QueryError: If `query` is no SELECT statement, or DuckDB refuses it.
             StoreError: If a file turns out to be damaged.
         """
+        import pandas as pd
+
         table = self.arrow(query, parameters)
         frame = table.rename_columns(distinct_names(table.column_names)).to_pandas()
         return pd.DataFrame(frame)

@@ -7,8 +7,7 @@ import pytest
 
 from symstudy.errors import ProjectError, UnknownNameError
 from symstudy.findings.discovery import load_claims
-from symstudy.findings.project import find_project
-from symstudy.findings.shipping import copy_shipped, find_study
+from symstudy.project import copy_shipped, find_project, find_study
 
 
 def test_a_study_is_found_by_its_name_where_no_file_has_it(tmp_path, monkeypatch, root):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from symstudy.errors import ProjectError, unknown_name
-from symstudy.findings.project import Project, check_own, find_project, shipped_project
+from symstudy.project.folder import Project, check_own, find_project, shipped_project
 
 __all__ = ["Copied", "copy_shipped", "find_study"]
 

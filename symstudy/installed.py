@@ -1,0 +1,23 @@
+"""What installed packages add to symstudy: their entry points, read once for all groups."""
+
+import functools
+import importlib.metadata
+import sys
+from typing import Any
+
+__all__ = ["installed_points"]
+
+
+def installed_points(group: str) -> list[importlib.metadata.EntryPoint]:
+    """Return the entry points of a group, such as `symstudy.losses`, of all that is installed."""
+    return list(all_points(tuple(sys.path)).select(group=group))
+
+
+@functools.cache
+def all_points(path: tuple[str, ...]) -> Any:
+    """Return the entry points of every package on `path`, which is `sys.path`.
+
+    To read them takes 10 ms, and a program asks for eight groups.
+    """
+    del path
+    return importlib.metadata.entry_points()
