@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from symstudy.layout import AttentionLayer, Layout, NeuronGroup
+from symstudy.measures.backward import BackwardPass
 from symstudy.symmetry.base import AbstractSymmetry
 from symstudy.symmetry.double_rotation import DoubleRotation, product_values
 from symstudy.symmetry.neurons import (
@@ -44,8 +45,8 @@ class LayerView:
     """One hidden layer of a pack, with the quantities that several measures need.
 
     Args of the constructor: the model's layout, the layer's neuron group, the flat parameters
-    `[runs, parameters]` and the layer's activations `[runs, samples, neurons]`, all finite; None
-    where the model does not tell them.
+    `[runs, parameters]` and the layer's activations `[runs, samples, neurons]`, all finite, None
+    where the model does not tell them; and the way back through the networks, where there are data.
     """
 
     def __init__(
@@ -54,10 +55,12 @@ class LayerView:
         group: NeuronGroup,
         theta_KP: Float[Tensor, "runs parameters"],
         hidden_KBN: Float[Tensor, "runs batch neurons"] | None,
+        backward: BackwardPass | None = None,
     ) -> None:
         """See the class."""
         self.layout = layout
         self.group = group
+        self.backward = backward
         self.theta_KP = theta_KP.detach()
         self.given_KBN = None if hidden_KBN is None else hidden_KBN.detach()
 

@@ -44,12 +44,14 @@ class Forward(NamedTuple):
         returned: What the loss is given where that is not `output_KBO`: a tensor of another shape,
             or a tuple or dict of tensors, each with a leading run axis.
         buffers: The runs' buffers as a training step leaves them.
+        preactivations: What `hidden` is taken of, in its shape, where the model tells.
     """
 
     output_KBO: Float[Tensor, "runs batch outputs"]
     hidden: dict[str, Float[Tensor, "runs batch neurons"]]
     returned: Any = None
     buffers: Buffers = NO_BUFFERS
+    preactivations: Mapping[str, Tensor] = MappingProxyType({})
 
     @property
     def for_loss(self) -> Any:

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from symstudy.layout import AttentionLayer, Layout
+from symstudy.measures.backward import BackwardPass
 from symstudy.measures.catalogue import find_measure
 from symstudy.measures.compute import attention_measures, measure_extra, measure_layer
 from symstudy.measures.declare import Measure
@@ -31,6 +32,12 @@ NUM_RUNS = 6
 BATCH = 20
 TOLERANCE = 1e-8
 """Largest relative difference that is round-off, in float64."""
+
+
+def squares(outputs_KBO: Tensor, inputs_KBI: Tensor) -> Tensor:
+    """Return a loss for gradients to flow back from: the mean square of the outputs of each run."""
+    del inputs_KBI
+    return outputs_KBO.square().flatten(1).mean(dim=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +73,7 @@ class MeasureCase:
         with torch.no_grad():
             hidden = self.model.forward(theta_KP, x_KBI).hidden
             weights = self.model.network_parameters(theta_KP)
+        backward = BackwardPass(self.model, theta_KP, x_KBI, x_KBI, squares)
         found: dict[int, Tensor] = {}
         for layer in self.layout.hidden_layers:
             view: LayerView | AttentionView
@@ -73,7 +81,7 @@ class MeasureCase:
                 view = AttentionView(self.layout, layer, weights)
                 always = attention_measures(view.weights)
             else:
-                view = LayerView(self.layout, layer, weights, hidden[layer.name])
+                view = LayerView(self.layout, layer, weights, hidden[layer.name], backward)
                 always = measure_layer(view)
             measures = always | measure_extra(view, [self.name])
             if self.measure.name in measures:

@@ -5,12 +5,14 @@ Shapes: K runs.
 
 import functools
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from symstudy.layout import AttentionLayer
+from symstudy.measures.backward import BackwardPass
 from symstudy.measures.catalogue import network_columns
 from symstudy.measures.compute import (
     measure_extra,
@@ -117,13 +119,34 @@ def measure_layers(
         theta = theta[torch.from_numpy(lanes).to(theta.device)]
     if pack.data.is_absent:
         return measured(pack, theta, {})
-    split = pack.data.test
-    inputs = torch.from_numpy(split.x[split.lane_x[lanes], :samples]).to(theta.device)
+    batch = first_of_test(pack, lanes, samples, theta)
     model = pack.model.with_buffers(rows_of(trained.buffers, lanes))
     with torch.no_grad():
-        hidden = model.forward(theta, inputs).hidden
+        hidden = model.forward(theta, batch.inputs).hidden
         weights = pack.model.network_parameters(theta)
-    return measured(pack, weights, hidden)
+    loss = functools.partial(data_loss, pack.train.loss)
+    backward = BackwardPass(model, theta, batch.inputs, batch.targets, loss)
+    return measured(pack, weights, hidden, backward)
+
+
+class Batch(NamedTuple):
+    """Test inputs and their targets without label noise, on the device, a batch for each run."""
+
+    inputs: torch.Tensor
+    targets: torch.Tensor
+
+
+def first_of_test(
+    pack: LoadedPack, lanes: NDArray[np.int64], samples: int, theta: torch.Tensor
+) -> Batch:
+    """Return the first `samples` test samples of the runs `lanes`, where `theta` is."""
+    split = pack.data.test
+    return Batch(
+        *(
+            torch.from_numpy(rows[lane[lanes], :samples]).to(theta.device)
+            for rows, lane in ((split.x, split.lane_x), (split.y, split.lane_y))
+        )
+    )
 
 
 def measure_named(
@@ -144,11 +167,7 @@ def measure_named(
     chosen = torch.from_numpy(lanes)
     theta = trained.theta_KP
     theta = theta[chosen.to(theta.device)]
-    split = pack.data.test
-    inputs, targets = (
-        torch.from_numpy(rows[lane[lanes], : probe.samples]).to(theta.device)
-        for rows, lane in ((split.x, split.lane_x), (split.y, split.lane_y))
-    )
+    inputs, targets = first_of_test(pack, lanes, probe.samples, theta)
     loss = functools.partial(data_loss, pack.train.loss)
     model = pack.model.with_buffers(rows_of(trained.buffers, lanes))
     found = measure_networks(NetworkView(model, theta, inputs, targets, loss), probe.measures)
@@ -158,7 +177,10 @@ def measure_named(
 
 
 def measured(
-    pack: LoadedPack, weights: torch.Tensor, hidden: Mapping[str, torch.Tensor]
+    pack: LoadedPack,
+    weights: torch.Tensor,
+    hidden: Mapping[str, torch.Tensor],
+    backward: BackwardPass | None = None,
 ) -> Sequence[dict[str, Column]]:
     """Return the measures of each hidden layer.
 
@@ -167,6 +189,7 @@ def measured(
         weights: Parameters `[runs, parameters]` of the network, of some of its runs.
         hidden: Activations `[runs, samples, neurons]` of groups of neurons; what is measured of
             those of others is null.
+        backward: The way back through the networks, for what reads it; None without data.
     """
     layout = pack.model.network_layout
     rows = []
@@ -176,7 +199,7 @@ def measured(
             view = AttentionView(layout, layer, weights)
             measures = measure_heads(view.heads)
         else:
-            view = LayerView(layout, layer, weights, hidden.get(layer.name))
+            view = LayerView(layout, layer, weights, hidden.get(layer.name), backward)
             measures = measure_layer(view)
         measures.update(measure_extra(view, pack.runs[0].cell.probe.measures))
         rows.append({name: value.cpu().numpy() for name, value in measures.items()})

@@ -102,6 +102,7 @@ class Fcn(AbstractModel):
         blocks = split_parameters(self.layout, theta_KP)
         h_KBI = x_KBI.flatten(2)
         hidden: dict[str, Tensor] = {}
+        sums: dict[str, Tensor] = {}
         last = len(self.sizes) - 2
         for layer in range(last + 1):
             w_KIO = blocks[f"layers.{layer}.weight"].transpose(1, 2)
@@ -110,9 +111,10 @@ class Fcn(AbstractModel):
             else:
                 h_KBI = torch.bmm(h_KBI, w_KIO)
             if layer < last:
+                sums[group_name(layer + 1)] = h_KBI
                 h_KBI = self.activation.apply(h_KBI)
                 hidden[group_name(layer + 1)] = h_KBI
-        return Forward(h_KBI, hidden)
+        return Forward(h_KBI, hidden, preactivations=sums)
 
 
 def group_name(layer: int) -> str:

@@ -92,20 +92,21 @@ class Transformer(AbstractModel):
                 1, 2
             )
         hidden: dict[str, Tensor] = {}
+        sums: dict[str, Tensor] = {}
         for layer in range(config.layers):
             is_last = layer == config.layers - 1 and config.pool == "last"
             h_KTD = self.attend(weights, f"attention{layer}", h_KTD, batch, only_last=is_last)
             if config.mlp_width:
                 name = f"mlp{layer}"
-                z_KTN = affine(weights, f"{name}.in", self.normalised(h_KTD))
-                hidden[name] = self.activate(z_KTN)
+                sums[name] = affine(weights, f"{name}.in", self.normalised(h_KTD))
+                hidden[name] = self.activate(sums[name])
                 h_KTD = h_KTD + affine(weights, f"{name}.out", hidden[name])
         h_KTD = self.normalised(h_KTD)
         if config.pool == "mean":
             h_KTD = h_KTD.view(runs, batch, tokens, -1).mean(dim=2)
         else:
             assert config.pool == "last", f"no such pooling of tokens: {config.pool}"
-        return Forward(affine(weights, "readout", h_KTD), hidden)
+        return Forward(affine(weights, "readout", h_KTD), hidden, preactivations=sums)
 
     def attend(
         self,

@@ -320,6 +320,7 @@ def first_run(found: Forward) -> Forward:
         {name: each[:1] for name, each in found.hidden.items()},
         first_rows(found.returned),
         {name: each[:1] for name, each in found.buffers.items()},
+        {name: each[:1] for name, each in found.preactivations.items()},
     )
 
 
