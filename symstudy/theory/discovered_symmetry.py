@@ -125,11 +125,13 @@ def discover(
     fields = choose_fields(function.shapes)
     everywhere = fit(function, fields, generator)
     if not everywhere.is_clear:
-        raise ModelError(f"{told_doubt(everywhere)} Try a narrower or a smoother module.")
+        raise ModelError(f"{told_doubt(everywhere)} Try a narrower or smoother module.")
     derived_RP = moved_directions(derivation, theta_P)
     derived = dimension_of_span(derived_RP, INDEPENDENT)
     own_GP = everywhere.velocities(theta_P)
     directions = dimension_of_span(own_GP, INDEPENDENT)
+    if nullity is not None and directions > nullity:
+        raise ModelError(f"{told_excess(directions, nullity)} Try a narrower or smoother module.")
     missed = dimension_of_span(torch.cat([own_GP, derived_RP]), INDEPENDENT) - directions
     nothing_RP = derived_RP[:0]
     moved = moved_by(everywhere, function, theta_P, nothing_RP, derived_RP, "everywhere")
@@ -137,10 +139,14 @@ def discover(
     if nullity is not None and nullity > directions:
         fitted = fit(function, fields, generator, theta_P)
         nearby, doubt = (fitted, "") if fitted.is_clear else (None, told_doubt(fitted))
-    if nearby is not None:
+    if nearby is not None and nullity is not None:
         near_GP = nearby.velocities(theta_P)
-        all_directions = dimension_of_span(torch.cat([own_GP, near_GP]), INDEPENDENT)
-        moved += moved_by(nearby, function, theta_P, own_GP, derived_RP, "near the point")
+        found = dimension_of_span(torch.cat([own_GP, near_GP]), INDEPENDENT)
+        if found > nullity:
+            nearby, doubt = None, told_excess(found, nullity)
+        else:
+            all_directions = found
+            moved += moved_by(nearby, function, theta_P, own_GP, derived_RP, "near the point")
     return Discovery(
         everywhere, nearby, derived, directions, missed, all_directions, nullity, moved, doubt
     )
@@ -151,6 +157,14 @@ def told_doubt(algebra: Algebra) -> str:
     return (
         f"generators must be told apart by a factor of {CLEAR_GAP:.0f} and hold on fresh points to "
         f"{HOLDS:.0e}, but got a factor of {algebra.gap:.1e} and {algebra.error:.1e}."
+    )
+
+
+def told_excess(directions: int, nullity: int) -> str:
+    """Return that generators were seen on too few inputs."""
+    return (
+        f"generators must have at most as many directions as change nothing, {nullity}, but have "
+        f"{directions}: something, such as a neuron that is seldom active, was not seen."
     )
 
 

@@ -34,7 +34,8 @@ INDEPENDENT = 1e-8
 MOST_DOUBLINGS = 4
 """How often the samples of a point are doubled while the generators do not hold on fresh ones."""
 FRESH = 4
-"""Points beyond those of the fit on which each generator is tried."""
+"""Points beyond those of the fit on which each generator is tried, each on so many times the
+samples that its rank needs."""
 SEEN = 1e-6
 """Singular values of a Jacobian below this, relative to the largest, are not counted on."""
 HOLDS = 1e-7
@@ -140,7 +141,7 @@ def fit_generators(
         drawn = (rows_at(outputs, draw_point, draw_sample, samples) for _ in range(points))
         found = null_fields(fields, drawn)
         found_GU = without_zero_fields(fields, found.unknowns_NU, draw_point)
-        fresh = [rows_at(outputs, draw_point, draw_sample, enough) for _ in range(FRESH)]
+        fresh = [rows_at(outputs, draw_point, draw_sample, FRESH * enough) for _ in range(FRESH)]
         error = largest_error(fields, found_GU, fresh)
         algebra = Algebra(fields, found_GU, found.gap, error, points)
         if algebra.is_clear:
