@@ -64,6 +64,14 @@ def symmetries(
             show_default=False,
         ),
     ] = None,
+    discover: Annotated[
+        bool,
+        typer.Option(
+            "--discover",
+            help="Look for symmetries on numbers alone too: generators fitted to null vectors of "
+            "the Jacobian at many parameters.",
+        ),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Show the symmetries of a torch module: derived from its operations, verified on numbers.
@@ -72,19 +80,32 @@ def symmetries(
     change nothing no known symmetry explains.
 
     Examples: `symstudy symmetries my_models:Wide --data 16 --arguments width=8`;
-    `symstudy symmetries my_models:ResNet --data 3x32x32 --json`
+    `symstudy symmetries my_models:ResNet --data 3x32x32 --json`;
+    `symstudy symmetries my_models:Wide --data 4 --arguments width=3 --discover`
     """
+    from symstudy.theory.discovered_symmetry import discover as discover_symmetries
+    from symstudy.theory.discovery import choose_fields
     from symstudy.theory.explained_symmetry import report_symmetries
 
     given = dict(pair(text) for text in arguments or [])
     inputs = read_inputs(data, integers)
     built = build(module, given, inputs)
     note(f"symstudy: following the operations of {module} on inputs {list(inputs.batch.shape)} ...")
+    if discover:
+        choose_fields([tuple(each.shape) for each in built.parameters() if each.requires_grad])
     report = report_symmetries(built, inputs.batch, inputs.data, samples)
+    plain = as_plain(report)
+    found = None
+    if discover:
+        note("symstudy: fitting generators at many parameters ...")
+        found = discover_symmetries(report.derivation, report.nullity.nullity)
+        plain["discovery"] = found.as_plain()
     if as_json:
-        print_json(as_plain(report))
-    else:
-        print_report(report)
+        print_json(plain)
+        return
+    print_report(report)
+    if found is not None:
+        print_discovery(found)
 
 
 def pair(text: str) -> tuple[str, Any]:
@@ -307,3 +328,35 @@ def print_nullity(found: Any) -> None:
     )
     if found.reason:
         say(f"{found.reason}.")
+
+
+def print_discovery(found: Any) -> None:
+    """Print what was found on numbers alone."""
+    rows = [
+        (
+            row.where,
+            ", ".join(row.moves),
+            ", ".join(row.depends_on) or "nothing",
+            row.directions,
+            row.new,
+        )
+        for row in found.moved
+    ]
+    if rows:
+        print_table(("found", "moves", "as fast as", "directions", "not derived"), rows)
+    plain = found.as_plain()
+    say(
+        f"discovery among {plain['unknowns']:,} affine generators ({plain['family']}): "
+        f"{plain['generators']:,} hold everywhere (gap {plain['gap']:.1e}, error "
+        f"{plain['error']:.1e}), {found.directions:,} directions at the point; derived symmetries "
+        f"have {found.derived:,}, of which {found.missed:,} were missed."
+    )
+    if found.nearby is not None:
+        say(
+            f"near the point {found.nearby.dimension:,} hold (gap {found.nearby.gap:.1e}, error "
+            f"{found.nearby.error:.1e}); with them {found.directions_nearby:,} directions."
+        )
+    if found.unexplained is not None:
+        say(f"directions that change nothing and no generator found has: {found.unexplained:,}.")
+    if found.doubt:
+        say(f"near the point nothing can be told: {found.doubt}")

@@ -45,6 +45,8 @@ LOADED: dict[str, str] = {}
 """What identified the source of each top-level module when `load_own` first imported it."""
 READ: dict[str, list[Path]] = {}
 """Files of the user's that each module read while `load_own` imported it."""
+OURS = "symstudy"
+"""This package: installed, wherever its files are; a study of its parts knows them by version."""
 FILES = "+files:"
 """What stands in a source between the hash of the code and that of files that the code reads."""
 
@@ -97,6 +99,8 @@ def find_module(name: str, places: Iterable[Path] | None = None) -> OwnModule | 
         name: Without dots.
         places: Folders to look in first; those of `looking_in` and the working directory if None.
     """
+    if name == OURS:
+        return OwnModule(name, None)
     for place in search_places() if places is None else places:
         path = module_in(place, name)
         if path is not None:
@@ -338,7 +342,7 @@ def siblings(module: OwnModule) -> list[OwnModule]:
     if module.path is None:
         return []
     names = sorted({name for file in files_of(module) for name in imported_names(file)})
-    known = {*sys.stdlib_module_names, "symstudy", module.name}
+    known = {*sys.stdlib_module_names, OURS, module.name}
     found = [find_module(name, [module.path.parent]) for name in names if name not in known]
     return [each for each in found if each is not None and each.path is not None]
 

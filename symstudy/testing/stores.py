@@ -80,8 +80,11 @@ def plant_pack(
     earlier = {table: probes_of(table, runs, rows) for table in ("history", "layers")}
     names = dict.fromkeys(name for row in rows for name in row)
     columns = {name: [row.get(name) for row in rows] for name in names}
-    steps = [run.cell.train.steps for run in runs]
     run_ids = [run.run_id for run in runs]
+    if runs[0].cell.is_program:
+        plant_programs(folder, study, pack_id, runs, columns)
+        return
+    steps = [run.cell.train.steps for run in runs]
     layers: dict[str, Any] = {"run_id": run_ids, "step": steps, "layer": [1] * len(runs)}
     for measure in LAYER_MEASURES:
         if measure.kind == "curve":
@@ -113,6 +116,37 @@ def plant_pack(
         history=with_rows(earlier["history"], history),
         layers=with_rows(earlier["layers"], layers),
     )
+
+
+def plant_programs(
+    folder: StudyFolder, study: str, pack_id: str, runs: list[Run], columns: dict[str, list[Any]]
+) -> None:
+    """Write one pack of planted runs of a program, whose columns are metrics that they report."""
+    metrics = {name: kind_of(values) for name, values in columns.items() if name != "outcome"}
+    write_pack(
+        folder,
+        study,
+        pack_id,
+        runs,
+        PLANTED,
+        run_columns={
+            **columns,
+            "run_id": [run.run_id for run in runs],
+            "steps_done": [1] * len(runs),
+            "engine": ["program"] * len(runs),
+        },
+        history={},
+        layers={},
+        metrics=metrics,
+    )
+
+
+def kind_of(values: list[Any]) -> str:
+    """Return the kind of a metric's column."""
+    for kind, name in ((bool, "truth"), (int, "count")):
+        if all(isinstance(value, kind) for value in values):
+            return name
+    return "number"
 
 
 def probes_of(table: str, runs: list[Run], rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

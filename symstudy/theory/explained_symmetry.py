@@ -23,12 +23,22 @@ from symstudy.theory.functional_dimension import (
     functional_dimension,
 )
 
-__all__ = ["Nullity", "SymmetryReport", "count_dimensions", "report_symmetries"]
+__all__ = [
+    "Nullity",
+    "SymmetryReport",
+    "count_dimensions",
+    "dimension_of_span",
+    "moved_directions",
+    "rank_point",
+    "report_symmetries",
+]
 
 MOST_PARAMETERS = 3_000
 """Parameters up to which the rank of the Jacobian is taken unasked: some ten seconds."""
 MOST_DOUBLINGS = 4
 """How often the number of samples is doubled while the rank grows."""
+RANK_SEED = 1
+"""Of the parameters and inputs that the rank is taken at."""
 INDEPENDENT = 1e-9
 """Singular values of normalised directions below this are 0: they depend on one another."""
 
@@ -131,6 +141,11 @@ def dimension_of(found: DerivedSymmetry, layout: Layout) -> int:
     return each * len(found.parts)
 
 
+def rank_point(function: ModuleFunction) -> Float[Tensor, " parameters"]:
+    """Return the generic parameters at which `count_dimensions` takes the rank."""
+    return function.generic(torch.Generator().manual_seed(RANK_SEED))
+
+
 def count_dimensions(derivation: Derivation, batches: int | None = None) -> Nullity:
     """Return rank and nullity of the Jacobian at generic parameters, and what explains it.
 
@@ -147,7 +162,7 @@ def count_dimensions(derivation: Derivation, batches: int | None = None) -> Null
     """
     function = derivation.function
     size = sum(function.sizes)
-    generator = torch.Generator().manual_seed(1)
+    generator = torch.Generator().manual_seed(RANK_SEED)
     theta_P = function.generic(generator)
     with torch.no_grad():
         per_batch = function.flat(theta_P, function.inputs).numel()
@@ -262,11 +277,13 @@ def directions_of(
     return theta_P.new_zeros(len(own_RP), len(theta_P)).index_copy(1, at, own_RP)
 
 
-def dimension_of_span(rows_RP: Float[Tensor, "directions parameters"]) -> int:
-    """Return how many of the directions are independent."""
+def dimension_of_span(
+    rows_RP: Float[Tensor, "directions parameters"], tolerance: float = INDEPENDENT
+) -> int:
+    """Return how many of the directions are independent, beyond `tolerance` of the largest."""
     norms_R = rows_RP.norm(dim=1)
     unit_RP = rows_RP[norms_R > 0] / norms_R[norms_R > 0, None]
     if len(unit_RP) == 0:
         return 0
     values_N = torch.linalg.svdvals(unit_RP)
-    return int((values_N > INDEPENDENT * values_N[0]).sum())
+    return int((values_N > tolerance * values_N[0]).sum())

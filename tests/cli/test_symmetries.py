@@ -17,6 +17,10 @@ class Wide(nn.Module):
     def forward(self, x):
         return self.last(torch.relu(self.first(x)))
 
+class Linear(Wide):
+    def forward(self, x):
+        return self.last(self.first(x))
+
 def number():
     return 3
 """
@@ -61,6 +65,36 @@ def test_the_json_of_a_study_takes_its_data(folder, told_in):
     assert found["jacobian"]["unexplained"] == 0
 
 
+LINEAR = (
+    "symmetries", "wide_module:Linear", "--data", "2", "--arguments", "width=2",
+    "--arguments", "output_dim=2", "--discover",
+)  # fmt: skip
+
+
+def test_discovery_tells_what_the_operations_do_not(folder, told_in):
+    said, status = told_in(folder, *LINEAR)
+    assert status == 0, said
+    table = [line.split("  ") for line in said.splitlines() if line.startswith("everywhere")]
+    rows = [[cell.strip() for cell in line if cell.strip()] for line in table]
+    assert rows == [
+        ["everywhere", "first.bias, last.bias", "last.weight", "2", "2"],
+        ["everywhere", *["first.weight, first.bias, last.weight"] * 2, "4", "0"],
+    ]
+    assert "6 hold everywhere" in said
+    assert "derived symmetries have 4, of which 0 were missed" in said
+    assert "no generator found has: 0" in said
+
+
+def test_the_json_has_what_was_discovered(folder, told_in):
+    said, status = told_in(folder, *LINEAR, "--json")
+    assert status == 0, said
+    found = json.loads(said[said.index("{") : said.rindex("}") + 1])["discovery"]
+    assert (found["generators"], found["directions"], found["derived"]) == (6, 6, 4)
+    assert (found["nullity"], found["unexplained"], found["doubt"]) == (6, 0, "")
+    assert found["gap"] > 100
+    assert sum(row["new"] for row in found["moved"]) == 2
+
+
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
@@ -68,6 +102,10 @@ def test_the_json_of_a_study_takes_its_data(folder, told_in):
         (["wide_module:Wide", "--data", "four"], "Type --data 784"),
         (["wide_module:Wide", "--data", "4", "--arguments", "width"], "must be key=value"),
         (["wide_module:number", "--data", "4"], "must give a torch.nn.Module, but gave a int"),
+        (
+            ["wide_module:Wide", "--data", "90", "--arguments", "output_dim=9", "--discover"],
+            "Make the module smaller (--arguments)",
+        ),
         (["wide_module:Missing", "--data", "4"], "Missing"),
     ],
 )

@@ -1,0 +1,1 @@
+"""Experiments on several networks at once, as programs that a study runs."""
