@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
 from annotated_types import Ge, Gt, Lt
 
@@ -27,6 +27,8 @@ class AbstractAdam(AbstractStepOptimizer):
     References:
         Kingma and Ba 2015.
     """
+
+    counts_on_device: ClassVar[bool] = True
 
     beta1: Annotated[float, Ge(0), Lt(1), Role.LANE] = 0.9
     """Decay of the first moment of adaptive optimisers."""

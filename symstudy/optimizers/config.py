@@ -37,7 +37,7 @@ class StepNumbers(NamedTuple):
     Attributes:
         rate_K1: Learning rate; a decoupled penalty goes by it alone.
         decay_K1: 2 gamma, the factor of the penalty's gradient.
-        time: Number of the step, from 1.
+        time: Number of the step, from 1; a tensor without axes where the device counts steps.
         keys: The optimiser's own numbers a lane, by key.
         shared: One of the runs' optimisers: what has no `Role.LANE` is the same for all.
         layout: Where in a row of the parameters each weight and bias lies.
@@ -46,7 +46,7 @@ class StepNumbers(NamedTuple):
 
     rate_K1: "Tensor"
     decay_K1: "Tensor"
-    time: int
+    time: "int | Tensor"
     keys: dict[str, "Tensor"]
     shared: "AbstractStepOptimizer"
     layout: Layout
@@ -67,6 +67,8 @@ class AbstractOptimizer(Component, ABC):
         no_polish: Why a minimiser cannot go on from where it ends; empty if it can.
         no_pull: Why the penalty cannot pull to another point than 0; empty if it can.
         is_decoupled: Whether its step applies the penalty itself, instead of through the gradient.
+        counts_on_device: Whether its step takes `StepNumbers.time` as a tensor too, and the host
+            has no part in it: a step is then a CUDA graph.
         width_rule: How its step goes with the gradient, by which muP scales learning rates with
             the width; empty where that is not known, and muP refused.
     """
@@ -76,6 +78,7 @@ class AbstractOptimizer(Component, ABC):
     no_polish: ClassVar[str] = ""
     no_pull: ClassVar[str] = ""
     is_decoupled: ClassVar[bool] = False
+    counts_on_device: ClassVar[bool] = False
     width_rule: ClassVar[WidthRule] = ""
     kind: str
 

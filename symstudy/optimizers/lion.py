@@ -46,6 +46,7 @@ class Lion(AbstractStepOptimizer):
         Chen et al. 2023, arXiv:2302.06675, Program 1.
     """
 
+    counts_on_device: ClassVar[bool] = True
     is_decoupled: ClassVar[bool] = True
     kernel_step: ClassVar[KernelStep | None] = lion_in_kernels
     width_rule: ClassVar[WidthRule] = "normalised"

@@ -63,12 +63,12 @@ class NAdam(AbstractAdam):
         return theta_KP - move_KP / (second.sqrt() * root.to(kind) + keys["epsilon"])
 
 
-def momentum_at(beta1: "Tensor", psi: "Tensor", time: int) -> "Tensor":
+def momentum_at(beta1: "Tensor", psi: "Tensor", time: "int | Tensor") -> "Tensor":
     """Return the momentum beta1 (1 - 0.96^(t psi) / 2) of step `time`."""
     return beta1 * (1.0 - 0.5 * (math.log(0.96) * time * psi).exp())
 
 
-def momentum_product(beta1: "Tensor", psi: "Tensor", time: int) -> "Tensor":
+def momentum_product(beta1: "Tensor", psi: "Tensor", time: "int | Tensor") -> "Tensor":
     """Return the product of the momenta of the steps 1 to `time`, in float64.
 
     The logarithm of 1 - q^s / 2, with q = 0.96^psi, is the series -sum_j q^(s j) / (j 2^j); its sum
@@ -79,11 +79,13 @@ def momentum_product(beta1: "Tensor", psi: "Tensor", time: int) -> "Tensor":
         psi: `momentum_decay`, a column too.
         time: Number of steps.
     """
-    powers = beta1.new_tensor([float(j) for j in range(1, TERMS + 1)])
+    import torch
+
+    powers = torch.arange(1, TERMS + 1, dtype=beta1.dtype, device=beta1.device)
     slopes = math.log(0.96) * psi * powers
     # A momentum that does not rise has q = 1: every term of its series is 1.
     safe = slopes.where(slopes < 0.0, -1.0)
     geometric = safe.exp() * (time * safe).expm1() / safe.expm1()
-    sums = geometric.where(slopes < 0.0, float(time))
+    sums = geometric.where(slopes < 0.0, time)
     total = (sums / (powers * 2.0**powers)).sum(dim=1, keepdim=True)
     return beta1**time * (-total).exp()

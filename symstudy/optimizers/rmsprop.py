@@ -27,6 +27,7 @@ class RmsProp(AbstractStepOptimizer):
         that of `torch.optim.RMSprop`, but that a variance below 0 by rounding counts as 0.
     """
 
+    counts_on_device: ClassVar[bool] = True
     width_rule: ClassVar[WidthRule] = "normalised"
 
     kind: Literal["rmsprop"] = "rmsprop"

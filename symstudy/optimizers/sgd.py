@@ -40,6 +40,7 @@ def descend(
 class Sgd(AbstractStepOptimizer):
     """Stochastic gradient descent; the penalty joins the gradient."""
 
+    counts_on_device: ClassVar[bool] = True
     kernel_step: ClassVar[KernelStep | None] = descend
     width_rule: ClassVar[WidthRule] = "proportional"
 

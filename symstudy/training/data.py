@@ -11,8 +11,10 @@ from collections.abc import Hashable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
+import torch
 from jaxtyping import Bool, Float, Int32, Int64
 from numpy.typing import NDArray
+from torch import Tensor
 
 from symstudy.datasets import build_task
 from symstudy.datasets.augmentation import Augmentation, augment_steps
@@ -20,6 +22,7 @@ from symstudy.datasets.base import Task, flip_labels
 from symstudy.kernels.network import ADDED, FLIPPED, NO_NOISE
 from symstudy.streams import Stream
 from symstudy.study.cell import Run
+from symstudy.training.resident import Resident
 
 __all__ = ["PackData", "Split", "StepBlock"]
 
@@ -104,6 +107,7 @@ class PackData:
         train: Fixed training samples with their fixed label noise; empty for fresh data.
         test: Test samples, without noise.
         sigma: Online label noise of each run, 0 where it has none.
+        resident: What devices hold of the splits.
     """
 
     def __init__(self, runs: Sequence[Run], dtype: np.dtype[np.floating]) -> None:
@@ -135,6 +139,8 @@ class PackData:
         )
         self.augmentation = first.data.augmentation
         self.seeds, self.lane_seed = group([run.seed for run in runs])
+        # Shared by the parts of these data, so that a device is sent nothing twice.
+        self.resident = Resident()
 
     def split(
         self,
@@ -165,6 +171,24 @@ class PackData:
         )
         return part
 
+    def gathered(
+        self,
+        array: Float[np.ndarray, "groups samples *rest"],
+        groups: Int64[np.ndarray, " chosen"],
+        rows: slice,
+        device: torch.device,
+    ) -> Float[Tensor, "chosen rows *rest"]:
+        """Return samples of some runs on `device`, which is sent a whole array once.
+
+        Args:
+            array: Inputs or targets of one of the splits.
+            groups: Group of each run in it.
+            rows: Which samples.
+            device: Where they are wanted.
+        """
+        kept = self.resident
+        return kept.tensor(array, device)[:, rows][kept.index(groups, device)]
+
     def without(self, is_dead_K: Bool[np.ndarray, " runs"]) -> "PackData":
         """Return the data with nothing drawn for the runs `is_dead_K`, which take no more steps."""
         rest = copy.copy(self)
@@ -189,6 +213,23 @@ class PackData:
                 return view
         return np.ascontiguousarray(np.stack(arrays), self.dtype)
 
+    @property
+    def is_made(self) -> bool:
+        """Whether the samples of each step are made anew: fresh data, or augmented."""
+        return self.is_fresh or self.augmentation is not None
+
+    @property
+    def is_drawn(self) -> bool:
+        """Whether each step takes rows drawn from fixed data."""
+        return not (self.is_made or self.is_full_batch)
+
+    @property
+    def noise_kind(self) -> int:
+        """Code of the label noise that is drawn anew at each step."""
+        if not self.sigma.any():
+            return NO_NOISE
+        return FLIPPED if self.tasks[0].is_classification else ADDED
+
     def block_steps(self, steps: int) -> int:
         """Return how many of the next `steps` steps fit one block."""
         per_step = len(self.seeds) * self.batch * 8
@@ -203,33 +244,38 @@ class PackData:
     def block(self, first: int, steps: int) -> StepBlock:
         """Return what the steps `first` .. `first` + `steps` - 1 read."""
         zeros = np.zeros(len(self.runs), np.int64)
-        split = self.train
         lane_rows = zeros
+        if self.is_drawn:
+            rows = self.drawn_rows(first, steps)
+            lane_rows = self.lane_seed
+        else:
+            rows = self.rows_in_order(self.ordered_steps(steps))
+        kind = self.noise_kind
+        noise = np.zeros((1, 1, 1, 1), self.dtype)
+        lane_noise = zeros
+        if kind != NO_NOISE:
+            noise = self.cast([self.noise_draws(seed, first, steps) for seed in self.seeds])
+            lane_noise = self.lane_seed
+        split = self.block_split(first, steps)
+        return StepBlock(split, rows, noise, kind, lane_rows, lane_noise)
+
+    def block_split(self, first: int, steps: int) -> Split:
+        """Return the samples that the rows of a block point into: those of each of its steps."""
         if self.is_fresh:
             drawn = [task.fresh(first, steps, self.batch) for task in self.tasks]
-            split = Split(
+            return Split(
                 self.cast([x for x, _ in drawn]),
                 self.cast([y for _, y in drawn]),
                 self.lane_task,
                 self.lane_task,
             )
-            rows = self.rows_in_order(steps)
-        elif self.augmentation is not None:
-            split = self.augmented(self.augmentation, first, steps)
-            rows = self.rows_in_order(steps)
-        elif self.is_full_batch:
-            rows = self.rows_in_order(1)
-        else:
-            rows = np.stack([self.batch_rows(seed, first, steps) for seed in self.seeds])
-            lane_rows = self.lane_seed
-        kind = NO_NOISE
-        noise = np.zeros((1, 1, 1, 1), self.dtype)
-        lane_noise = zeros
-        if self.sigma.any():
-            kind = FLIPPED if self.tasks[0].is_classification else ADDED
-            noise = self.cast([self.noise_draws(seed, first, steps) for seed in self.seeds])
-            lane_noise = self.lane_seed
-        return StepBlock(split, rows, noise, kind, lane_rows, lane_noise)
+        if self.augmentation is not None:
+            return self.augmented(self.augmentation, first, steps)
+        return self.train
+
+    def ordered_steps(self, steps: int) -> int:
+        """Return for how many of `steps` steps rows lie one after another: a full batch has one."""
+        return steps if self.is_made else 1
 
     def rows_in_order(self, steps: int) -> NDArray[np.int32]:
         """Return the rows of batches that lie one after another."""
@@ -257,6 +303,10 @@ class PackData:
         ]
         y = [self.train.y[place][chosen[s]] for s, place in of_y]
         return Split(self.cast(x), self.cast(y), lane_x, lane_y)
+
+    def drawn_rows(self, first: int, steps: int) -> Int32[np.ndarray, "seeds steps batch"]:
+        """Return the rows of the batches of all seeds."""
+        return np.stack([self.batch_rows(seed, first, steps) for seed in self.seeds])
 
     def batch_rows(self, seed: int, first: int, steps: int) -> NDArray[np.int32]:
         """Return the rows of the batches of the runs with `seed`."""

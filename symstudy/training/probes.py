@@ -40,8 +40,9 @@ def measure_curve(trained: AbstractTrained, pack: LoadedPack) -> dict[str, NDArr
     """
     missing = np.full(len(pack.runs), np.nan)
     classes = pack.data.tasks[0].is_classification
-    test = trained.evaluate(pack.data.test)
-    train = None if pack.data.is_fresh else trained.evaluate(pack.data.train)
+    splits = [pack.data.test] if pack.data.is_fresh else [pack.data.test, pack.data.train]
+    test, *rest = trained.evaluate_all(splits)
+    train = rest[0] if rest else None
     return {
         "train_loss": train.loss_K if train else missing,
         "test_loss": test.loss_K,
@@ -115,12 +116,13 @@ def measure_layers(
     if not layout.hidden_layers or len(lanes) == 0:
         return []
     theta = trained.theta_KP
+    index = pack.data.resident.index(lanes, theta.device)
     if len(lanes) < len(theta):
-        theta = theta[torch.from_numpy(lanes).to(theta.device)]
+        theta = theta[index]
     if pack.data.is_absent:
         return measured(pack, theta, {})
     batch = first_of_test(pack, lanes, samples, theta)
-    model = pack.model.with_buffers(rows_of(trained.buffers, lanes))
+    model = pack.model.with_buffers(rows_of(trained.buffers, index))
     with torch.no_grad():
         hidden = model.forward(theta, batch.inputs).hidden
         weights = pack.model.network_parameters(theta)
@@ -143,7 +145,7 @@ def first_of_test(
     split = pack.data.test
     return Batch(
         *(
-            torch.from_numpy(rows[lane[lanes], :samples]).to(theta.device)
+            pack.data.gathered(rows, lane[lanes], slice(samples), theta.device)
             for rows, lane in ((split.x, split.lane_x), (split.y, split.lane_y))
         )
     )
@@ -164,15 +166,14 @@ def measure_named(
     }
     if not columns or len(lanes) == 0 or pack.data.is_absent:
         return columns
-    chosen = torch.from_numpy(lanes)
-    theta = trained.theta_KP
-    theta = theta[chosen.to(theta.device)]
+    index = pack.data.resident.index(lanes, trained.theta_KP.device)
+    theta = trained.theta_KP[index]
     inputs, targets = first_of_test(pack, lanes, probe.samples, theta)
     loss = functools.partial(data_loss, pack.train.loss)
-    model = pack.model.with_buffers(rows_of(trained.buffers, lanes))
+    model = pack.model.with_buffers(rows_of(trained.buffers, index))
     found = measure_networks(NetworkView(model, theta, inputs, targets, loss), probe.measures)
-    for name, value in found.items():
-        columns[name][lanes] = value.cpu().numpy()
+    for name, value in on_host(found).items():
+        columns[name][lanes] = value
     return columns
 
 
@@ -202,5 +203,24 @@ def measured(
             view = LayerView(layout, layer, weights, hidden.get(layer.name), backward)
             measures = measure_layer(view)
         measures.update(measure_extra(view, pack.runs[0].cell.probe.measures))
-        rows.append({name: value.cpu().numpy() for name, value in measures.items()})
+        rows.append(on_host(measures))
     return rows
+
+
+def on_host(measures: Mapping[str, torch.Tensor]) -> dict[str, Column]:
+    """Return measures `[runs, ...]` as columns, in one copy from the device.
+
+    Counts are float64 on the way, which is exact below 2^53.
+    """
+    found: dict[str, Column] = {
+        name: value.numpy() for name, value in measures.items() if value.device.type == "cpu"
+    }
+    away = {name: value for name, value in measures.items() if name not in found}
+    if away:
+        flat = [value.double().reshape(len(value), -1) for value in away.values()]
+        columns = torch.cat(flat, dim=1).cpu()
+        for name, value in away.items():
+            width = value[:1].numel()
+            own, columns = columns[:, :width], columns[:, width:]
+            found[name] = own.reshape(value.shape).to(value.dtype).numpy()
+    return {name: found[name] for name in measures}

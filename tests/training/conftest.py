@@ -16,6 +16,8 @@ from torch.utils._python_dispatch import TorchDispatchMode, return_and_correct_a
 from torch.utils._pytree import tree_leaves, tree_map
 from torch.utils.backend_registration import _setup_privateuseone_for_python_backend
 
+from symstudy.training.engines.step_graph import AbstractGraph
+
 NAME = "pretend"
 VIEWS = {
     "view", "_unsafe_view", "expand", "transpose", "t", "permute", "slice", "select", "unsqueeze",
@@ -28,6 +30,8 @@ WAITING = {
     "_unique2", "unique_dim",
 }  # fmt: skip
 """Operations whose result the host has to know."""
+FILLING = {"masked_fill", "masked_fill_"}
+"""Operations whose value the host reads, where it is a tensor."""
 INDEXING = {"index", "index_put", "index_put_", "_index_put_impl_"}
 
 
@@ -40,10 +44,13 @@ class Account:
         room: Numbers that one tensor may have; None for any.
         fault_after: Kernels after which every call fails, as after an illegal access; None for
             never.
+        recording: Graph that calls are recorded to; None for none.
+        replays: Number of recorded steps that were taken.
     """
 
     room: int | None
     fault_after: int | None
+    recording: "Recording | None"
 
     def __init__(self):
         self.reset()
@@ -51,7 +58,7 @@ class Account:
 
     def mend(self):
         """Let the device be whole."""
-        self.room = self.fault_after = None
+        self.room = self.fault_after = self.recording = None
 
     def fail(self, result):
         """Raise what CUDA does where there is no room for a result, or after a fault."""
@@ -64,6 +71,13 @@ class Account:
     def reset(self):
         self.kernels: collections.Counter[str] = collections.Counter()
         self.waits: collections.Counter[str] = collections.Counter()
+        self.replays = 0
+
+    def wait(self, why):
+        """Count a wait; in a recording it is refused, as CUDA does."""
+        if self.recording is not None:
+            raise RuntimeError(f"operation not permitted when stream is capturing: {why}")
+        self.waits[why] += 1
 
     @contextlib.contextmanager
     def counting(self) -> Iterator[None]:
@@ -73,6 +87,46 @@ class Account:
 
 
 ACCOUNT = Account()
+
+
+class Recording(AbstractGraph):
+    """A pretend CUDA graph: calls with the very tensors that they were recorded with.
+
+    Taken again, each call reads and writes the same memory, and numbers of the host are those of
+    the recording. What is recorded is not run: what it has changed is put back.
+    """
+
+    def __init__(self, step):
+        self.calls: list[Any] = []
+        self.changed: dict[int, Any] = {}
+        ACCOUNT.recording = self
+        try:
+            step()
+        finally:
+            ACCOUNT.recording = None
+            for tensor, old in self.changed.values():
+                tensor.copy_(old)
+
+    def before(self, function, args, kwargs):
+        """Keep what a call is about to change."""
+        schema = function._schema.arguments
+        given = [*zip(schema, args, strict=False)]
+        given += [(each, kwargs[each.name]) for each in schema if each.name in kwargs]
+        for argument, value in given:
+            if argument.alias_info is not None and argument.alias_info.is_write:
+                for leaf in tree_leaves(value):
+                    self.changed.setdefault(id(leaf), (leaf, leaf.clone()))
+
+    def replay(self):
+        """Take the recorded step once more."""
+        ACCOUNT.replays += 1
+        for function, args, kwargs, recorded in self.calls:
+            ACCOUNT.kernels[function.overloadpacket.__name__] += 1
+            again = function(*args, **kwargs)
+            ACCOUNT.fail(again)
+            for old, new in zip(tree_leaves(recorded), tree_leaves(again), strict=True):
+                if isinstance(old, torch.Tensor) and old.data_ptr() != new.data_ptr():
+                    old.copy_(new)
 
 
 class PretendTensor(torch.Tensor):
@@ -129,7 +183,12 @@ def call(function, args, kwargs):
     if is_here:
         check_devices(name, args, leaves)
     note(name, args)
+    recording = ACCOUNT.recording
+    if recording is not None:
+        recording.before(function, inner_args, inner_kwargs)
     result = function(*inner_args, **inner_kwargs)
+    if recording is not None:
+        recording.calls.append((function, inner_args, inner_kwargs, result))
     ACCOUNT.fail(result)
     if name in WAITING or not any(isinstance(leaf, torch.Tensor) for leaf in tree_leaves(result)):
         return result
@@ -161,17 +220,17 @@ def copied(name, function, args, inner, goes_there, device):
         target, source = args[0], args[1]
         if isinstance(target, PretendTensor) == isinstance(source, PretendTensor):
             return None
-        ACCOUNT.waits["copy between host and device"] += 1
+        ACCOUNT.wait("copy between host and device")
         function(*inner_args, **inner_kwargs)
         return target
     from_there = isinstance(args[0], PretendTensor)
     if goes_there and not from_there:
-        ACCOUNT.waits["pageable copy to the device"] += 1
+        ACCOUNT.wait("pageable copy to the device")
         result = function(*inner_args, **inner_kwargs)
         ACCOUNT.fail(result)
         return PretendTensor(result.clone())
     if from_there and device is not None and not goes_there:
-        ACCOUNT.waits["copy to the host"] += 1
+        ACCOUNT.wait("copy to the host")
         return function(*inner_args, **inner_kwargs)
     return None
 
@@ -183,7 +242,7 @@ def check_devices(name, args, leaves):
         if not is_host or leaf.dim() == 0:
             continue
         if name in INDEXING and leaf is not args[0] and any(leaf is each for each in args[1]):
-            ACCOUNT.waits["index of the host"] += 1
+            ACCOUNT.wait("index of the host")
             continue
         raise RuntimeError(
             f"Expected all tensors to be on the same device, but {name} got two devices"
@@ -196,11 +255,13 @@ def note(name, args):
         return
     ACCOUNT.kernels[name] += 1
     if name in WAITING:
-        ACCOUNT.waits[name] += 1
+        ACCOUNT.wait(name)
+    if name in FILLING and any(isinstance(each, PretendTensor) for each in args[2:]):
+        ACCOUNT.wait(f"{name} by a number of the device")
     if name in INDEXING:
         masks = [each for each in args[1] if isinstance(each, torch.Tensor)]
         if any(mask.dtype == torch.bool for mask in masks):
-            ACCOUNT.waits["index by a mask"] += 1
+            ACCOUNT.wait("index by a mask")
 
 
 # Once a process, before the first gradient of any test: torch makes a queue for each device then.
@@ -218,6 +279,7 @@ def pretend_gpu(monkeypatch):
         monkeypatch.setattr(
             f"symstudy.training.engines.{module}.pick_device", lambda config: torch.device(NAME, 0)
         )
+    monkeypatch.setattr("symstudy.training.engines.step_graph.make_graph", Recording)
     ACCOUNT.reset()
     ACCOUNT.mend()
     with OnDevice():

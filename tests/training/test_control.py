@@ -15,7 +15,7 @@ from symstudy.training import train_pack
 from symstudy.training.data import PackData
 from symstudy.training.engines.entropic import pack_loss
 from symstudy.training.engines.lanes import make_penalty
-from symstudy.training.engines.torch_steps import Stepper
+from symstudy.training.engines.stepper import Position, Stepper
 from symstudy.training.loop import make_engine, make_pack
 
 OPTIMIZERS = [
@@ -164,7 +164,7 @@ def test_the_steps_of_a_gpu_are_those_of_the_kernels(study_of, optimizer, syre):
         is_sound = torch.tensor([True, True, False, True])
         for s in range(3):
             gradient = torch.sin((s + 1) * engine.theta_KP)
-            stepper.step(gradient, is_sound, s)
+            stepper.step(gradient, is_sound, Position(s, s))
         states.append(engine.theta_KP.clone())
     torch.testing.assert_close(states[0], states[1], rtol=1e-12, atol=1e-14)
     assert (states[0][2] == started(study.runs(), "torch").theta_KP[2]).all()

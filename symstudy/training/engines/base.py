@@ -120,6 +120,10 @@ class AbstractTrained(ABC):
     def evaluate(self, split: Split) -> Losses:
         """Return the data loss on `split`; NaN for a run that is not alive."""
 
+    def evaluate_all(self, splits: Sequence[Split]) -> list[Losses]:
+        """Return what `evaluate` returns of each of `splits`; on a GPU in one copy."""
+        return [self.evaluate(split) for split in splits]
+
     @abstractmethod
     def gradient(self, split: Split) -> Float[Tensor, "runs parameters"]:
         """Return the gradient of the data loss on `split`, without the penalty."""

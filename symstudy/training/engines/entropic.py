@@ -7,7 +7,6 @@ batch has the effect of noise without the noise.
 Shapes: K runs, P parameters, B samples, I inputs, O outputs.
 """
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -60,6 +59,8 @@ def split_terms(
     pack: LoadedPack, theta_KP: Float[Tensor, "runs parameters"], split: Split
 ) -> CovarianceTrace:
     """Return Tr Sigma of each run on a whole split, and its gradient."""
-    x_KBI = torch.from_numpy(split.x[split.lane_x]).to(theta_KP.device)
-    y_KBO = torch.from_numpy(split.y[split.lane_y]).to(theta_KP.device)
+    x_KBI, y_KBO = (
+        pack.data.gathered(array, groups, slice(None), theta_KP.device)
+        for array, groups in ((split.x, split.lane_x), (split.y, split.lane_y))
+    )
     return entropic_terms(pack, theta_KP, x_KBI, y_KBO, is_batch=False)

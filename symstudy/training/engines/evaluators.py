@@ -7,7 +7,7 @@ Shapes: K runs, P parameters, B samples, O outputs.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, final
 
 import numpy as np
@@ -185,25 +185,45 @@ class TorchEvaluator(AbstractEvaluator):
 
         Accuracies are NaN where the model does not predict the targets.
         """
-        losses = Losses(np.full(len(theta_KP), np.nan), np.full(len(theta_KP), np.nan))
-        with torch.no_grad():
-            for some in self.shares(theta_KP, split, lanes):
-                theta, held = self.gathered(theta_KP, some), rows_of(buffers, some)
-                losses.loss_K[some] = losses.accuracy_K[some] = 0.0
-                for part in self.parts(split, some):
-                    found = self.losses_of(theta, part, held)
-                    losses.loss_K[some] += part.share * found.loss_K
-                    losses.accuracy_K[some] += part.share * found.accuracy_K
-        return losses
+        return self.evaluate_all(theta_KP, [split], lanes, buffers)[0]
 
-    def losses_of(self, theta_KP: Tensor, part: "SamplesOnDevice", buffers: Buffers) -> Losses:
-        """Return the mean losses of all runs of `theta_KP` on their samples of a part."""
+    def evaluate_all(
+        self,
+        theta_KP: Float[Tensor, "runs parameters"],
+        splits: Sequence[Split],
+        lanes: Int64[np.ndarray, " chosen"],
+        buffers: Buffers = NO_BUFFERS,
+    ) -> list[Losses]:
+        """Return what `evaluate` returns of each of `splits`, in one copy from the device."""
+        with torch.no_grad():
+            found = [self.survey(theta_KP, split, lanes, buffers) for split in splits]
+        return [Losses(*rows) for rows in torch.stack(found).cpu().numpy()]
+
+    def survey(
+        self, theta_KP: Tensor, split: Split, lanes: NDArray[np.int64], buffers: Buffers
+    ) -> Float[Tensor, "2 runs"]:
+        """Return losses and accuracies on `split`, on the device."""
+        found = torch.full((2, len(theta_KP)), torch.nan, dtype=torch.float64, device=self.device)
+        for some in self.shares(theta_KP, split, lanes):
+            theta, held = self.gathered(theta_KP, some), self.rows_of(buffers, some)
+            parts = self.parts(split, some)
+            sums = [part.share * self.losses_of(theta, part, held) for part in parts]
+            found[:, self.index(some)] = sum(sums[1:], start=sums[0])
+        return found
+
+    def losses_of(
+        self, theta_KP: Tensor, part: "SamplesOnDevice", buffers: Buffers
+    ) -> Float[Tensor, "2 runs"]:
+        """Return mean losses and accuracies of all runs of `theta_KP` on their samples of a part.
+
+        Accuracies are NaN where the model does not predict the targets.
+        """
         forward = self.outputs(theta_KP, part.x_KBI, buffers)
-        loss = data_loss(self.pack.train.loss, forward.for_loss, part.y_KBO).double().cpu().numpy()
-        right = np.full(len(loss), np.nan)
+        loss_K = data_loss(self.pack.train.loss, forward.for_loss, part.y_KBO).double()
+        right_K = torch.full_like(loss_K, torch.nan)
         if self.pack.model.predicts:
-            right = accuracy(forward.output_KBO, part.y_KBO).cpu().numpy()
-        return Losses(loss, right)
+            right_K = accuracy(forward.output_KBO, part.y_KBO)
+        return torch.stack([loss_K, right_K])
 
     def gradient(
         self,
@@ -215,10 +235,11 @@ class TorchEvaluator(AbstractEvaluator):
         """Return the gradient of the data loss of the runs `lanes`; NaN for the others."""
         result = torch.full_like(theta_KP, torch.nan)
         for some in self.shares(theta_KP, split, lanes):
-            theta, held = self.gathered(theta_KP, some).requires_grad_(True), rows_of(buffers, some)
+            theta = self.gathered(theta_KP, some).requires_grad_(True)
+            held = self.rows_of(buffers, some)
             parts = [self.gradient_of(theta, part, held) for part in self.parts(split, some)]
             total = sum(parts[1:], start=parts[0])
-            result[torch.from_numpy(some).to(result.device)] = total.to(result.device)
+            result[self.pack.data.resident.index(some, result.device)] = total.to(result.device)
         return result
 
     def gradient_of(self, theta_KP: Tensor, part: "SamplesOnDevice", buffers: Buffers) -> Tensor:
@@ -268,16 +289,25 @@ class TorchEvaluator(AbstractEvaluator):
 
     def gathered(self, theta_KP: Tensor, lanes: NDArray[np.int64]) -> Tensor:
         """Return a copy of the parameters of the runs `lanes`."""
-        return theta_KP.detach()[torch.from_numpy(lanes).to(theta_KP.device)].to(self.device)
+        index = self.pack.data.resident.index(lanes, theta_KP.device)
+        return theta_KP.detach()[index].to(self.device)
+
+    def index(self, lanes: NDArray[np.int64]) -> Int64[Tensor, " chosen"]:
+        """Return the places of the runs `lanes`, on the device."""
+        return self.pack.data.resident.index(lanes, self.device)
+
+    def rows_of(self, buffers: Buffers, lanes: NDArray[np.int64]) -> Buffers:
+        """Return the buffers of the runs `lanes`."""
+        return rows_of(buffers, self.index(lanes))
 
     def parts(self, split: Split, lanes: NDArray[np.int64]) -> Iterator["SamplesOnDevice"]:
         """Yield the samples of the runs `lanes`: all, or in parts."""
         count = split.x.shape[1]
-        size = self.part_size(split)
+        size, data = self.part_size(split), self.pack.data
         for first in range(0, max(1, count), size):
             rows = slice(first, min(first + size, count))
-            x = torch.from_numpy(split.x[split.lane_x[lanes], rows]).to(self.device)
-            y = torch.from_numpy(split.y[split.lane_y[lanes], rows]).to(self.device)
+            x = data.gathered(split.x, split.lane_x[lanes], rows, self.device)
+            y = data.gathered(split.y, split.lane_y[lanes], rows, self.device)
             yield SamplesOnDevice(x, y, (rows.stop - rows.start) / count if count else 1.0)
 
     def part_size(self, split: Split) -> int:
@@ -308,9 +338,9 @@ class TorchEvaluator(AbstractEvaluator):
         return [lanes[i : i + size] for i in range(0, len(lanes), size)]
 
 
-def rows_of(buffers: Buffers, lanes: NDArray[np.int64]) -> Buffers:
-    """Return the buffers of the runs `lanes`."""
-    return {name: each[torch.from_numpy(lanes).to(each.device)] for name, each in buffers.items()}
+def rows_of(buffers: Buffers, index: Int64[Tensor, " chosen"]) -> Buffers:
+    """Return the buffers of the runs at `index`, which is where they are."""
+    return {name: each[index] for name, each in buffers.items()}
 
 
 def first_run(found: Forward) -> Forward:

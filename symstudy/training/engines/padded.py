@@ -3,6 +3,7 @@
 Shapes: K runs, P parameters of the widest network.
 """
 
+from collections.abc import Sequence
 from typing import final
 
 import numpy as np
@@ -104,6 +105,10 @@ class PaddedEngine(AbstractEngine):
         """Return the data loss on `split`; NaN for a run that is not alive."""
         return self.inner.evaluate(split)
 
+    def evaluate_all(self, splits: Sequence[Split]) -> list[Losses]:
+        """Return the data loss on each of `splits`, in one copy from the device."""
+        return self.inner.evaluate_all(splits)
+
     def gradient(self, split: Split) -> Float[Tensor, "runs parameters"]:
         """Return the gradient of the data loss on `split`, without the penalty."""
         return self.inner.gradient(split)
@@ -170,8 +175,12 @@ class PaddedGroup(AbstractTrained):
 
     def evaluate(self, split: Split) -> Losses:
         """Return the data loss on `split`; NaN for a run that is not alive."""
-        losses = self.evaluator.evaluate(self.theta_KP, split, self.active)
-        return losses.without(~self.is_alive_K)
+        return self.evaluate_all([split])[0]
+
+    def evaluate_all(self, splits: Sequence[Split]) -> list[Losses]:
+        """Return the data loss on each of `splits`, in one copy from the device."""
+        found = self.evaluator.evaluate_all(self.theta_KP, splits, self.active)
+        return [losses.without(~self.is_alive_K) for losses in found]
 
     def gradient(self, split: Split) -> Float[Tensor, "runs parameters"]:
         """Return the gradient of the data loss on `split`, without the penalty."""

@@ -7,6 +7,7 @@ be asked of what SGD finds, at any temperature.
 Shapes: K runs, P parameters.
 """
 
+from collections.abc import Sequence
 from typing import final
 
 import numpy as np
@@ -132,6 +133,12 @@ class PolishedEngine(AbstractEngine):
         if self.minimisation is None:
             return self.inner.evaluate(split)
         return self.evaluator.evaluate(self.theta_KP, split, np.flatnonzero(self.is_alive_K))
+
+    def evaluate_all(self, splits: Sequence[Split]) -> list[Losses]:
+        """Return the data loss on each of `splits`."""
+        if self.minimisation is None:
+            return self.inner.evaluate_all(splits)
+        return super().evaluate_all(splits)
 
     def gradient(self, split: Split) -> Float[Tensor, "runs parameters"]:
         """Return the gradient of the data loss on `split`, without the penalty."""

@@ -8,6 +8,7 @@ from typing import final
 import numpy as np
 import torch
 from jaxtyping import Int64
+from numpy.typing import NDArray
 from torch import Tensor
 
 from symstudy.kernels.lanes import Lanes
@@ -73,6 +74,14 @@ class TorchLanes:
         tensors |= {f"buffer.{name}": each for name, each in self.buffers.items()}
         return tensors | {f"moment{i}": moment for i, moment in enumerate(self.moments)}
 
+    def status(self) -> Int64[np.ndarray, "2 runs"]:
+        """Return where each run diverged and whether it was frozen, in one copy."""
+        kind = self.diverged.dtype
+        found: NDArray[np.int64] = (
+            torch.stack([self.diverged, self.is_frozen.to(kind)]).cpu().numpy()
+        )
+        return found
+
     def copy_of(self, chosen: Int64[np.ndarray, " chosen"]) -> "TorchLanes":
         """Return a copy of the runs `chosen`, for which alone data are drawn."""
         is_alive_K = ((self.diverged < 0) & ~self.is_frozen).cpu().numpy()
@@ -89,6 +98,10 @@ class TorchLanes:
         for own, whole in zip(part.tensors().values(), self.tensors().values(), strict=True):
             own.copy_(whole[index])
         return part
+
+    def freeze(self, chosen: Int64[np.ndarray, " chosen"]) -> None:
+        """Train the runs `chosen` no more."""
+        self.is_frozen[torch.from_numpy(chosen).to(self.device)] = True
 
     def put(self, chosen: Int64[np.ndarray, " chosen"], part: "TorchLanes") -> None:
         """Overwrite the runs `chosen` by those of `part`, in place."""

@@ -1,4 +1,4 @@
-"""Steps of the torch engine: the data of a block on the device, the gradient, the optimiser.
+"""Steps of the torch engine: a batch, its gradient, the optimiser's step.
 
 Shapes: K runs, P parameters, B samples, I inputs, O outputs.
 """
@@ -11,22 +11,18 @@ from jaxtyping import Bool, Float
 from numpy.typing import NDArray
 from torch import Tensor
 
-from symstudy.kernels.lanes import LOSS_LIMIT, Lanes, update_lanes
+from symstudy.kernels.lanes import LOSS_LIMIT
 from symstudy.kernels.network import ADDED, FLIPPED, NO_NOISE
 from symstudy.models.base import Buffers, TrainingStep
-from symstudy.optimizers import StepNumbers
 from symstudy.training.data import StepBlock
 from symstudy.training.engines.clipping import OwnClip, clip_to_norm
 from symstudy.training.engines.entropic import entropic_terms
 from symstudy.training.engines.evaluators import TorchEvaluator
-from symstudy.training.engines.lane_optimizers import LaneOptimizers
-from symstudy.training.engines.lanes import compiled_step, lane_keys, stepped
-from symstudy.training.engines.rate_factors import RateFactors
+from symstudy.training.engines.stepper import Position, Stepper
 from symstudy.training.engines.torch_lanes import TorchLanes
 from symstudy.training.losses import data_loss
-from symstudy.training.schedule import learning_rates
 
-__all__ = ["Stepper", "train_lanes"]
+__all__ = ["Batch", "StepProgram", "noisy", "train_lanes"]
 
 
 class Batch(NamedTuple):
@@ -56,7 +52,7 @@ class StepPass(NamedTuple):
 
 
 def train_lanes(lanes: TorchLanes, first: int, steps: int, entropic_chunk: int) -> None:
-    """Train all runs of `lanes` that are alive, in place, in one batch.
+    """Train all runs of `lanes` that are alive, in place, in one batch, on the CPU.
 
     Args:
         lanes: Parameters, moments and status of the runs.
@@ -68,42 +64,64 @@ def train_lanes(lanes: TorchLanes, first: int, steps: int, entropic_chunk: int) 
     done = 0
     while done < steps and bool(((lanes.diverged < 0) & ~lanes.is_frozen).any()):
         count = data.block_steps(steps - done)
-        block = data.block(first + done, count)
-        train_block(lanes, block, first + done, count, entropic_chunk)
+        at = first + done
+        block = HostBlock(data.block(at, count), data.sigma.astype(lanes.pack.dtype))
+        stepper = Stepper(lanes, at, count, by_kernels=lanes.by_kernels)
+        program = StepProgram(lanes, stepper, entropic_chunk)
+        for s in range(count):
+            program.take(block.batch(s), Position(s, at + s))
         done += count
 
 
-def train_block(
-    lanes: TorchLanes, block: StepBlock, first: int, steps: int, entropic_chunk: int
-) -> None:
-    """Take the `steps` steps of `block`, those of the runs that are still alive."""
-    pack, device = lanes.pack, lanes.device
-    evaluator = TorchEvaluator(pack, device)
-    on_device = BlockOnDevice(block, pack.data.sigma.astype(pack.dtype), device)
-    stepper = Stepper(lanes, first, steps, by_kernels=lanes.by_kernels)
-    seeds = tuple(run.seed for run in pack.runs)
-    # Sent once a block: a copy a step would have the host wait for the device in each.
-    strength_K1, clip_K1 = (
-        stepper.column(pack.lane_values(key).astype(pack.dtype))
-        for key in ("entropic", "clip_norm")
-    )
-    own_clip = OwnClip(pack.train.clip, pack.model.layout) if pack.train.clip else None
-    for s in range(steps):
-        batch = on_device.batch(s)
-        passed = pass_of(lanes, evaluator, batch, TrainingStep(seeds, first + s))
+@final
+class StepProgram:
+    """One step of all runs of a batch, in place: gradient, clipping, optimiser.
+
+    On a device it makes the same calls in every step, and none for which the host has to wait.
+    """
+
+    def __init__(self, lanes: TorchLanes, stepper: Stepper, entropic_chunk: int) -> None:
+        """Prepare steps of `lanes`.
+
+        Args:
+            lanes: Parameters, moments and status of the runs.
+            stepper: Takes the optimiser's steps.
+            entropic_chunk: Samples whose gradients are held at a time for the entropic term.
+        """
+        pack = lanes.pack
+        self.lanes = lanes
+        self.stepper = stepper
+        self.entropic_chunk = entropic_chunk
+        self.evaluator = TorchEvaluator(pack, lanes.device)
+        self.seeds = tuple(run.seed for run in pack.runs)
+        self.strength_K1, self.clip_K1 = (
+            stepper.column(pack.lane_values(key).astype(pack.dtype))
+            for key in ("entropic", "clip_norm")
+        )
+        self.own_clip = OwnClip(pack.train.clip, pack.model.layout) if pack.train.clip else None
+
+    def take(self, batch: Batch, at: Position) -> None:
+        """Move the runs that are alive by the gradient of their losses on `batch`."""
+        lanes, train = self.lanes, self.lanes.pack.train
+        # Only a model that draws reads the number of the step, and no graph is made of its steps.
+        number = at.step if isinstance(at.step, int) else 0
+        passed = pass_of(lanes, self.evaluator, batch, TrainingStep(self.seeds, number))
         gradient = passed.gradient_KP
-        if pack.train.entropic > 0:
-            terms_KP = entropic_gradient(lanes, batch, entropic_chunk)
-            gradient = gradient + strength_K1 * terms_KP
-        if pack.train.clip_norm > 0:
-            gradient = clip_to_norm(gradient, clip_K1)
-        if own_clip is not None:
-            gradient = own_clip(gradient, lanes.theta)
+        if train.entropic > 0:
+            terms_KP = entropic_gradient(lanes, batch, self.entropic_chunk)
+            gradient = gradient + self.strength_K1 * terms_KP
+        if train.clip_norm > 0:
+            gradient = clip_to_norm(gradient, self.clip_K1)
+        if self.own_clip is not None:
+            gradient = self.own_clip(gradient, lanes.theta)
         is_alive = (lanes.diverged < 0) & ~lanes.is_frozen
         is_sound = (passed.loss_K < LOSS_LIMIT) & is_alive
         # In place: on the CPU this is the lanes' own memory.
-        lanes.diverged.masked_fill_(~is_sound & is_alive, first + s)
-        stepper.step(gradient, is_sound, s)
+        if isinstance(at.step, int):
+            lanes.diverged.masked_fill_(~is_sound & is_alive, at.step)
+        else:
+            torch.where(~is_sound & is_alive, at.step, lanes.diverged, out=lanes.diverged)
+        self.stepper.step(gradient, is_sound, at)
         keep_buffers(lanes, passed.buffers, is_sound)
 
 
@@ -165,26 +183,21 @@ def entropic_gradient(
 
 
 @final
-class BlockOnDevice:
-    """The data of a block of steps, on the device that trains."""
+class HostBlock:
+    """The data of a block of steps on the CPU, as tensors on the same memory."""
 
-    def __init__(self, block: StepBlock, sigma: NDArray[np.floating], device: torch.device) -> None:
-        """Send `block` and the runs' noise levels `sigma` to `device`."""
+    def __init__(self, block: StepBlock, sigma: NDArray[np.floating]) -> None:
+        """Take over `block` and the runs' noise levels `sigma`."""
         self.kind = block.noise_kind
-        self.x, self.y, self.rows, self.noise = (
-            torch.from_numpy(array).to(device)
-            for array in (block.split.x, block.split.y, block.rows.astype(np.int64), block.noise)
+        self.x, self.y, self.rows, self.noise = map(
+            torch.from_numpy,
+            (block.split.x, block.split.y, block.rows.astype(np.int64), block.noise),
         )
-        self.lane_x, self.lane_y, self.lane_rows, self.lane_noise = (
-            torch.from_numpy(lanes).to(device)
-            for lanes in (
-                block.split.lane_x,
-                block.split.lane_y,
-                block.lane_rows,
-                block.lane_noise,
-            )
+        self.lane_x, self.lane_y, self.lane_rows, self.lane_noise = map(
+            torch.from_numpy,
+            (block.split.lane_x, block.split.lane_y, block.lane_rows, block.lane_noise),
         )
-        self.sigma_K11 = torch.from_numpy(sigma).to(device)[:, None, None]
+        self.sigma_K11 = torch.from_numpy(sigma)[:, None, None]
 
     def batch(self, s: int) -> Batch:
         """Return inputs `[runs, batch, ...]` and targets of step `s` of the block."""
@@ -195,98 +208,6 @@ class BlockOnDevice:
             return Batch(inputs, targets)
         draws_KBC = self.noise[self.lane_noise, min(s, self.noise.shape[1] - 1)]
         return Batch(inputs, noisy(targets, self.kind, self.sigma_K11, draws_KBC))
-
-
-@final
-class Stepper:
-    """The optimiser's steps of a block: one step of all runs at a time, in place."""
-
-    def __init__(self, state: TorchLanes, first: int, steps: int, *, by_kernels: bool) -> None:
-        """Prepare `steps` steps from step `first` on.
-
-        Args:
-            state: Parameters, moments and hyperparameters of the runs.
-            first: Number of steps taken before.
-            steps: Number of steps of the block.
-            by_kernels: Whether the compiled kernels take the steps, or torch.
-        """
-        self.state = state
-        self.by_kernels = by_kernels
-        pack = state.pack
-        trains = [run.cell.train for run in pack.runs]
-        rates = learning_rates(trains, first, steps).astype(pack.dtype)
-        self.lanes: Lanes = state.lanes._replace(rate=rates, step=first)
-        if by_kernels:
-            self.compiled_step = compiled_step(pack)
-            return
-        self.plain_rates: list[list[float]] = []
-        if state.optimizers is not None:
-            self.plain_rates = learning_rates(trains, first, steps).T.tolist()
-        self.optimizers = stepped(pack)
-        self.keys = {
-            name: self.column(values.astype(pack.dtype))
-            for name, values in lane_keys(self.optimizers).items()
-        }
-        factors = RateFactors(self.lanes.stop, self.lanes.factor)
-        self.factor = None if factors.are_one else self.column(factors.by_parameter())
-        self.rates, self.decay = map(self.column, (rates, self.lanes.decay))
-        # A pack without a pulled lane has 0 columns of these.
-        self.centre, self.stretch = map(self.column, (self.lanes.centre, self.lanes.stretch))
-
-    def column(self, values: NDArray[np.floating]) -> Tensor:
-        """Return numbers of the lanes on the device, a row a lane."""
-        rows = values if values.ndim > 1 else values[:, None]
-        return torch.from_numpy(rows).to(self.state.device)
-
-    def step(
-        self,
-        gradient: Float[Tensor, "runs parameters"],
-        is_sound: Bool[Tensor, " runs"],
-        s: int,
-    ) -> None:
-        """Move the runs where `is_sound` by step `s` of the block."""
-        if self.by_kernels:
-            chosen = np.flatnonzero(is_sound.numpy())
-            rows_KP = gradient.contiguous().numpy()
-            update_lanes(self.lanes, chosen, s, rows_KP, self.compiled_step)
-        elif self.state.optimizers is not None:
-            self.step_each(self.state.optimizers, gradient, is_sound, s)
-        else:
-            self.step_by_torch(gradient, is_sound, s)
-
-    def step_each(
-        self, optimizers: LaneOptimizers, gradient: Tensor, is_sound: Tensor, s: int
-    ) -> None:
-        """Let each run's own optimiser take the step, in place."""
-        theta = self.state.theta
-        if not optimizers.take_decay:
-            gradient = gradient.addcmul(self.decay, self.pulled())
-        moved = optimizers.step(theta, gradient, self.plain_rates[s])
-        torch.where(is_sound[:, None], moved, theta, out=theta)
-
-    def pulled(self) -> Tensor:
-        """Return the gradient of the penalty over 2 gamma; the parameters where nothing pulls."""
-        theta = self.state.theta
-        # A pack without a pulled lane has no columns of these.
-        return self.stretch * (theta - self.centre) if self.centre.shape[1] > 0 else theta
-
-    def step_by_torch(self, gradient: Tensor, is_sound: Tensor, s: int) -> None:
-        """Take the step with torch operations, in place."""
-        theta, pulled = self.state.theta, self.pulled()
-        optimizer = type(self.optimizers[0])
-        if not optimizer.is_decoupled:
-            gradient = gradient.addcmul(self.decay, pulled)
-        numbers = StepNumbers(
-            rate_K1=self.rates[:, s : s + 1],
-            decay_K1=self.decay,
-            time=self.lanes.step + s + 1,
-            keys=self.keys,
-            shared=self.optimizers[0],
-            layout=self.state.pack.model.layout,
-            factor_KP=self.factor,
-        )
-        moved = optimizer.step(theta, gradient, pulled, self.state.moments, numbers)
-        torch.where(is_sound[:, None], moved, theta, out=theta)
 
 
 def noisy(
