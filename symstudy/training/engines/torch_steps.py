@@ -81,7 +81,7 @@ def train_block(
     evaluator = TorchEvaluator(pack, device)
     on_device = BlockOnDevice(block, pack.data.sigma.astype(pack.dtype), device)
     stepper = Stepper(lanes, first, steps, by_kernels=lanes.by_kernels)
-    seeds = tuple(run.seed for run in pack.runs)
+    seeds = tuple(run.training_seed for run in pack.runs)
     # Sent once a block: a copy a step would have the host wait for the device in each.
     strength_K1, clip_K1 = (
         stepper.column(pack.lane_values(key).astype(pack.dtype))
