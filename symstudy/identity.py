@@ -13,6 +13,8 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+REPLICA_SEEDS = 2**31
+"""Seeds of replicas lie below this."""
 IDENTITY_VERSION = 1
 """Raised when a field or a default changes its meaning: old results are then not used again."""
 
@@ -59,6 +61,14 @@ def run_id(config_json: str, seed: int) -> str:
 def pack_id(run_ids: Iterable[str]) -> str:
     """Return the identifier of the pack that holds exactly the runs `run_ids`, in any order."""
     return digest("pack|" + "|".join(sorted(run_ids)))
+
+
+def replica_seed(seed: int, replica: int) -> int:
+    """Return the seed of what training draws in one of several runs on the same data.
+
+    That of replica 0 is the seed of the run.
+    """
+    return seed if replica == 0 else stream_key(seed, f"replica {replica}") % REPLICA_SEEDS
 
 
 def stream_key(seed: int, stream: str) -> int:

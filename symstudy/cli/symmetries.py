@@ -183,7 +183,7 @@ def study_inputs(path: Path, generator: Any) -> Inputs:
     if config.is_absent:
         raise UserError(f"--data must be a study with data, but {path} has none. Type --data 784")
     sample = shape.input_shape or (shape.inputs,)
-    rows = config.build(study.seeds[0]).x_test[:BATCH]
+    rows = config.build_mapped(study.seeds[0]).x_test[:BATCH]
     if len(rows) < BATCH:
         raise UserError(f"--data must have {BATCH} test inputs or more, but {path} has {len(rows)}")
     data = torch.from_numpy(rows).view(BATCH, *sample)

@@ -40,6 +40,7 @@ class AbstractAugmentedConfig(AbstractDatasetConfig):
 
     def misfits(self) -> Iterator[tuple[str, str]]:
         """Yield the key and what must hold where augmentation or noise do not fit the data."""
+        yield from super().misfits()
         shape = self.shape
         yield from augmentation_misfits(self.augment, self.axes, is_integer=shape.is_integer)
         if shape.is_classification and self.label_noise > 1:

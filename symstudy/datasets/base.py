@@ -23,7 +23,7 @@ class Task:
     of int64 where `DataShape.is_integer`. Synthetic data is float64.
 
     Attributes:
-        seed: Seed of the runs.
+        seed: Seed of what is drawn beyond these arrays: fresh inputs and label noise.
         is_classification: Whether targets are one-hot rows.
         x_train: Training inputs; empty where every batch is drawn anew.
         y_train: Training targets.
@@ -31,6 +31,8 @@ class Task:
         y_test: Test targets.
         target: The function that labels fresh inputs, or None for data that cannot be drawn anew.
         input_scale: Factor on fresh standard normal inputs.
+        input_map: Matrix `[inputs, inputs]` before the inputs, of the arrays and of fresh ones: row
+            x is given to networks as input_map x. Targets are those of x. None for none.
     """
 
     seed: int
@@ -41,6 +43,7 @@ class Task:
     y_test: Float[np.ndarray, "test outputs"]
     target: Target | None = None
     input_scale: float = 1.0
+    input_map: Float[np.ndarray, "inputs inputs"] | None = None
 
     def fresh(
         self, step: int, steps: int, batch: int
@@ -56,6 +59,8 @@ class Task:
         x = self.input_scale * blocks
         # Batch by batch: the last bits of a matrix product depend on how many rows it has.
         y = self.target(x)
+        if self.input_map is not None:
+            x = x @ self.input_map.T
         return x.reshape(steps * batch, inputs), y.reshape(steps * batch, -1)
 
 

@@ -2,6 +2,7 @@
 
 import functools
 from abc import abstractmethod
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal, Self
@@ -41,6 +42,14 @@ class AbstractDatasetConfig(Component):
     @abstractmethod
     def build(self, seed: int) -> "Task":
         """Return the data of the runs with `seed`."""
+
+    def build_mapped(self, seed: int) -> "Task":
+        """Return the data of the runs with `seed` as networks see them."""
+        return self.build(seed)
+
+    def misfits(self) -> Iterator[tuple[str, str]]:
+        """Yield the key and what must hold where keys do not fit; asked once sizes are known."""
+        return iter(())
 
     @property
     def noise(self) -> float:
@@ -84,4 +93,4 @@ class AbstractDatasetConfig(Component):
 @functools.lru_cache(maxsize=256)
 def build_task(config: AbstractDatasetConfig, seed: int) -> "Task":
     """Return the data that `config` describes for the runs with `seed`; kept for the next pack."""
-    return config.build(seed)
+    return config.build_mapped(seed)

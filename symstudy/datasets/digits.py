@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from symstudy.components import DataShape, Role, component
 from symstudy.datasets.base import Task, one_hot
-from symstudy.datasets.config import AbstractDatasetConfig, NoiseMode
+from symstudy.datasets.config import NoiseMode
+from symstudy.datasets.mapped import AbstractMappedConfig
 from symstudy.streams import Stream
 
 __all__ = ["DigitsConfig"]
@@ -20,7 +21,7 @@ TRAIN = 1400
 
 
 @component
-class DigitsConfig(AbstractDatasetConfig):
+class DigitsConfig(AbstractMappedConfig):
     """The 1,797 real 8x8 digits that come with scikit-learn; no download.
 
     Pixels are divided by 16 and centred; the split into training and test images is the same for

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from symstudy.components import DataShape, Role, component
 from symstudy.datasets.base import Task
-from symstudy.datasets.config import AbstractDatasetConfig, NoiseMode
+from symstudy.datasets.config import NoiseMode
+from symstudy.datasets.mapped import AbstractMappedConfig
 from symstudy.datasets.synthetic import labelled, orthogonal, synthetic_task
 from symstudy.streams import Stream
 
@@ -16,7 +17,7 @@ __all__ = ["SpectrumConfig"]
 
 
 @component
-class SpectrumConfig(AbstractDatasetConfig):
+class SpectrumConfig(AbstractMappedConfig):
     """A linear target whose singular values follow a power law, on exactly white inputs.
 
     The target is y = U diag(amplitude k^-exponent) V^T x with random orthogonal U and V; the inputs

@@ -16,6 +16,7 @@ from symstudy.datasets.augmentation import sources_of
 from symstudy.datasets.augmented import AbstractAugmentedConfig
 from symstudy.datasets.base import Task
 from symstudy.datasets.config import NoiseMode
+from symstudy.datasets.mapped import AbstractMappedConfig
 from symstudy.datasets.readers.cache import Entry, read_entry, write_entry
 from symstudy.datasets.readers.content import content_of
 from symstudy.datasets.readers.places import Source
@@ -27,12 +28,17 @@ __all__ = ["AbstractStoredConfig"]
 
 FORMAT = 1
 """Raised when the arrays made of the same files and keys change."""
-LATER = frozenset({"samples", "test_samples", "input_scale", "label_noise", "noise_mode"})
+LATER = frozenset(
+    {
+        *("samples", "test_samples", "input_scale", "label_noise", "noise_mode"),
+        *("input_matrix", "input_condition", "input_rank"),
+    }
+)
 """Keys that the arrays on the disk do not depend on."""
 
 
 @component
-class AbstractStoredConfig(AbstractAugmentedConfig):
+class AbstractStoredConfig(AbstractMappedConfig, AbstractAugmentedConfig):
     """A data set read from files. Identity counts what they hold, not where they lie.
 
     Contract: `sources` finds the files, `read` makes arrays of them; both raise `DataError`. The

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from symstudy.components import DataShape, Role, component
 from symstudy.datasets.base import Task
-from symstudy.datasets.config import AbstractDatasetConfig, NoiseMode
+from symstudy.datasets.config import NoiseMode
+from symstudy.datasets.mapped import AbstractMappedConfig
 from symstudy.datasets.synthetic import orthogonal, synthetic_task
 from symstudy.streams import Stream
 
@@ -26,7 +27,7 @@ TEACHER_ACTIVATIONS: dict[str, Callable[[NDArray[np.float64]], NDArray[np.float6
 
 
 @component
-class TeacherStudentConfig(AbstractDatasetConfig):
+class TeacherStudentConfig(AbstractMappedConfig):
     """A random network of the same family labels Gaussian inputs."""
 
     kind: Literal["teacher_student"] = "teacher_student"

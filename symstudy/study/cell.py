@@ -5,7 +5,7 @@ from typing import NamedTuple, TypeVar
 
 from symstudy.components import Component
 from symstudy.datasets import AbstractDatasetConfig
-from symstudy.identity import run_id
+from symstudy.identity import replica_seed, run_id
 from symstudy.models import AbstractModelConfig
 from symstudy.study.program import Program, ProgramSettings
 from symstudy.study.sections import ProbeConfig
@@ -118,6 +118,14 @@ class Run(NamedTuple):
     run_id: str
     cell: Cell
     seed: int
+
+    @property
+    def training_seed(self) -> int:
+        """Seed of what training draws: initial weights, batches and label noise.
+
+        It is `seed` unless `train.replica` asks for another run on the same data.
+        """
+        return replica_seed(self.seed, self.cell.train.replica)
 
 
 def expand_runs(cells: Iterable[Cell], seeds: Sequence[int]) -> list[Run]:

@@ -94,6 +94,9 @@ class Train(Component):
     """Precision of parameters and arithmetic."""
     sampling: Sampling = "shuffle"
     """Batches without replacement, epoch after epoch, or drawn with replacement."""
+    replica: Annotated[int, Ge(0), Role.DATA] = 0
+    """Which of several independent runs on the same data: initial weights, batches and label noise
+    of a seed are drawn anew for each replica; data set, teacher and data.input_matrix are not."""
     tolerance: Annotated[float, Gt(0)] = 1e-9
     """lbfgs, also as polish, stops where |gradient| / (1 + |objective|) is at most this."""
     refine: bool = False

@@ -7,6 +7,7 @@ Shapes: K runs, G groups, S steps of a block, B samples of a batch.
 """
 
 import copy
+import dataclasses
 from collections.abc import Hashable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
@@ -16,7 +17,7 @@ from jaxtyping import Bool, Float, Int32, Int64
 from numpy.typing import NDArray
 from torch import Tensor
 
-from symstudy.datasets import build_task
+from symstudy.datasets import AbstractDatasetConfig, build_task
 from symstudy.datasets.augmentation import Augmentation, augment_steps
 from symstudy.datasets.base import Task, flip_labels
 from symstudy.kernels.network import ADDED, FLIPPED, NO_NOISE
@@ -123,9 +124,11 @@ class PackData:
         self.is_full_batch = first.train.full_batch
         self.sampling = first.train.sampling
         clean = [cell.data.clean() for cell in cells]
-        keys = [(config, run.seed) for config, run in zip(clean, runs, strict=True)]
+        keys = [
+            (config, run.seed, run.training_seed) for config, run in zip(clean, runs, strict=True)
+        ]
         firsts, self.lane_task = group(keys)
-        self.tasks = [build_task(config, seed) for config, seed in firsts]
+        self.tasks = [task_of(*key) for key in firsts]
         noise = np.array([cell.data.noise for cell in cells])
         self.sigma = noise if self.is_online else np.zeros_like(noise)
         fixed = np.zeros_like(noise) if self.is_online else noise
@@ -138,7 +141,7 @@ class PackData:
             self.lane_task,
         )
         self.augmentation = first.data.augmentation
-        self.seeds, self.lane_seed = group([run.seed for run in runs])
+        self.seeds, self.lane_seed = group([run.training_seed for run in runs])
         # Shared by the parts of these data, so that a device is sent nothing twice.
         self.resident = Resident()
 
@@ -330,6 +333,12 @@ class PackData:
             outputs - 1, first, steps, self.batch
         )
         return np.stack([chance, shifts], axis=2)
+
+
+def task_of(config: AbstractDatasetConfig, seed: int, training_seed: int) -> Task:
+    """Return the data of `seed`, whose noise and fresh inputs go by `training_seed`."""
+    task = build_task(config, seed)
+    return task if training_seed == seed else dataclasses.replace(task, seed=training_seed)
 
 
 def noisy_targets(task: Task, sigma: float) -> NDArray[np.float64]:

@@ -88,7 +88,7 @@ def init_scales(pack: LoadedPack) -> NDArray[np.float64]:
 def initial_parameters(pack: LoadedPack) -> Float[Tensor, "runs parameters"]:
     """Return the initial parameters of each run, in the pack's precision, on the CPU."""
     scales_K = torch.from_numpy(init_scales(pack).astype(pack.dtype))
-    return pack.model.initialise([run.seed for run in pack.runs], scales_K)
+    return pack.model.initialise([run.training_seed for run in pack.runs], scales_K)
 
 
 class Penalty(NamedTuple):
@@ -132,7 +132,7 @@ def make_penalty(pack: LoadedPack) -> Penalty:
     stretch_KP = np.ones((len(sigma_K), width), pack.dtype)
     scale_P = centre_scales(pack.model.layout)
     for k in np.flatnonzero(is_pulled_K).tolist():
-        seed = pack.runs[k].seed
+        seed = pack.runs[k].training_seed
         if sigma_K[k] > 0:
             centre_KP[k] = sigma_K[k] * scale_P * Stream(seed, "syre").normal(size)
         if spread_K[k] > 0:

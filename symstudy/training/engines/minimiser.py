@@ -47,7 +47,7 @@ class MinimiserEngine(AbstractEngine):
         self.pack = pack
         self.evaluator = evaluator
         restarts = pack.train.optimizer.starts
-        seeds = [restart_seed(run.seed, r) for run in pack.runs for r in range(restarts)]
+        seeds = [restart_seed(run.training_seed, r) for run in pack.runs for r in range(restarts)]
         scales = torch.from_numpy(np.repeat(init_scales(pack), restarts))
         start = np.ascontiguousarray(pack.model.initialise(seeds, scales).numpy())
         solver = make_solver(pack, network, start, restarts)

@@ -65,7 +65,9 @@ class TorchLanes:
         self.optimizers = optimizers or make_lane_optimizers(pack, self.theta)
         self.diverged = torch.from_numpy(lanes.diverged).to(device)
         self.is_frozen = torch.zeros_like(self.diverged, dtype=torch.bool)
-        start = pack.model.initial_buffers([run.seed for run in pack.runs], self.theta.dtype)
+        start = pack.model.initial_buffers(
+            [run.training_seed for run in pack.runs], self.theta.dtype
+        )
         self.buffers = {name: each.to(device) for name, each in start.items()}
 
     def tensors(self) -> dict[str, Tensor]:

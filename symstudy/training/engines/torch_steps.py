@@ -93,7 +93,7 @@ class StepProgram:
         self.stepper = stepper
         self.entropic_chunk = entropic_chunk
         self.evaluator = TorchEvaluator(pack, lanes.device)
-        self.seeds = tuple(run.seed for run in pack.runs)
+        self.seeds = tuple(run.training_seed for run in pack.runs)
         self.strength_K1, self.clip_K1 = (
             stepper.column(pack.lane_values(key).astype(pack.dtype))
             for key in ("entropic", "clip_norm")
