@@ -11,7 +11,7 @@ STAMP   := $(VENV)/.installed
 # What a user has: the wheel alone, in an environment of its own.
 USER_ENV := build/acceptance
 
-.PHONY: help setup demo images paper-laptop paper-scale paper-scale-plan test test-all test-acceptance test-faults test-mutations test-rules test-gpu check format bench golden docs wheel clean
+.PHONY: help setup demo images paper-laptop paper-scale paper-scale-plan test test-all test-acceptance test-faults test-mutations test-rules test-gpu check format bench bench-docs golden docs wheel clean
 
 help: ## Show this list.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -123,7 +123,11 @@ format: setup ## Format the code and mend what can be mended.
 
 bench: setup ## Print speed ratios against plain Ray Tune, a plain torch loop and JAX (minutes).
 	$(BIN)/python -m pip install --quiet -c constraints.txt --group bench
-	$(BIN)/python tests/benchmarks/run.py
+	$(BIN)/python tests/benchmarks/run.py $(ONLY)
+
+bench-docs: setup ## Measure what is older than the code, and write it into the documents (an idle machine, half an hour).
+	$(BIN)/python -m pip install --quiet -c constraints.txt --group bench
+	$(BIN)/python tests/benchmarks/run.py --docs $(ONLY)
 
 golden: setup ## Refresh the golden files of the tests.
 	SYMSTUDY_REFRESH_GOLDEN=1 $(BIN)/python -m pytest -q -m "not gpu and not slow" tests

@@ -10,6 +10,6 @@ from pathlib import Path
 if __name__ == "__main__":
     if Path(sys.path[0]) == Path.cwd() != Path(__file__).parent.parent:
         del sys.path[0]
-    from symstudy.cli import main
+    from symstudy.cli import program
 
-    main()
+    program()

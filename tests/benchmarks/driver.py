@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple, Self
 
 import psutil
+from documented import table, tell
 
 from symstudy.launch import Event, PackEnded, RayLauncher, run_study
 from symstudy.study import PackConfig, Study, load_study, make_study
@@ -95,22 +96,25 @@ def measured(study: Study, launcher: RayLauncher) -> Cost:
 
 
 def main() -> None:
-    """Print what packs cost the driver."""
+    """Tell what packs cost the driver."""
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     thousands = load_study(Path(__file__).parents[2] / "studies" / "thousands.toml")
     with KeptUp(PackConfig(device="cpu"), workers=2) as launcher:
         measured(small_packs(20), launcher)
+        rows = []
         for count in COUNTS:
             cost = measured(small_packs(count), launcher)
-            print(
-                f"  {count:5d} packs: {1e3 * cost.wall / count:5.1f} ms a pack, driver's processor "
-                f"{1e3 * cost.driver / count:4.1f} ms a pack, its memory {cost.memory:4.0f} MiB",
-                flush=True,
-            )
+            wall, driver = 1e3 * cost.wall / count, 1e3 * cost.driver / count
+            figures = (f"{wall:.0f} ms", f"{driver:.1f} ms", f"{cost.memory:.0f} MiB")
+            rows.append([f"{count:,}", *figures])
+        head = ["packs", "wall time a pack", "driver's processor time a pack", "its memory"]
+        tell("driver.packs", table(head, rows))
         cost = measured(thousands, launcher)
-        print(
-            f"  {thousands.name}, {len(thousands.runs())} runs: {cost.wall:.0f} s, driver's "
-            f"processor {cost.driver:.1f} s, {cost.driver / cost.wall:.1%} of the wall time"
+        tell(
+            "driver.study",
+            f"In the study `{thousands.name}`, {len(thousands.runs()):,} runs in {cost.wall:.0f} s "
+            f"without the start of Ray, the driver takes {cost.driver / cost.wall:.1%} of the wall "
+            "time.",
         )
 
 

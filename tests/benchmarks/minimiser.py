@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
+from documented import table, tell
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
@@ -81,9 +82,9 @@ def torch_gradient(pack: LoadedPack) -> Gradient:
 
 
 def main() -> None:
-    """Print the time of a minimum by each, and the ratio."""
+    """Tell the time of a minimum by each, and the ratio."""
     torch.set_num_threads(1)
-    print(f"seconds a minimum, |grad| / (1 + |objective|) <= {TOLERANCE:g}, gamma = {GAMMA}")
+    rows = []
     for width in (16, 32, 64, 128):
         ours, theirs, ratios = [], [], []
         values, found = np.empty(0), np.empty((0, 2))
@@ -101,11 +102,16 @@ def main() -> None:
             theirs.append((time.perf_counter() - start) / SEEDS)
             ratios.append(theirs[-1] / ours[-1])
         packed, scipy, ratio = (statistics.median(each) for each in (ours, theirs, ratios))
-        print(
-            f"  width {width:4d}  packed {packed:7.3f} s  SciPy on torch {scipy:7.3f} s"
-            f"  ({ratio:5.1f}x)  highest over lowest objective {np.max(values / found[:, 0]):.6f}"
-            f"  largest gradient of SciPy {found[:, 1].max():.1e}"
-        )
+        apart = np.max(values / found[:, 0])
+        rows.append([width, f"{packed:.3g} s", f"{scipy:.3g} s", f"{ratio:.1f}x", f"{apart:.6f}"])
+    head = [
+        "width",
+        "packed",
+        "SciPy's L-BFGS-B on torch",
+        "ratio",
+        "objective over SciPy's",
+    ]
+    tell("minimiser", table(head, rows))
 
 
 if __name__ == "__main__":

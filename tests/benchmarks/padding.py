@@ -7,6 +7,7 @@ them one after the other, and what the planner makes of the runs with `pack.pad`
 import statistics
 import time
 
+from documented import table, tell
 from workload import study_of
 
 from symstudy.study import PackConfig, Run, plan_packs
@@ -60,8 +61,8 @@ def width_of(run: Run) -> int:
 
 
 def main() -> None:
-    """Print the table."""
-    print("microseconds a step of all runs: a pack a width, one padded pack; together over apart")
+    """Tell the table."""
+    rows = []
     for widths in WIDTHS:
         runs = study_of(widths, 64 * 8, 1000, "adam", "padding").runs()
         for count in RUNS:
@@ -75,10 +76,18 @@ def main() -> None:
             apart, together, ratio = compare(chosen)
             config = PackConfig(device="cpu", engine="torch", size=len(chosen))
             packs = plan_packs(chosen, config)
-            print(
-                f"  widths {widths!s:18} {count:3d} runs each  apart {apart * 1e6:8,.0f}  "
-                f"together {together * 1e6:8,.0f}  ratio {ratio:5.2f}  packs planned {len(packs)}"
+            rows.append(
+                [
+                    ", ".join(map(str, widths)),
+                    count,
+                    f"{apart * 1e6:,.0f}",
+                    f"{together * 1e6:,.0f}",
+                    f"{ratio:.2f}",
+                    len(packs),
+                ]
             )
+    head = ["widths", "runs of each", "apart", "together", "together over apart", "packs planned"]
+    tell("padding", table(head, rows))
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from documented import table, tell
 from workload import median_seconds
 
 from symstudy.store import Store, StudyFolder, open_location, open_store, read_account
@@ -34,11 +35,16 @@ RUNS_QUERY = "select width, gamma, avg(test_loss), count(*) from runs group by a
 HISTORY_QUERY = "select step, width, avg(test_loss), stddev(test_loss) from history group by all"
 
 
+SHOWN: dict[str, float] = {}
+"""Seconds of the processor of what was timed last, by its name; of the wall where others rest."""
+
+
 def show(what: str, seconds: float, limit: float | None = None, busy: float | None = None) -> None:
     """Print a figure, the processor's time in it, and its limit if it has one.
 
     Where other programs share the cores, the processor's time says what it would be without them.
     """
+    SHOWN[what] = seconds if busy is None else busy
     beside = f", {busy:6.2f} s of the CPU" if busy is not None else ""
     beside += f" (limit {limit:g} s)" if limit else ""
     print(f"  {what:42s} {seconds:7.3f} s{beside}", flush=True)
@@ -102,6 +108,12 @@ def plan() -> None:
         place_of = packs[len(packs) // 2].pack_id
         found = median_seconds(lambda: read_pack(folder, "bench", place_of))
         show("a worker finds its pack", found)
+        tell(
+            "store.plan",
+            f"To expand, hash, plan into {len(packs):,} packs and write 1,000,000 runs of 200,000 "
+            f"cells takes {SHOWN['all of it']:.0f} s, with {peak_gigabytes():.2f} GB of memory at "
+            "most.",
+        )
 
 
 def write_results(
@@ -142,6 +154,7 @@ def million() -> None:
     """Open, count and query a million runs in thousands of packs, and again in few files."""
     study = sweep(40, 5)
     runs = study.runs()
+    columns = {}
     for pack in PACKS:
         with tempfile.TemporaryDirectory() as place:
             folder = new_folder(place, "large")
@@ -151,15 +164,21 @@ def million() -> None:
             )
             files = sum(1 for _ in Path(place).rglob("*.parquet"))
             print(f"  in {files:,} files:")
-            ask(place, folder)
+            columns[f"{files:,} files"] = ask(place, folder)
             done = timed("compacted", partial(compact, folder, grace_s=0))
             print(f"  in {done.files_after} files:")
-            ask(place, folder)
+            columns.setdefault("compacted", ask(place, folder))
     print(f"  {'peak memory':42s} {peak_gigabytes():7.2f} GB")
+    rows = [
+        [what, *(f"{seconds[what]:.2g}" for seconds in columns.values())]
+        for what in columns["compacted"]
+    ]
+    tell("store.million", table(["seconds of the processor", *columns], rows))
 
 
-def ask(place: str, folder: StudyFolder) -> None:
-    """Time what users and drivers ask of a million runs."""
+def ask(place: str, folder: StudyFolder) -> dict[str, float]:
+    """Time what users and drivers ask of a million runs, and return the seconds by what it is."""
+    SHOWN.clear()
     store: Store = timed("open", lambda: open_store(place), 2)
     timed("status", lambda: read_account(store), 2)
     timed("group runs, first", lambda: store.sql(RUNS_QUERY), 2)
@@ -169,6 +188,7 @@ def ask(place: str, folder: StudyFolder) -> None:
     timed("driver: nothing twice", lambda: settle(folder))
     timed("driver: what is planned", lambda: planned_runs(folder))
     timed("driver: what has ended", lambda: ended_runs(folder, failed_count=True))
+    return dict(SHOWN)
 
 
 def history() -> None:
@@ -180,7 +200,13 @@ def history() -> None:
         write_results(folder, study, runs, probes=PROBES, pack=250)
         store = open_store(place)
         print(f"  {len(runs):,} runs x {PROBES} probes in {len(runs) // 250} packs:")
-        show("group history", median_seconds(lambda: store.sql(HISTORY_QUERY)), 0.2)
+        seconds = median_seconds(lambda: store.sql(HISTORY_QUERY))
+        show("group history", seconds, 0.2)
+        tell(
+            "store.history",
+            f"To group the history of {len(runs):,} runs with {PROBES} probes takes "
+            f"{seconds:.2g} s.",
+        )
         show("group runs", median_seconds(lambda: store.sql(RUNS_QUERY)))
 
 

@@ -11,6 +11,7 @@ import time
 from typing import Any
 
 import torch
+from documented import table, tell
 from torch import Tensor, nn
 
 from symstudy.study import PackConfig, Run, make_study
@@ -136,10 +137,10 @@ def seconds(work: Any, *arguments: int) -> float:
 
 
 def main() -> None:
-    """Print the table."""
+    """Tell the table."""
     torch.set_num_threads(1)
+    rows = []
     for name, tables in SIZES.items():
-        print(f"{name}: microseconds a step and run")
         study = make_study(
             {
                 "schema": 1,
@@ -164,10 +165,18 @@ def main() -> None:
                 alone_s.append(seconds(alone.advance, single) / single)
                 packed_s.append(seconds(engine.advance, 3, steps) / (steps * count))
             gain = statistics.median(a / b for a, b in zip(alone_s, packed_s, strict=True))
-            print(
-                f"  {count:3d} runs   plain loop {statistics.median(alone_s) * 1e6:8,.0f}   pack "
-                f"{statistics.median(packed_s) * 1e6:8,.0f}   packing gain {gain:5.1f}"
+            rows.append(
+                [
+                    name if count == RUNS[0] else "",
+                    count,
+                    f"{statistics.median(alone_s) * 1e6:,.0f}",
+                    f"{statistics.median(packed_s) * 1e6:,.0f}",
+                    f"{gain:.1f}",
+                ]
             )
+            print(*rows[-1], flush=True)
+    head = ["network, batch", "runs", "plain torch", "packed", "packing gain"]
+    tell("transformer", table(head, rows))
 
 
 if __name__ == "__main__":

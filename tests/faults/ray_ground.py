@@ -149,6 +149,7 @@ class RayGround(Ground):
     def drive(self) -> Driver:
         """Start `symstudy run`."""
         words = ["run", str(STUDY), *self.overrides, "--results", str(self.results)]
+        words += ["--launcher", "ray"]
         return Driver(self.program(*words), self.environment)
 
     def program(self, *words: str) -> list[str]:
