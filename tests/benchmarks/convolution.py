@@ -22,15 +22,15 @@ from symstudy.training.loop import make_engine, make_pack
 NETWORKS: dict[str, dict[str, Any]] = {
     "cnn, 4 convolutions, 8 x 8": {
         "model": {"kind": "cnn", "layers": 4, "input_shape": [1, 8, 8]},
-        "data": {"inputs": 64},
+        "data": {"input_dim": 64},
     },
     "cnn, 4 convolutions, 16 x 16": {
         "model": {"kind": "cnn", "layers": 4, "input_shape": [3, 16, 16]},
-        "data": {"inputs": 768},
+        "data": {"input_dim": 768},
     },
     "resnet, 3 stages of 1 block, 16 x 16": {
         "model": {"kind": "resnet", "stages": 3, "blocks": 1, "input_shape": [3, 16, 16]},
-        "data": {"inputs": 768},
+        "data": {"input_dim": 768},
     },
 }
 WIDTHS = (8, 16, 32, 64)

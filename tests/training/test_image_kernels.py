@@ -10,6 +10,7 @@ import torch
 from symstudy.components import registry
 from symstudy.errors import LaunchError, ModelError
 from symstudy.study import PackConfig, make_study
+from symstudy.study.cost import estimate_cost
 from symstudy.testing.checkpointers import PausesOnce
 from symstudy.testing.engines import EngineCase, EngineConformance
 from symstudy.training import Paused, train_pack
@@ -75,9 +76,10 @@ class TestCompiledConvolutions(EngineConformance):
     def case(self, request):
         sweep = {"train.lr": [0.05, 1e30, 0.02], "seed": 2}
         config = PackConfig(device="cpu", cpus=request.param)
-        return EngineCase(
-            runs=runs_of(CNN, sweep=sweep)[:5], config=config, name="compiled", diverging=2
-        )
+        runs = runs_of(CNN, sweep=sweep)
+        chosen = [run for run in runs if run.cell.train.lr < 1 or run.seed == runs[0].seed]
+        diverging = next(place for place, run in enumerate(chosen) if run.cell.train.lr > 1)
+        return EngineCase(runs=chosen, config=config, name="compiled", diverging=diverging)
 
 
 class TestCompiledResiduals(EngineConformance):
@@ -130,8 +132,8 @@ def test_training_is_that_of_torch(optimizer):
         )
 
 
-def test_label_noise_clipping_smoothing_and_augmentation_are_those_of_torch():
-    data = {"kind": "digits", "label_noise": 0.2, "online": True}
+def test_label_noise_clipping_and_smoothing_are_those_of_torch():
+    data = {"kind": "digits", "label_noise": 0.2, "noise_mode": "online"}
     train = {"dtype": "float64", "clip_norm": 0.5, "loss": "cross_entropy", "label_smoothing": 0.1}
     ours, theirs = engines(runs_of(CNN, train, data=data))
     for engine in (ours, theirs):
@@ -164,6 +166,18 @@ def test_torch_trains_what_is_wide_or_a_users_own_unless_it_is_asked_for():
     assert name(own("Before")).endswith("torch-cpu")
     assert name(own("Before"), COMPILED) == "compiled"
     assert name({**CNN, "reparametrise": "gate"}).endswith("torch-cpu")
+
+
+@pytest.mark.parametrize("config", [AUTO, TORCH], ids=["auto", "torch"])
+@pytest.mark.parametrize(
+    "model", [CNN, RESNET, {**CNN, "width": 65}, {**CNN, "reparametrise": "gate"}], ids=str
+)
+def test_the_plan_knows_which_engine_trains(model, config):
+    (run, *_) = runs_of(model)
+    name = make_engine(make_pack([run], config)).name
+    cost = estimate_cost(run.cell, device="cpu", engine=config.engine)
+    assert cost.is_compiled == (name == "compiled")
+    assert (cost.shared_bytes > 0) == cost.is_compiled
 
 
 @pytest.mark.parametrize(
