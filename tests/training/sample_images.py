@@ -1,4 +1,4 @@
-"""Modules of convolutions as users write them: what the compiled kernels know, and what they do not.
+"""Modules of convolutions as users write them: those that the kernels know, and others.
 
 Inputs are one channel of 6 x 6 pixels, outputs two (`sample_modules.Pictures`).
 """
