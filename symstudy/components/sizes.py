@@ -15,6 +15,16 @@ networks in packs of 8 took 1.0 to 2.6 times as long one by one below it, the sm
 take at 20 trillion multiplications a second."""
 
 
+MOST_CHANNELS = 64
+"""Channels of the widest convolution up to which the compiled kernels are faster than torch:
+`python tests/benchmarks/convolution.py`."""
+
+
+def pays_compiled(channels: int) -> bool:
+    """Return whether the compiled kernels are faster than torch for convolutions so wide."""
+    return 0 < channels <= MOST_CHANNELS
+
+
 class DataShape(NamedTuple):
     """Sizes of a data set.
 
@@ -55,6 +65,8 @@ class NetworkSize(NamedTuple):
         file_bytes: Size of the file that is read and measured in place of a training; 0 for none.
         calls: Torch operations of a forward pass, where they have been counted; 0 elsewhere.
         can_batch: Whether a step of all runs can be one batched call.
+        channels: Channels of the widest convolution, where the compiled kernels know all layers and
+            are not only used when they are asked for; 0 elsewhere.
     """
 
     parameters: int
@@ -68,6 +80,7 @@ class NetworkSize(NamedTuple):
     file_bytes: int = 0
     calls: int = 0
     can_batch: bool = True
+    channels: int = 0
 
     def is_large_call(self, batch: int, device: str) -> bool:
         """Return whether an operation's work outweighs its call, so that batching gains nothing.

@@ -8,7 +8,16 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from symstudy.kernels import lanes, minimise, network, random, spanning_tree
+from symstudy.kernels import (
+    graph_lanes,
+    graph_steps,
+    lanes,
+    layer_graph,
+    minimise,
+    network,
+    random,
+    spanning_tree,
+)
 from symstudy.kernels.codes import SQUARED
 from symstudy.kernels.functions import TANH
 from symstudy.kernels.steps import KernelStep
@@ -88,6 +97,7 @@ def compile_training(kind: np.dtype[np.floating], step: KernelStep) -> None:
     )
     scratch = network.make_scratch(net, 4, kind)
     pointer = step.compiled(kind)
+    compile_images(kind, state, batches, pointer)
     lanes.train_lanes(net, state, batches, zero, scratch, np.empty(13, kind), pointer)
     lanes.update_lanes(state, zero, 0, np.zeros((1, 13), kind), pointer)
     samples = lanes.Samples(x, y, zero, zero, rows[0, 0], np.zeros((1, 1), kind))
@@ -99,3 +109,51 @@ def compile_training(kind: np.dtype[np.floating], step: KernelStep) -> None:
         descent = minimise.make_lbfgs_lanes(state.theta, one, one, 1e-9, 2)
         workspace = minimise.make_workspace(13, 2)
         minimise.minimise_lanes(net, descent, samples, zero, np.int64(1), workspace, scratch)
+
+
+def compile_images(
+    kind: np.dtype[np.floating], state: lanes.Lanes, batches: lanes.Batches, step: lanes.Step
+) -> None:
+    """Train and survey one tiny lane of convolutions in the precision `kind`.
+
+    Args:
+        kind: Precision.
+        state: A lane of 13 parameters.
+        batches: Samples of two numbers and one target.
+        step: Of an optimiser.
+    """
+    op = np.zeros((1, layer_graph.FIELDS), np.int64)
+    # Two channels of one pixel, made one by a kernel of one pixel with a bias.
+    op[0, layer_graph.CHANNELS] = 2
+    for field in ("ROWS", "COLUMNS", "CHANNELS_ABOVE", "ROWS_ABOVE", "COLUMNS_ABOVE"):
+        op[0, getattr(layer_graph, field)] = 1
+    op[0, [layer_graph.SIZE, layer_graph.STRIDE]] = 1
+    op[0, layer_graph.ABOVE] = 4
+    op[0, layer_graph.BIASES] = 2
+    op[0, layer_graph.SENDS_BELOW] = layer_graph.NO_GRADIENT
+    one = np.ones(1, np.int64)
+    graph = layer_graph.LayerGraph(
+        ops=op,
+        epsilon=np.zeros(1),
+        momentum=np.zeros(1),
+        size=6,
+        down_size=2,
+        last=0,
+        states=0,
+        head=network.Network(np.ones(2, np.int64), 3 * one, 4 * one, 0 * one, SQUARED, 1.0),
+    )
+    steps = graph_steps.compile_graph_steps(kind.name)
+    scratch = layer_graph.make_graph_scratch(graph, 4, kind)
+    running, counts, zero = np.zeros((1, 0), kind), np.zeros(1, np.int64), np.zeros(1, np.int64)
+    gradient = np.empty(13, kind)
+    graph_lanes.train_graph_lanes(
+        graph, steps, state, running, counts, batches, zero, scratch, gradient, step
+    )
+    x, y, rows = batches.x, batches.y, batches.rows[0, 0]
+    samples = lanes.Samples(x, y, zero, zero, rows, np.zeros((1, 1), kind))
+    number = np.empty(1)
+    for columns in (0, 13):
+        empty = np.empty((1, columns), kind)
+        graph_lanes.survey_graph_lanes(
+            graph, steps, state.theta, running, samples, zero, scratch, number, number, empty
+        )

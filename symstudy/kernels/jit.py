@@ -170,6 +170,24 @@ def compile_pointer(
         return StepPointer(made(function))
 
 
+def compile_to_pointer(function: Callable[..., None], arguments: Sequence[Any]) -> StepPointer:
+    """Compile `function`, of arguments of Numba's types, to a pointer, and cache it.
+
+    It is called as `compile_pointer` has it, but is one of the kernels itself.
+    """
+    types, cfunc = numba_types(), cast("Any", numba.cfunc)
+    with caching_in(CACHE_FOLDER):
+        made = cfunc(
+            types.void(*arguments), cache=True, **options_of({"contract"}, allocates=False)
+        )
+        return StepPointer(made(function))
+
+
+def numba_types() -> Any:
+    """Return Numba's types."""
+    return numba.types
+
+
 def options_of(fastmath: set[str], *, allocates: bool) -> dict[str, Any]:
     """Return Numba's options that decide on the bits of a kernel."""
     return {

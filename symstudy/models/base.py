@@ -10,18 +10,22 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from symstudy.kernels.layer_graph import LayerGraph
 from symstudy.layout import Layout
 from symstudy.models.initial_states import copy_neurons, share_rank
 from symstudy.streams import Stream
 from symstudy.width_rules import initial_deviations
 
 __all__ = [
+    "NORM_BUFFERS",
     "NO_BUFFERS",
     "AbstractModel",
     "Buffers",
     "DenseStack",
     "Forward",
+    "ImageStack",
     "ModuleFacts",
+    "NormState",
     "TrainingStep",
     "normal_parameters",
     "split_parameters",
@@ -32,6 +36,10 @@ Buffers = Mapping[str, Tensor]
 """What runs hold beside their parameters and no gradient moves, `[runs, ...]`, by name."""
 NO_BUFFERS: Buffers = MappingProxyType({})
 """Of a model whose runs are their parameters alone."""
+
+
+NORM_BUFFERS = ("running_mean", "running_var", "num_batches_tracked")
+"""What a batch norm of torch holds beside its parameters."""
 
 
 class Forward(NamedTuple):
@@ -113,6 +121,34 @@ class DenseStack(NamedTuple):
     coefficient: float
 
 
+class NormState(NamedTuple):
+    """Where a lane's state has the running means of a batch norm; the variances lie behind them.
+
+    Attributes:
+        name: Of the norm in its module.
+        start: Place of the first mean.
+        channels: Channels.
+    """
+
+    name: str
+    start: int
+    channels: int
+
+
+class ImageStack(NamedTuple):
+    """A network of convolutions for the compiled kernels, or why a model is none.
+
+    Attributes:
+        graph: Its operations, its loss not yet known; None if the kernels do not know one of them.
+        norms: Where its running means are kept.
+        reason: What the kernels do not know; empty if they know all.
+    """
+
+    graph: LayerGraph | None
+    norms: tuple[NormState, ...] = ()
+    reason: str = ""
+
+
 class AbstractModel(ABC):
     """A network of fixed shape, evaluated for K runs at a time.
 
@@ -142,6 +178,11 @@ class AbstractModel(ABC):
     @abstractmethod
     def dense(self) -> DenseStack | None:
         """The model as a stack of dense layers, or None where it is more than that."""
+
+    @property
+    def images(self) -> ImageStack:
+        """The model as convolutions for the compiled kernels, or why it is none."""
+        return ImageStack(None, reason="it is no module of convolutions")
 
     @property
     def is_stochastic(self) -> bool:

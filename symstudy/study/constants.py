@@ -14,6 +14,11 @@ COMPILED_STEP_S = 1.5e-6
 """Time of a step of the compiled kernels that does not grow with the network."""
 COMPILED_FLOPS = {"float32": 150e9, "float64": 70e9}
 """Operations a second of the compiled kernels."""
+IMAGE_FLOPS = {"float32": 80e9, "float64": 40e9}
+"""Operations a second of the compiled convolutions: `python tests/benchmarks/convolution.py`."""
+IMAGE_NUMBER_S = 1.5e-9
+"""Time that the norms, sums and activations beside them take for each number that a sample leaves
+for the backward pass, in float32."""
 EAGER_FLOPS = {"float32": 30e9, "float64": 12e9}
 """Operations a second of packs of the torch engine."""
 EAGER_STEP_S = 20e-6

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from symstudy.components import NetworkSize
+from symstudy.components.sizes import pays_compiled
 from symstudy.optimizers.lbfgs import MINIMISER_STEPS
 from symstudy.study.cell import Cell
 from symstudy.study.constants import (
@@ -32,6 +33,8 @@ from symstudy.study.constants import (
     HEAD_NUMBERS,
     HEAD_S,
     HEADS_SHARE,
+    IMAGE_FLOPS,
+    IMAGE_NUMBER_S,
     MEASURE_FLOPS,
     READ_BYTES,
 )
@@ -46,12 +49,13 @@ class Cost(NamedTuple):
 
     Attributes:
         seconds: Training and measuring, on one core or as a share of a GPU.
-        memory_bytes: Parameters, moments, gradient and activations.
+        memory_bytes: Parameters, moments, gradient and, on the torch engine, activations.
         parameters: Number of parameters.
         is_compiled: Whether the compiled kernels train it.
         calls_s: Time that a pack of such runs takes beside, however many they are: the calls of its
             steps; 0 for the compiled kernels.
         hidden_s: The part of `seconds` in which a GPU works while the calls are made; 0 on the CPU.
+        shared_bytes: Memory that a pack of such runs takes beside, however many they are.
     """
 
     seconds: float
@@ -60,6 +64,11 @@ class Cost(NamedTuple):
     is_compiled: bool
     calls_s: float = 0.0
     hidden_s: float = 0.0
+    shared_bytes: int = 0
+
+    def pack_bytes(self, runs: int) -> int:
+        """Return the memory of a pack of so many runs."""
+        return self.memory_bytes * runs + self.shared_bytes
 
     def pack_seconds(self, runs: int) -> float:
         """Return how long a pack of so many runs takes."""
@@ -131,7 +140,10 @@ def estimate_cost(cell: Cell, *, device: str | Device, engine: str) -> Cost:
     train = cell.train
     if cell.model.reparametrise != "none":
         size = size._replace(
-            parameters=2 * size.parameters, products=2 * size.products, is_dense=False
+            parameters=2 * size.parameters,
+            products=2 * size.products,
+            is_dense=False,
+            channels=0,
         )
     step = find_step(cell, size, target, engine)
     steps = train.optimizer.starts * train.optimizer.passes(train.steps)
@@ -147,16 +159,23 @@ def estimate_cost(cell: Cell, *, device: str | Device, engine: str) -> Cost:
         is_compiled,
         steps * step.calls_s,
         steps * step.hidden_s,
+        scratch_bytes(cell, size) if is_compiled and not size.is_dense else 0,
     )
 
 
 def is_compilable(cell: Cell, size: NetworkSize, target: Device, engine: str) -> bool:
     """Return whether the compiled kernels are taken to train a run."""
     by_solver = cell.train.optimizer.trains_by == "minimiser" and size.is_dense
-    if engine == "torch" or not size.is_dense or not has_kernels(cell.train):
+    by_steps = has_image_kernels(cell, size)
+    if engine == "torch" or not (size.is_dense or by_steps) or not has_kernels(cell.train):
         return False
     # The compiled solver needs no device: it is used where there is a GPU too.
     return target.kind == "cpu" or by_solver
+
+
+def has_image_kernels(cell: Cell, size: NetworkSize) -> bool:
+    """Return whether the compiled kernels are taken to train a network as convolutions."""
+    return pays_compiled(size.channels) and cell.train.optimizer.trains_by != "minimiser"
 
 
 def has_kernels(train: Train) -> bool:
@@ -172,6 +191,9 @@ def find_step(cell: Cell, size: NetworkSize, target: Device, engine: str) -> Ste
     step_flops = 6.0 * train.batch_size * size.products
     if is_compilable(cell, size, target, engine):
         run_s = COMPILED_STEP_S + step_flops / COMPILED_FLOPS[train.dtype]
+        if not size.is_dense:
+            numbers = train.batch_size * size.activations * item_bytes(cell) / 4
+            run_s = step_flops / IMAGE_FLOPS[train.dtype] + numbers * IMAGE_NUMBER_S
         return Step(run_s, 0.0, 0.0, max(step_flops / run_s, 1e9))
     if target.kind == "cpu":
         flops = target.flops[train.dtype] * (HEADS_SHARE if size.heads else 1.0)
@@ -227,6 +249,11 @@ def run_bytes(cell: Cell, size: NetworkSize, target: Device, *, is_compiled: boo
         shape = cell.data.shape
         numbers += (shape.train + shape.test) * (shape.inputs + shape.outputs)
     return item_bytes(cell) * numbers
+
+
+def scratch_bytes(cell: Cell, size: NetworkSize) -> int:
+    """Return the memory in which the compiled kernels keep the activations of one run at a time."""
+    return 2 * item_bytes(cell) * size.activations * cell.train.batch_size
 
 
 def measuring_seconds(cell: Cell, size: NetworkSize, rate: float) -> float:

@@ -309,7 +309,7 @@ class Planner:
             pack_id(run.run_id for run in runs),
             tuple(runs),
             cost.pack_seconds(len(runs)),
-            cost.memory_bytes * len(runs),
+            cost.pack_bytes(len(runs)),
             self.kind,
         )
 
@@ -335,7 +335,7 @@ class Planner:
             return self.config.size
         cost = self.widest(lot)
         seconds = max(cost.seconds, 1e-9)
-        by_memory = self.memory // max(cost.memory_bytes, 1)
+        by_memory = (self.memory - cost.shared_bytes) // max(cost.memory_bytes, 1)
         by_time = round(self.wanted / seconds)
         if self.kind == "cpu" and not cost.is_compiled and cost.parameters > EAGER_LARGE:
             by_time = min(by_time, EAGER_RUNS)

@@ -5,6 +5,7 @@ from mutation import Change, Mutation
 __all__ = ["RESULTS"]
 
 LOOP = "tests/training/test_loop.py"
+IMAGES = "tests/training/test_image_kernels.py"
 
 RESULTS = (
     Mutation(
@@ -50,6 +51,24 @@ RESULTS = (
                 "test_a_run_that_has_converged_is_done_at_that_probe"
             ),
         ),
+    ),
+    Mutation(
+        "a batch norm keeps the variance over n",
+        "symstudy/kernels/graph_pass.py",
+        (Change("state.dtype.type(many / (many - 1.0))", "state.dtype.type(1.0)"),),
+        (f"{IMAGES}::test_loss_gradient_and_running_means_are_those_of_the_module",),
+    ),
+    Mutation(
+        "the padding of a chunk counts in the gradient below a batch norm",
+        "symstudy/kernels/following.py",
+        (Change("        if samples < width:\n", "        if samples < 0:\n"),),
+        (f"{IMAGES}::test_loss_gradient_and_running_means_are_those_of_the_module",),
+    ),
+    Mutation(
+        "compiled convolutions are compared with their module in training alone",
+        "symstudy/training/engines/image_check.py",
+        (Change("(True, False) if len(x) > 1 else (False,)", "(True,)"),),
+        (f"{IMAGES}::test_a_module_that_does_more_than_its_layers_is_refused",),
     ),
     Mutation(
         "a lane that diverges is not frozen where it does",

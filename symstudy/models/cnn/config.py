@@ -101,4 +101,5 @@ class CnnConfig(AbstractModelConfig):
             hidden=(self.width,) * self.layers,
             stages=self.layers,
             calls=calls,
+            channels=self.width,
         )

@@ -4,6 +4,8 @@ Shapes: K runs, P parameters, B samples, I inputs, O outputs.
 """
 
 import copy
+import functools
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Any, Literal, final
@@ -18,15 +20,18 @@ from symstudy.errors import LaunchError, ModelError
 from symstudy.layout import Layout
 from symstudy.models.base import (
     NO_BUFFERS,
+    NORM_BUFFERS,
     AbstractModel,
     Buffers,
     DenseStack,
     Forward,
+    ImageStack,
     ModuleFacts,
     TrainingStep,
 )
 from symstudy.models.config import Reparametrise
 from symstudy.models.own.agreement import check_apart, why_not_at_once
+from symstudy.models.own.compiling import follow_module
 from symstudy.models.own.config import OwnModelConfig
 from symstudy.models.own.counting import count_module
 from symstudy.models.own.draws import EVALUATION_KEY, step_key
@@ -158,6 +163,23 @@ class OwnModel(AbstractModel):
     def dense(self) -> DenseStack | None:
         """None: symstudy does not know what the module computes."""
         return None
+
+    @functools.cached_property
+    def images(self) -> ImageStack:
+        """The module as convolutions for the compiled kernels, or why it is none."""
+        inspected = self.inspected
+        if len(self.data.input_shape) != 3 or self.data.is_integer:
+            return ImageStack(None, reason="it reads no images")
+        if not inspected.is_plain or inspected.draws_in_training or inspected.draws_in_evaluation:
+            return ImageStack(None, reason="it draws random numbers, or returns more than outputs")
+        sizes = [math.prod(shape) for shape in self.shapes]
+        offsets = dict(zip(self.names, itertools.accumulate([0, *sizes]), strict=False))
+        found = follow_module(self.factory.make(0), self.data, offsets)
+        kept = {f"{norm.name}.{key}" for norm in found.norms for key in NORM_BUFFERS}
+        if found.graph is not None and kept != set(inspected.lane_names):
+            others = kept.symmetric_difference(inspected.lane_names)
+            return ImageStack(None, reason=f"it holds buffers in another way: {min(others)}")
+        return found
 
     @property
     def is_stochastic(self) -> bool:

@@ -110,6 +110,7 @@ class ResNetConfig(AbstractModelConfig):
             hidden=tuple(hidden),
             stages=total.convolutions,
             calls=self.calls(total.convolutions),
+            channels=channels,
         )
 
     def calls(self, convolutions: int) -> int:

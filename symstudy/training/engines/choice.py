@@ -1,7 +1,6 @@
 """The choice of the engine of a pack, by asking its components what they need and know."""
 
 from symstudy.errors import LaunchError
-from symstudy.kernels.network import Network
 from symstudy.training.engines.base import AbstractEngine, LoadedPack, pick_device
 from symstudy.training.engines.compiled import CompiledEngine
 from symstudy.training.engines.evaluators import (
@@ -9,10 +8,16 @@ from symstudy.training.engines.evaluators import (
     CompiledEvaluator,
     TorchEvaluator,
 )
+from symstudy.training.engines.image_check import check_image_kernels
+from symstudy.training.engines.lane_kernels import (
+    AbstractLaneKernels,
+    DenseKernels,
+    ImageKernels,
+)
 from symstudy.training.engines.lane_threads import LaneThreads
 from symstudy.training.engines.lanes import is_stepped_by_kernels, kernel_step, stepped
 from symstudy.training.engines.minimiser import MinimiserEngine
-from symstudy.training.engines.networks import kernel_network
+from symstudy.training.engines.networks import kernel_graph, kernel_network, why_no_graph
 from symstudy.training.engines.padded import PaddedEngine
 from symstudy.training.engines.polished import PolishedEngine
 from symstudy.training.engines.step_check import check_kernel_step
@@ -43,7 +48,8 @@ def make_engine(pack: LoadedPack) -> AbstractEngine:
     network = None if pack.config.engine == "torch" else kernel_network(pack)
     trains_by = pack.train.optimizer.trains_by
     if trains_by == "minimiser":
-        return MinimiserEngine(pack, make_evaluator(pack, network), network)
+        solved = None if network is None else DenseKernels(pack, network)
+        return MinimiserEngine(pack, make_evaluator(pack, solved), network)
     if trains_by not in {"steps", "nothing"}:
         raise LaunchError(
             "an optimiser must train by steps, minimiser or nothing, but "
@@ -51,11 +57,11 @@ def make_engine(pack: LoadedPack) -> AbstractEngine:
         )
     if has_several_shapes(pack):
         return PaddedEngine(pack)
-    engine = make_stepping_engine(pack, None if refusal else network)
+    kernels = None if refusal or pack.config.engine == "torch" else make_kernels(pack)
+    engine = TorchEngine(pack) if kernels is None else CompiledEngine(pack, kernels)
     if pack.train.polish > 0:
         # What evaluates is what evaluated during training; the solver needs no device.
-        used = network if isinstance(engine, CompiledEngine) else None
-        return PolishedEngine(pack, engine, make_evaluator(pack, used), network)
+        return PolishedEngine(pack, engine, make_evaluator(pack, kernels), network)
     return engine
 
 
@@ -73,10 +79,10 @@ def why_not_compiled(pack: LoadedPack) -> str:
             train.clip
         ),
         "must have runs of one width, but got several in one pack": has_several_shapes(pack),
-        "must have a model of dense layers with plain weights, but got model.kind = "
-        f"{model.kind!r} with model.reparametrise = {model.reparametrise!r}": (
-            pack.model.dense is None
-        ),
+        "must have a model of dense layers, or of convolutions that takes steps, with plain "
+        f"weights, but got model.kind = {model.kind!r} with model.reparametrise = "
+        f"{model.reparametrise!r} and train.optimizer = {train.optimizer.kind!r}"
+        f"{told(why_no_graph(pack))}": not is_known_to_kernels(pack),
         f"must have a loss that the kernels know, but got train.loss = {train.loss.kind!r}": (
             train.loss.kernel_code is None
         ),
@@ -86,18 +92,38 @@ def why_not_compiled(pack: LoadedPack) -> str:
     return next((text for text, is_missing in found.items() if is_missing), "")
 
 
+def told(reason: str) -> str:
+    """Return a reason in brackets; nothing for none."""
+    return f" ({reason})" if reason else ""
+
+
+def is_known_to_kernels(pack: LoadedPack) -> bool:
+    """Return whether the kernels know the model of `pack`, as its optimiser trains it."""
+    if pack.model.dense is not None or pick_device(pack.config).type != "cpu":
+        return pack.model.dense is not None
+    return pack.train.optimizer.trains_by != "minimiser" and not why_no_graph(pack)
+
+
 def has_several_shapes(pack: LoadedPack) -> bool:
     """Return whether the runs of `pack` have to be padded to one shape."""
     return len({run.cell.shape for run in pack.runs}) > 1
 
 
-def make_stepping_engine(pack: LoadedPack, network: Network | None) -> AbstractEngine:
-    """Return the engine of the optimiser's steps: compiled for a `network`, else torch."""
-    return TorchEngine(pack) if network is None else CompiledEngine(pack, network)
+def make_kernels(pack: LoadedPack) -> AbstractLaneKernels | None:
+    """Return the kernels that train the runs of `pack` by steps; None where there are none."""
+    network = kernel_network(pack)
+    if network is not None:
+        return DenseKernels(pack, network)
+    graph = kernel_graph(pack)
+    if graph is None:
+        return None
+    kernels = ImageKernels(pack, graph)
+    check_image_kernels(pack, kernels)
+    return kernels
 
 
-def make_evaluator(pack: LoadedPack, network: Network | None) -> AbstractEvaluator:
-    """Return the evaluator of `pack`: compiled for a `network`, else torch."""
-    if network is None:
+def make_evaluator(pack: LoadedPack, kernels: AbstractLaneKernels | None) -> AbstractEvaluator:
+    """Return the evaluator of `pack`: compiled if there are `kernels`, else torch."""
+    if kernels is None:
         return TorchEvaluator(pack, pick_device(pack.config))
-    return CompiledEvaluator(pack, network, LaneThreads(network, pack.dtype, pack.config.cpus))
+    return CompiledEvaluator(kernels, LaneThreads(kernels.make_scratch, pack.config.cpus))

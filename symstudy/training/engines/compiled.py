@@ -1,6 +1,6 @@
-"""The engine of dense networks on the CPU: the compiled kernels, lane after lane."""
+"""The engine of what the kernels know on the CPU: compiled, lane after lane."""
 
-from typing import final
+from typing import Any, final
 
 import numpy as np
 import torch
@@ -8,12 +8,13 @@ from jaxtyping import Bool, Float, Int64
 from numpy.typing import NDArray
 from torch import Tensor
 
-from symstudy.kernels.lanes import Batches, train_lanes
-from symstudy.kernels.network import Network, Scratch
+from symstudy.kernels.lanes import Batches
+from symstudy.models.base import Buffers
 from symstudy.training.checkpoints import State, restore_array
 from symstudy.training.data import Split, StepBlock
 from symstudy.training.engines.base import AbstractEngine, LoadedPack, Losses
 from symstudy.training.engines.evaluators import CompiledEvaluator
+from symstudy.training.engines.lane_kernels import AbstractLaneKernels
 from symstudy.training.engines.lane_threads import LaneThreads
 from symstudy.training.engines.lanes import compiled_step, initial_parameters, make_lanes, stepped
 from symstudy.training.schedule import learning_rates
@@ -23,13 +24,13 @@ __all__ = ["CompiledEngine"]
 
 @final
 class CompiledEngine(AbstractEngine):
-    """Trains a pack of dense networks by `symstudy.kernels.lanes`, spread over `pack.cpus`."""
+    """Trains a pack of networks by the kernels of their kind, spread over `pack.cpus`."""
 
-    def __init__(self, pack: LoadedPack, network: Network) -> None:
-        """Initialise the runs of `pack`, whose layers and loss the kernels know as `network`."""
+    def __init__(self, pack: LoadedPack, kernels: AbstractLaneKernels) -> None:
+        """Initialise the runs of `pack`, which `kernels` are made for."""
         self.pack = pack
         self.data = pack.data
-        self.network = network
+        self.kernels = kernels
         # Measures are torch's, of matrices too small for its threads: they would only wait.
         torch.set_num_threads(pack.config.cpus)
         # Contiguous and ours: the kernels write to it.
@@ -37,13 +38,18 @@ class CompiledEngine(AbstractEngine):
         self.lanes = make_lanes(pack, self.theta)
         self.step = compiled_step(pack) if stepped(pack) else None
         self.is_frozen = np.zeros(len(pack.runs), np.bool_)
-        self.threads = LaneThreads(network, pack.dtype, pack.config.cpus)
-        self.evaluator = CompiledEvaluator(pack, network, self.threads)
+        self.threads = LaneThreads(kernels.make_scratch, pack.config.cpus)
+        self.evaluator = CompiledEvaluator(kernels, self.threads)
 
     @property
     def theta_KP(self) -> Float[Tensor, "runs parameters"]:
         """Parameters as they are now."""
         return torch.from_numpy(self.theta)
+
+    @property
+    def buffers(self) -> Buffers:
+        """What the runs hold beside their parameters."""
+        return self.kernels.buffers
 
     @property
     def diverged_K(self) -> Int64[np.ndarray, " runs"]:
@@ -77,13 +83,14 @@ class CompiledEngine(AbstractEngine):
         self.data = self.pack.data.without(~self.is_alive_K)
 
     def state(self) -> State:
-        """Return parameters, moments, and how each run stands."""
+        """Return parameters, moments, what the runs hold beside, and how each stands."""
         return {
             "theta": self.theta,
             "first": self.lanes.first,
             "second": self.lanes.second,
             "diverged": self.lanes.diverged,
             "is_frozen": self.is_frozen,
+            **self.kernels.state(),
         }
 
     def restore(self, state: State) -> None:
@@ -109,9 +116,8 @@ class CompiledEngine(AbstractEngine):
             lane_noise=block.lane_noise,
         )
 
-        def work(chosen: NDArray[np.int64], scratch: Scratch) -> None:
-            gradient = np.empty_like(self.theta[0])
-            train_lanes(self.network, lanes, batches, chosen, scratch, gradient, self.step)
+        def work(chosen: NDArray[np.int64], scratch: Any) -> None:
+            self.kernels.train(lanes, batches, chosen, scratch, self.step)
 
         self.threads.run(np.flatnonzero(self.is_alive_K), work)
 

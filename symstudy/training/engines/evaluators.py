@@ -16,11 +16,11 @@ from jaxtyping import Float, Int64
 from numpy.typing import NDArray
 from torch import Tensor
 
-from symstudy.kernels.lanes import Samples, survey_lanes
-from symstudy.kernels.network import Network, Scratch
+from symstudy.kernels.lanes import Samples
 from symstudy.models.base import NO_BUFFERS, Buffers, Forward, TrainingStep
 from symstudy.training.data import Split
 from symstudy.training.engines.base import LoadedPack, Losses
+from symstudy.training.engines.lane_kernels import AbstractLaneKernels
 from symstudy.training.engines.lane_threads import LaneThreads
 from symstudy.training.losses import accuracy, data_loss
 
@@ -69,20 +69,17 @@ class AbstractEvaluator(ABC):
 
 @final
 class CompiledEvaluator(AbstractEvaluator):
-    """Evaluates dense networks by the compiled kernels, on the CPU."""
+    """Evaluates networks by the compiled kernels, on the CPU."""
 
-    def __init__(self, pack: LoadedPack, network: Network, threads: LaneThreads) -> None:
-        """Prepare to evaluate the runs of `pack`.
+    def __init__(self, kernels: AbstractLaneKernels, threads: LaneThreads) -> None:
+        """Prepare to evaluate the runs that `kernels` are made for.
 
         Args:
-            pack: The runs.
-            network: Their layers and loss as the kernels know them.
+            kernels: Those of the runs' network, with what the runs hold beside their parameters.
             threads: Threads that share the lanes.
         """
-        assert pack.model.dense is not None, "the kernels know dense networks only"
-        self.network = network
+        self.kernels = kernels
         self.threads = threads
-        self.coefficient_K = np.full(len(pack.runs), pack.model.dense.coefficient, pack.dtype)
 
     @property
     def name(self) -> str:
@@ -128,18 +125,8 @@ class CompiledEvaluator(AbstractEvaluator):
             noise=np.zeros((1, 1), split.x.dtype),
         )
 
-        def work(chosen: NDArray[np.int64], scratch: Scratch) -> None:
-            survey_lanes(
-                self.network,
-                theta,
-                self.coefficient_K,
-                samples,
-                chosen,
-                scratch,
-                losses.loss_K,
-                losses.accuracy_K,
-                gradient,
-            )
+        def work(chosen: NDArray[np.int64], scratch: Any) -> None:
+            self.kernels.survey(theta, samples, chosen, scratch, losses, gradient)
 
         self.threads.run(lanes, work)
         return losses

@@ -2,17 +2,15 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import final
+from typing import Any, final
 
 import numpy as np
 from jaxtyping import Int64
 from numpy.typing import NDArray
 
-from symstudy.kernels.network import CHUNK, Network, Scratch, make_scratch
-
 __all__ = ["LaneThreads", "LaneWork"]
 
-LaneWork = Callable[[NDArray[np.int64], Scratch], None]
+LaneWork = Callable[[NDArray[np.int64], Any], None]
 """Called with the lanes to work on and the scratch memory of one thread."""
 
 
@@ -20,10 +18,9 @@ LaneWork = Callable[[NDArray[np.int64], Scratch], None]
 class LaneThreads:
     """A pool of threads with scratch memory for each; the kernels release Python's lock."""
 
-    def __init__(self, network: Network, dtype: np.dtype[np.floating], count: int) -> None:
-        """Start `count` threads for the layers of `network` in the precision `dtype`."""
-        # Scratch is for one chunk of samples, whatever the batch or the split.
-        self.scratch = [make_scratch(network, CHUNK, dtype) for _ in range(count)]
+    def __init__(self, make_scratch: Callable[[], Any], count: int) -> None:
+        """Start `count` threads, each with what `make_scratch` returns."""
+        self.scratch = [make_scratch() for _ in range(count)]
         self.pool = ThreadPoolExecutor(count)
 
     def run(self, lanes: Int64[np.ndarray, " chosen"], work: LaneWork) -> None:

@@ -1,9 +1,21 @@
 """A pack's model and loss as the compiled kernels know them."""
 
+from symstudy.components.sizes import pays_compiled
+from symstudy.kernels.layer_graph import (
+    BATCH_NORM,
+    CHANNELS_ABOVE,
+    COLUMNS,
+    CONVOLUTION,
+    FOLLOWING,
+    KIND,
+    NORM,
+    ROWS,
+    LayerGraph,
+)
 from symstudy.kernels.network import Network
 from symstudy.training.engines.base import LoadedPack
 
-__all__ = ["kernel_network"]
+__all__ = ["kernel_graph", "kernel_network", "why_no_graph"]
 
 
 def kernel_network(pack: LoadedPack) -> Network | None:
@@ -21,3 +33,40 @@ def kernel_network(pack: LoadedPack) -> Network | None:
         loss_scale=1.0 / loss.divisor(outputs),
         smoothing=float(loss.value("label_smoothing", 0.0)),
     )
+
+
+def kernel_graph(pack: LoadedPack) -> LayerGraph | None:
+    """Return the pack's convolutions with its loss, or None where the kernels do not train them.
+
+    They train those of the built-in kinds up to a width (`pays_compiled`), and with `pack.engine =
+    "compiled"` all that they know.
+    """
+    graph, loss = pack.model.images.graph, pack.train.loss
+    if why_no_graph(pack) or loss.kernel_code is None:
+        return None
+    assert graph is not None, "a model without a graph has a reason"
+    head = graph.head._replace(
+        loss=loss.kernel_code,
+        loss_scale=1.0 / loss.divisor(int(graph.head.sizes[-1])),
+        smoothing=float(loss.value("label_smoothing", 0.0)),
+    )
+    return graph._replace(head=head)
+
+
+def why_no_graph(pack: LoadedPack) -> str:
+    """Return why the kernels do not train the pack's model as convolutions; empty if they do."""
+    model, is_asked = pack.runs[0].cell.model, pack.config.engine == "compiled"
+    if model.is_own_code and not is_asked:
+        return "a module of your own is compiled where pack.engine = 'compiled' asks for it"
+    if pack.model.images.graph is None:
+        return pack.model.images.reason
+    ops = pack.model.images.graph.ops
+    convolutions = ops[ops[:, KIND] == CONVOLUTION]
+    widest = int(convolutions[:, CHANNELS_ABOVE].max())
+    if not (is_asked or pays_compiled(widest)):
+        return f"torch is as fast with {widest} channels"
+    is_normed = (ops[:, KIND] == FOLLOWING) & (ops[:, NORM] == BATCH_NORM)
+    pixels = (ops[is_normed, ROWS] * ops[is_normed, COLUMNS]).min(initial=2)
+    if pixels * pack.train.batch_size < 2:
+        return "a batch norm has one number to normalise"
+    return ""

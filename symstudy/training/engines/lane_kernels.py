@@ -1,0 +1,251 @@
+"""What works on the lanes of a pack in compiled code, by the kind of the network.
+
+Shapes: K runs, P parameters.
+"""
+
+from abc import ABC, abstractmethod
+from typing import Any, final
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int64
+from numpy.typing import NDArray
+from torch import Tensor
+
+from symstudy.kernels.graph_lanes import survey_graph_lanes, train_graph_lanes
+from symstudy.kernels.graph_pass import graph_pass, keep_statistics
+from symstudy.kernels.graph_steps import compile_graph_steps
+from symstudy.kernels.lanes import Batches, Lanes, Samples, survey_lanes, train_lanes
+from symstudy.kernels.layer_graph import LayerGraph, make_graph_scratch
+from symstudy.kernels.network import CHUNK, Network, make_scratch
+from symstudy.models.base import NO_BUFFERS, NORM_BUFFERS, Buffers
+from symstudy.training.checkpoints import State
+from symstudy.training.engines.base import LoadedPack, Losses
+
+__all__ = ["AbstractLaneKernels", "DenseKernels", "ImageKernels"]
+
+
+class AbstractLaneKernels(ABC):
+    """Trains and surveys lanes, each by itself.
+
+    Contract: a lane's numbers depend on that lane alone. Methods are called from several threads at
+    once, each with lanes and scratch memory of its own.
+    """
+
+    @abstractmethod
+    def make_scratch(self) -> Any:
+        """Return the memory that one thread works in."""
+
+    @abstractmethod
+    def train(
+        self,
+        lanes: Lanes,
+        batches: Batches,
+        chosen: Int64[np.ndarray, " chosen"],
+        scratch: Any,
+        step: Any,
+    ) -> None:
+        """Train the lanes `chosen` through all steps of a block, by an optimiser's `step`."""
+
+    @abstractmethod
+    def survey(
+        self,
+        theta: Float[np.ndarray, "runs parameters"],
+        samples: Samples,
+        chosen: Int64[np.ndarray, " chosen"],
+        scratch: Any,
+        losses: Losses,
+        gradient: Float[np.ndarray, "runs columns"],
+    ) -> None:
+        """Fill losses of the lanes `chosen` on `samples`, and one thing more.
+
+        That is the gradient where `gradient` has a column for each parameter, or else the
+        accuracies.
+        """
+
+    @property
+    def buffers(self) -> Buffers:
+        """What the lanes hold beside their parameters, `[runs, ...]` by name."""
+        return NO_BUFFERS
+
+    def state(self) -> State:
+        """Return the arrays behind `buffers`, which training changes."""
+        return {}
+
+
+@final
+class DenseKernels(AbstractLaneKernels):
+    """Dense layers: `symstudy.kernels.lanes`."""
+
+    def __init__(self, pack: LoadedPack, network: Network) -> None:
+        """Prepare for the runs of `pack`, whose layers and loss the kernels know as `network`."""
+        assert pack.model.dense is not None, "these kernels know dense networks only"
+        self.network = network
+        self.dtype = pack.dtype
+        self.coefficient_K = np.full(len(pack.runs), pack.model.dense.coefficient, pack.dtype)
+
+    def make_scratch(self) -> Any:
+        """Return the memory of one thread, for one chunk of samples, whatever the batch."""
+        return make_scratch(self.network, CHUNK, self.dtype)
+
+    def train(
+        self,
+        lanes: Lanes,
+        batches: Batches,
+        chosen: Int64[np.ndarray, " chosen"],
+        scratch: Any,
+        step: Any,
+    ) -> None:
+        """Train the lanes `chosen` through all steps of a block."""
+        gradient = np.empty_like(lanes.theta[0])
+        train_lanes(self.network, lanes, batches, chosen, scratch, gradient, step)
+
+    def survey(
+        self,
+        theta: Float[np.ndarray, "runs parameters"],
+        samples: Samples,
+        chosen: Int64[np.ndarray, " chosen"],
+        scratch: Any,
+        losses: Losses,
+        gradient: Float[np.ndarray, "runs columns"],
+    ) -> None:
+        """Fill losses and gradients or accuracies of the lanes `chosen`."""
+        found = losses.loss_K, losses.accuracy_K
+        coefficient = self.coefficient_K
+        survey_lanes(self.network, theta, coefficient, samples, chosen, scratch, *found, gradient)
+
+
+@final
+class ImageKernels(AbstractLaneKernels):
+    """Networks of convolutions: `symstudy.kernels.graph_lanes`.
+
+    Attributes:
+        states: Running means and variances of each run.
+        counts: Batches that they have seen.
+    """
+
+    def __init__(self, pack: LoadedPack, graph: LayerGraph) -> None:
+        """Prepare for the runs of `pack`, whose operations and loss are those of `graph`."""
+        self.graph = graph
+        self.dtype = pack.dtype
+        self.batch = pack.train.batch_size
+        self.norms = pack.model.images.norms
+        self.steps = compile_graph_steps(pack.dtype.name)
+        self.states: NDArray[np.floating] = np.zeros((len(pack.runs), graph.states), pack.dtype)
+        self.counts = np.zeros(len(pack.runs), np.int64)
+        seeds = [run.seed for run in pack.runs]
+        start = pack.model.initial_buffers(seeds, torch.from_numpy(self.states).dtype)
+        for name, tensor in self.buffers.items():
+            tensor.copy_(start[name])
+
+    @property
+    def buffers(self) -> Buffers:
+        """Running means and variances, and how many batches they have seen, by torch's names."""
+        return self.named(torch.from_numpy(self.states), torch.from_numpy(self.counts))
+
+    def named(self, states: Tensor, counts: Tensor) -> dict[str, Tensor]:
+        """Return the columns of `states`, and `counts`, by torch's names."""
+        found: dict[str, Tensor] = {}
+        for norm in self.norms:
+            middle, stop = norm.start + norm.channels, norm.start + 2 * norm.channels
+            columns = states[:, norm.start : middle], states[:, middle:stop], counts
+            found |= {
+                f"{norm.name}.{key}": column
+                for key, column in zip(NORM_BUFFERS, columns, strict=True)
+            }
+        return found
+
+    def state(self) -> State:
+        """Return running means and variances and their counts."""
+        return {"running": self.states, "batches": self.counts}
+
+    def try_pass(
+        self,
+        theta: Float[np.ndarray, " parameters"],
+        x: Float[np.ndarray, "samples inputs"],
+        y: Float[np.ndarray, "samples outputs"],
+        *,
+        is_training: bool,
+    ) -> tuple[float, Float[np.ndarray, " parameters"], Float[np.ndarray, " buffers"]]:
+        """Return loss, gradient and buffers, by name, of a pass of the first run as it starts.
+
+        Args:
+            theta: Parameters.
+            x: Inputs.
+            y: Targets.
+            is_training: Whether batch norms take the means of the samples, and keep them.
+        """
+        scratch = make_graph_scratch(self.graph, len(x), self.dtype)
+        state, counts = self.states[0].copy(), self.counts[:1].copy()
+        gradient, rows = np.empty_like(theta), np.arange(len(x), dtype=np.int32)
+        zero, one = np.int64(0), np.int64(1)
+        loss, _ = graph_pass(
+            self.graph,
+            self.steps,
+            theta,
+            state,
+            one if is_training else zero,
+            x,
+            y,
+            rows,
+            zero,
+            self.dtype.type(0.0),
+            np.zeros((1, 1), self.dtype),
+            gradient,
+            scratch,
+        )
+        if is_training:
+            keep_statistics(self.graph, state, np.int64(len(x)), scratch)
+            counts += 1
+        found = self.named(torch.from_numpy(state[None]), torch.from_numpy(counts))
+        held = [found[name][0].double().flatten() for name in sorted(found)]
+        return float(loss), gradient, torch.cat(held).numpy() if held else np.zeros(0)
+
+    def make_scratch(self) -> Any:
+        """Return the memory of one thread, for one batch."""
+        return make_graph_scratch(self.graph, self.batch, self.dtype)
+
+    def train(
+        self,
+        lanes: Lanes,
+        batches: Batches,
+        chosen: Int64[np.ndarray, " chosen"],
+        scratch: Any,
+        step: Any,
+    ) -> None:
+        """Train the lanes `chosen` through all steps of a block."""
+        train_graph_lanes(
+            self.graph,
+            self.steps,
+            lanes,
+            self.states,
+            self.counts,
+            batches,
+            chosen,
+            scratch,
+            np.empty_like(lanes.theta[0]),
+            step,
+        )
+
+    def survey(
+        self,
+        theta: Float[np.ndarray, "runs parameters"],
+        samples: Samples,
+        chosen: Int64[np.ndarray, " chosen"],
+        scratch: Any,
+        losses: Losses,
+        gradient: Float[np.ndarray, "runs columns"],
+    ) -> None:
+        """Fill losses and gradients or accuracies of the lanes `chosen`, as in evaluation."""
+        survey_graph_lanes(
+            self.graph,
+            self.steps,
+            theta,
+            self.states,
+            samples,
+            chosen,
+            scratch,
+            losses.loss_K,
+            losses.accuracy_K,
+            gradient,
+        )

@@ -1,0 +1,150 @@
+"""What compiled kernels and packing gain for networks of convolutions, on one thread.
+
+Prints, for each network, what a step of one run takes in a plain torch loop (the same module,
+autograd and `torch.optim.SGD`, one run after another) and in packs of eight: by the compiled
+kernels, by one call of `torch.func.vmap`, and one after another by the torch engine. Ratios are
+medians over rounds, each round timing all of them one after the other. Name widths to measure these
+alone: `python tests/benchmarks/convolution.py 8 16`.
+"""
+
+import statistics
+import sys
+import time
+from typing import Any, Literal
+
+import torch
+
+from symstudy.models.own.network import OwnModel
+from symstudy.study import PackConfig, Run, make_study
+from symstudy.training.engines.torch import TorchEngine
+from symstudy.training.loop import make_engine, make_pack
+
+NETWORKS: dict[str, dict[str, Any]] = {
+    "cnn, 4 convolutions, 8 x 8": {
+        "model": {"kind": "cnn", "layers": 4, "input_shape": [1, 8, 8]},
+        "data": {"input_dim": 64},
+    },
+    "cnn, 4 convolutions, 16 x 16": {
+        "model": {"kind": "cnn", "layers": 4, "input_shape": [3, 16, 16]},
+        "data": {"input_dim": 768},
+    },
+    "resnet, 3 stages of 1 block, 16 x 16": {
+        "model": {"kind": "resnet", "stages": 3, "blocks": 1, "input_shape": [3, 16, 16]},
+        "data": {"input_dim": 768},
+    },
+}
+WIDTHS = (8, 16, 32, 64)
+RUNS = 8
+BATCH = 32
+ROUNDS = 5
+ROUND_S = 0.15
+"""Processor time of one piece of a round, about."""
+
+
+class PlainLoop:
+    """One run, trained by torch's own means."""
+
+    def __init__(self, run: Run) -> None:
+        """Build module, optimiser and one batch, which stands for all."""
+        model = make_pack([run], PackConfig(device="cpu")).model
+        assert isinstance(model, OwnModel), "convolutions are modules"
+        self.net = model.factory.make(0).train()
+        train = run.cell.train
+        self.optimizer = torch.optim.SGD(
+            self.net.parameters(), lr=train.lr, momentum=0.9, weight_decay=2 * train.gamma
+        )
+        self.x = torch.randn(train.batch_size, *model.data.input_shape)
+        self.y = torch.randn(train.batch_size, run.cell.data.shape.outputs)
+
+    def advance(self, first: int, steps: int) -> None:
+        """Take `steps` steps."""
+        del first
+        for _ in range(steps):
+            self.optimizer.zero_grad(set_to_none=True)
+            loss = (self.net(self.x) - self.y).square().sum(dim=1).mean()
+            loss.backward()
+            self.optimizer.step()
+
+
+def runs_of(tables: dict[str, Any], width: int) -> list[Run]:
+    """Return the runs of one pack."""
+    study = make_study(
+        {
+            "schema": 1,
+            "name": "convolution",
+            "title": "Benchmark of convolutions",
+            "model": {**tables["model"], "width": width},
+            "data": {
+                "kind": "teacher_student",
+                "samples": 256,
+                "test_samples": 32,
+                **tables["data"],
+            },
+            "train": {
+                "optimizer": "sgd",
+                "momentum": 0.9,
+                "lr": 1e-4,
+                "gamma": 1e-3,
+                "steps": 1_000_000,
+                "batch_size": BATCH,
+            },
+            "sweep": {"seed": RUNS},
+        }
+    )
+    return study.runs()
+
+
+def torch_engine(runs: list[Run], vmap: Literal["always", "never"]) -> TorchEngine:
+    """Return the torch engine of a pack, its runs in one call or one after another."""
+    return TorchEngine(make_pack(runs, PackConfig(device="cpu", engine="torch", vmap=vmap)))
+
+
+def main() -> None:
+    """Print the table."""
+    torch.set_num_threads(1)
+    widths = [int(each) for each in sys.argv[1:]] or WIDTHS
+    print(f"microseconds a step and run, batches of {BATCH}, packs of {RUNS}, SGD with momentum")
+    print("  channels  plain loop   compiled       vmap  one by one   over loop  over vmap")
+    for name, tables in NETWORKS.items():
+        print(name)
+        for width in widths:
+            runs = runs_of(tables, width)
+            compiled = PackConfig(device="cpu", engine="compiled")
+            ways: dict[str, Any] = {
+                "loop": PlainLoop(runs[0]),
+                "compiled": make_engine(make_pack(runs, compiled)),
+                "vmap": torch_engine(runs, "always"),
+                "apart": torch_engine(runs, "never"),
+            }
+            shares = {way: 1 if way == "loop" else RUNS for way in ways}
+            steps = {}
+            for way, engine in ways.items():
+                engine.advance(0, 1)
+                start = time.process_time()
+                engine.advance(1, 1)
+                spent = time.process_time() - start
+                steps[way] = max(1, int(ROUND_S / spent))
+            times: dict[str, list[float]] = {way: [] for way in ways}
+            for _ in range(ROUNDS):
+                for way, engine in ways.items():
+                    start = time.process_time()
+                    engine.advance(2, steps[way])
+                    spent = time.process_time() - start
+                    times[way].append(spent / steps[way] / shares[way] * 1e6)
+            median = {way: statistics.median(found) for way, found in times.items()}
+            over = {
+                way: statistics.median(
+                    other / own for other, own in zip(times[way], times["compiled"], strict=True)
+                )
+                for way in ("loop", "vmap")
+            }
+            print(
+                f"  {width:8d}  {median['loop']:10,.0f} {median['compiled']:10,.0f} "
+                f"{median['vmap']:10,.0f}  {median['apart']:10,.0f}  {over['loop']:10.1f} "
+                f"{over['vmap']:10.1f}",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()
