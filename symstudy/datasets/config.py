@@ -47,6 +47,10 @@ class AbstractDatasetConfig(Component):
         """Return the data of the runs with `seed` as networks see them."""
         return self.build(seed)
 
+    def unmapped(self) -> Self:
+        """Return the configuration without what is done to its inputs after they are labelled."""
+        return self
+
     def misfits(self) -> Iterator[tuple[str, str]]:
         """Yield the key and what must hold where keys do not fit; asked once sizes are known."""
         return iter(())
