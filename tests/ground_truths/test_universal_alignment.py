@@ -17,13 +17,13 @@ from symstudy.theory.universal import (
     universal_kernel,
 )
 
-D, O = 4, 3
+INPUTS, OUTPUTS = 4, 3
 RNG = np.random.default_rng(0)
-V = RNG.normal(size=(O, D))
+V = RNG.normal(size=(OUTPUTS, INPUTS))
 SPREAD = np.diag([2.0, 1.5, 1.0, 0.4])
 NOISE = np.diag([1.0, 0.5, 2.0])
-Z = RNG.normal(size=(D, D)) + 2.0 * np.eye(D)
-SAMPLES = RNG.normal(size=(40, D)) @ np.sqrt(SPREAD)
+Z = RNG.normal(size=(INPUTS, INPUTS)) + 2.0 * np.eye(INPUTS)
+SAMPLES = RNG.normal(size=(40, INPUTS)) @ np.sqrt(SPREAD)
 
 
 def cosine(first, second):
@@ -47,7 +47,7 @@ def minimised(sizes, inputs, target, *, by_noise):
         weights = layers(theta)
         before, after = (
             [torch.eye(len(x), dtype=torch.float64)],
-            [torch.eye(O, dtype=torch.float64)],
+            [torch.eye(OUTPUTS, dtype=torch.float64)],
         )
         for weight in weights:
             before.append(weight @ before[-1])
@@ -89,12 +89,12 @@ def activations(weights, x):
 
 @pytest.fixture(scope="module")
 def first():
-    return minimised([D, 6, 5, 5, O], SPREAD, V, by_noise=True)
+    return minimised([INPUTS, 6, 5, 5, OUTPUTS], SPREAD, V, by_noise=True)
 
 
 def test_every_layer_of_two_networks_has_the_kernel_of_the_closed_form(first):
     mapped = Z @ SPREAD @ Z.T
-    second = minimised([D, 7, 8, O], mapped, V @ np.linalg.inv(Z), by_noise=True)
+    second = minimised([INPUTS, 7, 8, OUTPUTS], mapped, V @ np.linalg.inv(Z), by_noise=True)
     star = SAMPLES @ kernel_root(universal_kernel(SPREAD, V, NOISE))
     hidden = [*activations(first, SAMPLES), *activations(second, SAMPLES @ Z.T)]
     assert len(hidden) == 5
@@ -112,8 +112,8 @@ def test_the_terms_of_the_noise_are_equal_and_their_sum_is_the_closed_form(first
 
 
 def test_weight_decay_selects_kernels_that_depend_on_layer_and_coordinates():
-    tall = minimised([D, 6, 5, 5, O], SPREAD, V, by_noise=False)
-    short = minimised([D, 7, 8, O], SPREAD, V @ np.linalg.inv(Z), by_noise=False)
+    tall = minimised([INPUTS, 6, 5, 5, OUTPUTS], SPREAD, V, by_noise=False)
+    short = minimised([INPUTS, 7, 8, OUTPUTS], SPREAD, V @ np.linalg.inv(Z), by_noise=False)
     for layer, hidden in enumerate(activations(tall, SAMPLES), 1):
         assert cosine(hidden, SAMPLES @ kernel_root(decay_kernel(V, layer, 4))) > 0.9999
     for layer, hidden in enumerate(activations(short, SAMPLES @ Z.T), 1):
@@ -127,18 +127,18 @@ def test_the_kernel_does_not_depend_on_coordinates_nor_on_the_scale_of_the_noise
     kernel = universal_kernel(SPREAD, V, NOISE)
     mapped = universal_kernel(Z @ SPREAD @ Z.T, V @ np.linalg.inv(Z), 7.0 * NOISE)
     np.testing.assert_allclose(Z.T @ mapped @ Z, np.sqrt(7.0) * kernel, atol=1e-10)
-    white = universal_kernel(np.eye(D), V, np.eye(O))
+    white = universal_kernel(np.eye(INPUTS), V, np.eye(OUTPUTS))
     _, values, right = np.linalg.svd(V, full_matrices=False)
     np.testing.assert_allclose(white, (right.T * values) @ right, atol=1e-10)
 
 
 def test_the_fit_finds_the_target_the_noise_and_a_subspace():
-    x = np.random.default_rng(2).normal(size=(500, D))
+    x = np.random.default_rng(2).normal(size=(500, INPUTS))
     y = x @ V.T
     exact = linear_fit(x, y)
     np.testing.assert_allclose(exact.target, V, atol=1e-10)
-    np.testing.assert_array_equal(exact.noise, np.eye(O))
-    np.testing.assert_allclose(linear_fit(x, y, 0.5).noise, 0.25 * np.eye(O), atol=1e-12)
+    np.testing.assert_array_equal(exact.noise, np.eye(OUTPUTS))
+    np.testing.assert_allclose(linear_fit(x, y, 0.5).noise, 0.25 * np.eye(OUTPUTS), atol=1e-12)
     rough = linear_fit(x, y + np.random.default_rng(3).normal(size=y.shape) * [1.0, 2.0, 3.0])
     np.testing.assert_allclose(np.diag(rough.noise), [1.0, 4.0, 9.0], rtol=0.2)
     flat = x.copy()
