@@ -73,7 +73,7 @@ def pairs_of_networks(runs: Evidence) -> Evidence:
 
 
 def middles_of_networks(runs: Evidence) -> Evidence:
-    """Return a row a pair of classifiers that have learned: the alignment of their middle layers."""
+    """Return a row a pair of classifiers that have learned: how their middle layers align."""
     return runs.of(MIDDLES).done().where("learned > 0.6", why=UNLEARNED)
 
 

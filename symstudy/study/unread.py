@@ -53,15 +53,16 @@ def idle_mistakes(
     for name in dict.fromkeys(written):
         head, _, key = name.partition(".")
         others = {type(table).idle_without.get(key) for table in tables}
-        if head != "data" or not tables or None in others:
+        named = sorted(other for other in others if other is not None)
+        if head != "data" or not tables or len(named) < len(others):
             continue
         defaults = {
             field.name: field.default for cls in map(type, tables) for field in fields_of(cls)
         }
-        if any(getattr(table, other) != defaults[other] for table in tables for other in others):
+        if any(getattr(table, other) != defaults[other] for table in tables for other in named):
             continue
         line = lines.get(f"sweep.{name}", lines.get(name, lines.get("data", 0)))
-        needed = " or ".join(f"data.{other}" for other in sorted(filter(None, others)))
+        needed = " or ".join(f"data.{other}" for other in named)
         what = f"must be read by some run, but none sets {needed}: leave it out, or set that"
         yield Mistake(line=line, key=name, what=what)
 

@@ -63,6 +63,7 @@ def minimised(sizes, inputs, target, *, by_noise):
         )
         total = cost + strength * (before[-1] - t).square().sum()
         total.backward()
+        assert theta.grad is not None
         return float(total.detach()), theta.grad.numpy()
 
     flat = np.random.default_rng(1).normal(size=ends[-1]) * 0.5
