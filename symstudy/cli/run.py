@@ -153,6 +153,7 @@ def run(
                 "results": folder.path,
                 "trained": summary.done + summary.early + summary.failed,
                 "run_steps": summary.run_steps,
+                "pairs": summary.pairs,
                 "seconds": round(seconds, 3),
                 **outcome,
             }
@@ -163,6 +164,8 @@ def run(
             f"{loaded.name}: {summary.done} runs done, {early}{summary.failed} failed in "
             f"{duration(seconds)}; results in {folder.path}"
         )
+    if summary.pairs and not as_json:
+        note(f"{loaded.name}: {summary.pairs} pairs of runs compared: the view `pairs`")
     if outcome["failed"]:
         raise typer.Exit(1)
 

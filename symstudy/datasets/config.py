@@ -2,7 +2,7 @@
 
 import functools
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal, Self
@@ -27,11 +27,13 @@ class AbstractDatasetConfig(Component):
 
     Attributes:
         kind: Name of the data set.
+        idle_without: Keys that nothing reads where another key has its default, each with that key.
         is_absent: Whether there are no samples at all: models are measured as they are.
     """
 
     table: ClassVar[str] = "data"
     is_absent: ClassVar[bool] = False
+    idle_without: ClassVar[Mapping[str, str]] = {}
     kind: str
 
     @property
@@ -46,6 +48,10 @@ class AbstractDatasetConfig(Component):
     def build_mapped(self, seed: int) -> "Task":
         """Return the data of the runs with `seed` as networks see them."""
         return self.build(seed)
+
+    def unmapped(self) -> Self:
+        """Return the configuration without what is done to its inputs after they are labelled."""
+        return self
 
     def misfits(self) -> Iterator[tuple[str, str]]:
         """Yield the key and what must hold where keys do not fit; asked once sizes are known."""

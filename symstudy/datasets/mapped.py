@@ -1,8 +1,8 @@
 """Data whose inputs a random matrix may be put before: the same samples, seen through x -> Z x."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 import numpy as np
 from annotated_types import Ge
@@ -23,6 +23,11 @@ class AbstractMappedConfig(AbstractDatasetConfig):
     Targets stay those of the inputs before Z: with an invertible Z the task is the same, in other
     coordinates. Z follows from the seed of the run and these keys alone.
     """
+
+    idle_without: ClassVar[Mapping[str, str]] = {
+        "input_condition": "input_matrix",
+        "input_rank": "input_matrix",
+    }
 
     input_matrix: Annotated[Literal["none", "gaussian"], Role.DATA] = "none"
     """Whether a network is given Z x for each input x, training and test alike, with one random
@@ -55,18 +60,24 @@ class AbstractMappedConfig(AbstractDatasetConfig):
 
     def identified(self) -> tuple[Self, list[tuple[str, str]]]:
         """Return the configuration, and what is wrong with the matrix."""
-        return self, list(self.misfits())
+        return self.without_idle_keys(), list(self.misfits())
+
+    def without_idle_keys(self) -> Self:
+        """Return the configuration with keys of the matrix at their defaults where there is none.
+
+        So a study may vary both, and what is not read makes no run another one.
+        """
+        if self.input_matrix != "none":
+            return self
+        return replace(self, input_condition=0.0, input_rank=0)
 
     def misfits(self) -> Iterator[tuple[str, str]]:
         """Yield the key and what must hold where the matrix does not fit the data."""
         yield from super().misfits()
         shape = self.shape
         if self.input_matrix == "none":
-            for key in ("input_condition", "input_rank"):
-                if getattr(self, key):
-                    what = "must be left out unless data.input_matrix = 'gaussian', but got"
-                    yield key, f"{what} {getattr(self, key)!r}"
-        elif shape.is_integer:
+            return
+        if shape.is_integer:
             yield "input_matrix", "must be 'none' for integer inputs, but got 'gaussian'"
         elif self.augmentation is not None:
             what = "must be 'none' where data.augment is given, which moves pixels, but got"

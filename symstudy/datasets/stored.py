@@ -135,6 +135,7 @@ class AbstractStoredConfig(AbstractMappedConfig, AbstractAugmentedConfig):
         """Return the configuration with the hash and the sizes of what its files hold."""
         try:
             made = self.settled()
+            made = made.without_idle_keys()
             whole: Any = replace(made, data_source=content_of(made.sources()))
             arrays = arrays_of(whole)
             counts = {

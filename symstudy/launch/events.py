@@ -24,6 +24,7 @@ __all__ = [
     "PackRetried",
     "PackStarted",
     "PacksPlanned",
+    "PairsMeasured",
     "to_all",
 ]
 
@@ -122,6 +123,19 @@ class PackLost(Event):
     """
 
     pack_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairsMeasured(Event):
+    """Some pairs of runs were compared and written; told after all packs have ended.
+
+    Attributes:
+        pairs: Number of them.
+        left: Number of pairs still to compare.
+    """
+
+    pairs: int
+    left: int
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,6 +16,7 @@ from symstudy.launch.fixed import Fixed, fix
 from symstudy.launch.launchers.base import AbstractLauncher, Capacity
 from symstudy.launch.launchers.find import find_launcher
 from symstudy.launch.messages import LaunchConfig
+from symstudy.launch.pairs import check_pairs, measure_pairs
 from symstudy.launch.planning import (
     StudyState,
     make_source,
@@ -93,6 +94,8 @@ def run_study(
     since = utc_now().isoformat(sep=" ", timespec="seconds")
     with DriverControl(folder, launch, since, progress.to_json) as control:
         state = read_state(folder, study, extend=extend, retry=retry)
+        with looking_in(beside(study)):
+            check_pairs(study)
         if state.is_done():
             tell(planned_event(folder, state))
         else:
@@ -104,7 +107,10 @@ def run_study(
                 planned=len(state.known) + len(state.new),
             )
             train_left(study, state, launcher, control, location, tell, fixed)
-            if not control.stopping:
+        if not control.stopping:
+            with looking_in(beside(study)):
+                measure_pairs(study, control, tell)
+            if not state.is_done():
                 merge_files(folder)
         tell(LaunchEnded(stopped=control.stopping))
     return summary

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from html import escape
 
-from symstudy.launch.events import Event, LaunchEnded, PackEnded
+from symstudy.launch.events import Event, LaunchEnded, PackEnded, PairsMeasured
 from symstudy.launch.messages import PackReport
 
 __all__ = ["Summary"]
@@ -16,6 +16,7 @@ class Summary:
     Attributes:
         done: Number of runs that ended as planned in this launch.
         failed: Number of runs that failed in this launch.
+        pairs: Number of pairs of runs that were compared in this launch.
         early: Number of runs that a search or train.stop ended early in this launch.
         run_steps: Optimiser steps taken, summed over runs.
         reports: Report of each pack that ended.
@@ -24,6 +25,7 @@ class Summary:
 
     done: int = 0
     failed: int = 0
+    pairs: int = 0
     early: int = 0
     run_steps: int = 0
     reports: list[PackReport] = field(default_factory=list)
@@ -33,6 +35,8 @@ class Summary:
         """Count an event."""
         if isinstance(event, PackEnded):
             self.add(event.report)
+        elif isinstance(event, PairsMeasured):
+            self.pairs += event.pairs
         elif isinstance(event, LaunchEnded):
             self.stopped = event.stopped
 

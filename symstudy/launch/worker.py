@@ -244,6 +244,7 @@ class PackTrainer:
             run_columns=result.runs,
             history=result.history,
             layers=result.layers,
+            representations=result.representations,
             certificates=certificates,
         )
         writer.delete()

@@ -11,7 +11,9 @@ from symstudy.measures.catalogue import (
     EXTRA_MEASURES,
     LAYER_MEASURES,
     MEASURES,
+    PAIR_MEASURES,
     find_measure,
+    find_pair_measure,
     layer_columns,
     network_columns,
     run_columns,
@@ -20,6 +22,7 @@ from symstudy.measures.declare import Measure, measure
 
 if TYPE_CHECKING:
     from symstudy.measures.compute import attention_measures, measure_extra, measure_layer
+    from symstudy.measures.pair_view import PairView
     from symstudy.measures.views import (
         AttentionView,
         HeadsView,
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
         LayerSymmetries,
         LayerView,
         NetworkView,
+        References,
         RunView,
     )
 
@@ -35,6 +39,7 @@ __all__ = [
     "EXTRA_MEASURES",
     "LAYER_MEASURES",
     "MEASURES",
+    "PAIR_MEASURES",
     "AttentionView",
     "HeadWeights",
     "HeadsView",
@@ -42,9 +47,12 @@ __all__ = [
     "LayerView",
     "Measure",
     "NetworkView",
+    "PairView",
+    "References",
     "RunView",
     "attention_measures",
     "find_measure",
+    "find_pair_measure",
     "layer_columns",
     "measure",
     "measure_extra",
@@ -60,6 +68,8 @@ HOMES = {
     "LayerSymmetries": "views",
     "LayerView": "views",
     "NetworkView": "views",
+    "PairView": "pair_view",
+    "References": "views",
     "RunView": "views",
     "attention_measures": "compute",
     "measure_extra": "compute",

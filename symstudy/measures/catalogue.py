@@ -28,9 +28,11 @@ __all__ = [
     "EXTRA_MEASURES",
     "LAYER_MEASURES",
     "MEASURES",
+    "PAIR_MEASURES",
     "SYMMETRY_METHODS",
     "Measure",
     "find_measure",
+    "find_pair_measure",
     "installed_measures",
     "layer_columns",
     "measures_in",
@@ -40,6 +42,9 @@ __all__ = [
 ]
 
 KEY = "probe.measures"
+PAIR_KEY = "pairs.measures"
+RESERVED_OF_PAIRS = ("study", "run_a", "run_b", "step_a", "step_b", "layer_a", "layer_b", "is_last")
+"""Columns of pairs that are no measures."""
 GROUP = "symstudy.measures"
 
 SYMMETRY_METHODS: dict[str, Kind] = {
@@ -122,6 +127,9 @@ symmetry."""
 LAYER_MEASURES: tuple[Measure, ...] = (*MEASURES, *ATTENTION_MEASURES, *EXTRA_MEASURES)
 """All measures of layers; a layer has null for those of another kind of layer."""
 
+PAIR_MEASURES: tuple[Measure, ...] = tuple(item for item in ALL if item.on == "pair")
+"""What is measured of two layers of two runs."""
+
 BUILTIN = {item.name: item for item in ALL}
 
 
@@ -163,6 +171,37 @@ def find_measure(name: str) -> Measure:
     if ":" not in name:
         raise unknown_name(KEY, name, [*BUILTIN, *installed])
     return own_measure(name)
+
+
+def find_pair_measure(name: str) -> Measure:
+    """Return the measure of pairs that `[pairs] measures` names.
+
+    Args:
+        name: A built-in name, or an import path of the user's own.
+
+    Raises:
+        UnknownNameError: If there is none of that name.
+        ModelError: If the user's own is not there, or is not declared as a measure of pairs.
+    """
+    known = {item.name: item for item in PAIR_MEASURES}
+    if name in known:
+        return known[name]
+    if ":" not in name:
+        raise unknown_name(PAIR_KEY, name, list(known))
+    function = load_own(name, PAIR_KEY)
+    found: Measure | None = getattr(function, "declared_measure", None)
+    if found is None or found.on != "pair" or found.kind != "number":
+        raise ModelError(
+            f"{PAIR_KEY} must name a declared measure of pairs, but {name!r} is not. Write above "
+            'it: @symstudy.measures.measure(on="pair", kind="number", meaning="...").'
+        )
+    short = name.rpartition(":")[2]
+    if short in BUILTIN or short in RESERVED_OF_PAIRS:
+        raise ModelError(
+            f"{PAIR_KEY} must name measures that are not called like a column that is there, but "
+            f"got {name!r}. Give the function another name."
+        )
+    return found._replace(name=short, path=name)
 
 
 def own_measure(path: str) -> Measure:

@@ -18,8 +18,10 @@ from symstudy.measures.catalogue import (
     BUILTIN,
     MEASURES,
     find_measure,
+    find_pair_measure,
 )
 from symstudy.measures.declare import Measure
+from symstudy.measures.pair_view import PairView
 from symstudy.measures.symmetries import METHODS, of_method
 from symstudy.measures.views import (
     AttentionView,
@@ -36,6 +38,7 @@ __all__ = [
     "measure_extra",
     "measure_layer",
     "measure_networks",
+    "measure_pair",
     "measure_runs",
 ]
 
@@ -55,6 +58,12 @@ MISTAKES = (
 def found(names: tuple[str, ...]) -> tuple[Measure, ...]:
     """Return the named measures, found once in a process: its modules stay as they are."""
     return tuple(map(find_measure, names))
+
+
+@functools.cache
+def found_pairs(names: tuple[str, ...]) -> tuple[Measure, ...]:
+    """Return the named measures of pairs, found once in a process."""
+    return tuple(map(find_pair_measure, names))
 
 
 @functools.cache
@@ -197,6 +206,17 @@ def measure_networks(view: NetworkView, names: Sequence[str]) -> dict[str, Tenso
         for item in found(tuple(names))
         if item.on == "network"
     }
+
+
+def measure_pair(view: PairView, names: Sequence[str]) -> dict[str, Tensor]:
+    """Return the named measures of two layers of two runs, a number for each comparison.
+
+    Raises:
+        ModelError: If a measure of the user's own does not return one number a comparison.
+    """
+    items = found_pairs(tuple(names))
+    comparisons = len(view.orders_KB)
+    return {item.name: one_a_run(item, taken(item, view), comparisons).double() for item in items}
 
 
 def present(item: Measure, column_K: Tensor) -> Tensor:

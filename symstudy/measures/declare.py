@@ -7,11 +7,11 @@ __all__ = ["Kind", "Measure", "On", "Recorded", "measure"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-On = Literal["layer", "attention", "symmetry", "network", "run"]
+On = Literal["layer", "attention", "symmetry", "network", "run", "pair"]
 """What a measure is taken of: the neurons of a hidden layer (`symstudy.measures.views.LayerView`),
 the heads of an attention layer (`HeadsView`), the symmetries that a model declares for a hidden
-layer of either sort (`LayerSymmetries`), a whole network at a detailed probe (`NetworkView`), or
-the course of one run (`RunView`)."""
+layer of either sort (`LayerSymmetries`), a whole network at a detailed probe (`NetworkView`), the
+course of one run (`RunView`), or two layers of two runs (`PairView`), which `[pairs]` names."""
 Kind = Literal["count", "number", "curve"]
 Recorded = Literal["always", "if named"]
 

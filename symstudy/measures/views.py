@@ -37,8 +37,27 @@ __all__ = [
     "LayerSymmetries",
     "LayerView",
     "NetworkView",
+    "References",
     "RunView",
 ]
+
+
+class References(NamedTuple):
+    """What a layer's activations may be held against, on the samples that they are of.
+
+    Attributes:
+        inputs_KBI: The inputs that the networks are given; None where they are not known.
+        universal: Makes rows whose inner products are those of the closed form for deep linear
+            networks under gradient noise (`symstudy.theory.universal`); None likewise.
+    """
+
+    inputs_KBI: Float[Tensor, "runs samples inputs"] | None = None
+    universal: Callable[[], Float[Tensor, "runs samples inputs"]] | None = None
+
+    @property
+    def universal_KBI(self) -> Float[Tensor, "runs samples inputs"] | None:
+        """The rows of the closed form."""
+        return None if self.universal is None else self.universal()
 
 
 class LayerView:
@@ -46,7 +65,8 @@ class LayerView:
 
     Args of the constructor: the model's layout, the layer's neuron group, the flat parameters
     `[runs, parameters]` and the layer's activations `[runs, samples, neurons]`, all finite, None
-    where the model does not tell them; and the way back through the networks, where there are data.
+    where the model does not tell them; and the way back through the networks, where there are data,
+    and what the activations may be held against.
     """
 
     def __init__(
@@ -56,6 +76,7 @@ class LayerView:
         theta_KP: Float[Tensor, "runs parameters"],
         hidden_KBN: Float[Tensor, "runs batch neurons"] | None,
         backward: BackwardPass | None = None,
+        references: References | None = None,
     ) -> None:
         """See the class."""
         self.layout = layout
@@ -63,6 +84,7 @@ class LayerView:
         self.backward = backward
         self.theta_KP = theta_KP.detach()
         self.given_KBN = None if hidden_KBN is None else hidden_KBN.detach()
+        self.references = references or References()
 
     @property
     def layer(self) -> int:

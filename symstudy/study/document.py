@@ -11,7 +11,7 @@ from symstudy.study.lines import index_keys
 
 __all__ = ["FLAT", "TABLES", "Document", "apply_preset", "read_document", "table_of"]
 
-TABLES = ("model", "data", "train", "program", "config", "probe", "pack")
+TABLES = ("model", "data", "train", "program", "config", "probe", "pairs", "pack")
 FLAT = ("sweep", "space", "derive")
 """Tables from dotted fields to ranges or expressions, which are replaced whole."""
 

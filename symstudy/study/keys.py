@@ -3,6 +3,7 @@
 from typing import Any
 
 from symstudy.components import Key, fields_of, keys_of, keys_of_group
+from symstudy.study.pairs import PairsConfig
 from symstudy.study.program import Program
 from symstudy.study.search_keys import ConfirmConfig, HaltConfig, SearchConfig
 from symstudy.study.sections import PackConfig, ProbeConfig
@@ -97,6 +98,7 @@ def describe_keys() -> list[Key]:
         *keys_of("program", Program),
         *SETTINGS,
         *keys_of("probe", ProbeConfig),
+        *keys_of("pairs", PairsConfig),
         *keys_of("pack", PackConfig),
         *SWEEP,
         DERIVE,

@@ -56,6 +56,9 @@ class ProbeConfig(Component):
     """At how many of these, the last always included, gradient norm and layers are measured too."""
     samples: Annotated[int, Ge(2)] = 256
     """Test inputs on which the ranks of representations are measured."""
+    representations: Annotated[int, Ge(0)] = 0
+    """Test inputs, the first of them, on which the activations of each hidden layer are kept at
+    every detailed probe, as the table `representations`, which [pairs] compares; 0 for none."""
     measures: Annotated[tuple[str, ...], AfterValidator(check_measures)] = ()
     """Measures beside those that every study records: extra ones, or package.module:name of one of
     your own, of layers, networks or runs."""

@@ -20,6 +20,7 @@ from symstudy.study.document import (
 from symstudy.study.expand import PROGRAM_TABLES, TRAINED_TABLES, expand_cells
 from symstudy.study.notes import idle_notes, merged_notes, missing_weights
 from symstudy.study.overrides import apply_overrides
+from symstudy.study.pairs import PairsConfig, pairs_mistakes
 from symstudy.study.program import names_in
 from symstudy.study.read_search import Around, read_search, rules_of
 from symstudy.study.search import Search
@@ -55,6 +56,7 @@ STUDY_KEYS = (
     "derive",
     "search",
     "probe",
+    "pairs",
     "pack",
     "presets",
 )
@@ -79,6 +81,7 @@ class Study:
         swept: Dotted names of the fields that vary.
         axes: Axes of the grid, in the order in which `cells` vary, the last one fastest.
         search: What decides which runs are asked for, if not the grid.
+        pairs: Which of its runs are compared with each other; None for none.
         pack: How its runs are packed; changes no result.
         preset: Preset that was applied, if any.
         source: File it came from.
@@ -99,6 +102,7 @@ class Study:
     swept: tuple[str, ...] = ()
     axes: tuple[Axis, ...] = ()
     search: Search | None = None
+    pairs: PairsConfig | None = None
     pack: PackConfig = dataclasses.field(default_factory=PackConfig)
     preset: str | None = None
     source: str = "python"
@@ -196,13 +200,15 @@ def check_study(document: Document) -> Study:
     tables: dict[str, dict[str, Any]] = {}
     of_cells = PROGRAM_TABLES if "program" in values else TRAINED_TABLES
     mistakes += misplaced_tables(values, lines, of_cells)
-    for key in (*of_cells, "pack", "sweep", "derive", "search"):
+    for key in (*of_cells, "pairs", "pack", "sweep", "derive", "search"):
         table = values.get(key, {})
         tables[key] = table if isinstance(table, dict) else {}
         if not isinstance(table, dict):
             what = f"must be a table [{key}], but got {table!r}"
             mistakes.append(Mistake(line=lines.get(key, 0), key=key, what=what))
     pack, found = check_table(PackConfig, tables.pop("pack"), "pack", lines)
+    mistakes.extend(found)
+    pairs, found = read_pairs(tables.pop("pairs"), lines)
     mistakes.extend(found)
     sweep, found = read_sweep(tables.pop("sweep"), lines)
     mistakes.extend(found)
@@ -219,6 +225,11 @@ def check_study(document: Document) -> Study:
     written = sorted(document.given() - document.beneath)
     written += [name for axis in sweep.axes for name in axis.fields if name not in grid.idle]
     mistakes.extend(unread_mistakes([*written, *derived], grid.cells, lines))
+    if pairs is not None and search is not None:
+        mistakes.append(pairs.where(lines, "between", "must be left out of a study with [search]"))
+    elif pairs is not None and grid.cells:
+        axes = [field for axis in sweep.axes for field in axis.fields]
+        mistakes.extend(pairs_mistakes(pairs, axes, grid.cells, lines))
     if pack is not None:
         mistakes.extend(pack_mistakes(pack, lines, is_program="program" in values))
     if mistakes or pack is None:
@@ -241,6 +252,7 @@ def check_study(document: Document) -> Study:
         swept=tuple(swept),
         axes=sweep.axes,
         search=search,
+        pairs=pairs,
         pack=pack,
         preset=document.preset,
         source=document.source,
@@ -253,6 +265,13 @@ def check_study(document: Document) -> Study:
         ),
         document=values,
     )
+
+
+def read_pairs(
+    table: Mapping[str, Any], lines: Mapping[str, int]
+) -> tuple[PairsConfig | None, list[Mistake]]:
+    """Return the table [pairs]; None where there is none."""
+    return check_table(PairsConfig, table, "pairs", lines) if table else (None, [])
 
 
 def misplaced_tables(

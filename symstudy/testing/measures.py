@@ -21,7 +21,7 @@ from symstudy.measures.backward import BackwardPass
 from symstudy.measures.catalogue import find_measure
 from symstudy.measures.compute import attention_measures, measure_extra, measure_layer
 from symstudy.measures.declare import Measure
-from symstudy.measures.views import AttentionView, LayerView
+from symstudy.measures.views import AttentionView, LayerView, References
 from symstudy.models.base import AbstractModel
 from symstudy.symmetry import build_symmetry
 from symstudy.symmetry.base import AbstractSymmetry
@@ -74,6 +74,7 @@ class MeasureCase:
             hidden = self.model.forward(theta_KP, x_KBI).hidden
             weights = self.model.network_parameters(theta_KP)
         backward = BackwardPass(self.model, theta_KP, x_KBI, x_KBI, squares)
+        references = References(x_KBI, lambda: x_KBI)
         found: dict[int, Tensor] = {}
         for layer in self.layout.hidden_layers:
             view: LayerView | AttentionView
@@ -81,7 +82,10 @@ class MeasureCase:
                 view = AttentionView(self.layout, layer, weights)
                 always = attention_measures(view.weights)
             else:
-                view = LayerView(self.layout, layer, weights, hidden[layer.name], backward)
+                hidden_KBN = hidden[layer.name]
+                view = LayerView(
+                    self.layout, layer, weights, hidden_KBN, backward, references
+                )
                 always = measure_layer(view)
             measures = always | measure_extra(view, [self.name])
             if self.measure.name in measures:

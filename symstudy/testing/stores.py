@@ -1,6 +1,6 @@
 """Studies whose results are planted: a claim must find the truth that was put there."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,12 +8,14 @@ import numpy as np
 
 from symstudy.measures import LAYER_MEASURES
 from symstudy.store import Provenance, Store, StudyFolder, open_location
+from symstudy.store.tables.pairs import write_pairs
 from symstudy.store.tables.schema import SCHEMA_VERSION
 from symstudy.store.tables.writer import write_pack, write_plan
 from symstudy.study import Run, Study
+from symstudy.study.pairs import PairOfRuns, pairs_of_runs
 from symstudy.symmetry.thresholds import CURVE_THRESHOLDS
 
-__all__ = ["PLANTED", "Measures", "plant_pack", "plant_store", "plant_study"]
+__all__ = ["PLANTED", "Measures", "PairMeasures", "plant_pack", "plant_store", "plant_study"]
 
 PLANTED = Provenance(
     git_sha=None,
@@ -28,8 +30,16 @@ PLANTED = Provenance(
 Measures = Callable[[Run], Mapping[str, Any]]
 
 
+PairMeasures = Callable[[PairOfRuns], Iterable[Mapping[str, Any]]]
+
+
 def plant_store(
-    location: Path, study: Study, measures_of: Measures, *, pack_size: int = 1000
+    location: Path,
+    study: Study,
+    measures_of: Measures,
+    *,
+    pack_size: int = 1000,
+    pairs_of: PairMeasures | None = None,
 ) -> Store:
     """Write a study whose runs have the measures that `measures_of` gives; return SQL access to it.
 
@@ -42,6 +52,8 @@ def plant_store(
             Under `history` and `layers` it may give rows of earlier probes: columns of these tables
             by name, `step` and `layer` among them.
         pack_size: Runs of a pack.
+        pairs_of: From a pair of runs of the study to its rows of `pairs`, columns by name; no pair
+            is written if not given.
     """
     filesystem, path = open_location(str(location))
     folder = StudyFolder(filesystem, f"{path}/{study.name}")
@@ -52,7 +64,27 @@ def plant_store(
         plant_pack(
             folder, study.name, f"pack{place:04d}", runs[start : start + pack_size], measures_of
         )
+    if pairs_of is not None:
+        plant_pairs(folder, study, pairs_of)
     return Store([folder])
+
+
+def plant_pairs(folder: StudyFolder, study: Study, pairs_of: PairMeasures) -> None:
+    """Write the rows of every pair of runs that the study asks for."""
+    assert study.pairs is not None, "pairs are planted where the study asks for some"
+    rows = [
+        {"run_a": pair.first.run_id, "run_b": pair.second.run_id, **row}
+        for pair in pairs_of_runs(study.pairs, study.runs())
+        for row in pairs_of(pair)
+    ]
+    write_pairs(
+        folder,
+        study.name,
+        rows,
+        between=study.pairs.between,
+        measures=study.pairs.measures,
+        settings=study.pairs.settings,
+    )
 
 
 def plant_study(folder: StudyFolder, study: Study) -> None:

@@ -23,6 +23,7 @@ from symstudy.datasets.base import Task, flip_labels
 from symstudy.kernels.network import ADDED, FLIPPED, NO_NOISE
 from symstudy.streams import Stream
 from symstudy.study.cell import Run
+from symstudy.theory.universal import kernel_root, linear_fit, universal_kernel
 from symstudy.training.resident import Resident
 
 __all__ = ["PackData", "Split", "StepBlock"]
@@ -141,6 +142,7 @@ class PackData:
             self.lane_task,
         )
         self.augmentation = first.data.augmentation
+        self.roots: dict[tuple[int, float], NDArray[np.float64]] = {}
         self.seeds, self.lane_seed = group([run.training_seed for run in runs])
         # Shared by the parts of these data, so that a device is sent nothing twice.
         self.resident = Resident()
@@ -191,6 +193,21 @@ class PackData:
         """
         kept = self.resident
         return kept.tensor(array, device)[:, rows][kept.index(groups, device)]
+
+    def universal_root(self, lane: int) -> Float[np.ndarray, "inputs inputs"]:
+        """Return R: rows R x have the kernel that gradient noise selects in deep linear networks.
+
+        Of the run in place `lane`, from its fixed training data, or the test data where every
+        batch is drawn anew.
+        """
+        task = self.tasks[self.lane_task[lane]]
+        is_added = not task.is_classification
+        noise = self.runs[lane].cell.data.noise if is_added else 0.0
+        key = (int(self.lane_task[lane]), noise)
+        if key not in self.roots:
+            rows = (task.x_test, task.y_test) if self.is_fresh else (task.x_train, task.y_train)
+            self.roots[key] = kernel_root(universal_kernel(*linear_fit(*rows, noise)))
+        return self.roots[key]
 
     def without(self, is_dead_K: Bool[np.ndarray, " runs"]) -> "PackData":
         """Return the data with nothing drawn for the runs `is_dead_K`, which take no more steps."""

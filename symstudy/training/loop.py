@@ -41,6 +41,7 @@ from symstudy.training.probes import (
     measure_named,
 )
 from symstudy.training.recorder import Columns, PackResult, Recorder, gather
+from symstudy.training.representations import represent
 from symstudy.training.schedule import learning_rates, probe_steps
 
 __all__ = ["PackResult", "Progress", "make_engine", "make_pack", "train_pack"]
@@ -304,6 +305,7 @@ def record_probe(
         layers = measure_layers(trained, pack, sound, pack.runs[0].cell.probe.samples)
         for layer, measures in enumerate(layers, start=1):
             recorder.add_layer(step, sound, layer, measures)
+        recorder.kept.add(step, sound, represent(trained, pack, sound))
     return {name: np.where(is_alive, column, np.nan) for name, column in columns.items()}
 
 

@@ -20,7 +20,7 @@ from symstudy.measures.compute import (
     measure_layer,
     measure_networks,
 )
-from symstudy.measures.views import AttentionView, LayerView, NetworkView
+from symstudy.measures.views import AttentionView, LayerView, NetworkView, References
 from symstudy.training.engines.base import AbstractTrained, LoadedPack
 from symstudy.training.engines.entropic import split_terms
 from symstudy.training.engines.evaluators import rows_of
@@ -120,7 +120,7 @@ def measure_layers(
     if len(lanes) < len(theta):
         theta = theta[index]
     if pack.data.is_absent:
-        return measured(pack, theta, {})
+        return measured(pack, theta, {}, References())
     batch = first_of_test(pack, lanes, samples, theta)
     model = pack.model.with_buffers(rows_of(trained.buffers, index))
     with torch.no_grad():
@@ -128,7 +128,7 @@ def measure_layers(
         weights = pack.model.network_parameters(theta)
     loss = functools.partial(data_loss, pack.train.loss)
     backward = BackwardPass(model, theta, batch.inputs, batch.targets, loss)
-    return measured(pack, weights, hidden, backward)
+    return measured(pack, weights, hidden, references_of(pack, lanes, batch.inputs), backward)
 
 
 class Batch(NamedTuple):
@@ -149,6 +149,21 @@ def first_of_test(
             for rows, lane in ((split.x, split.lane_x), (split.y, split.lane_y))
         )
     )
+
+
+def references_of(
+    pack: LoadedPack, lanes: NDArray[np.int64], inputs_KBI: torch.Tensor
+) -> References:
+    """Return what the activations of the runs `lanes` on some inputs may be held against."""
+    if pack.data.test.x.dtype.kind != "f":
+        return References()
+
+    @functools.cache
+    def universal() -> torch.Tensor:
+        roots = np.stack([pack.data.universal_root(lane) for lane in lanes.tolist()])
+        return inputs_KBI.double() @ torch.from_numpy(roots).to(inputs_KBI.device)
+
+    return References(inputs_KBI, universal)
 
 
 def measure_named(
@@ -181,6 +196,7 @@ def measured(
     pack: LoadedPack,
     weights: torch.Tensor,
     hidden: Mapping[str, torch.Tensor],
+    references: References,
     backward: BackwardPass | None = None,
 ) -> Sequence[dict[str, Column]]:
     """Return the measures of each hidden layer.
@@ -190,6 +206,7 @@ def measured(
         weights: Parameters `[runs, parameters]` of the network, of some of its runs.
         hidden: Activations `[runs, samples, neurons]` of groups of neurons; what is measured of
             those of others is null.
+        references: What activations may be held against.
         backward: The way back through the networks, for what reads it; None without data.
     """
     layout = pack.model.network_layout
@@ -200,7 +217,8 @@ def measured(
             view = AttentionView(layout, layer, weights)
             measures = measure_heads(view.heads)
         else:
-            view = LayerView(layout, layer, weights, hidden.get(layer.name), backward)
+            hidden_KBN = hidden.get(layer.name)
+            view = LayerView(layout, layer, weights, hidden_KBN, backward, references)
             measures = measure_layer(view)
         measures.update(measure_extra(view, pack.runs[0].cell.probe.measures))
         rows.append(on_host(measures))

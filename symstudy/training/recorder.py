@@ -20,6 +20,7 @@ from symstudy.study.cell import Run
 from symstudy.training.checkpoints import State, add_prefix, read_array, select_prefix
 from symstudy.training.early_stopping import EarlyEnds
 from symstudy.training.engines.base import AbstractTrained, ShapeGroup
+from symstudy.training.representations import KeptRepresentations, below
 from symstudy.training.schedule import decay_budget
 from symstudy.training.trivial import trivial_measures
 
@@ -38,12 +39,14 @@ class PackResult:
         runs: One row a run: outcome and final measures, in the order of the pack.
         history: One row a run and probe.
         layers: One row a run, detailed probe and hidden layer.
+        representations: One row a run, detailed probe and hidden layer whose activations are kept.
         seconds: Wall time of the pack, that of earlier attempts that it went on from included.
     """
 
     runs: Columns
     history: Columns
     layers: Columns
+    representations: Columns
     seconds: float
 
 
@@ -75,6 +78,7 @@ class Recorder:
         )
         self.history: list[Columns] = []
         self.layers: list[Columns] = []
+        self.kept = KeptRepresentations()
         self.last_history: dict[str, NDArray[Any]] = {}
         self.last_layers: dict[str, NDArray[np.float64]] = {}
         self.last_counts: dict[str, NDArray[np.float64]] = {}
@@ -164,6 +168,7 @@ class Recorder:
             },
             history=self.with_identifiers(self.history),
             layers=self.with_identifiers(self.layers),
+            representations=self.kept.columns(self.run_ids),
             seconds=seconds,
         )
 
@@ -200,6 +205,7 @@ class Recorder:
         return {
             **add_prefix("history", join(self.history)),
             **add_prefix("layers", join(self.layers)),
+            **add_prefix("representations", self.kept.state()),
             **add_prefix("last_history", self.last_history),
             **add_prefix("last_layers", self.last_layers),
             **add_prefix("last_counts", self.last_counts),
@@ -215,6 +221,7 @@ class Recorder:
             [rows] if (rows := owned(select_prefix(name, state))) else []
             for name in ("history", "layers")
         )
+        self.kept.restore(select_prefix("representations", state))
         like = np.empty(len(self.run_ids))
         self.last_history, self.last_layers, self.last_counts = (
             owned({key: read_array(columns, key, like) for key in columns})
@@ -245,6 +252,7 @@ def gather(results: Sequence[PackResult], groups: Sequence[ShapeGroup]) -> PackR
         runs={name: column[order] for name, column in runs.items()},
         history=join([result.history for result in results if result.history]),
         layers=join([result.layers for result in results if result.layers]),
+        representations=below([result.representations for result in results]),
         seconds=sum(result.seconds for result in results),
     )
 

@@ -75,8 +75,8 @@ def test_identifiers_of_data_without_the_matrix_are_as_they_were():
 @pytest.mark.parametrize(
     ("data", "key", "word"),
     [
-        ({"input_rank": 2}, "input_rank", "unless data.input_matrix"),
-        ({"input_condition": 3.0}, "input_condition", "unless data.input_matrix"),
+        ({"input_rank": 2}, "input_rank", "none sets data.input_matrix"),
+        ({"input_condition": 3.0}, "input_condition", "none sets data.input_matrix"),
         ({"input_matrix": "gaussian", "input_condition": 0.5}, "input_condition", "at least 1"),
         ({"input_matrix": "gaussian", "input_rank": 9}, "input_rank", "at most the 8 inputs"),
     ],

@@ -9,7 +9,7 @@ import pytest
 import typer
 
 from symstudy.cli.app import app
-from symstudy.measures import ATTENTION_MEASURES, EXTRA_MEASURES, MEASURES
+from symstudy.measures import ATTENTION_MEASURES, EXTRA_MEASURES, MEASURES, PAIR_MEASURES
 from symstudy.store.tables.schema import CELLS, HYPERPARAMETERS, TABLES
 from symstudy.study.keys import describe_keys
 
@@ -67,12 +67,12 @@ def columns() -> str:
 
 def measures() -> str:
     """Return the page of the measures of a hidden layer."""
-    always, attention, extra = (
+    always, attention, extra, pairs = (
         table(
             ["measure", "kind", "meaning", "source"],
             [(code(m.name), m.kind, m.meaning, m.source) for m in measures],
         )
-        for measures in (MEASURES, ATTENTION_MEASURES, EXTRA_MEASURES)
+        for measures in (MEASURES, ATTENTION_MEASURES, EXTRA_MEASURES, PAIR_MEASURES)
     )
     where = (
         "`layers` has one row a run, probe and layer; `runs` has the mean over the layers "
@@ -88,7 +88,12 @@ def measures() -> str:
         '["permutation_distance"]`; null where the model declares no such symmetry of the layer '
         "([symmetries](../symmetries.md)).\n"
     )
+    of_pairs = (
+        "## Measures of pairs\n\nOf a layer of one run and a layer of another, where a study has "
+        "`[pairs]` ([how to](../how-to/pairs.md)).\n"
+    )
     parts = ["# Measures of a hidden layer\n", NOTE, where, always, heads, attention, named, extra]
+    parts += [of_pairs, pairs]
     return "\n".join(parts)
 
 

@@ -23,6 +23,7 @@ from symstudy.store.files.lock import locked
 from symstudy.store.files.manifest import list_own, list_table
 from symstudy.store.files.merging import Groups, Source, write_part
 from symstudy.store.files.parts import (
+    OPTIONAL_TABLES,
     PACK_TABLES,
     PLAN_TABLES,
     Generation,
@@ -35,7 +36,7 @@ from symstudy.store.files.rewriting import in_schema, open_parquet, united_schem
 from symstudy.store.files.sealed import is_sound, read_whole
 from symstudy.store.tables.keys import ENDED
 from symstudy.store.tables.merged_runs import PlannedCells
-from symstudy.store.tables.schema import CELLS, CERTIFICATES, RUNS, TABLES
+from symstudy.store.tables.schema import CELLS, RUNS, TABLES
 from symstudy.store.tables.version_4 import migrate
 
 __all__ = ["GRACE_S", "Compaction", "compact"]
@@ -189,7 +190,7 @@ class Merging:
         found = []
         for name in own[RUNS.name]:
             files = {table: of_table[name] for table, of_table in own.items() if name in of_table}
-            if any(table not in files for table in PACK_TABLES if table != CERTIFICATES.name):
+            if any(table not in files for table in PACK_TABLES if table not in OPTIONAL_TABLES):
                 self.skipped.append(name)
             else:
                 found.append(Small(name, files, None))

@@ -9,9 +9,20 @@ from pyarrow import fs
 from symstudy.identity import canonical_json, digest
 from symstudy.store.files.conditional import Seen
 from symstudy.store.files.names import is_plain_name
-from symstudy.store.tables.schema import CELLS, CERTIFICATES, HISTORY, LAYERS, PLAN, RUNS, TABLES
+from symstudy.store.tables.schema import (
+    CELLS,
+    CERTIFICATES,
+    HISTORY,
+    LAYERS,
+    PAIRS,
+    PLAN,
+    REPRESENTATIONS,
+    RUNS,
+    TABLES,
+)
 
 __all__ = [
+    "OPTIONAL_TABLES",
     "PACK_TABLES",
     "PLAN_TABLES",
     "Generation",
@@ -25,9 +36,11 @@ __all__ = [
     "unsealed",
 ]
 
-PACK_TABLES = (RUNS.name, HISTORY.name, LAYERS.name, CERTIFICATES.name)
+PACK_TABLES = (RUNS.name, HISTORY.name, LAYERS.name, REPRESENTATIONS.name, CERTIFICATES.name)
 """Tables of which a pack has a file each, all of one name; the runs first."""
-PLAN_TABLES = (PLAN.name, CELLS.name)
+OPTIONAL_TABLES = (REPRESENTATIONS.name, CERTIFICATES.name)
+"""Those of them that some packs have no file of."""
+PLAN_TABLES = (PLAN.name, CELLS.name, PAIRS.name)
 """Tables of which a launch has a file each; they are merged each for itself."""
 
 

@@ -22,7 +22,7 @@ from symstudy.store.files.folder import STUDY_COPY, STUDY_FILE, StudyFolder, pla
 from symstudy.store.files.generations import next_name, to_change, write_generation
 from symstudy.store.files.lock import locked
 from symstudy.store.files.manifest import list_tables
-from symstudy.store.files.parts import PACK_TABLES, PLAN_TABLES, Part, stem_of
+from symstudy.store.files.parts import OPTIONAL_TABLES, PACK_TABLES, PLAN_TABLES, Part, stem_of
 from symstudy.store.files.recovery import mend_generation
 from symstudy.store.files.salvage import salvage
 from symstudy.store.files.sealed import find_broken
@@ -31,7 +31,7 @@ from symstudy.store.tables.cells import cells_table, write_cells
 from symstudy.store.tables.completeness import has_all_rows, incomplete_runs
 from symstudy.store.tables.connection import Store
 from symstudy.store.tables.reading import read_column
-from symstudy.store.tables.schema import CELLS, CERTIFICATES, PACKS, PLAN, RUNS
+from symstudy.store.tables.schema import CELLS, PACKS, PAIRS, PLAN, RUNS
 from symstudy.store.tables.settling import drop_rows
 from symstudy.store.tables.version_4 import migrate
 from symstudy.store.tables.writer import utc_now, write_plan
@@ -63,6 +63,7 @@ def repair(folder: StudyFolder) -> list[str]:
             *migrate(folder),
             *mend_cells(folder),
             *mend_rows(folder),
+            *mend_pairs(folder),
             *mend_orders(folder),
             *mend_checkpoints(folder),
         ]
@@ -144,7 +145,7 @@ def incomplete_packs(own: dict[str, set[str]]) -> set[str]:
         own: Names of the files in each table's folder.
     """
     runs = own[RUNS.name]
-    wanted = [table for table in PACK_TABLES if table != CERTIFICATES.name]
+    wanted = [table for table in PACK_TABLES if table not in OPTIONAL_TABLES]
     incomplete = {name for table in wanted for name in runs - own[table]}
     # Rows of merged files of version 4 must not count beside those of packs trained again.
     orphans = {
@@ -282,6 +283,12 @@ def mend_rows(folder: StudyFolder) -> list[str]:
     drop_rows(folder, losers)
     lost = f"{losers.num_rows} runs of {folder.name} lacked rows of history or layers"
     return [f"{lost} and are taken out; {AGAIN}"]
+
+
+def mend_pairs(folder: StudyFolder) -> list[str]:
+    """Set aside damaged files of pairs: what is in none is measured again."""
+    found = look_through(folder, PAIRS.name)
+    return set_files_aside(folder, found, "its pairs are measured again")
 
 
 def plan_again(folder: StudyFolder, sound: list[str], *, is_damaged: bool) -> int:

@@ -14,6 +14,8 @@ DICTIONARIES = {
     "history": ("run_id", "pack_id"),
     "layers": ("run_id", "pack_id"),
     "certificates": (),
+    "representations": ("run_id", "pack_id"),
+    "pairs": (),
     "plan": ("study",),
 }
 

@@ -31,6 +31,7 @@ from symstudy.store.tables.schema import (
     CELLS,
     HISTORY,
     LAYERS,
+    PAIRS,
     PLAN,
     RENAMED,
     RESERVED,
@@ -179,10 +180,10 @@ class StudyTables:
         texts = pc.unique(rows["measures"]).to_pylist()
         named = {name for text in texts for name in json.loads(text or "[]")}
         has_programs = rows["program_source"].null_count < rows.num_rows
-        if named <= {measure.name for measure in EXTRA_MEASURES} and not has_programs:
-            return {}
         found: dict[str, list[pa.Field]] = {}
-        for table in (RUNS, HISTORY, LAYERS):
+        is_plain = named <= {measure.name for measure in EXTRA_MEASURES} and not has_programs
+        # Which measures of pairs there are, no cell says.
+        for table in (PAIRS,) if is_plain else (RUNS, HISTORY, LAYERS, PAIRS):
             schemas = [
                 schema
                 for folder in self.folders
@@ -194,7 +195,7 @@ class StudyTables:
                 for field in united
                 if field.name not in table.schema.names and not is_copy(field.name)
             ]
-        return found
+        return {name: fields for name, fields in found.items() if fields}
 
     def tell_apart(self) -> None:
         """Find what metrics are called that share the name of a hyperparameter, as `loss` does.

@@ -11,10 +11,11 @@ from typing import NamedTuple, get_args
 import pyarrow as pa
 
 from symstudy.errors import StoreError
-from symstudy.measures.catalogue import LAYER_MEASURES
+from symstudy.measures.catalogue import LAYER_MEASURES, PAIR_MEASURES
 from symstudy.study.columns import Hyperparameter, Kind, builtin_hyperparameters
 
 __all__ = [
+    "ACTIVATIONS",
     "CELLS",
     "CELL_KEYS",
     "CERTIFICATES",
@@ -22,9 +23,11 @@ __all__ = [
     "HYPERPARAMETERS",
     "LAYERS",
     "PACKS",
+    "PAIRS",
     "PLAN",
     "PLAN_KEYS",
     "RENAMED",
+    "REPRESENTATIONS",
     "RESERVED",
     "RUNS",
     "RUN_KEYS",
@@ -49,6 +52,7 @@ NUMBER = pa.float64()
 TRUTH = pa.bool_()
 TIME = pa.timestamp("us")
 CURVE = pa.list_(pa.int64())
+ACTIVATIONS = pa.list_(pa.float32())
 
 
 class Column(NamedTuple):
@@ -132,6 +136,19 @@ LAYER_COLUMNS: tuple[Column, ...] = tuple(
     )
     for measure in LAYER_MEASURES
 )
+
+
+def pair_columns(name: str, meaning: str, source: str) -> tuple[Column, Column, Column]:
+    """Return the columns of a measure of pairs: its value, and what permuted samples give."""
+    told = f"{meaning[:1].upper()}{meaning[1:]}" + (f" ({source})." if source else ".")
+    of = "with the samples of the second permuted, at the last probe"
+    return (
+        Column(name, NUMBER, told),
+        Column(f"{name}_permuted", NUMBER, f"Mean of {name} {of}."),
+        Column(f"{name}_p", NUMBER, f"(1 + draws in which {name} is as large {of}) / (1 + draws)."),
+    )
+
+
 FINAL_LAYER_MEASURES: tuple[Column, ...] = tuple(
     Column(f"mean_{column.name}", NUMBER, f"Mean over hidden layers at the end. {column.meaning}")
     for column in LAYER_COLUMNS
@@ -268,6 +285,44 @@ CERTIFICATES = Table(
     ),
 )
 
+REPRESENTATIONS = Table(
+    "representations",
+    "Activations of one hidden layer of one run at one detailed probe, where probe.representations "
+    "keeps them.",
+    (
+        Column("run_id", TEXT, "Identifier of the run."),
+        Column("pack_id", TEXT, "Pack the run was trained in."),
+        Column("step", COUNT, "Optimiser steps taken."),
+        Column("layer", COUNT, "Number of the hidden layer, from 1 at the input."),
+        Column("num_samples", COUNT, "Number of test inputs, the first of them."),
+        Column("num_neurons", COUNT, "Number of neurons of the layer."),
+        Column("activations", ACTIVATIONS, "num_samples rows of num_neurons, one after another."),
+    ),
+)
+
+PAIRS = Table(
+    "pairs",
+    "One layer of one run beside one layer of another, at one probe of both.",
+    (
+        Column("study", TEXT, "Name of the study."),
+        Column("run_a", TEXT, "Identifier of the first run, whose hyperparameters are shown."),
+        Column("run_b", TEXT, "Identifier of the second run."),
+        Column("pair_between", TEXT, "Keys that the pairs differ in: [pairs] between, as JSON."),
+        Column("step_a", COUNT, "Optimiser steps that the first run has taken."),
+        Column("step_b", COUNT, "Optimiser steps that the second run has taken."),
+        Column("is_last", TRUTH, "Whether both are at their last probe."),
+        Column("layer_a", COUNT, "Hidden layer of the first run."),
+        Column("layer_b", COUNT, "Hidden layer of the second run."),
+        *(
+            column
+            for measure in PAIR_MEASURES
+            for column in pair_columns(measure.name, measure.meaning, measure.source)
+        ),
+        Column("pair_settings", TEXT, "Hash of the measures and draws of [pairs]."),
+        Column("measured_at", TIME, "When the pair was measured, UTC."),
+    ),
+)
+
 CELLS = Table(
     "planned_cells",
     "One planned cell, with a typed column for each of its hyperparameters.",
@@ -288,7 +343,8 @@ CELL_KEYS = ("study", "cell_id", "planned_at")
 """Columns of `CELLS` that say which rows count."""
 
 TABLES: dict[str, Table] = {
-    table.name: table for table in (RUNS, HISTORY, LAYERS, CERTIFICATES, PLAN, CELLS)
+    table.name: table
+    for table in (RUNS, HISTORY, LAYERS, CERTIFICATES, REPRESENTATIONS, PLAN, CELLS, PAIRS)
 }
 """The tables of a study's folder that the views are made of."""
 
@@ -320,7 +376,9 @@ def check_measure_names(names: Iterable[str]) -> None:
 
 
 check_measure_names(
-    column.name for table in (RUNS, HISTORY, LAYERS, CERTIFICATES) for column in table.columns
+    column.name
+    for table in (RUNS, HISTORY, LAYERS, CERTIFICATES, PAIRS)
+    for column in table.columns
 )
 
 HYPERPARAMETERS: tuple[Column, ...] = tuple(

@@ -27,6 +27,8 @@ VIEWS = (
     "convergence",
     "cells",
     "certificates",
+    "representations",
+    "pairs",
     "planned",
     "missing",
 )

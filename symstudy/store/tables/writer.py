@@ -14,12 +14,14 @@ from symstudy.store.tables.cells import cells_table, write_cells
 from symstudy.store.tables.named import with_metrics, with_named
 from symstudy.store.tables.provenance import Provenance
 from symstudy.store.tables.schema import (
+    ACTIVATIONS,
     CERTIFICATES,
     HISTORY,
     LAYERS,
     PACKS,
     PLAN,
     PLAN_KEYS,
+    REPRESENTATIONS,
     RUN_KEYS,
     RUNS,
     Table,
@@ -47,6 +49,7 @@ def write_pack(  # noqa: PLR0913  # a pack has so many tables
     run_columns: Columns,
     history: Columns,
     layers: Columns,
+    representations: Columns | None = None,
     certificates: Columns | None = None,
     metrics: Mapping[str, str] | None = None,
 ) -> None:
@@ -63,6 +66,7 @@ def write_pack(  # noqa: PLR0913  # a pack has so many tables
         run_columns: Outcome and final measures, by column.
         history: Rows of the history, by column.
         layers: Rows of the layers, by column.
+        representations: Rows of the activations that are kept, by column, if any are.
         certificates: Rows of the certificates, by column, if a run was trained alone.
         metrics: Kind of each metric that the runs report, if they are those of a program.
 
@@ -71,6 +75,8 @@ def write_pack(  # noqa: PLR0913  # a pack has so many tables
     """
     name = f"{pack_id}.parquet"
     parts = [(HISTORY, history), (LAYERS, layers)]
+    if representations:
+        parts.append((REPRESENTATIONS, representations))
     if certificates:
         parts.append((CERTIFICATES, certificates))
     for table, columns in parts:
@@ -222,7 +228,7 @@ def arrow_array(values: Any, kind: pa.DataType) -> pa.Array:
     """Return `values` as an Arrow array of type `kind`."""
     if isinstance(values, pa.Array):
         return values.cast(kind)
-    if pa.types.is_list(kind):
+    if pa.types.is_list(kind) and kind != ACTIVATIONS:
         values = np.asarray(values)
         if values.dtype.kind == "f":
             # A table that mixes kinds of layers: a row without a curve is NaN throughout.
