@@ -6,7 +6,14 @@ from typing import Annotated, Any
 import typer
 
 from symstudy.cli.options import Json
-from symstudy.cli.output import note, print_json, print_table, say
+from symstudy.cli.output import note, print_json
+from symstudy.cli.symmetry_tables import (
+    as_plain,
+    finite,
+    print_data_rank,
+    print_discovery,
+    print_report,
+)
 from symstudy.errors import UserError
 
 __all__ = ["add_commands"]
@@ -77,12 +84,14 @@ def symmetries(
     """Show the symmetries of a torch module: derived from its operations, verified on numbers.
 
     Also: the rank of the Jacobian of its outputs by its parameters, and how many directions that
-    change nothing no known symmetry explains.
+    change nothing no known symmetry explains. With a study, also how many more change nothing on
+    its training inputs.
 
     Examples: `symstudy symmetries my_models:Wide --data 16 --arguments width=8`;
     `symstudy symmetries my_models:ResNet --data 3x32x32 --json`;
     `symstudy symmetries my_models:Wide --data 4 --arguments width=3 --discover`
     """
+    from symstudy.theory.data_symmetry import rank_on_data
     from symstudy.theory.discovered_symmetry import discover as discover_symmetries
     from symstudy.theory.discovery import choose_fields
     from symstudy.theory.explained_symmetry import report_symmetries
@@ -95,6 +104,10 @@ def symmetries(
         choose_fields([tuple(each.shape) for each in built.parameters() if each.requires_grad])
     report = report_symmetries(built, inputs.batch, inputs.data, samples)
     plain = as_plain(report)
+    on_data = None
+    if inputs.training is not None and report.nullity.rank is not None:
+        on_data = rank_on_data(report.derivation, inputs.training, report.nullity.rank)
+        plain["training_data"] = {key: finite(each) for key, each in on_data._asdict().items()}
     found = None
     if discover:
         note("symstudy: fitting generators at many parameters ...")
@@ -104,6 +117,8 @@ def symmetries(
         print_json(plain)
         return
     print_report(report)
+    if on_data is not None:
+        print_data_rank(on_data)
     if found is not None:
         print_discovery(found)
 
@@ -131,6 +146,7 @@ class Inputs:
         batch: A batch of random inputs.
         data: A batch of the study's data, if there is a study.
         outputs: Outputs that the data ask for; None if nothing says.
+        training: All training inputs of the study; None where there are none, or too few.
         place: Folder of the study file; None if there is none.
     """
 
@@ -139,6 +155,7 @@ class Inputs:
         self.batch = batch
         self.data = data
         self.outputs = outputs
+        self.training: Any = None
         self.place: Path | None = None
 
 
@@ -183,12 +200,15 @@ def study_inputs(path: Path, generator: Any) -> Inputs:
     if config.is_absent:
         raise UserError(f"--data must be a study with data, but {path} has none. Type --data 784")
     sample = shape.input_shape or (shape.inputs,)
-    rows = config.build_mapped(study.seeds[0]).x_test[:BATCH]
+    built = config.build_mapped(study.seeds[0])
+    rows = built.x_test[:BATCH]
     if len(rows) < BATCH:
         raise UserError(f"--data must have {BATCH} test inputs or more, but {path} has {len(rows)}")
     data = torch.from_numpy(rows).view(BATCH, *sample)
     batch = data if shape.is_integer else torch.randn(data.shape, generator=generator)
     found = Inputs(batch, data if shape.is_integer else data.double(), shape.outputs)
+    if len(built.x_train) >= BATCH:
+        found.training = torch.from_numpy(built.x_train).view(-1, *sample)
     found.place = path.absolute().parent
     return found
 
@@ -229,134 +249,3 @@ def build(name: str, given: dict[str, Any], inputs: Inputs) -> Any:
             "or a function that returns one, as package.module:Name"
         )
     return built
-
-
-def as_plain(report: Any) -> dict[str, Any]:
-    """Return a report as values that JSON has."""
-    derivation = report.derivation
-    layout = derivation.layout
-    return {
-        "symmetries": report.rows(),
-        "neurons": [
-            {
-                "name": group.name,
-                "layer": group.layer,
-                "size": group.size,
-                "odd": group.odd,
-                "homogeneous": group.homogeneous,
-                "activations": group.name not in derivation.unseen,
-            }
-            for group in layout.groups
-        ],
-        "attention": [
-            {
-                "layer": layer.layer,
-                "heads": layout.block(layer.query_blocks[0]).length(layer.heads),
-                "query": list(layer.query_blocks),
-                "key": list(layer.key_blocks),
-                "value": list(layer.value_blocks),
-                "output": list(layer.output_blocks),
-            }
-            for layer in layout.attention
-        ],
-        "left_out": [each._asdict() for each in told_refusals(derivation)],
-        "jacobian": {key: finite(value) for key, value in report.nullity._asdict().items()},
-    }
-
-
-def finite(value: Any) -> Any:
-    """Return a value, None for NaN, which JSON does not have."""
-    import math
-
-    return None if isinstance(value, float) and math.isnan(value) else value
-
-
-def told_refusals(derivation: Any) -> list[Any]:
-    """Return what was left out, with the groups whose activations are not seen."""
-    from symstudy.symmetry.derivation import Refusal
-
-    unseen = [
-        Refusal(
-            name,
-            "its activations enter or leave no module, so that their ranks are null: return them, "
-            "or apply the weights in a module of their own",
-        )
-        for name in derivation.unseen
-    ]
-    return [*derivation.refusals, *unseen]
-
-
-def print_report(report: Any) -> None:
-    """Print a report as tables."""
-    rows = []
-    for row in report.rows():
-        error = row["error"]
-        bare = row["error_without_epsilon"]
-        said = f"{error:.1e}" if bare is None else f"{error:.1e}; {bare:.1e} without epsilon"
-        copies = f"{row['copies']} x " if row["copies"] > 1 else ""
-        blocks = ", ".join(row["blocks"])
-        partners = ", ".join(row["partners"])
-        rows.append(
-            (
-                row["kind"],
-                row["axis"] or "",
-                f"{copies}{row['size']}",
-                row["continuous"],
-                row["discrete"] or "",
-                row["preserves"],
-                said,
-                f"{blocks} | {partners}" if partners else blocks,
-            )
-        )
-    headings = ("symmetry", "axis", "size", "continuous", "discrete", "keeps", "error", "blocks")
-    print_table(headings, rows)
-    left_out = [(each.what, each.reason) for each in told_refusals(report.derivation)]
-    if left_out:
-        print_table(("left out", "why"), left_out)
-    print_nullity(report.nullity)
-
-
-def print_nullity(found: Any) -> None:
-    """Print what the Jacobian says."""
-    if found.rank is None:
-        say(f"parameters {found.parameters:,}; {found.reason}.")
-        return
-    say(
-        f"parameters {found.parameters:,}; rank of the Jacobian {found.rank:,} on {found.batches} "
-        f"batches of inputs (gap {found.gap:.1e}); nullity {found.nullity:,}: explained by these "
-        f"symmetries {found.explained:,}, unexplained {found.unexplained:,}."
-    )
-    if found.reason:
-        say(f"{found.reason}.")
-
-
-def print_discovery(found: Any) -> None:
-    """Print what was found on numbers alone."""
-    rows = [
-        (
-            row.where,
-            ", ".join(row.moves),
-            ", ".join(row.depends_on) or "nothing",
-            row.directions,
-            row.new,
-        )
-        for row in found.moved
-    ]
-    if rows:
-        print_table(("found", "moves", "as fast as", "directions", "not derived"), rows)
-    plain = found.as_plain()
-    say(
-        f"discovery among {plain['unknowns']:,} affine generators ({plain['family']}): "
-        f"{plain['generators']:,} hold everywhere (gap {plain['gap']:.1e}, error "
-        f"{plain['error']:.1e}), {found.directions:,} directions at the point; derived symmetries "
-        f"have {found.derived:,}, of which {found.missed:,} were missed."
-    )
-    if found.nearby is not None:
-        say(
-            f"near the point {found.nearby.dimension:,} hold (gap {found.nearby.gap:.1e}, error "
-            f"{found.nearby.error:.1e}); with them {found.directions_nearby:,} directions."
-        )
-    if found.unexplained is not None:
-        say(f"directions that change nothing and no generator found has: {found.unexplained:,}.")
-    if found.doubt:
-        say(f"near the point nothing can be told: {found.doubt}")

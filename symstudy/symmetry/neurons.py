@@ -7,6 +7,7 @@ and broken by the distance |w_i - w_j| / sqrt(2) to that state.
 Shapes: K runs, N neurons, D numbers of a neuron, P parameters.
 """
 
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -28,6 +29,8 @@ __all__ = [
     "copy_gap",
     "neuron_matrix",
     "neuron_sides",
+    "parameter_factors",
+    "rescaling_factors",
 ]
 
 
@@ -83,6 +86,48 @@ def neuron_sides(
         for block in layout.outgoing(group)
     ]
     return torch.cat(incoming, dim=2), torch.cat(outgoing, dim=2)
+
+
+def parameter_factors(
+    layout: Layout, entering: Mapping[str, Tensor], leaving: Mapping[str, Tensor]
+) -> Float[Tensor, "runs parameters"]:
+    """Return what each parameter is multiplied by when neurons are rescaled.
+
+    Args:
+        layout: Of the model.
+        entering: Factors `[runs, neurons]` of rows that enter a group, by its name.
+        leaving: Factors `[runs, neurons]` of what leaves it.
+    """
+    runs = next((factors.shape[0] for factors in entering.values()), 1)
+    named = {group.name: group.incoming_blocks for group in layout.groups if group.incoming_blocks}
+    pieces = []
+    for block in layout.blocks:
+        factor = torch.ones(runs, *block.shape, dtype=torch.float64)
+        for axis, label in enumerate(block.axes):
+            enters = block.name in named[label] if label in named else axis == 0
+            side = entering if enters else leaving
+            if label in side:
+                shape = [runs, *[1] * len(block.shape)]
+                shape[1 + axis] = -1
+                factor = factor * side[label].cpu().view(shape)
+        pieces.append(factor.flatten(1))
+    return torch.cat(pieces, dim=1)
+
+
+def rescaling_factors(
+    layout: Layout, groups: Sequence[NeuronGroup], xi_KG: Float[Tensor, "runs neurons"]
+) -> Float[Tensor, "runs parameters"]:
+    """Return what each parameter is multiplied by under the rescaling (u, w) -> (e^xi u, e^-xi w).
+
+    Args:
+        layout: Of the model.
+        groups: Of homogeneous neurons.
+        xi_KG: Logarithms of the scales of all their neurons, side by side; gradients flow.
+    """
+    pieces = torch.split(xi_KG, [group.size for group in groups], dim=1)
+    entering = {group.name: xi.exp() for group, xi in zip(groups, pieces, strict=True)}
+    leaving = {group.name: (-xi).exp() for group, xi in zip(groups, pieces, strict=True)}
+    return parameter_factors(layout, entering, leaving).to(xi_KG)
 
 
 def last_axis(block: Block, label: str) -> int:

@@ -49,6 +49,8 @@ class OptimizerSuite:
     """
 
     tolerance = 1e-12
+    layout = LAYOUT
+    """Layout of the parameters, of as many numbers; another where the optimiser needs one."""
 
     @pytest.fixture
     def lanes(self) -> Sequence[AbstractStepOptimizer]:
@@ -106,7 +108,7 @@ class OptimizerSuite:
                 theta_KP, gammas, is_decoupled=cls.is_decoupled, pulled_KP=pulled_KP
             )
             columns = rates[:, None], 2.0 * gammas[:, None]
-            numbers = StepNumbers(*columns, time, self.keys_of(mine), mine[0], LAYOUT)
+            numbers = StepNumbers(*columns, time, self.keys_of(mine), mine[0], self.layout)
             theta_KP = cls.step(theta_KP, gradient_KP, pulled_KP, moments, numbers)
         return theta_KP
 
@@ -208,7 +210,7 @@ class OptimizerSuite:
         gradient_KP = theta_KP.cos()
         kept = theta_KP.clone(), gradient_KP.clone()
         moments = [torch.zeros_like(theta_KP) for _ in range(cls.num_moments(lanes))]
-        numbers = StepNumbers(0.1 * ones, 0.2 * ones, 1, self.keys_of(lanes), lanes[0], LAYOUT)
+        numbers = StepNumbers(0.1 * ones, 0.2 * ones, 1, self.keys_of(lanes), lanes[0], self.layout)
         cls.step(theta_KP, gradient_KP, theta_KP, moments, numbers)
         assert torch.equal(theta_KP, kept[0])
         assert torch.equal(gradient_KP, kept[1])
@@ -223,7 +225,7 @@ class OptimizerSuite:
         ones = torch.ones(3, 1)
         keys = {name: value.float() for name, value in self.keys_of(lanes).items()}
         for time in range(1, 4):
-            numbers = StepNumbers(0.1 * ones, 0.2 * ones, time, keys, lanes[0], LAYOUT)
+            numbers = StepNumbers(0.1 * ones, 0.2 * ones, time, keys, lanes[0], self.layout)
             theta_KP = cls.step(theta_KP, torch.zeros_like(theta_KP), theta_KP, moments, numbers)
         if all(lane.can_pad for lane in lanes):
             assert not bool(theta_KP.any())

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.func import jacrev, vmap
 
-__all__ = ["FunctionalDimension", "functional_dimension", "jacobian_chunks"]
+__all__ = ["FunctionalDimension", "functional_dimension", "jacobian_chunks", "rank_over"]
 
 OVERSAMPLING = 2
 """How many outputs there must be for each parameter, samples times outputs of one."""
@@ -91,6 +91,25 @@ def functional_dimension(
             f"but got {len(samples_S)} samples of {per_sample} outputs. Take "
             f"{math.ceil(OVERSAMPLING * size / per_sample)} samples or more."
         )
+    return rank_over(outputs, theta_P, samples_S, chunk=chunk)
+
+
+def rank_over(
+    outputs: Callable[[Tensor, Tensor], Tensor],
+    theta_P: Float[Tensor, " parameters"],
+    samples_S: Float[Tensor, "samples ..."],
+    *,
+    chunk: int | None = None,
+) -> FunctionalDimension:
+    """Return the rank of d outputs / d theta over these samples, however few there are.
+
+    The arguments are those of `functional_dimension`.
+
+    Raises:
+        ArithmeticError: If the Jacobian is not finite.
+    """
+    size = len(theta_P)
+    per_sample = outputs(theta_P.detach(), samples_S[0]).numel()
     triangle_RP = torch.zeros(0, size, dtype=torch.float64)
     for rows_RP in jacobian_chunks(
         outputs, theta_P, samples_S, chunk or math.ceil(size / per_sample)
@@ -101,7 +120,7 @@ def functional_dimension(
                 "norms of zero in the outputs."
             )
         triangle_RP = torch.linalg.qr(torch.cat([triangle_RP, rows_RP.cpu()]), mode="r").R
-    return read_rank(torch.linalg.svdvals(triangle_RP), rows)
+    return read_rank(torch.linalg.svdvals(triangle_RP), per_sample * len(samples_S))
 
 
 def jacobian_chunks(

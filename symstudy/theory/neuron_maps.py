@@ -17,7 +17,7 @@ from torch import Tensor
 
 from symstudy.layout import Layout
 from symstudy.streams import Stream
-from symstudy.symmetry.neurons import neuron_sides, unpack
+from symstudy.symmetry.neurons import neuron_sides, parameter_factors, unpack
 
 __all__ = ["NeuronMap", "balance", "balancing_scales", "random_neuron_map", "rescale"]
 
@@ -75,32 +75,6 @@ class NeuronMap:
             signs={name: self.signs[name][order] for name, order in back.items()},
             scales={name: 1.0 / self.scales[name][order] for name, order in back.items()},
         )
-
-
-def parameter_factors(
-    layout: Layout, entering: Mapping[str, Tensor], leaving: Mapping[str, Tensor]
-) -> Float[Tensor, "runs parameters"]:
-    """Return what each parameter is multiplied by when neurons are rescaled.
-
-    Args:
-        layout: Of the model.
-        entering: Factors `[runs, neurons]` of rows that enter a group, by its name.
-        leaving: Factors `[runs, neurons]` of what leaves it.
-    """
-    runs = next((factors.shape[0] for factors in entering.values()), 1)
-    named = {group.name: group.incoming_blocks for group in layout.groups if group.incoming_blocks}
-    pieces = []
-    for block in layout.blocks:
-        factor = torch.ones(runs, *block.shape, dtype=torch.float64)
-        for axis, label in enumerate(block.axes):
-            enters = block.name in named[label] if label in named else axis == 0
-            side = entering if enters else leaving
-            if label in side:
-                shape = [runs, *[1] * len(block.shape)]
-                shape[1 + axis] = -1
-                factor = factor * side[label].cpu().view(shape)
-        pieces.append(factor.flatten(1))
-    return torch.cat(pieces, dim=1)
 
 
 def rescale(

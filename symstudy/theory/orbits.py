@@ -17,8 +17,9 @@ from torch import Tensor
 
 from symstudy.layout import Layout
 from symstudy.streams import Stream
+from symstudy.symmetry.ascent import ascend, gradient, onto_sphere
 from symstudy.symmetry.double_rotation import DoubleRotation
-from symstudy.theory.neuron_maps import parameter_factors
+from symstudy.symmetry.neurons import rescaling_factors
 
 __all__ = [
     "Loss",
@@ -66,10 +67,7 @@ def rescaling_orbit(layout: Layout) -> Orbit:
         )
 
     def act(theta_KP: Tensor, xi_KG: Tensor) -> Tensor:
-        pieces = torch.split(xi_KG, [group.size for group in groups], dim=1)
-        entering = {group.name: xi.exp() for group, xi in zip(groups, pieces, strict=True)}
-        leaving = {group.name: (-xi).exp() for group, xi in zip(groups, pieces, strict=True)}
-        return theta_KP * parameter_factors(layout, entering, leaving).to(theta_KP)
+        return theta_KP * rescaling_factors(layout, groups, xi_KG).to(theta_KP)
 
     return Orbit(coordinates=sum(group.size for group in groups), act=act, contragredient=torch.neg)
 
@@ -107,16 +105,6 @@ def symmetry_path(
         arXiv:2505.23681 (mode connectivity by symmetry).
     """
     return torch.stack([orbit.act(theta_KP, time * xi_KG) for time in times_T])
-
-
-def gradient(
-    loss: Loss, theta_KP: Float[Tensor, "runs parameters"]
-) -> Float[Tensor, "runs parameters"]:
-    """Return the gradient of each run's loss."""
-    point_KP = theta_KP.detach().clone().requires_grad_(True)
-    with torch.enable_grad():
-        (gradient_KP,) = torch.autograd.grad(loss(point_KP).sum(), point_KP)
-    return gradient_KP
 
 
 class Teleport(NamedTuple):
@@ -212,34 +200,3 @@ def teleport(
         step_before_K=before_K - loss(start_KP - lr * slope_KP).detach(),
         step_after_K=after_K - loss(end_KP - lr * end_slope_KP).detach(),
     )
-
-
-def onto_sphere(xi_KG: Tensor, radius: float) -> Tensor:
-    """Return each run's coordinates at length `radius`; zero stays zero."""
-    norm_K1 = xi_KG.norm(dim=1, keepdim=True)
-    return torch.where(norm_K1 > 0, radius * xi_KG / norm_K1, xi_KG)
-
-
-def ascend(
-    objective: Loss, xi_KG: Tensor, value_K: Tensor, radius: float, halvings: int = 8
-) -> Tensor:
-    """Return the coordinates after one step on the sphere that lowers no run's `objective`.
-
-    Args:
-        objective: Function of the coordinates.
-        xi_KG: Where to start.
-        value_K: Objective there.
-        radius: Of the sphere.
-        halvings: How often to come nearer before a run stays where it is.
-    """
-    there_KG = onto_sphere(gradient(objective, xi_KG), radius)
-    result_KG = xi_KG
-    is_open = torch.ones_like(value_K, dtype=torch.bool)
-    for _ in range(halvings):
-        is_gain = is_open & (objective(there_KG) > value_K)
-        result_KG = torch.where(is_gain[:, None], there_KG, result_KG)
-        is_open &= ~is_gain
-        if not is_open.any():
-            break
-        there_KG = onto_sphere(there_KG + xi_KG, radius)
-    return result_KG

@@ -9,7 +9,7 @@ from torch import Tensor
 
 __all__ = ["INDEPENDENT", "independent_rows", "sparse_basis"]
 
-NEGLIGIBLE = 1e-6
+NEGLIGIBLE = 1e-4
 """Unknowns of a sparse basis below this are 0, relative to the largest."""
 PIVOT = 1e-4
 """Least pivot of an echelon form of an orthonormal basis."""

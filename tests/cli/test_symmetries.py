@@ -47,7 +47,7 @@ def test_the_table_says_what_holds_and_what_is_explained(folder, told_in):
 
 def test_the_json_of_a_study_takes_its_data(folder, told_in):
     study = 'schema = 1\nname = "s"\ntitle = "s"\n[model]\nkind = "fcn"\n'
-    study += '[data]\nkind = "teacher_student"\ninput_dim = 6\nsamples = 20\n'
+    study += '[data]\nkind = "teacher_student"\ninput_dim = 6\nsamples = 7\n'
     study += "[train]\nsteps = 2\nlr = 0.1\nbatch_size = 5\n"
     (folder / "s.toml").write_text(study)
     said, status = told_in(folder, "symmetries", "wide_module:Wide", "--data", "s.toml", "--json")
@@ -63,6 +63,12 @@ def test_the_json_of_a_study_takes_its_data(folder, told_in):
     }
     assert all(row["error"] < 1e-9 for row in found["symmetries"])
     assert found["jacobian"]["unexplained"] == 0
+    # 3 neurons of 7 numbers, 4 outputs of 4, less 3 rescalings; 7 inputs have 28 outputs.
+    assert found["jacobian"]["rank"] == 3 * 7 + 4 * 4 - 3
+    on_data = found["training_data"]
+    assert on_data["inputs"] == 7
+    assert on_data["rank"] <= 28
+    assert on_data["directions"] == 34 - on_data["rank"]
 
 
 LINEAR = (

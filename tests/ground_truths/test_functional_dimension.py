@@ -4,9 +4,11 @@ import math
 
 import pytest
 import torch
+from torch import nn
 
 from symstudy.models.fcn.network import Fcn
 from symstudy.streams import Stream
+from symstudy.theory.explained_symmetry import report_symmetries
 from symstudy.theory.functional_dimension import functional_dimension, jacobian_chunks
 
 SEEDS = (0, 1)
@@ -235,3 +237,37 @@ def test_g21_a_linear_pair_of_low_rank_loses_what_its_product_loses(kept):
     theta[h * d :].view(o, h)[:, : h - kept] = 0.0
     rank, _ = rank_of_network((d, h, o), "linear", bias=False, theta=theta)
     assert rank == kept * (d + o - kept)
+
+
+CHANNELS = 3
+MODULES = {
+    # Kernels of 4 numbers and a bias for each channel, then a readout of all its places.
+    "convolution, ReLU: a rescaling a channel": (
+        [nn.Conv2d(1, CHANNELS, 2), nn.ReLU(), nn.Flatten(), nn.Linear(4 * CHANNELS, 2)],
+        (1, 3, 3), CHANNELS, CHANNELS,
+    ),
+    "convolution, tanh: nothing": (
+        [nn.Conv2d(1, CHANNELS, 2), nn.Tanh(), nn.Flatten(), nn.Linear(4 * CHANNELS, 2)],
+        (1, 3, 3), 0, 0,
+    ),
+    "batch norm, tanh: scale and bias of what it normalises": (
+        [nn.Linear(4, CHANNELS), nn.BatchNorm1d(CHANNELS), nn.Tanh(), nn.Linear(CHANNELS, 2)],
+        (4,), 2 * CHANNELS, 2 * CHANNELS,
+    ),
+    "batch norm, ReLU: these, and its own gain and bias against the next layer": (
+        [nn.Linear(4, CHANNELS), nn.BatchNorm1d(CHANNELS), nn.ReLU(), nn.Linear(CHANNELS, 2)],
+        (4,), 3 * CHANNELS, 3 * CHANNELS,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_g21_convolutions_and_batch_norms_lose_their_groups_which_are_all_derived(name):
+    layers, shape, lost, derived = MODULES[name]
+    torch.manual_seed(0)
+    report = report_symmetries(nn.Sequential(*layers), torch.randn(6, *shape))
+    found = report.nullity
+    assert found.reason == ""
+    assert found.rank == found.parameters - lost
+    assert (found.nullity, found.explained, found.unexplained) == (lost, derived, 0)
+    assert "permutation" in {each.kind for each in report.derivation.symmetries}

@@ -14,6 +14,7 @@ from symstudy.optimizers.muon import Muon, matrices_of, orthogonalised
 from symstudy.optimizers.nadam import NAdam, momentum_at, momentum_product
 from symstudy.optimizers.rmsprop import RmsProp
 from symstudy.optimizers.sgd import Sgd
+from symstudy.optimizers.teleport import Teleport
 from symstudy.testing.optimizers import OptimizerSuite
 
 
@@ -97,6 +98,36 @@ class TestNAdam(OptimizerSuite):
             momentum_decay=lane.momentum_decay,
         )
         torch.set_default_dtype(torch.float32)
+
+
+class TestTeleport(OptimizerSuite):
+    """Gradient descent that moves along the orbit of two ReLU neurons, by radii of its own."""
+
+    layout = Fcn([1, 2, 1], "relu").layout
+
+    @pytest.fixture(params=[1, 2])
+    def lanes(self, request):
+        every = request.param
+        return [Teleport(teleport_every=every, teleport_radius=r) for r in (0.1, 0.5, 1.0)]
+
+    def test_a_parameter_without_signal_decays_by_its_budget(self, lanes):
+        """It has no neurons to rescale; without teleportations it is gradient descent."""
+        plain = [Teleport(teleport_every=0) for _ in lanes]
+        super().test_a_parameter_without_signal_decays_by_its_budget(plain)
+
+
+class TestTeleportThatNeverMoves(OptimizerSuite):
+    """Never teleported, it is gradient descent."""
+
+    @pytest.fixture
+    def lanes(self):
+        return [Teleport(teleport_every=0) for _ in range(3)]
+
+    @pytest.fixture
+    def torch_twin(self):
+        return lambda lane, theta, rate, gamma: torch.optim.SGD(
+            [theta], lr=rate, weight_decay=2 * gamma
+        )
 
 
 class PlainLion(torch.optim.Optimizer):
@@ -237,7 +268,7 @@ def test_every_optimiser_that_takes_steps_is_tested():
         for name, cls in load_all("optimizers").items()
         if issubclass(cls, AbstractStepOptimizer)
     }
-    assert steps == {"sgd", "adam", "adamw", "rmsprop", "nadam", "lion", "muon"}
+    assert steps == {"sgd", "adam", "adamw", "rmsprop", "nadam", "lion", "muon", "teleport"}
 
 
 class Mixed(Sgd):
