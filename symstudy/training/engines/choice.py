@@ -9,6 +9,7 @@ from symstudy.training.engines.evaluators import (
     CompiledEvaluator,
     TorchEvaluator,
 )
+from symstudy.training.engines.fused import FusedEngine, find_program
 from symstudy.training.engines.lane_threads import LaneThreads
 from symstudy.training.engines.lanes import is_stepped_by_kernels, kernel_step, stepped
 from symstudy.training.engines.minimiser import MinimiserEngine
@@ -27,7 +28,8 @@ def make_engine(pack: LoadedPack) -> AbstractEngine:
 
     Without data nothing trains. An optimiser that minimises gets the minimiser, whatever the
     device; one that takes steps the compiled engine where the kernels know model, loss and
-    optimiser and the device is the CPU, and torch elsewhere. `train.polish` wraps what trains.
+    optimiser and the device is the CPU, the fused kernel where it knows them and the device is a
+    GPU, and torch elsewhere. `train.polish` wraps what trains.
 
     Raises:
         LaunchError: If `pack.engine` or `pack.device` asks for what cannot be.
@@ -51,7 +53,7 @@ def make_engine(pack: LoadedPack) -> AbstractEngine:
         )
     if has_several_shapes(pack):
         return PaddedEngine(pack)
-    engine = make_stepping_engine(pack, None if refusal else network)
+    engine = make_stepping_engine(pack, network, is_compiled=network is not None and not refusal)
     if pack.train.polish > 0:
         # What evaluates is what evaluated during training; the solver needs no device.
         used = network if isinstance(engine, CompiledEngine) else None
@@ -91,9 +93,23 @@ def has_several_shapes(pack: LoadedPack) -> bool:
     return len({run.cell.shape for run in pack.runs}) > 1
 
 
-def make_stepping_engine(pack: LoadedPack, network: Network | None) -> AbstractEngine:
-    """Return the engine of the optimiser's steps: compiled for a `network`, else torch."""
-    return TorchEngine(pack) if network is None else CompiledEngine(pack, network)
+def make_stepping_engine(
+    pack: LoadedPack, network: Network | None, *, is_compiled: bool
+) -> AbstractEngine:
+    """Return the engine of the optimiser's steps.
+
+    Args:
+        pack: The runs.
+        network: Their layers and loss as the kernels know them; None for torch.
+        is_compiled: Whether the compiled engine can train them, and the device is the CPU.
+    """
+    device = pick_device(pack.config)
+    program = find_program(pack, network, device)
+    if program is not None:
+        return FusedEngine(pack, program, device)
+    if network is not None and is_compiled:
+        return CompiledEngine(pack, network)
+    return TorchEngine(pack)
 
 
 def make_evaluator(pack: LoadedPack, network: Network | None) -> AbstractEvaluator:
