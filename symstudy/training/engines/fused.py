@@ -13,17 +13,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from symstudy.kernels.network import Network
+from symstudy.study.constants import FUSED_OPTIMIZERS, FUSED_WIDEST
 from symstudy.training.checkpoints import State
 from symstudy.training.data import Split, group
 from symstudy.training.device_draws import DeviceDraws
 from symstudy.training.engines.base import AbstractEngine, LoadedPack, Losses
 from symstudy.training.engines.evaluators import TorchEvaluator
 from symstudy.training.engines.fused_program import (
-    WIDEST,
     AbstractProgram,
     PackArguments,
     Settings,
-    has_compiler,
     make_program,
     make_settings,
 )
@@ -36,6 +35,7 @@ from symstudy.training.engines.lanes import (
 from symstudy.training.engines.rate_factors import make_rate_factors
 from symstudy.training.engines.torch_lanes import TorchLanes
 from symstudy.training.gpu import pin_precision
+from symstudy.training.gpu_report import has_kernel_compiler
 from symstudy.training.philox import stream_keys
 from symstudy.training.resident import send
 from symstudy.training.schedule import learning_rates
@@ -44,8 +44,6 @@ __all__ = ["FusedEngine", "find_program", "why_not_fused"]
 
 MOST_STEPS = 1024
 """Steps of one launch: a launch that is too long would keep stops and checkpoints waiting."""
-STEPS_IN_KERNEL = {"sgd", "adam", "adamw"}
-"""Optimisers whose steps the fused kernel knows."""
 
 
 def why_not_fused(pack: LoadedPack, network: Network | None) -> str:
@@ -54,10 +52,12 @@ def why_not_fused(pack: LoadedPack, network: Network | None) -> str:
     if network is None:
         return "must have dense layers and a loss that the kernels know"
     found = {
-        f"must have layers of at most {WIDEST} neurons": int(network.sizes[1:].max()) > WIDEST,
+        f"must have layers of at most {FUSED_WIDEST} neurons": (
+            int(network.sizes[1:].max()) > FUSED_WIDEST
+        ),
         "must have linear outputs": int(network.codes[-1]) != 0,
         "must have one of the optimisers sgd, adam and adamw": (
-            train.optimizer.kind not in STEPS_IN_KERNEL or kernel_step(pack) is None
+            train.optimizer.kind not in FUSED_OPTIMIZERS or kernel_step(pack) is None
         ),
         "must have no entropic term": train.entropic > 0,
         "must not clip gradients": bool(train.clip) or bool(pack.lane_values("clip_norm").any()),
@@ -73,7 +73,7 @@ def find_program(
     pack: LoadedPack, network: Network | None, device: torch.device
 ) -> AbstractProgram | None:
     """Return the fused kernel for `pack` on `device`; None where torch has to train it."""
-    if device.type != "cuda" or not has_compiler() or why_not_fused(pack, network):
+    if device.type != "cuda" or not has_kernel_compiler() or why_not_fused(pack, network):
         return None
     assert network is not None, "what has no network is refused"
     return make_program(make_settings(pack, network), device)

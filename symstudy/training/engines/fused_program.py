@@ -8,7 +8,6 @@ Shapes: K runs, S steps, P parameters.
 
 import ctypes
 import functools
-import importlib.metadata
 import itertools
 from abc import ABC, abstractmethod
 from importlib.resources import files
@@ -25,14 +24,12 @@ from symstudy.kernels.network import ADDED, Network
 from symstudy.training.engines.base import LoadedPack
 from symstudy.training.engines.lanes import num_moments, stepped
 
-__all__ = ["AbstractProgram", "PackArguments", "Settings", "has_compiler", "make_program"]
+__all__ = ["AbstractProgram", "PackArguments", "Settings", "make_program"]
 
 CHUNKS = (32, 16, 8)
 """Samples worked on at a time: the most of these with which a chunk fits."""
 THREADS = {16: 32, 32: 64, 64: 128, 128: 256}
 """Threads of a block up to each width: tiles of 4 x 4 numbers of 32 samples, one a thread."""
-WIDEST = 128
-"""Beyond, products of matrices by the library are as fast: the roofline of docs/design/gpu.md."""
 PLAIN_SLOPE = (LINEAR, TANH, RELU)
 """Codes of activations whose slope is told from their value."""
 STATIC_BYTES = 1024
@@ -273,16 +270,6 @@ def on_device(arguments: PackArguments) -> Tensor:
     """Return the bytes of `arguments` on the GPU, sent without a wait."""
     raw = torch.frombuffer(bytearray(bytes(arguments)), dtype=torch.uint8)
     return raw.pin_memory().cuda(non_blocking=True)
-
-
-def has_compiler() -> bool:
-    """Return whether the packages of the extra `gpu` are there, for the CUDA that torch has."""
-    try:
-        bindings = importlib.metadata.version("cuda-bindings")
-        importlib.metadata.version("cuda-core")
-    except importlib.metadata.PackageNotFoundError:
-        return False
-    return bindings.split(".")[0] == str(torch.version.cuda).split(".")[0]
 
 
 @functools.cache
