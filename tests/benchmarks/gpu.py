@@ -84,7 +84,7 @@ def measured(runs: list[Run], config: PackConfig, expected: torch.Tensor) -> Mea
 
 def called(runs: list[Run], expected: torch.Tensor) -> Measured:
     """Return what the torch engine takes where no step is recorded."""
-    with mock.patch.object(device_steps, "record", lambda step, state, device: None):
+    with mock.patch.object(device_steps, "record", return_value=None):
         return measured(runs, TORCH, expected)
 
 
