@@ -11,7 +11,7 @@ STAMP   := $(VENV)/.installed
 # What a user has: the wheel alone, in an environment of its own.
 USER_ENV := build/acceptance
 
-.PHONY: help setup demo images paper-laptop paper-scale paper-scale-plan test test-all test-acceptance test-faults test-mutations test-rules test-gpu check format bench bench-docs golden docs wheel clean
+.PHONY: help setup demo images paper-laptop paper-scale paper-scale-plan test test-all test-acceptance test-faults test-mutations test-rules test-gpu check format bench bench-docs bench-gpu golden docs wheel clean
 
 help: ## Show this list.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -97,7 +97,8 @@ test-acceptance: setup wheel ## Move eight kinds of training to the built wheel 
 	SYMSTUDY_PYTHON=$(USER_ENV)/bin/python $(BIN)/python -m pytest -n 0 -m slow -s tests/acceptance
 
 test-gpu: setup ## Run the tests that need a CUDA device.
-	$(BIN)/python -m pytest -m gpu
+	$(BIN)/python -m pip install --quiet -e '.[gpu]'
+	$(BIN)/python -m pytest -n 0 -m gpu tests/training
 
 test-faults: setup ## Inject 200 faults into a study, and 40 into one on Ray (long).
 	$(BIN)/python tests/faults/campaign.py --faults 200
@@ -128,6 +129,10 @@ bench: setup ## Print speed ratios against plain Ray Tune, a plain torch loop an
 bench-docs: setup ## Measure what is older than the code, and write it into the documents (an idle machine, half an hour).
 	$(BIN)/python -m pip install --quiet -c constraints.txt --group bench
 	$(BIN)/python tests/benchmarks/run.py --docs $(ONLY)
+
+bench-gpu: setup ## Print how fast a GPU trains packs, beside the estimates (minutes; needs one).
+	$(BIN)/python -m pip install --quiet -e '.[gpu]'
+	$(BIN)/python tests/benchmarks/gpu.py
 
 golden: setup ## Refresh the golden files of the tests.
 	SYMSTUDY_REFRESH_GOLDEN=1 $(BIN)/python -m pytest -q -m "not gpu and not slow" tests

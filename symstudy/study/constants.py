@@ -40,11 +40,11 @@ READ_BYTES = 40e6
 """Bytes of a file of weights that are read and measured in a second, mostly by QR decompositions:
 ViT-B/16 took 4 s and ViT-L/16 20 s, and plain ranks as long again."""
 DRAW_ROW_S = 17e-9
-"""Time in which a core draws one row of a batch. It is the core's, while a GPU waits: 4.4 ms a step
-for 8,192 seeds and batches of 32."""
+"""Time in which a core draws one row of a batch: 4.4 ms a step for 8,192 seeds and batches of 32. A
+GPU draws its own."""
 DRAW_NOISE_S = 46e-9
-"""The same for one number of online label noise or of fresh data: 122 ms a step for 8,192 seeds of
-32 x 10 numbers."""
+"""The same for one number of fresh data, which a core draws for a GPU too: 122 ms a step for 8,192
+seeds of 32 x 10 numbers."""
 
 # A packed step on a GPU: counted.
 
@@ -60,6 +60,11 @@ GPU_MOMENT_PASSES = 12.5
 """The same for each vector of moments beside them."""
 GPU_ACTIVATION_PASSES = 7.6
 """How often a step reads or writes as many numbers as a batch leaves for the backward pass."""
+GPU_DRAW_BYTES = 500
+"""Bytes that a GPU moves to draw one row by torch: ten rounds of ten operations on 64-bit integers,
+for four rows at a time (`symstudy/training/philox.py`)."""
+GPU_NOISE_BYTES = 800
+"""The same for one normal number, made in float64 of a word."""
 
 # A GPU: assumed.
 
@@ -68,6 +73,20 @@ GPU_STEP_S = 0.24e-3
 CPU took 0.33 to 0.44 ms for 39 to 86 kernels."""
 GPU_CALL_S = 5e-6
 """Time of one call: 2.3 us of dispatch, and the launch of a kernel."""
+GRAPH_STEP_S = 20e-6
+"""Time of starting a step that is a CUDA graph."""
+GRAPH_CALL_S = 1.8e-6
+"""Time between two kernels of a graph, as is told of an H200."""
+FUSED_STEP_S = 8e-6
+"""Time of a step of one lane alone in the fused kernel that does not grow with the network: 14
+barriers of 250 cycles, and 3,500 instructions that are no multiplication."""
+FUSED_LANE_FLOPS = 200e9
+"""Operations a second of one lane alone: those of 128 to 256 threads of one multiprocessor."""
+FUSED_FLOPS_SHARE = 0.27
+"""Share of a GPU's peak that full multiprocessors reach in the fused kernel: of ten instructions
+4.5 multiply, and 0.6 of the issue slots are used."""
+FUSED_STEP_FLOPS = 0.37e6
+"""Operations for which the rest of a step of the fused kernel stands: 3,500 instructions."""
 GPU_FLOPS_SHARE = 0.25
 """Share of a GPU's peak that batched products of matrices of 16 to 256 rows are taken to reach."""
 GPU_BANDWIDTH_SHARE = 0.8
@@ -84,6 +103,13 @@ MOST_PER_GPU = 4
 BUSY = 0.5
 """Share of the time in which one pack keeps a GPU busy, at least: packs are cut so that the work of
 a step takes no less than its calls. So more than two packs at a time get no more done."""
+
+# What the fused kernel knows.
+
+FUSED_WIDEST = 128
+"""Neurons of a layer, at most: beyond, products of matrices by the library are as fast."""
+FUSED_OPTIMIZERS = ("sgd", "adam", "adamw")
+"""Optimisers whose steps it takes."""
 
 # Packs.
 

@@ -17,19 +17,28 @@ from symstudy.study.constants import (
     COMPILED_FLOPS,
     COMPILED_STEP_S,
     DRAW_NOISE_S,
-    DRAW_ROW_S,
     EAGER_CALLS_S,
     EAGER_STEP_S,
+    FUSED_FLOPS_SHARE,
+    FUSED_LANE_FLOPS,
+    FUSED_OPTIMIZERS,
+    FUSED_STEP_FLOPS,
+    FUSED_STEP_S,
+    FUSED_WIDEST,
     GPU_ACTIVATION_PASSES,
     GPU_BANDWIDTH_SHARE,
     GPU_CALL_S,
+    GPU_DRAW_BYTES,
     GPU_FLOPS_SHARE,
     GPU_KERNELS,
     GPU_LAYER_KERNELS,
     GPU_MOMENT_KERNELS,
     GPU_MOMENT_PASSES,
+    GPU_NOISE_BYTES,
     GPU_PARAMETER_PASSES,
     GPU_STEP_S,
+    GRAPH_CALL_S,
+    GRAPH_STEP_S,
     HEAD_NUMBERS,
     HEAD_S,
     HEADS_SHARE,
@@ -56,6 +65,7 @@ class Cost(NamedTuple):
             steps; 0 for the compiled kernels.
         hidden_s: The part of `seconds` in which a GPU works while the calls are made; 0 on the CPU.
         shared_bytes: Memory that a pack of such runs takes beside, however many they are.
+        is_fused: Whether the fused kernel of GPUs trains it.
     """
 
     seconds: float
@@ -65,10 +75,16 @@ class Cost(NamedTuple):
     calls_s: float = 0.0
     hidden_s: float = 0.0
     shared_bytes: int = 0
+    is_fused: bool = False
 
     def pack_bytes(self, runs: int) -> int:
         """Return the memory of a pack of so many runs."""
         return self.memory_bytes * runs + self.shared_bytes
+
+    @property
+    def goes_by_lanes(self) -> bool:
+        """Whether a kernel trains lane by lane, so that padding would only make lanes longer."""
+        return self.is_compiled or self.is_fused
 
     def pack_seconds(self, runs: int) -> float:
         """Return how long a pack of so many runs takes."""
@@ -159,7 +175,8 @@ def estimate_cost(cell: Cell, *, device: str | Device, engine: str) -> Cost:
         is_compiled,
         steps * step.calls_s,
         steps * step.hidden_s,
-        scratch_bytes(cell, size) if is_compiled and not size.is_dense else 0,
+        shared_bytes=scratch_bytes(cell, size) if is_compiled and not size.is_dense else 0,
+        is_fused=is_fusable(cell, size, target, engine),
     )
 
 
@@ -176,6 +193,17 @@ def is_compilable(cell: Cell, size: NetworkSize, target: Device, engine: str) ->
 def has_image_kernels(cell: Cell, size: NetworkSize) -> bool:
     """Return whether the compiled kernels are taken to train a network as convolutions."""
     return pays_compiled(size.channels) and cell.train.optimizer.trains_by != "minimiser"
+
+
+def is_fusable(cell: Cell, size: NetworkSize, target: Device, engine: str) -> bool:
+    """Return whether the fused kernel of GPUs is taken to train a run."""
+    train, model = cell.train, cell.model
+    if not target.has_fused or engine == "torch" or not size.is_dense or not has_kernels(train):
+        return False
+    if train.clip_norm or train.syre or train.syre_anisotropy or model.is_width_scaled:
+        return False
+    is_narrow = max([*size.hidden, cell.data.shape.outputs]) <= FUSED_WIDEST
+    return is_narrow and train.optimizer.kind in FUSED_OPTIMIZERS
 
 
 def has_kernels(train: Train) -> bool:
@@ -198,6 +226,8 @@ def find_step(cell: Cell, size: NetworkSize, target: Device, engine: str) -> Ste
     if target.kind == "cpu":
         flops = target.flops[train.dtype] * (HEADS_SHARE if size.heads else 1.0)
         step = Step(EAGER_STEP_S + step_flops / flops, 0.0, EAGER_CALLS_S * size.stages, 0.0)
+    elif is_fusable(cell, size, target, engine):
+        step = fused_step(cell, target, step_flops)
     else:
         step = gpu_step(cell, size, target, step_flops)
     if not size.can_batch or size.is_large_call(train.batch_size, target.kind):
@@ -217,21 +247,38 @@ def gpu_step(cell: Cell, size: NetworkSize, target: Device, step_flops: float) -
     moments = train.optimizer.planned_moments
     numbers = (GPU_PARAMETER_PASSES + GPU_MOMENT_PASSES * moments) * size.parameters
     numbers += GPU_ACTIVATION_PASSES * size.activations * train.batch_size
-    moving_s = item_bytes(cell) * numbers / (GPU_BANDWIDTH_SHARE * target.bandwidth)
+    moved = item_bytes(cell) * numbers + drawn_bytes(cell)
+    moving_s = moved / (GPU_BANDWIDTH_SHARE * target.bandwidth)
     work_s = moving_s + step_flops / (GPU_FLOPS_SHARE * target.flops[train.dtype])
     layers = len(size.hidden) + 1
     kernels = GPU_KERNELS + GPU_LAYER_KERNELS * layers + GPU_MOMENT_KERNELS * moments
-    calls_s = size.stages * (GPU_STEP_S + GPU_CALL_S * kernels)
+    fixed_s, each_s = GPU_STEP_S, GPU_CALL_S
+    if train.optimizer.counts_on_device and size.can_batch:
+        fixed_s, each_s = GRAPH_STEP_S, GRAPH_CALL_S
+    calls_s = size.stages * (fixed_s + each_s * kernels)
     return Step(work_s + drawing_seconds(cell), work_s, calls_s, 0.0)
 
 
+def fused_step(cell: Cell, target: Device, step_flops: float) -> Step:
+    """Return what one step of a run takes in the fused kernel: lanes side by side, or one alone."""
+    flops = target.flops[cell.train.dtype]
+    work_s = (step_flops / FUSED_FLOPS_SHARE + FUSED_STEP_FLOPS) / flops
+    alone_s = FUSED_STEP_S + step_flops / FUSED_LANE_FLOPS
+    return Step(work_s + drawing_seconds(cell), work_s, alone_s, 0.0)
+
+
 def drawing_seconds(cell: Cell) -> float:
-    """Return how long a core draws the batch of one step of a run, while a GPU waits."""
-    shape, batch = cell.data.shape, cell.train.batch_size
-    is_fresh = shape.train == 0
-    seconds = 0.0 if is_fresh or cell.train.full_batch else DRAW_ROW_S * batch
-    noise = shape.outputs if cell.data.has_online_noise else 0
-    return seconds + DRAW_NOISE_S * batch * (noise + (shape.inputs if is_fresh else 0))
+    """Return how long a core draws the data of one step of a run, while a GPU waits."""
+    shape = cell.data.shape
+    return DRAW_NOISE_S * cell.train.batch_size * shape.inputs if shape.train == 0 else 0.0
+
+
+def drawn_bytes(cell: Cell) -> float:
+    """Return the bytes that a GPU moves to draw the rows and the noise of one step of a run."""
+    shape, train = cell.data.shape, cell.train
+    rows = 0 if shape.train == 0 or train.full_batch else train.batch_size
+    noise = train.batch_size * shape.outputs if cell.data.has_online_noise else 0
+    return float(GPU_DRAW_BYTES * rows + GPU_NOISE_BYTES * noise)
 
 
 def item_bytes(cell: Cell) -> int:

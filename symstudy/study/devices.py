@@ -26,6 +26,7 @@ class Device(NamedTuple):
         bandwidth: Bytes a second of a GPU's memory; 0 on the CPU.
         memory_bytes: Of the device; 0 where it is the machine's own.
         source: Where the numbers come from.
+        has_fused: Whether a GPU's machine has what compiles the fused kernel.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Device(NamedTuple):
     bandwidth: float
     memory_bytes: int
     source: str
+    has_fused: bool = False
 
 
 class GpuFacts(NamedTuple):
@@ -47,6 +49,7 @@ class GpuFacts(NamedTuple):
         memory_clock_hz: Of the memory.
         bus_bits: Width of the way to the memory.
         capability: Architecture, such as `sm_90`; empty where it has no such name.
+        has_fused: Whether its machine has what compiles the fused kernel.
     """
 
     name: str
@@ -56,6 +59,7 @@ class GpuFacts(NamedTuple):
     memory_clock_hz: float
     bus_bits: int
     capability: str
+    has_fused: bool = False
 
 
 CPU = Device(
@@ -137,6 +141,7 @@ def describe_gpu(facts: GpuFacts) -> Device:
         known = part_of(gpu(sheet), facts.name)
         return known._replace(
             memory_bytes=facts.memory_bytes,
+            has_fused=facts.has_fused,
             source=f"{known.source}; {facts.memory_bytes / 2**30:.0f} GiB as its driver says",
         )
     units = facts.processors * SINGLE_LANES.get(facts.capability, 128)
@@ -156,6 +161,7 @@ def describe_gpu(facts: GpuFacts) -> Device:
         bandwidth,
         facts.memory_bytes,
         "estimated, not measured: by the processors and clocks that its driver says",
+        facts.has_fused,
     )
 
 
@@ -166,6 +172,7 @@ def smallest_gpu(devices: Sequence[Device]) -> Device:
     """
     least = min(devices, key=lambda device: (device.memory_bytes, device.flops["float32"]))
     others = sorted({device.name for device in devices} - {least.name})
+    least = least._replace(has_fused=all(device.has_fused for device in devices))
     if not others:
         return least
     return least._replace(

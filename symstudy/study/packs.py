@@ -273,8 +273,8 @@ class Planner:
         families: dict[str, list[str]] = {}
         for shape, members in self.shapes.items():
             key = shape
-            # The compiled kernels train lane after lane: a wider lane would only take longer.
-            if self.config.pad != "never" and not self.costs[shape].is_compiled:
+            # Such kernels train lane by lane: a wider lane would only take longer.
+            if self.config.pad != "never" and not self.costs[shape].goes_by_lanes:
                 cells = {run.cell.cell_id: run.cell for run in members}
                 if all(can_pad(cell) for cell in cells.values()):
                     key = padded_shape(members[0].cell)

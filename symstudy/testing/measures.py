@@ -83,9 +83,7 @@ class MeasureCase:
                 always = attention_measures(view.weights)
             else:
                 hidden_KBN = hidden[layer.name]
-                view = LayerView(
-                    self.layout, layer, weights, hidden_KBN, backward, references
-                )
+                view = LayerView(self.layout, layer, weights, hidden_KBN, backward, references)
                 always = measure_layer(view)
             measures = always | measure_extra(view, [self.name])
             if self.measure.name in measures:

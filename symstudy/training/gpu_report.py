@@ -4,11 +4,12 @@ It imports nothing of symstudy, so that it can be run as a file: a driver of Ray
 process of its own and load no torch.
 """
 
+import importlib.metadata
 import json
 import sys
 from typing import Any
 
-__all__ = ["read_report"]
+__all__ = ["has_kernel_compiler", "read_report"]
 
 
 def read_report() -> dict[str, Any]:
@@ -51,7 +52,20 @@ def gpu_facts(index: int) -> dict[str, Any]:
         "memory_clock_hz": 1e3 * getattr(found, "memory_clock_rate", 0),
         "bus_bits": getattr(found, "memory_bus_width", 0),
         "capability": f"sm_{found.major}{found.minor}" if is_nvidia else "",
+        "has_fused": has_kernel_compiler(),
     }
+
+
+def has_kernel_compiler() -> bool:
+    """Return whether the packages of the extra `gpu` are there, for the CUDA that torch has."""
+    import torch
+
+    try:
+        bindings = importlib.metadata.version("cuda-bindings")
+        importlib.metadata.version("cuda-core")
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return bindings.split(".")[0] == str(torch.version.cuda).split(".")[0]
 
 
 if __name__ == "__main__":

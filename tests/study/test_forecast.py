@@ -106,3 +106,66 @@ def test_a_step_on_a_gpu_is_bound_by_calls_then_by_memory(study_of):
     fast, slow = (estimate_cost(cell, device=name, engine="torch") for name in ("h200", "l4"))
     assert slow.hidden_s > 5 * fast.hidden_s
     assert slow.calls_s == fast.calls_s
+
+
+def dense_cell(width=16, **train):
+    values = {
+        "schema": 1,
+        "name": "x",
+        "model": {"kind": "fcn", "depth": 3, "width": width},
+        "data": {"kind": "teacher_student", "samples": 256, "input_dim": 10, "output_dim": 10},
+        "train": {"lr": 0.1, "steps": 10_000, "batch_size": 32, "optimizer": "adam", **train},
+        "probe": {"num": 2, "detail": 1},
+    }
+    return make_study(values).cells[0]
+
+
+FUSED = DEVICES["h200"]._replace(has_fused=True)
+
+
+@pytest.mark.parametrize(
+    ("width", "millions"), [(16, 82), (64, 15), (128, 4.6)], ids=["16", "64", "128"]
+)
+def test_a_full_gpu_takes_the_steps_of_the_roofline_in_the_fused_kernel(width, millions):
+    cost = estimate_cost(dense_cell(width), device=FUSED, engine="auto")
+    assert cost.is_fused
+    rate = 10_000 / cost.hidden_s / 1e6
+    assert millions / 1.5 < rate < millions * 1.5
+
+
+@pytest.mark.parametrize(
+    ("train", "engine", "device"),
+    [
+        ({}, "torch", FUSED),
+        ({}, "auto", DEVICES["h200"]),
+        ({"optimizer": "lion"}, "auto", FUSED),
+        ({"clip_norm": 1.0}, "auto", FUSED),
+    ],
+)
+def test_what_the_fused_kernel_does_not_train_is_not_planned_for_it(train, engine, device):
+    assert not estimate_cost(dense_cell(**train), device=device, engine=engine).is_fused
+
+
+def test_a_step_that_is_a_graph_takes_less_time_for_its_calls():
+    graph = estimate_cost(dense_cell(256), device="h200", engine="auto")
+    called = estimate_cost(
+        dense_cell(256, optimizer="torch.optim:RMSprop"), device="h200", engine="auto"
+    )
+    assert graph.calls_s < 0.5 * called.calls_s
+
+
+def test_few_narrow_runs_are_for_a_core_and_many_for_the_gpu():
+    study = make_study(
+        {
+            "schema": 1,
+            "name": "x",
+            "model": {"kind": "fcn", "depth": 3, "width": 4},
+            "data": {"kind": "teacher_student", "samples": 64},
+            "train": {"lr": 0.1, "steps": 10_000, "batch_size": 4},
+            "sweep": {"seed": 4000},
+        }
+    )
+    few = plan_packs(study.runs()[:2], study.pack, device="h200")
+    many = plan_packs(study.runs(), study.pack, device="h200")
+    assert {pack.device for pack in few} == {"cpu"}
+    assert {pack.device for pack in many} == {"cuda"}

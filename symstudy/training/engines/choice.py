@@ -1,6 +1,7 @@
 """The choice of the engine of a pack, by asking its components what they need and know."""
 
 from symstudy.errors import LaunchError
+from symstudy.kernels.network import Network
 from symstudy.training.engines.base import AbstractEngine, LoadedPack, pick_device
 from symstudy.training.engines.compiled import CompiledEngine
 from symstudy.training.engines.evaluators import (
@@ -8,6 +9,7 @@ from symstudy.training.engines.evaluators import (
     CompiledEvaluator,
     TorchEvaluator,
 )
+from symstudy.training.engines.fused import FusedEngine, find_program
 from symstudy.training.engines.image_check import check_image_kernels
 from symstudy.training.engines.lane_kernels import (
     AbstractLaneKernels,
@@ -32,7 +34,8 @@ def make_engine(pack: LoadedPack) -> AbstractEngine:
 
     Without data nothing trains. An optimiser that minimises gets the minimiser, whatever the
     device; one that takes steps the compiled engine where the kernels know model, loss and
-    optimiser and the device is the CPU, and torch elsewhere. `train.polish` wraps what trains.
+    optimiser and the device is the CPU, the fused kernel where it knows them and the device is a
+    GPU, and torch elsewhere. `train.polish` wraps what trains.
 
     Raises:
         LaunchError: If `pack.engine` or `pack.device` asks for what cannot be.
@@ -58,7 +61,7 @@ def make_engine(pack: LoadedPack) -> AbstractEngine:
     if has_several_shapes(pack):
         return PaddedEngine(pack)
     kernels = None if refusal or pack.config.engine == "torch" else make_kernels(pack)
-    engine = TorchEngine(pack) if kernels is None else CompiledEngine(pack, kernels)
+    engine = make_stepping_engine(pack, network, kernels)
     if pack.train.polish > 0:
         # What evaluates is what evaluated during training; the solver needs no device.
         return PolishedEngine(pack, engine, make_evaluator(pack, kernels), network)
@@ -120,6 +123,23 @@ def make_kernels(pack: LoadedPack) -> AbstractLaneKernels | None:
     kernels = ImageKernels(pack, graph)
     check_image_kernels(pack, kernels)
     return kernels
+
+
+def make_stepping_engine(
+    pack: LoadedPack, network: Network | None, kernels: AbstractLaneKernels | None
+) -> AbstractEngine:
+    """Return the engine of the optimiser's steps.
+
+    Args:
+        pack: The runs.
+        network: Their dense layers and loss as the kernels know them; None for others, and torch.
+        kernels: What trains them on the CPU, if the device is one and they are known.
+    """
+    device = pick_device(pack.config)
+    program = find_program(pack, network, device)
+    if program is not None:
+        return FusedEngine(pack, program, device)
+    return TorchEngine(pack) if kernels is None else CompiledEngine(pack, kernels)
 
 
 def make_evaluator(pack: LoadedPack, kernels: AbstractLaneKernels | None) -> AbstractEvaluator:
