@@ -84,9 +84,7 @@ class MeasureCase:
                 always = attention_measures(view.weights) if is_always else {}
             else:
                 hidden_KBN = hidden[layer.name]
-                view = LayerView(
-                    self.layout, layer, weights, hidden_KBN, backward, references
-                )
+                view = LayerView(self.layout, layer, weights, hidden_KBN, backward, references)
                 always = measure_layer(view) if is_always else {}
             measures = always | measure_extra(view, [self.name])
             if self.measure.name in measures:
