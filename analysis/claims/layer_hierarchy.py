@@ -179,8 +179,9 @@ def panel(rows: pd.DataFrame, value: str, label: str) -> Panel:
         x_label="hidden layer",
         y_label=label,
         lines=[
-            Line(str(data), {"data": data}, medians(each, "layer", value))
+            Line(f"data = {data}", {"data": data}, medians(each, "layer", value))
             for data, each in long.groupby("data")
         ],
         is_log_x=False,
+        is_log_y=False,
     )

@@ -76,15 +76,16 @@ class MeasureCase:
         backward = BackwardPass(self.model, theta_KP, x_KBI, x_KBI, squares)
         references = References(x_KBI, lambda: x_KBI)
         found: dict[int, Tensor] = {}
+        is_always = self.measure.recorded == "always"
         for layer in self.layout.hidden_layers:
             view: LayerView | AttentionView
             if isinstance(layer, AttentionLayer):
                 view = AttentionView(self.layout, layer, weights)
-                always = attention_measures(view.weights)
+                always = attention_measures(view.weights) if is_always else {}
             else:
                 hidden_KBN = hidden[layer.name]
                 view = LayerView(self.layout, layer, weights, hidden_KBN, backward, references)
-                always = measure_layer(view)
+                always = measure_layer(view) if is_always else {}
             measures = always | measure_extra(view, [self.name])
             if self.measure.name in measures:
                 found[layer.layer] = measures[self.measure.name]

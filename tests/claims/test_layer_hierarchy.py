@@ -58,6 +58,11 @@ def together(rng, noise=1.0):
     return np.array([55, 40, 30, 20]) + noise * rng.normal(size=4), np.array([20, 9, 6, 4])
 
 
+def ordered(run, rng):
+    """Return the row of a run in which the claim is true."""
+    return row_of(run, *together(rng))
+
+
 def opposite(rng):
     """Pairs that grow from layer to layer while ranks fall."""
     pairs, ranks = together(rng)
@@ -94,7 +99,7 @@ def test_a_hierarchy_that_ranks_do_not_follow_is_refuted_by_that_part_alone(clai
     assert finding.part(FALLS).verdict is Verdict.SUPPORTED
 
 
-@pytest.mark.parametrize(("repeats", "most"), [(4, 1), pytest.param(40, 5, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("repeats", "most"), [(2, 0), pytest.param(40, 2, marks=pytest.mark.slow)])
 def test_layers_without_an_order_are_seldom_supported(claims, plant_layers, repeats, most):
     found = count_verdicts(claims[NAME], lambda k: plant_layers(nothing, k), repeats)
     assert found[Verdict.SUPPORTED] <= most
@@ -103,13 +108,11 @@ def test_layers_without_an_order_are_seldom_supported(claims, plant_layers, repe
 @pytest.mark.parametrize(
     ("changes", "why"),
     [
-        ({"test_accuracy": 0.5}, "not clearly better than a constant answer"),
         ({"train_accuracy": 0.9}, "fits fewer than 98% of its training images"),
         ({"decay_budget": 3.0}, "decay budget below 6"),
-        ({"outcome": "diverged"}, "did not end as planned"),
     ],
 )
-def test_runs_that_did_not_learn_or_were_not_decayed_are_no_evidence(
+def test_runs_that_did_not_fit_their_images_or_were_not_decayed_are_no_evidence(
     claims, plant_layers, changes, why
 ):
     finding = judge_store(claims[NAME], plant_layers(together, **changes))

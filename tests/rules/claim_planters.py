@@ -30,12 +30,14 @@ class Planter(NamedTuple):
         options: What it is called with.
         file: File of the tests that it is in, without `test_`; that of the claim if empty.
         is_drawn: Whether it takes a generator.
+        settings: What is changed in the study, such as data in place of files.
     """
 
     function: str
     options: Mapping[str, Any] = {}
     file: str = ""
     is_drawn: bool = True
+    settings: tuple[str, ...] = ()
 
 
 PLANTERS: dict[str, Planter] = {
@@ -57,6 +59,7 @@ PLANTERS: dict[str, Planter] = {
     "depth_escape": Planter("escaping", is_drawn=False),
     "depth_gap": Planter("gapped"),
     "hysteresis": Planter("looped", is_drawn=False),
+    "layer_hierarchy": Planter("ordered", settings=('data.kind=["digits"]', "data.samples=1400")),
     "learning_jumps": Planter("jumping"),
     "learning_jumps_activations": Planter("jumping"),
     "mode_connectivity": Planter("barriers"),
@@ -116,7 +119,7 @@ def planted_truth(claim: Claim, seeds: int | None = None, **changed: Any) -> tup
         measured: Mapping[str, Any] = evident(run, function(run, *drawn, **options))
         return measured
 
-    overrides = () if seeds is None else (f"seed={seeds}",)
+    overrides = planter.settings + (() if seeds is None else (f"seed={seeds}",))
     study = load_study(ROOT / "studies" / f"{claim.study}.toml", overrides=overrides)
     count = len({run.seed for run in study.runs()}) if study.search is None else 20
     folder = Path(tempfile.mkdtemp(prefix="planted-"))
