@@ -42,9 +42,10 @@ def represent(
             f"{wanted}"
         )
     theta = trained.theta_KP
-    theta = theta[torch.from_numpy(lanes).to(theta.device)]
-    inputs = torch.from_numpy(split.x[split.lane_x[lanes], :wanted]).to(theta.device)
-    model = pack.model.with_buffers(rows_of(trained.buffers, lanes))
+    index = pack.data.resident.index(lanes, theta.device)
+    theta = theta[index]
+    inputs = pack.data.gathered(split.x, split.lane_x[lanes], slice(wanted), theta.device)
+    model = pack.model.with_buffers(rows_of(trained.buffers, index))
     with torch.no_grad():
         hidden = model.forward(theta, inputs).hidden
     layers = pack.model.network_layout.hidden_layers

@@ -43,7 +43,9 @@ def test_what_one_core_trains_for_longer_goes_through_ray():
         return study_of(train={"lr": 0.05, "steps": steps, "batch_size": 8})
 
     (cell,) = trained_for(1_000_000).cells
-    enough = int(1_000_000 * SMALL_S / estimate_cost(cell, device="cpu", engine="auto").pack_seconds(2))
+    enough = int(
+        1_000_000 * SMALL_S / estimate_cost(cell, device="cpu", engine="auto").pack_seconds(2)
+    )
     assert chosen_for(trained_for(enough // 2)) is InlineLauncher
     assert chosen_for(trained_for(2 * enough)) is RayLauncher
 
