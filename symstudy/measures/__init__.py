@@ -22,6 +22,7 @@ from symstudy.measures.declare import Measure, measure
 
 if TYPE_CHECKING:
     from symstudy.measures.compute import attention_measures, measure_extra, measure_layer
+    from symstudy.measures.held_against import References
     from symstudy.measures.pair_view import PairView
     from symstudy.measures.views import (
         AttentionView,
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
         LayerSymmetries,
         LayerView,
         NetworkView,
-        References,
         RunView,
     )
 
@@ -69,7 +69,7 @@ HOMES = {
     "LayerView": "views",
     "NetworkView": "views",
     "PairView": "pair_view",
-    "References": "views",
+    "References": "held_against",
     "RunView": "views",
     "attention_measures": "compute",
     "measure_extra": "compute",

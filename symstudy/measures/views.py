@@ -15,6 +15,7 @@ from torch import Tensor
 
 from symstudy.layout import AttentionLayer, Layout, NeuronGroup
 from symstudy.measures.backward import BackwardPass
+from symstudy.measures.held_against import References
 from symstudy.symmetry.base import AbstractSymmetry
 from symstudy.symmetry.double_rotation import DoubleRotation, product_values
 from symstudy.symmetry.neurons import (
@@ -37,27 +38,8 @@ __all__ = [
     "LayerSymmetries",
     "LayerView",
     "NetworkView",
-    "References",
     "RunView",
 ]
-
-
-class References(NamedTuple):
-    """What a layer's activations may be held against, on the samples that they are of.
-
-    Attributes:
-        inputs_KBI: The inputs that the networks are given; None where they are not known.
-        universal: Makes rows whose inner products are those of the closed form for deep linear
-            networks under gradient noise (`symstudy.theory.universal`); None likewise.
-    """
-
-    inputs_KBI: Float[Tensor, "runs samples inputs"] | None = None
-    universal: Callable[[], Float[Tensor, "runs samples inputs"]] | None = None
-
-    @property
-    def universal_KBI(self) -> Float[Tensor, "runs samples inputs"] | None:
-        """The rows of the closed form."""
-        return None if self.universal is None else self.universal()
 
 
 class LayerView:

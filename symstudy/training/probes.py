@@ -20,7 +20,8 @@ from symstudy.measures.compute import (
     measure_layer,
     measure_networks,
 )
-from symstudy.measures.views import AttentionView, LayerView, NetworkView, References
+from symstudy.measures.held_against import References
+from symstudy.measures.views import AttentionView, LayerView, NetworkView
 from symstudy.training.engines.base import AbstractTrained, LoadedPack
 from symstudy.training.engines.entropic import split_terms
 from symstudy.training.engines.evaluators import rows_of

@@ -287,8 +287,7 @@ CERTIFICATES = Table(
 
 REPRESENTATIONS = Table(
     "representations",
-    "Activations of one hidden layer of one run at one detailed probe, where probe.representations "
-    "keeps them.",
+    "Activations of one hidden layer of one run at one detailed probe (probe.representations).",
     (
         Column("run_id", TEXT, "Identifier of the run."),
         Column("pack_id", TEXT, "Pack the run was trained in."),
