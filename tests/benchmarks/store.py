@@ -110,9 +110,9 @@ def plan() -> None:
         show("a worker finds its pack", found)
         tell(
             "store.plan",
-            f"To expand, hash, plan into {len(packs):,} packs and write 1,000,000 runs of 200,000 "
-            f"cells takes {SHOWN['all of it']:.0f} s, with {peak_gigabytes():.2f} GB of memory at "
-            "most.",
+            f"To expand, hash, plan into {len(packs):,} packs and write {len(runs):,} runs of "
+            f"{len(study.cells):,} cells takes {SHOWN['all of it']:.0f} s, with "
+            f"{peak_gigabytes():.2f} GB of memory at most.",
         )
 
 
@@ -182,7 +182,7 @@ def ask(place: str, folder: StudyFolder) -> dict[str, float]:
     store: Store = timed("open", lambda: open_store(place), 2)
     timed("status", lambda: read_account(store), 2)
     timed("group runs, first", lambda: store.sql(RUNS_QUERY), 2)
-    show("group runs, again", median_seconds(lambda: store.sql(RUNS_QUERY)), 2)
+    timed("group runs, again", lambda: store.sql(RUNS_QUERY), 2)
     timed("group cells", lambda: store.sql("select width, avg(test_loss) from cells group by all"))
     timed("driver: read every byte, repair nothing", lambda: repair(folder))
     timed("driver: nothing twice", lambda: settle(folder))
