@@ -168,7 +168,9 @@ def test_the_options_are_those_that_were_decided_on():
         for name, command in every_command(group)
     }
     assert options == {
-        "symmetries": {"--data", "--arguments", "--integers", "--samples", "--json"},
+        "symmetries": {
+            "--data", "--arguments", "--integers", "--samples", "--discover", "--json",
+        },
         "validate": {"--preset", "--dry", "--json"},
         "plan": {
             "--dry",

@@ -22,7 +22,9 @@ def found_on(inputs, *, width=3, activation=nn.Tanh):
     torch.manual_seed(0)
     network = nn.Sequential(nn.Linear(4, width), activation(), nn.Linear(width, 2))
     report = report_symmetries(network, torch.randn(6, 4))
-    return rank_on_data(report.derivation, inputs, report.nullity.rank), report.nullity.rank
+    rank = report.nullity.rank
+    assert rank is not None
+    return rank_on_data(report.derivation, inputs, rank), rank
 
 
 def normal(*shape):
@@ -66,6 +68,7 @@ def test_a_neuron_that_no_training_input_turns_on_is_free_there_alone():
     weights, bias = theta_P[:12].view(3, 4), theta_P[12:15]
     inputs = normal(4000, 4)
     off = inputs[inputs @ weights[0] + bias[0] < 0][:200]
+    assert report.nullity.rank is not None
     found = rank_on_data(report.derivation, off, report.nullity.rank)
     # 5 incoming and 2 outgoing numbers, less the rescaling that is free everywhere.
     assert found.directions == 5 + 2 - 1
