@@ -124,12 +124,12 @@ def following(breaking: Array, ranks: Array) -> float:
 
 def falling(breaking: Array) -> float:
     """Return how broken pairs go with depth."""
-    return over_layers(np.arange(len(breaking)), breaking)
+    return over_layers(np.arange(len(breaking)), breaking)  # type: ignore[arg-type]  # frozen
 
 
 def falling_rank(ranks: Array) -> float:
     """Return how the effective rank goes with depth."""
-    return over_layers(np.arange(len(ranks)), ranks)
+    return over_layers(np.arange(len(ranks)), ranks)  # type: ignore[arg-type]  # frozen
 
 
 def following_relative(relative: Array, ranks: Array) -> float:

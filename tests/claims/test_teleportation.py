@@ -43,7 +43,9 @@ def test_the_smallest_rate_is_reported_and_decides_nothing(claims, plant):
 
     finding = judge_store(claims[NAME], plant(NAME, only_slow))
     assert finding.verdict is Verdict.REFUTED
-    assert finding.parts[1].effect < -0.3
+    effect = finding.parts[1].effect
+    assert effect is not None
+    assert effect < -0.3
 
 
 def test_a_best_rate_at_the_end_of_the_grid_is_no_evidence(claims, plant):
