@@ -16,8 +16,8 @@ take at 20 trillion multiplications a second."""
 
 
 MOST_CHANNELS = 64
-"""Channels of the widest convolution up to which the compiled kernels are faster than torch:
-`python tests/benchmarks/convolution.py`."""
+"""Channels of the widest convolution up to which the compiled kernels were measured to be faster
+than torch: `python tests/benchmarks/convolution.py`."""
 
 
 def pays_compiled(channels: int) -> bool:

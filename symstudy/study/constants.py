@@ -15,7 +15,8 @@ COMPILED_STEP_S = 1.5e-6
 COMPILED_FLOPS = {"float32": 150e9, "float64": 70e9}
 """Operations a second of the compiled kernels."""
 IMAGE_FLOPS = {"float32": 80e9, "float64": 40e9}
-"""Operations a second of the compiled convolutions: `python tests/benchmarks/convolution.py`."""
+"""Operations a second of the compiled convolutions: `python tests/benchmarks/convolution.py` on two
+cores that other work shared; an idle core is faster."""
 IMAGE_NUMBER_S = 1.5e-9
 """Time that the norms, sums and activations beside them take for each number that a sample leaves
 for the backward pass, in float32."""

@@ -82,6 +82,7 @@ class TestCompiledConvolutions(EngineConformance):
         return EngineCase(runs=chosen, config=config, name="compiled", diverging=diverging)
 
 
+@pytest.mark.slow
 class TestCompiledResiduals(EngineConformance):
     @pytest.fixture
     def case(self):
@@ -107,7 +108,10 @@ def test_loss_gradient_and_running_means_are_those_of_the_module(model, samples)
         assert is_close(expected._replace(gradient=found[1], buffers=found[2]), expected, 1e-12)
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw", "lion"])
+@pytest.mark.parametrize(
+    "optimizer",
+    ["sgd", "adam", *(pytest.param(name, marks=pytest.mark.slow) for name in ("adamw", "lion"))],
+)
 def test_training_is_that_of_torch(optimizer):
     train = {"optimizer": optimizer, "dtype": "float64", "lr": 0.01, "batch_size": 20}
     if optimizer == "sgd":

@@ -64,7 +64,7 @@ def why_no_graph(pack: LoadedPack) -> str:
     convolutions = ops[ops[:, KIND] == CONVOLUTION]
     widest = int(convolutions[:, CHANNELS_ABOVE].max())
     if not (is_asked or pays_compiled(widest)):
-        return f"torch is as fast with {widest} channels"
+        return f"with {widest} channels torch trains unless pack.engine = 'compiled' asks"
     is_normed = (ops[:, KIND] == FOLLOWING) & (ops[:, NORM] == BATCH_NORM)
     pixels = (ops[is_normed, ROWS] * ops[is_normed, COLUMNS]).min(initial=2)
     if pixels * pack.train.batch_size < 2:
