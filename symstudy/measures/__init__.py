@@ -12,6 +12,7 @@ from symstudy.measures.catalogue import (
     LAYER_MEASURES,
     MEASURES,
     PAIR_MEASURES,
+    NETWORK_MEASURES,
     find_measure,
     find_pair_measure,
     layer_columns,
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from symstudy.measures.compute import attention_measures, measure_extra, measure_layer
     from symstudy.measures.held_against import References
     from symstudy.measures.pair_view import PairView
+    from symstudy.measures.feature_views import FeaturesView
     from symstudy.measures.views import (
         AttentionView,
         HeadsView,
@@ -40,7 +42,9 @@ __all__ = [
     "LAYER_MEASURES",
     "MEASURES",
     "PAIR_MEASURES",
+    "NETWORK_MEASURES",
     "AttentionView",
+    "FeaturesView",
     "HeadWeights",
     "HeadsView",
     "LayerSymmetries",
@@ -63,6 +67,7 @@ __all__ = [
 
 HOMES = {
     "AttentionView": "views",
+    "FeaturesView": "feature_views",
     "HeadWeights": "views",
     "HeadsView": "views",
     "LayerSymmetries": "views",
