@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from symstudy.components.registry import entries_of
 from symstudy.errors import Mistake, SymstudyError
 from symstudy.measures.catalogue import LAYER_MEASURES, NETWORK_MEASURES, find_measure, measures_on
 from symstudy.measures.declare import Measure
@@ -164,7 +165,9 @@ def why_no_features(cell: "Cell") -> str:
         return "the samples have no classes"
     if shape.train == 0:
         return "every batch is drawn anew (data.fresh)"
-    if cell.model.missing:
+    known = entries_of("models").get(cell.model.kind)
+    if cell.model.missing or (known is not None and known.is_builtin):
+        # Every kind of model that comes with symstudy tells its features: none has to be built.
         return ""
     try:
         return build_model(cell.model, shape).why_no_features

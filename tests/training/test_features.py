@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from symstudy.components import DataShape, looking_in
+from symstudy.components.registry import builtin_entries
 from symstudy.errors import StudyFileError
 from symstudy.launch import InlineLauncher, run_study
 from symstudy.models import build_model
@@ -54,6 +55,12 @@ def test_the_last_layer_makes_the_outputs_of_its_features(name):
         outputs = outputs + passed.last.bias_KO[:, None]
     torch.testing.assert_close(outputs, passed.output_KBO)
     assert set(passed.hidden) <= {group.name for group in model.network_layout.groups}
+
+
+def test_every_kind_of_model_that_is_trained_tells_its_features():
+    kinds = {entry.kind for entry in builtin_entries("models")}
+    # What is read from a file has no data.
+    assert kinds - {"pretrained"} == {config.kind for config in MODELS.values()}
 
 
 class Head(nn.Module):
