@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 ARMS = ("with", "without")
 SHOWN = 30
 """Eigenvalues that are drawn, at most."""
+FLOOR = 1e-12
+"""Share of the largest below which an eigenvalue is round-off: nothing is drawn there."""
 
 
 def draw_collapse(measured: Measured, evidence: Evidence) -> Figure:
@@ -38,8 +40,11 @@ def draw_collapse(measured: Measured, evidence: Evidence) -> Figure:
     drawn.append(draw_spectra(axes[2], strongest))
     hues = hues_of(beside)
     for axis, panel in zip(axes[3:], beside, strict=True):
-        draw_panel(axis, panel, hues)
+        title = panel.title.replace("gained from least to most decay", "gained by decay")
+        draw_panel(axis, panel._replace(title=title), hues)
         drawn += drawn_lines(panel)
+        if any(line.name for line in panel.lines):
+            axis.legend(fontsize="small")
     return Figure(
         canvas,
         pd.concat(drawn),
@@ -100,6 +105,7 @@ def draw_spectra(axis: "Axes", rows: pd.DataFrame) -> pd.DataFrame:
         drawn.append(pd.DataFrame({**points, "low": low, "high": high}))
     axis.axvline(classes_of(rows) + 0.5, color="0.4", linestyle=":", linewidth=0.8)
     axis.set(yscale="log", xlabel="eigenvalue", ylabel="eigenvalue over the largest")
+    axis.set_ylim(max(FLOOR, axis.get_ylim()[0]), None)
     axis.set_title("spectrum of features")
     axis.legend(fontsize="small")
     return pd.concat(drawn)
