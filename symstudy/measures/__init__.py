@@ -11,8 +11,8 @@ from symstudy.measures.catalogue import (
     EXTRA_MEASURES,
     LAYER_MEASURES,
     MEASURES,
-    PAIR_MEASURES,
     NETWORK_MEASURES,
+    PAIR_MEASURES,
     find_measure,
     find_pair_measure,
     layer_columns,
@@ -23,9 +23,9 @@ from symstudy.measures.declare import Measure, measure
 
 if TYPE_CHECKING:
     from symstudy.measures.compute import attention_measures, measure_extra, measure_layer
+    from symstudy.measures.feature_views import FeaturesView
     from symstudy.measures.held_against import References
     from symstudy.measures.pair_view import PairView
-    from symstudy.measures.feature_views import FeaturesView
     from symstudy.measures.views import (
         AttentionView,
         HeadsView,
@@ -41,8 +41,8 @@ __all__ = [
     "EXTRA_MEASURES",
     "LAYER_MEASURES",
     "MEASURES",
-    "PAIR_MEASURES",
     "NETWORK_MEASURES",
+    "PAIR_MEASURES",
     "AttentionView",
     "FeaturesView",
     "HeadWeights",

@@ -21,8 +21,8 @@ from symstudy.measures.catalogue import (
     find_pair_measure,
 )
 from symstudy.measures.declare import Measure
-from symstudy.measures.pair_view import PairView
 from symstudy.measures.feature_views import FeaturesView
+from symstudy.measures.pair_view import PairView
 from symstudy.measures.symmetries import METHODS, of_method
 from symstudy.measures.views import (
     AttentionView,
