@@ -56,6 +56,10 @@ class DataError(UserError, ValueError):
         super().__init__(f"data.{key} {what}")
 
 
+class AbsentDataError(DataError):
+    """A well-known data set whose files are not on this machine, nor to be downloaded."""
+
+
 class ProjectError(UserError, LookupError):
     """No project, or no analysis in it, where one is needed."""
 

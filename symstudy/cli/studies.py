@@ -182,13 +182,13 @@ def measure_rows(project: Any) -> list[dict[str, Any]]:
 
     Each by the name that a study gives it, with whether a study must name it.
     """
-    from symstudy.measures import LAYER_MEASURES, find_measure
+    from symstudy.measures import LAYER_MEASURES, NETWORK_MEASURES, find_measure
     from symstudy.measures.catalogue import installed_measures, measures_in
     from symstudy.project import find_project
 
     project_found = find_project(project)
     folders = dict.fromkeys([project_found.studies, Path.cwd()] if project_found else [Path.cwd()])
-    named = [(item.name, item) for item in LAYER_MEASURES]
+    named = [(item.name, item) for item in (*LAYER_MEASURES, *NETWORK_MEASURES)]
     named += [(name, find_measure(name)) for name in installed_measures()]
     named += [(item.path, item) for folder in folders for item in measures_in(folder)]
     places = {"layer": "neurons", "attention": "attention"}

@@ -40,6 +40,7 @@ class Cifar10Config(AbstractKnownConfig):
     }
     contents: ClassVar[dict[str, str]] = BATCHES
     counts: ClassVar[tuple[tuple[int, ...], tuple[int, ...]]] = ((5000,) * 10, (1000,) * 10)
+    axes_of_image: ClassVar[tuple[int, int, int]] = (3, 32, 32)
 
     kind: Literal["cifar10"] = "cifar10"
     """Natural images (Krizhevsky 2009): 50,000 and 10,000 of 3x32x32."""

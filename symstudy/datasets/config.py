@@ -82,6 +82,11 @@ class AbstractDatasetConfig(Component):
         """Functions of the user's own that it names, with their sources as they were planned."""
         return {}
 
+    @property
+    def missing(self) -> str:
+        """What must be fetched before anything is trained, and how; empty where it is all there."""
+        return ""
+
     def own_files(self) -> list[Path]:
         """Return the files of the user's own that it is read from."""
         return []

@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from symstudy.datasets.readers.packages import Package
 from symstudy.datasets.readers.places import VARIABLE, Source, data_folder
 from symstudy.datasets.readers.samples import Part, Parts
 from symstudy.datasets.readers.unpacked import open_unpacked
-from symstudy.errors import DataError
+from symstudy.errors import AbsentDataError, DataError
 
 __all__ = ["AbstractKnownConfig"]
 
@@ -39,6 +39,7 @@ class AbstractKnownConfig(AbstractImagesConfig):
         contents: MD5 of files that are not packed, by name; a packed one is held to its `remotes`
             where what it holds is not listed.
         counts: Number of training and of test images of each class, by which they are checked.
+        axes_of_image: Channels, rows and columns of an image.
     """
 
     has_own_files: ClassVar[bool] = False
@@ -49,6 +50,32 @@ class AbstractKnownConfig(AbstractImagesConfig):
     unpacked: ClassVar[dict[str, tuple[str, ...]]] = {}
     contents: ClassVar[dict[str, str]] = {}
     counts: ClassVar[tuple[tuple[int, ...], tuple[int, ...]]]
+    axes_of_image: ClassVar[tuple[int, int, int]] = (1, 28, 28)
+
+    def identified(self) -> tuple[Self, list[tuple[str, str]]]:
+        """Return the configuration with the hash and the sizes of what its files hold.
+
+        Where they are nowhere, and none are to be downloaded, their sizes are known all the same: a
+        study can be read and planned, and not run.
+        """
+        try:
+            self.sources()
+        except AbsentDataError:
+            return self.sized(len(self.counts[0]), self.axes_of_image, *map(sum, self.counts))
+        except DataError as error:
+            return self, [(error.key, error.what)]
+        return super().identified()
+
+    @property
+    def missing(self) -> str:
+        """What must be done for its files to be there; empty where they were when it was read."""
+        if self.data_source or not self.sizes:
+            return ""
+        try:
+            self.sources()
+        except AbsentDataError as error:
+            return str(error)
+        return f"data.kind = {self.kind!r} has its files now: read the study again"
 
     @abstractmethod
     def decoded(self, sources: Sequence[Source]) -> Parts:
@@ -66,7 +93,8 @@ class AbstractKnownConfig(AbstractImagesConfig):
         """Return the file of `remote`, or those that it holds; download it where there is none.
 
         Raises:
-            DataError: If it is nowhere and cannot be downloaded.
+            AbsentDataError: If it is nowhere, and there is no folder to download it into.
+            DataError: If it cannot be downloaded.
         """
         packed = (remote.name,)
         for folder in self.places():
@@ -74,15 +102,13 @@ class AbstractKnownConfig(AbstractImagesConfig):
                 if all((folder / name).is_file() for name in names):
                     return [named(folder / name) for name in names]
         target = data_folder()
-        reason = f"{VARIABLE} is not set"
-        if target is not None:
-            try:
-                path = download(remote, target / self.folders[0])
-            except OSError as error:
-                reason = f"it could not be downloaded: {error}"
-            else:
-                return [named(path)]
-        raise DataError("kind", self.advice(remote, reason))
+        if target is None:
+            raise AbsentDataError("kind", self.advice(remote, f"{VARIABLE} is not set"))
+        try:
+            return [named(download(remote, target / self.folders[0]))]
+        except OSError as error:
+            reason = f"it could not be downloaded: {error}"
+            raise DataError("kind", self.advice(remote, reason)) from error
 
     def places(self) -> list[Path]:
         """Return the folders in which the files are looked for, in order."""

@@ -138,14 +138,30 @@ class AbstractStoredConfig(AbstractMappedConfig, AbstractAugmentedConfig):
             made = made.without_idle_keys()
             whole: Any = replace(made, data_source=content_of(made.sources()))
             arrays = arrays_of(whole)
-            counts = {
-                "samples": counted("samples", self.samples, len(arrays.x_train)),
-                "test_samples": counted("test_samples", self.test_samples, len(arrays.x_test)),
-            }
-            whole = replace(
-                whole,
-                **counts,
-                sizes=(arrays.outputs, *arrays.input_shape),
+        except DataError as error:
+            return self, [(error.key, error.what)]
+        sized: tuple[Self, list[tuple[str, str]]] = whole.sized(
+            arrays.outputs, arrays.input_shape, len(arrays.x_train), len(arrays.x_test)
+        )
+        return sized
+
+    def sized(
+        self, outputs: int, axes: tuple[int, ...], train: int, test: int
+    ) -> tuple[Self, list[tuple[str, str]]]:
+        """Return the configuration with its sizes, and what is wrong with it.
+
+        Args:
+            outputs: Number of outputs.
+            axes: Axes of one input.
+            train: Training samples that there are.
+            test: Test samples that there are.
+        """
+        try:
+            whole: Any = replace(
+                self,
+                samples=counted("samples", self.samples, train),
+                test_samples=counted("test_samples", self.test_samples, test),
+                sizes=(outputs, *axes),
                 augment_sources=sources_of(self.augment),
             )
         except DataError as error:

@@ -28,6 +28,7 @@ class SvhnConfig(AbstractKnownConfig):
         (4948, 13861, 10585, 8497, 7458, 6882, 5727, 5595, 5045, 4659),
         (1744, 5099, 4149, 2882, 2523, 2384, 1977, 2019, 1660, 1595),
     )
+    axes_of_image: ClassVar[tuple[int, int, int]] = (3, 32, 32)
 
     kind: Literal["svhn"] = "svhn"
     """Digits of house numbers (Netzer et al. 2011): 73,257 and 26,032 of 3x32x32."""

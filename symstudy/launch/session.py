@@ -8,7 +8,7 @@ from pathlib import Path
 
 from symstudy.components import looking_in
 from symstudy.errors import StoreError
-from symstudy.launch.cluster.environment import require_weights
+from symstudy.launch.cluster.environment import require_files
 from symstudy.launch.control import DriverControl
 from symstudy.launch.dispatch import Dispatch, stop_on_signals
 from symstudy.launch.events import LaunchEnded, LaunchPlanned, Listener, to_all
@@ -85,7 +85,7 @@ def run_study(
     """
     if isinstance(launcher, str):
         launcher = find_launcher(launcher, [beside(study)]).from_options(study.pack)
-    require_weights(study)
+    require_files(study)
     folder = open_study_folder(results, study)
     launch = new_launch_id()
     summary = Summary()

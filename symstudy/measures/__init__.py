@@ -11,6 +11,7 @@ from symstudy.measures.catalogue import (
     EXTRA_MEASURES,
     LAYER_MEASURES,
     MEASURES,
+    NETWORK_MEASURES,
     PAIR_MEASURES,
     find_measure,
     find_pair_measure,
@@ -22,6 +23,7 @@ from symstudy.measures.declare import Measure, measure
 
 if TYPE_CHECKING:
     from symstudy.measures.compute import attention_measures, measure_extra, measure_layer
+    from symstudy.measures.feature_views import FeaturesView
     from symstudy.measures.held_against import References
     from symstudy.measures.pair_view import PairView
     from symstudy.measures.views import (
@@ -39,8 +41,10 @@ __all__ = [
     "EXTRA_MEASURES",
     "LAYER_MEASURES",
     "MEASURES",
+    "NETWORK_MEASURES",
     "PAIR_MEASURES",
     "AttentionView",
+    "FeaturesView",
     "HeadWeights",
     "HeadsView",
     "LayerSymmetries",
@@ -63,6 +67,7 @@ __all__ = [
 
 HOMES = {
     "AttentionView": "views",
+    "FeaturesView": "feature_views",
     "HeadWeights": "views",
     "HeadsView": "views",
     "LayerSymmetries": "views",

@@ -10,6 +10,7 @@ methods of `SYMMETRY_METHODS`.
 import functools
 from collections.abc import Iterable
 from pathlib import Path
+from typing import get_args
 
 from symstudy.components.declarations import (
     Declaration,
@@ -20,7 +21,7 @@ from symstudy.components.declarations import (
 from symstudy.components.own_code import load_own
 from symstudy.errors import ModelError, ProjectError, choices, unknown_name
 from symstudy.installed import installed_points
-from symstudy.measures.declare import Kind, Measure
+from symstudy.measures.declare import Kind, Measure, On
 from symstudy.symmetry.registry import SYMMETRIES, SymmetryEntry, find_symmetry
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "EXTRA_MEASURES",
     "LAYER_MEASURES",
     "MEASURES",
+    "NETWORK_MEASURES",
     "PAIR_MEASURES",
     "SYMMETRY_METHODS",
     "Measure",
@@ -39,6 +41,7 @@ __all__ = [
     "measures_on",
     "network_columns",
     "run_columns",
+    "vector_columns",
 ]
 
 KEY = "probe.measures"
@@ -46,6 +49,9 @@ PAIR_KEY = "pairs.measures"
 RESERVED_OF_PAIRS = ("study", "run_a", "run_b", "step_a", "step_b", "layer_a", "layer_b", "is_last")
 """Columns of pairs that are no measures."""
 GROUP = "symstudy.measures"
+PLACES = get_args(On)
+OF_NETWORKS = ("network", "features")
+"""What measures are taken of that are one number, or one vector, a network."""
 
 SYMMETRY_METHODS: dict[str, Kind] = {
     "distance": "number",
@@ -126,6 +132,12 @@ symmetry."""
 
 LAYER_MEASURES: tuple[Measure, ...] = (*MEASURES, *ATTENTION_MEASURES, *EXTRA_MEASURES)
 """All measures of layers; a layer has null for those of another kind of layer."""
+
+NETWORK_MEASURES: tuple[Measure, ...] = tuple(
+    item for item in ALL if item.on in ("network", "features", "run")
+)
+"""Measures of whole networks, of their features and of runs, which a study records if it names
+them."""
 
 PAIR_MEASURES: tuple[Measure, ...] = tuple(item for item in ALL if item.on == "pair")
 """What is measured of two layers of two runs."""
@@ -238,15 +250,17 @@ def checked(item: Measure, path: str) -> Measure:
     Raises:
         ModelError: If it is of a kind that such a measure cannot have.
     """
-    if item.kind not in ("count", "number"):
+    if item.on not in PLACES:
+        named = ", ".join(map(repr, PLACES))
         raise ModelError(
-            f'{KEY} must name a measure of kind "count" or "number", but {path!r} has '
-            f"kind={item.kind!r}."
+            f"{KEY} must name a measure on one of {named}, but {path!r} has on={item.on!r}."
         )
-    if item.on not in ("layer", "attention", "symmetry", "network", "run"):
+    kinds = ("count", "number", "vector") if item.on in OF_NETWORKS else ("count", "number")
+    if item.kind not in kinds:
+        named = ", ".join(map(repr, kinds))
         raise ModelError(
-            f'{KEY} must name a measure on "layer", "attention", "symmetry", "network" or "run", '
-            f"but {path!r} has on={item.on!r}."
+            f"{KEY} must name a measure whose kind is one of {named} on {item.on!r}, but {path!r} "
+            f"has kind={item.kind!r}."
         )
     return item._replace(recorded="if named")
 
@@ -275,8 +289,16 @@ def layer_columns(names: Iterable[str]) -> tuple[Measure, ...]:
 
 
 def network_columns(names: Iterable[str]) -> tuple[Measure, ...]:
-    """Return the measures of networks among `names`: columns of `history` and `runs`."""
-    return measures_on(names, "network")
+    """Return the numbers of networks and features among `names`: columns of `history` and `runs`.
+
+    Counts are among them.
+    """
+    return tuple(item for item in measures_on(names, *OF_NETWORKS) if item.kind != "vector")
+
+
+def vector_columns(names: Iterable[str]) -> tuple[Measure, ...]:
+    """Return the vectors of networks and features among `names`: columns of `runs` alone."""
+    return tuple(item for item in measures_on(names, *OF_NETWORKS) if item.kind == "vector")
 
 
 def run_columns(names: Iterable[str]) -> tuple[Measure, ...]:

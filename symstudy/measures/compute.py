@@ -21,6 +21,7 @@ from symstudy.measures.catalogue import (
     find_pair_measure,
 )
 from symstudy.measures.declare import Measure
+from symstudy.measures.feature_views import FeaturesView
 from symstudy.measures.pair_view import PairView
 from symstudy.measures.symmetries import METHODS, of_method
 from symstudy.measures.views import (
@@ -36,6 +37,7 @@ from symstudy.measures.views import (
 __all__ = [
     "attention_measures",
     "measure_extra",
+    "measure_features",
     "measure_layer",
     "measure_networks",
     "measure_pair",
@@ -161,19 +163,47 @@ def one_a_run(item: Measure, value: Any, runs: int) -> Tensor:
     if item.name in BUILTIN:
         built: Tensor = value
         return built
+    if item.kind == "vector":
+        return one_vector_a_run(item, value, runs)
     if not isinstance(value, Tensor) or tuple(value.shape) != (runs,):
         shape = list(value.shape) if isinstance(value, Tensor) else type(value).__name__
         raise ModelError(
             f"a measure must return one number a run, a tensor of shape [{runs}] for this pack, "
             f"but {item.path} returned {shape}. Reduce over every axis but the first."
         )
+    column = real(item, value)
+    return whole(item, column) if item.kind == "count" else column
+
+
+def one_vector_a_run(item: Measure, value: Any, runs: int) -> Tensor:
+    """Return the value of a measure of kind vector, in float64.
+
+    Raises:
+        ModelError: If it is not a row of numbers a run.
+    """
+    if not isinstance(value, Tensor) or value.dim() != 2 or len(value) != runs:
+        shape = list(value.shape) if isinstance(value, Tensor) else type(value).__name__
+        raise ModelError(
+            f'a measure of kind "vector" must return a row of numbers a run, a tensor of shape '
+            f"[{runs}, numbers] for this pack, but {item.path} returned {shape}. Flatten the axes "
+            "behind the first."
+        )
+    return real(item, value)
+
+
+def real(item: Measure, value: Tensor) -> Tensor:
+    """Return the value of a measure in float64.
+
+    Raises:
+        ModelError: If it is complex.
+    """
     if value.is_complex():
         raise ModelError(
             f"a measure must return real numbers, but {item.path} returned {value.dtype}. Take "
             "their absolute values, or their real parts."
         )
     column: Tensor = value.detach().double()
-    return whole(item, column) if item.kind == "count" else column
+    return column
 
 
 def whole(item: Measure, column_K: Tensor) -> Tensor:
@@ -195,16 +225,31 @@ def whole(item: Measure, column_K: Tensor) -> Tensor:
 
 
 def measure_networks(view: NetworkView, names: Sequence[str]) -> dict[str, Tensor]:
-    """Return the named measures of networks, one number a run; a count as a float or NaN.
+    """Return the named measures of networks: a number a run, or a vector.
+
+    A count is a float, or NaN.
 
     Raises:
-        ModelError: If one does not return one number a run.
+        ModelError: If one does not return one number, or one vector, a run.
     """
-    runs = len(view.theta_KP)
+    return whole_networks("network", view, names, len(view.theta_KP))
+
+
+def measure_features(view: FeaturesView, names: Sequence[str]) -> dict[str, Tensor]:
+    """Return the named measures of features: a number a run, or a vector.
+
+    Raises:
+        ModelError: If one does not return one number, or one vector, a run.
+    """
+    return whole_networks("features", view, names, len(view.features_KBF))
+
+
+def whole_networks(on: str, view: Any, names: Sequence[str], runs: int) -> dict[str, Tensor]:
+    """Return the named measures that are taken `on` whole networks or their features."""
     return {
         item.name: present(item, one_a_run(item, taken(item, view), runs))
         for item in found(tuple(names))
-        if item.on == "network"
+        if item.on == on
     }
 
 

@@ -7,12 +7,13 @@ __all__ = ["Kind", "Measure", "On", "Recorded", "measure"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-On = Literal["layer", "attention", "symmetry", "network", "run", "pair"]
+On = Literal["layer", "attention", "symmetry", "network", "features", "run", "pair"]
 """What a measure is taken of: the neurons of a hidden layer (`symstudy.measures.views.LayerView`),
 the heads of an attention layer (`HeadsView`), the symmetries that a model declares for a hidden
-layer of either sort (`LayerSymmetries`), a whole network at a detailed probe (`NetworkView`), the
-course of one run (`RunView`), or two layers of two runs (`PairView`), which `[pairs]` names."""
-Kind = Literal["count", "number", "curve"]
+layer of either sort (`LayerSymmetries`), a whole network at a detailed probe (`NetworkView`), what
+its last layer reads of training samples (`FeaturesView`), the course of one run (`RunView`), or two
+layers of two runs (`PairView`), which `[pairs]` names."""
+Kind = Literal["count", "number", "curve", "vector"]
 Recorded = Literal["always", "if named"]
 
 
@@ -21,7 +22,8 @@ class Measure(NamedTuple):
 
     Attributes:
         name: Column of the store.
-        kind: `count` (int), `number` (float) or `curve` (a count at each of `CURVE_THRESHOLDS`).
+        kind: `count` (int), `number` (float), `curve` (a count at each of `CURVE_THRESHOLDS`), or
+            `vector` (a row of floats, of networks and features: the last one, in `runs` alone).
         meaning: What it is, in one line.
         source: Where it is defined.
         on: What it is taken of.
@@ -58,7 +60,8 @@ def measure(
     All arguments are literals: they are read from the source text, before anything is imported.
 
     Args:
-        kind: `count` (int, -1 where it does not apply) or `number` (float, NaN there).
+        kind: `count` (int, -1 where it does not apply), `number` (float, NaN there) or, on networks
+            and features, `vector` (floats, as many for each run as it takes).
         meaning: What it is, in one line.
         on: What it is taken of; see `On`.
         source: Where it is defined, such as an equation of a paper.

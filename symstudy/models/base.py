@@ -24,6 +24,7 @@ __all__ = [
     "DenseStack",
     "Forward",
     "ImageStack",
+    "LastLayer",
     "ModuleFacts",
     "NormState",
     "TrainingStep",
@@ -42,6 +43,20 @@ NORM_BUFFERS = ("running_mean", "running_var", "num_batches_tracked")
 """What a batch norm of torch holds beside its parameters."""
 
 
+class LastLayer(NamedTuple):
+    """The linear layer that makes a network's outputs, output = W h + b, with what it reads.
+
+    Attributes:
+        features_KBF: Its inputs h, the features of each sample.
+        weight_KOF: Its weights W.
+        bias_KO: Its biases b; None without.
+    """
+
+    features_KBF: Float[Tensor, "runs batch features"]
+    weight_KOF: Float[Tensor, "runs outputs features"]
+    bias_KO: Float[Tensor, "runs outputs"] | None = None
+
+
 class Forward(NamedTuple):
     """Result of a forward pass of a pack of networks.
 
@@ -53,6 +68,7 @@ class Forward(NamedTuple):
             or a tuple or dict of tensors, each with a leading run axis.
         buffers: The runs' buffers as a training step leaves them.
         preactivations: What `hidden` is taken of, in its shape, where the model tells.
+        last: The last layer in evaluation; None where the model does not tell it.
     """
 
     output_KBO: Float[Tensor, "runs batch outputs"]
@@ -60,6 +76,7 @@ class Forward(NamedTuple):
     returned: Any = None
     buffers: Buffers = NO_BUFFERS
     preactivations: Mapping[str, Tensor] = MappingProxyType({})
+    last: LastLayer | None = None
 
     @property
     def for_loss(self) -> Any:
@@ -198,6 +215,11 @@ class AbstractModel(ABC):
     def predicts(self) -> bool:
         """Whether outputs have the targets' shape; if not, only a loss of the user's reads them."""
         return True
+
+    @property
+    def why_no_features(self) -> str:
+        """Why `forward` does not tell the last layer and its inputs; empty where it does."""
+        return "its kind of model does not tell what its last layer reads"
 
     @property
     def activations(self) -> int:

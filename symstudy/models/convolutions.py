@@ -12,8 +12,9 @@ from torch import nn
 from symstudy.components import DataShape
 from symstudy.models.config import Reparametrise
 from symstudy.models.image_inputs import ConvActivation, ConvNorm
+from symstudy.models.own.building import wrap_module
 from symstudy.models.own.factory import ModuleFactory
-from symstudy.models.own.network import OwnModel, wrap_module
+from symstudy.models.own.network import OwnModel
 
 __all__ = ["activation_module", "as_model", "draw_weights", "norm_module"]
 

@@ -87,6 +87,11 @@ class Reparametrised(AbstractModel):
         return self.base.returns
 
     @property
+    def why_no_features(self) -> str:
+        """Why `base` does not tell its last layer; empty where it does."""
+        return self.base.why_no_features
+
+    @property
     def activations(self) -> int:
         """What a sample leaves in `base` for the backward pass."""
         return self.base.activations

@@ -1,10 +1,11 @@
-"""Checks of `[probe] measures`: names, columns, and symmetries that some model must have."""
+"""Checks of `[probe] measures`: names, columns, and what some model must have to be measured."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from symstudy.components.registry import entries_of
 from symstudy.errors import Mistake, SymstudyError
-from symstudy.measures.catalogue import LAYER_MEASURES, find_measure
+from symstudy.measures.catalogue import LAYER_MEASURES, NETWORK_MEASURES, find_measure, measures_on
 from symstudy.measures.declare import Measure
 from symstudy.models import build_model
 
@@ -39,6 +40,7 @@ def wrong_measures(cells: Sequence["Cell"], lines: Mapping[str, int]) -> Iterato
         mistake for cell in firsts.values() for mistake in clashing_columns(cell, lines)
     )
     yield from missing_symmetries(cells, lines)
+    yield from missing_features(cells, lines)
 
 
 def taken_columns(cell: "Cell") -> dict[str, str]:
@@ -48,6 +50,8 @@ def taken_columns(cell: "Cell") -> dict[str, str]:
     taken = dict.fromkeys(TABLE_COLUMNS, "a column of every study")
     for item in LAYER_MEASURES:
         taken[item.name] = taken[f"mean_{item.name}"] = "a measure that comes with symstudy"
+    for item in NETWORK_MEASURES:
+        taken[item.name] = "a measure that comes with symstudy"
     for column in (*builtin_hyperparameters(), *hyperparameters_of(cell)):
         taken[column.name] = f"the hyperparameter {column.table}.{column.key}".rstrip(".")
     return taken
@@ -126,3 +130,46 @@ def refusal(item: Measure, declared: Sequence[str]) -> str:
         f"{item.name!r} reads {item.symmetry!r}, and the model declares {has}. Leave it out, or "
         "declare the symmetry in symstudy_layout() with layer=... (docs/symmetries.md)"
     )
+
+
+def missing_features(cells: Sequence["Cell"], lines: Mapping[str, int]) -> Iterator[Mistake]:
+    """Yield a mistake for measures of features where no cell of the study has features.
+
+    Where only some have, the measures of the others are null.
+    """
+    named = [cell for cell in cells if measures_on(cell.probe.measures, "features")]
+    reasons: dict[tuple[object, ...], str] = {}
+    for cell in named:
+        key = (repr(cell.model), cell.data.shape)
+        if key not in reasons:
+            reasons[key] = why_no_features(cell)
+        if not reasons[key]:
+            return
+    if named:
+        item = measures_on(named[0].probe.measures, "features")[0]
+        what = (
+            f"must name measures of features where a model tells what its last layer reads of "
+            f"training samples with classes, but {item.name!r} cannot be taken: "
+            f"{next(iter(reasons.values()))}. Leave it out, or return from forward what an "
+            "nn.Linear of the module returns (docs/neural-collapse.md)"
+        )
+        yield named[0].probe.where(lines, "measures", what)
+
+
+def why_no_features(cell: "Cell") -> str:
+    """Return why a cell has no features to measure; empty if it has, or nothing is known yet."""
+    shape = cell.data.shape
+    if cell.data.is_absent:
+        return "there are no data"
+    if not shape.is_classification:
+        return "the samples have no classes"
+    if shape.train == 0:
+        return "every batch is drawn anew (data.fresh)"
+    known = entries_of("models").get(cell.model.kind)
+    if cell.model.missing or (known is not None and known.is_builtin):
+        # Every kind of model that comes with symstudy tells its features: none has to be built.
+        return ""
+    try:
+        return build_model(cell.model, shape).why_no_features
+    except (SymstudyError, OSError):
+        return ""

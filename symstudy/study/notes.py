@@ -8,7 +8,7 @@ import numpy as np
 from symstudy.study.cell import Cell, Grid
 from symstudy.study.sweep import Sweep
 
-__all__ = ["idle_notes", "merged_notes", "missing_weights"]
+__all__ = ["idle_notes", "merged_notes", "missing_files"]
 
 
 def idle_notes(grid: Grid, sweep: Sweep) -> Iterator[str]:
@@ -39,8 +39,10 @@ def merged_notes(grid: Grid, sweep: Sweep) -> Iterator[str]:
                 )
 
 
-def missing_weights(cells: Sequence[Cell]) -> Iterator[str]:
-    """Yield a note on each file of trained weights that is not there yet."""
+def missing_files(cells: Sequence[Cell]) -> Iterator[str]:
+    """Yield a note on trained weights, and on well-known data sets, that are not there yet."""
     trained = [cell for cell in cells if not cell.is_program]
     for path in dict.fromkeys(cell.model.missing for cell in trained if cell.model.missing):
         yield f"model.path: {path} is not there yet; runs are named when it is"
+    for what in dict.fromkeys(cell.data.missing for cell in trained if cell.data.missing):
+        yield f"{what}. Until then the study can be planned, but not run"

@@ -11,13 +11,14 @@ from symstudy.errors import ModelError, UnknownNameError, choices
 from symstudy.measures.catalogue import (
     EXTRA_MEASURES,
     LAYER_MEASURES,
+    NETWORK_MEASURES,
     find_measure,
     installed_measures,
 )
 
 __all__ = ["PackConfig", "ProbeConfig"]
 
-KNOWN = frozenset(item.name for item in LAYER_MEASURES)
+KNOWN = frozenset(item.name for item in (*LAYER_MEASURES, *NETWORK_MEASURES))
 
 
 def check_measures(names: tuple[str, ...]) -> tuple[str, ...]:
@@ -29,7 +30,7 @@ def check_measures(names: tuple[str, ...]) -> tuple[str, ...]:
         ValueError: If not; pydantic passes it on.
     """
     always = {item.name for item in LAYER_MEASURES if item.recorded == "always"}
-    known = [item.name for item in EXTRA_MEASURES]
+    known = [item.name for item in (*EXTRA_MEASURES, *NETWORK_MEASURES)]
     for place, name in enumerate(names):
         if name in always:
             raise ValueError(f"must leave out {name!r}, which every study records")
@@ -55,13 +56,14 @@ class ProbeConfig(Component):
     detail: Annotated[int, Ge(1)] = 10
     """At how many of these, the last always included, gradient norm and layers are measured too."""
     samples: Annotated[int, Ge(2)] = 256
-    """Test inputs on which the ranks of representations are measured."""
+    """Test inputs on which the ranks of representations are measured, and training inputs on which
+    features are."""
     representations: Annotated[int, Ge(0)] = 0
     """Test inputs, the first of them, on which the activations of each hidden layer are kept at
     every detailed probe, as the table `representations`, which [pairs] compares; 0 for none."""
     measures: Annotated[tuple[str, ...], AfterValidator(check_measures)] = ()
     """Measures beside those that every study records: extra ones, or package.module:name of one of
-    your own, of layers, networks or runs."""
+    your own, of layers, networks, features or runs."""
     measure_sources: Annotated[tuple[str, ...], Role.RESOLVED] = ()
     """SHA-256 of the source of each measure of your own, or its package's version; found by
     itself."""

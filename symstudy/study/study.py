@@ -18,7 +18,7 @@ from symstudy.study.document import (
     table_of,
 )
 from symstudy.study.expand import PROGRAM_TABLES, TRAINED_TABLES, expand_cells
-from symstudy.study.notes import idle_notes, merged_notes, missing_weights
+from symstudy.study.notes import idle_notes, merged_notes, missing_files
 from symstudy.study.overrides import apply_overrides
 from symstudy.study.pairs import PairsConfig, pairs_mistakes
 from symstudy.study.program import names_in
@@ -258,7 +258,7 @@ def check_study(document: Document) -> Study:
         source=document.source,
         notes=(
             *document.notes,
-            *missing_weights(grid.cells),
+            *missing_files(grid.cells),
             *idle_notes(grid, sweep),
             *merged_notes(grid, sweep),
             *unnamed_fields(swept, tables.get("program", {})),

@@ -35,6 +35,7 @@ from symstudy.training.engines.rate_factors import slowest_factors
 from symstudy.training.own_stop import OwnStop
 from symstudy.training.pack_checks import check_pack, check_sources
 from symstudy.training.probes import (
+    Named,
     measure_curve,
     measure_detail,
     measure_layers,
@@ -291,11 +292,12 @@ def record_probe(
     detail = measure_detail(trained, pack, curve["train_loss"]) if is_detailed else {}
     rate = learning_rates(trains, max(0, min(step, pack.train.steps - 1)), 1)[:, 0]
     sound = sound_runs(group, alive, curve, detail) if is_detailed else alive[:0]
-    named = measure_named(trained, pack, sound) if is_detailed else {}
+    named = measure_named(trained, pack, sound) if is_detailed else Named({}, {})
+    recorder.add_vectors(sound, named.vectors)
     columns = {
         **curve,
         **detail,
-        **named,
+        **named.numbers,
         "learning_rate": rate,
         "decay_budget": recorder.budgets[:, place],
     }

@@ -13,24 +13,46 @@ from numpy.typing import NDArray
 
 from symstudy.layout import AttentionLayer
 from symstudy.measures.backward import BackwardPass
-from symstudy.measures.catalogue import network_columns
+from symstudy.measures.catalogue import measures_on, network_columns
 from symstudy.measures.compute import (
     measure_extra,
+    measure_features,
     measure_heads,
     measure_layer,
     measure_networks,
 )
+from symstudy.measures.feature_views import FeaturesView
 from symstudy.measures.held_against import References
 from symstudy.measures.views import AttentionView, LayerView, NetworkView
+from symstudy.training.data import Split
 from symstudy.training.engines.base import AbstractTrained, LoadedPack
 from symstudy.training.engines.entropic import split_terms
 from symstudy.training.engines.evaluators import rows_of
 from symstudy.training.engines.lanes import make_penalty
 from symstudy.training.losses import data_loss
 
-__all__ = ["Column", "measure_curve", "measure_detail", "measure_layers", "measure_named"]
+__all__ = [
+    "Column",
+    "Named",
+    "measure_curve",
+    "measure_detail",
+    "measure_layers",
+    "measure_named",
+]
 
 Column = NDArray[np.float64] | NDArray[np.int64]
+
+
+class Named(NamedTuple):
+    """What a study names of whole networks and their features, at a probe.
+
+    Attributes:
+        numbers: By name, an entry for every run of the pack: NaN where it was not measured.
+        vectors: By name, a row for each run that was measured.
+    """
+
+    numbers: dict[str, NDArray[np.float64]]
+    vectors: dict[str, NDArray[np.float64]]
 
 
 def measure_curve(trained: AbstractTrained, pack: LoadedPack) -> dict[str, NDArray[np.float64]]:
@@ -133,7 +155,7 @@ def measure_layers(
 
 
 class Batch(NamedTuple):
-    """Test inputs and their targets without label noise, on the device, a batch for each run."""
+    """Inputs and their targets, on the device, a batch for each run."""
 
     inputs: torch.Tensor
     targets: torch.Tensor
@@ -142,8 +164,17 @@ class Batch(NamedTuple):
 def first_of_test(
     pack: LoadedPack, lanes: NDArray[np.int64], samples: int, theta: torch.Tensor
 ) -> Batch:
-    """Return the first `samples` test samples of the runs `lanes`, where `theta` is."""
-    split = pack.data.test
+    """Return the first `samples` test samples of the runs `lanes`, where `theta` is.
+
+    Targets are without label noise.
+    """
+    return first_of(pack, pack.data.test, lanes, samples, theta)
+
+
+def first_of(
+    pack: LoadedPack, split: Split, lanes: NDArray[np.int64], samples: int, theta: torch.Tensor
+) -> Batch:
+    """Return the first `samples` samples of a split of the runs `lanes`, where `theta` is."""
     return Batch(
         *(
             pack.data.gathered(rows, lane[lanes], slice(samples), theta.device)
@@ -167,30 +198,74 @@ def references_of(
     return References(inputs_KBI, universal)
 
 
-def measure_named(
-    trained: AbstractTrained, pack: LoadedPack, lanes: NDArray[np.int64]
-) -> dict[str, NDArray[np.float64]]:
+def measure_named(trained: AbstractTrained, pack: LoadedPack, lanes: NDArray[np.int64]) -> Named:
     """Return the measures of whole networks that the study names, for the runs `lanes`.
 
-    Returns:
-        By name, an entry for every run of the pack: NaN for those that are not in `lanes`, and for
-        all where there are no data.
+    Where there are no data, and of features where the model does not tell them or every batch is
+    drawn anew, nothing is measured.
     """
     probe = pack.runs[0].cell.probe
-    columns = {
-        item.name: np.full(len(pack.runs), np.nan) for item in network_columns(probe.measures)
-    }
-    if not columns or len(lanes) == 0 or pack.data.is_absent:
-        return columns
+    named = {item.name: np.full(len(pack.runs), np.nan) for item in network_columns(probe.measures)}
+    vectors: dict[str, NDArray[np.float64]] = {}
+    if len(lanes) == 0 or pack.data.is_absent:
+        return Named(named, vectors)
+    found: dict[str, torch.Tensor] = {}
+    if measures_on(probe.measures, "network"):
+        found |= measure_networks(network_view(trained, pack, lanes), probe.measures)
+    if measures_on(probe.measures, "features") and not why_no_features(pack):
+        found |= measure_lanes_features(trained, pack, lanes)
+    for name, value in on_host(found).items():
+        if name in named:
+            named[name][lanes] = value
+        else:
+            vectors[name] = value
+    return Named(named, vectors)
+
+
+def network_view(
+    trained: AbstractTrained, pack: LoadedPack, lanes: NDArray[np.int64]
+) -> NetworkView:
+    """Return the networks of the runs `lanes` with test samples."""
     index = pack.data.resident.index(lanes, trained.theta_KP.device)
     theta = trained.theta_KP[index]
-    inputs, targets = first_of_test(pack, lanes, probe.samples, theta)
+    samples = pack.runs[0].cell.probe.samples
+    inputs, targets = first_of_test(pack, lanes, samples, theta)
     loss = functools.partial(data_loss, pack.train.loss)
     model = pack.model.with_buffers(rows_of(trained.buffers, index))
-    found = measure_networks(NetworkView(model, theta, inputs, targets, loss), probe.measures)
-    for name, value in on_host(found).items():
-        columns[name][lanes] = value
-    return columns
+    return NetworkView(model, theta, inputs, targets, loss)
+
+
+def why_no_features(pack: LoadedPack) -> str:
+    """Return why features of the runs of a pack cannot be measured; empty if they can."""
+    if pack.data.is_fresh or pack.data.is_absent:
+        return "there are no fixed training samples"
+    if not pack.data.tasks[0].is_classification:
+        return "samples have no classes"
+    return pack.model.why_no_features
+
+
+def measure_lanes_features(
+    trained: AbstractTrained, pack: LoadedPack, lanes: NDArray[np.int64]
+) -> dict[str, torch.Tensor]:
+    """Return the measures of features that the study names, of the runs `lanes`.
+
+    Run by run: the same bits in every pack, and the features of one run in memory.
+    """
+    probe = pack.runs[0].cell.probe
+    theta = trained.theta_KP
+    parts: list[dict[str, torch.Tensor]] = []
+    for lane in lanes.tolist():
+        row = np.array([lane])
+        index = pack.data.resident.index(row, theta.device)
+        model = pack.model.with_buffers(rows_of(trained.buffers, index))
+        batch = first_of(pack, pack.data.train, row, probe.samples, theta)
+        with torch.no_grad():
+            passed = model.forward(theta[lane : lane + 1], batch.inputs)
+        assert passed.last is not None, "a model that tells its features tells its last layer"
+        last, classes_KB = passed.last, batch.targets.argmax(dim=2)
+        view = FeaturesView(last.features_KBF, last.weight_KOF, passed.output_KBO, classes_KB)
+        parts.append(measure_features(view, probe.measures))
+    return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
 
 def measured(

@@ -82,6 +82,7 @@ class Recorder:
         self.last_history: dict[str, NDArray[Any]] = {}
         self.last_layers: dict[str, NDArray[np.float64]] = {}
         self.last_counts: dict[str, NDArray[np.float64]] = {}
+        self.last_vectors: dict[str, NDArray[np.float64]] = {}
 
     def add_history(self, step: int, alive: NDArray[np.int64], columns: Columns) -> None:
         """Add a row for each run of `alive`; `columns` have an entry for every run."""
@@ -91,6 +92,12 @@ class Recorder:
         for name, column in columns.items():
             kept = self.last_history.setdefault(name, np.full(len(self.run_ids), np.nan))
             kept[alive] = column[alive]
+
+    def add_vectors(self, lanes: NDArray[np.int64], columns: Columns) -> None:
+        """Keep the vectors of the runs `lanes`, which `columns` are about alone, as the last."""
+        for name, rows in columns.items():
+            empty = np.full((len(self.run_ids), rows.shape[1]), np.nan)
+            self.last_vectors.setdefault(name, empty)[lanes] = rows
 
     def begin_layers(self, alive: NDArray[np.int64]) -> None:
         """Forget what was last measured of the layers of the runs `alive`."""
@@ -162,6 +169,7 @@ class Recorder:
                 "engine": [name] * runs,
                 "device": [device_name(trained)] * runs,
                 **final,
+                **self.vectors(dead),
                 **trivial_measures(pack),
                 **self.run_measures(),
                 **trained.final_measures(),
@@ -175,6 +183,18 @@ class Recorder:
     def layer_means(self) -> Columns:
         """Return the last mean over layers of each measure, by its column of `runs`."""
         return {f"mean_{name}": column for name, column in self.last_layers.items()}
+
+    def vectors(self, is_dead_K: NDArray[np.bool_]) -> Columns:
+        """Return the last vector of each run, none for those that have diverged.
+
+        An array a run, since runs of other widths, in the same table, have others as long.
+        """
+        columns: Columns = {}
+        for name, rows in self.last_vectors.items():
+            columns[name] = np.empty(len(rows), object)
+            for place, row in enumerate(rows):
+                columns[name][place] = np.full(1, np.nan) if is_dead_K[place] else row
+        return columns
 
     def run_views(self, places: Iterable[int]) -> list[RunView]:
         """Return the course so far of the runs at `places`, which have rows in the history."""
@@ -209,6 +229,7 @@ class Recorder:
             **add_prefix("last_history", self.last_history),
             **add_prefix("last_layers", self.last_layers),
             **add_prefix("last_counts", self.last_counts),
+            **add_prefix("last_vectors", self.last_vectors),
         }
 
     def restore(self, state: State) -> None:
@@ -230,6 +251,10 @@ class Recorder:
                 for name in ("last_history", "last_layers", "last_counts")
             )
         )
+        self.last_vectors = owned(select_prefix("last_vectors", state))
+        for name, vectors in self.last_vectors.items():
+            like = np.empty((len(self.run_ids), *vectors.shape[1:]))
+            read_array(self.last_vectors, name, like)
 
 
 def reason_of(outcome: Outcome, ends: EarlyEnds, lane: int) -> str | None:

@@ -10,7 +10,9 @@ from scipy.io import savemat
 
 from symstudy.datasets import cifar10, fashion_mnist, known, mnist, mnist_5k, svhn
 from symstudy.datasets.readers.download import Remote
-from symstudy.errors import StudyFileError
+from symstudy.errors import LaunchError, StudyFileError
+from symstudy.launch import InlineLauncher, run_study
+from symstudy.study import plan_packs
 from symstudy.testing.images import Images, cifar_batch, draw_images, write_pair, write_tar
 
 GREY = draw_images(20, (28, 28), classes=10)
@@ -148,8 +150,7 @@ def test_without_files_and_internet_it_is_said_what_to_put_where(
     small, study_on, tmp_path, monkeypatch
 ):
     small("cifar10")
-    with pytest.raises(StudyFileError, match="export SYMSTUDY_DATA=~/data"):
-        study_on({"kind": "cifar10"})
+    assert "export SYMSTUDY_DATA=~/data" in told_of("cifar10", study_on)
     monkeypatch.setenv("SYMSTUDY_DATA", str(tmp_path / "data"))
     unreachable = Remote("cifar-10-python.tar.gz", "http://127.0.0.1:9/none", "abc")
     monkeypatch.setattr(cifar10.Cifar10Config, "remotes", (unreachable,))
@@ -158,8 +159,45 @@ def test_without_files_and_internet_it_is_said_what_to_put_where(
 
 
 def test_without_files_it_is_said_which_package_has_them(study_on):
-    with pytest.raises(StudyFileError, match="Type `python -m symstudy.datasets.fetch`"):
-        study_on({"kind": "mnist_5k"})
+    assert "Type `python -m symstudy.datasets.fetch`" in told_of("mnist_5k", study_on)
+
+
+def told_of(kind, study_on):
+    """Return what is told of a study whose files are nowhere."""
+    (note,) = [each for each in study_on({"kind": kind}).notes if each.startswith("data.kind")]
+    return note
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_study_without_its_files_is_planned_and_not_run(kind, study_on, tmp_path):
+    cls = KINDS[kind][0]
+    study = study_on({"kind": kind, "samples": 30})
+    shape = study.cells[0].data.shape
+    assert shape.train == 30
+    assert shape.test == sum(cls.counts[1])
+    assert shape.input_shape == cls.axes_of_image
+    assert sum(pack.seconds for pack in plan_packs(study.runs(), study.pack, device="cpu")) > 0
+    with pytest.raises(LaunchError, match="must have its files on this machine"):
+        run_study(study, str(tmp_path), InlineLauncher())
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_known_without_the_files_is_what_the_files_hold(
+    kind, small, study_on, tmp_path, monkeypatch
+):
+    small(kind)
+    without = study_on({"kind": kind}).cells[0].data
+    monkeypatch.setenv("SYMSTUDY_DATA", str(tmp_path / "data"))
+    found = study_on({"kind": kind}).cells[0].data
+    assert without.shape == found.shape
+    assert not found.missing
+    assert "read the study again" in without.missing
+
+
+def test_more_samples_than_there_are_is_a_mistake_without_the_files_too(study_on):
+    with pytest.raises(StudyFileError, match="at most the 4000 samples"):
+        study_on({"kind": "mnist_5k", "samples": 4001})
 
 
 @pytest.mark.parametrize(

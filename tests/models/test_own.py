@@ -8,7 +8,7 @@ from symstudy.components import DataShape
 from symstudy.errors import ModelError
 from symstudy.layout import Block, Layout, NeuronGroup
 from symstudy.models import OwnModelConfig
-from symstudy.models.own.network import build_own
+from symstudy.models.own.building import build_own
 
 
 class Residual(nn.Module):

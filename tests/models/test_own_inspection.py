@@ -13,7 +13,7 @@ from symstudy.components import DataShape
 from symstudy.errors import ModelError
 from symstudy.models import OwnModelConfig
 from symstudy.models.base import TrainingStep
-from symstudy.models.own.network import build_own
+from symstudy.models.own.building import build_own
 from symstudy.study import PackConfig
 from symstudy.training import train_pack
 

@@ -9,7 +9,13 @@ import pytest
 import typer
 
 from symstudy.cli.app import app
-from symstudy.measures import ATTENTION_MEASURES, EXTRA_MEASURES, MEASURES, PAIR_MEASURES
+from symstudy.measures import (
+    ATTENTION_MEASURES,
+    EXTRA_MEASURES,
+    MEASURES,
+    NETWORK_MEASURES,
+    PAIR_MEASURES,
+)
 from symstudy.store.tables.schema import CELLS, HYPERPARAMETERS, TABLES
 from symstudy.study.keys import describe_keys
 
@@ -66,13 +72,19 @@ def columns() -> str:
 
 
 def measures() -> str:
-    """Return the page of the measures of a hidden layer."""
-    always, attention, extra, pairs = (
+    """Return the page of the measures of hidden layers, networks, features, runs and pairs."""
+    always, attention, extra, pairs, networks = (
         table(
             ["measure", "kind", "meaning", "source"],
             [(code(m.name), m.kind, m.meaning, m.source) for m in measures],
         )
-        for measures in (MEASURES, ATTENTION_MEASURES, EXTRA_MEASURES, PAIR_MEASURES)
+        for measures in (
+            MEASURES,
+            ATTENTION_MEASURES,
+            EXTRA_MEASURES,
+            PAIR_MEASURES,
+            NETWORK_MEASURES,
+        )
     )
     where = (
         "`layers` has one row a run, probe and layer; `runs` has the mean over the layers "
@@ -92,8 +104,15 @@ def measures() -> str:
         "## Measures of pairs\n\nOf a layer of one run and a layer of another, where a study has "
         "`[pairs]` ([how to](../how-to/pairs.md)).\n"
     )
-    parts = ["# Measures of a hidden layer\n", NOTE, where, always, heads, attention, named, extra]
-    parts += [of_pairs, pairs]
+    whole = (
+        "## Measures of features and of runs\n\nRecorded where a study names them. A number of the "
+        "features, which are what the last layer reads of training samples, is a column of "
+        "`history` and, at the last detailed probe, of `runs`; a vector is a list in `runs`, the "
+        "last one; a measure of a run is a column of `runs` "
+        "([neural collapse](../neural-collapse.md)).\n"
+    )
+    parts = ["# Measures\n", NOTE, "## Measures of a hidden layer\n", where, always]
+    parts += [heads, attention, named, extra, of_pairs, pairs, whole, networks]
     return "\n".join(parts)
 
 

@@ -65,6 +65,7 @@ PLANTERS: dict[str, Planter] = {
     "mode_connectivity": Planter("barriers"),
     "mode_timing": Planter("logistic", is_drawn=False),
     "mup_transfer": Planter("bowl", is_drawn=False),
+    "neural_collapse": Planter("collapsing"),
     "noise_weight_decay_equivalence": Planter("growing"),
     "phase_diagram": Planter("phased"),
     "rank_scaling_law": Planter("lawful"),

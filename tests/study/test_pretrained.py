@@ -3,7 +3,7 @@
 import pytest
 
 from symstudy.errors import LaunchError, StudyFileError
-from symstudy.launch.cluster.environment import require_weights
+from symstudy.launch.cluster.environment import require_files
 from symstudy.study import make_study, plan_packs
 from symstudy.testing.weights import planted_layers, state_dict_of, write_weights
 
@@ -47,7 +47,7 @@ def test_weights_that_are_not_there_can_be_planned_and_not_launched(tmp_path):
         f"model.path: {tmp_path / 'later.pth'} is not there yet; runs are named when it is",
     )
     with pytest.raises(LaunchError, match=r"none at .*later\.pth"):
-        require_weights(planned)
+        require_files(planned)
 
 
 def test_files_of_one_content_would_be_one_run(tmp_path):

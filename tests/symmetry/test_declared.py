@@ -11,7 +11,7 @@ from symstudy.errors import ModelError, ProjectError, UnknownNameError
 from symstudy.layout import Block, DeclaredSymmetry, Layout, NeuronGroup
 from symstudy.models import OwnModelConfig
 from symstudy.models.fcn.network import Fcn
-from symstudy.models.own.network import build_own
+from symstudy.models.own.building import build_own
 from symstudy.symmetry import SYMMETRIES, build_symmetry, registry, symmetries_of
 from symstudy.symmetry.registry import known_symmetries
 from symstudy.testing.symmetries import SymmetrySuite, cases_of

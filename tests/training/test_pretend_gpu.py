@@ -10,7 +10,7 @@ import torch
 
 from symstudy.errors import LaunchError, StudyFileError
 from symstudy.launch import InlineLauncher, open_study_folder, run_study
-from symstudy.measures.catalogue import EXTRA_MEASURES
+from symstudy.measures.catalogue import EXTRA_MEASURES, NETWORK_MEASURES
 from symstudy.store import Store, verify
 from symstudy.study import PackConfig, Study, make_study
 from symstudy.testing.checkpointers import PausesOnce
@@ -102,7 +102,7 @@ def cases(names, quick=QUICK):
 def measures_of(tables):
     """Return the extra measures that a model has."""
     found = []
-    for item in EXTRA_MEASURES:
+    for item in (*EXTRA_MEASURES, *NETWORK_MEASURES):
         try:
             runs_of(**{**tables, "probe": {"measures": [item.name]}})
         except StudyFileError:

@@ -28,7 +28,7 @@ __all__ = [
     "OwnModule",
     "make_importable",
     "own_modules",
-    "require_weights",
+    "require_files",
     "runtime_environment",
     "travelling_data",
 ]
@@ -84,8 +84,8 @@ def data_tables(study: Study) -> list[AbstractDatasetConfig]:
     return list({id(data): data for data in trained}.values())
 
 
-def require_weights(study: Study) -> None:
-    """Check that the files of trained weights that `study` measures are there.
+def require_files(study: Study) -> None:
+    """Check that trained weights that `study` measures, and data that it trains on, are there.
 
     Raises:
         LaunchError: If one is not.
@@ -97,6 +97,9 @@ def require_weights(study: Study) -> None:
             f"model.path must name files of weights, but there is none at {', '.join(missing)}. "
             "Download them first, or type model.path=FILE."
         )
+    absent = dict.fromkeys(table.missing for table in data_tables(study) if table.missing)
+    if absent:
+        raise LaunchError(". ".join(absent))
 
 
 def search_places(study: Study) -> list[Path]:

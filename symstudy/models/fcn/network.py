@@ -14,6 +14,7 @@ from symstudy.models.base import (
     AbstractModel,
     DenseStack,
     Forward,
+    LastLayer,
     normal_parameters,
     split_parameters,
 )
@@ -80,6 +81,11 @@ class Fcn(AbstractModel):
             coefficient=self.coefficient,
         )
 
+    @property
+    def why_no_features(self) -> str:
+        """Nothing: they are the activations of the last hidden layer, or the inputs without one."""
+        return ""
+
     def initialise(
         self, seeds: Sequence[int], scales_K: Float[Tensor, " runs"]
     ) -> Float[Tensor, "runs parameters"]:
@@ -100,11 +106,12 @@ class Fcn(AbstractModel):
     ) -> Forward:
         """Return outputs and hidden activations; inputs of more axes are flattened."""
         blocks = split_parameters(self.layout, theta_KP)
-        h_KBI = x_KBI.flatten(2)
+        h_KBI = features_KBF = x_KBI.flatten(2)
         hidden: dict[str, Tensor] = {}
         sums: dict[str, Tensor] = {}
         last = len(self.sizes) - 2
         for layer in range(last + 1):
+            features_KBF = h_KBI
             w_KIO = blocks[f"layers.{layer}.weight"].transpose(1, 2)
             if self.bias:
                 h_KBI = torch.baddbmm(blocks[f"layers.{layer}.bias"][:, None], h_KBI, w_KIO)
@@ -114,7 +121,9 @@ class Fcn(AbstractModel):
                 sums[group_name(layer + 1)] = h_KBI
                 h_KBI = self.activation.apply(h_KBI)
                 hidden[group_name(layer + 1)] = h_KBI
-        return Forward(h_KBI, hidden, preactivations=sums)
+        bias_KO = blocks[f"layers.{last}.bias"] if self.bias else None
+        read = LastLayer(features_KBF, blocks[f"layers.{last}.weight"], bias_KO)
+        return Forward(h_KBI, hidden, preactivations=sums, last=read)
 
 
 def group_name(layer: int) -> str:

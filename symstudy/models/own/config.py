@@ -26,7 +26,7 @@ class OwnModelConfig(AbstractModelConfig):
     """A torch module of the user's own: a class, or a function that returns one."""
 
     reads_integers: ClassVar[bool] = True
-    network: ClassVar[str] = "symstudy.models.own.network:build_own"
+    network: ClassVar[str] = "symstudy.models.own.building:build_own"
     is_own_code: ClassVar[bool] = True
     counter: ClassVar[str] = "symstudy.models.own.planned_size:size_of_own"
     """Import path of the function that builds the module and counts it, `module:name`."""

@@ -8,14 +8,13 @@ import functools
 import itertools
 import math
 from collections.abc import Sequence
-from typing import Any, Literal, final
+from typing import Literal, final
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from symstudy.components import DataShape
-from symstudy.components.opened_files import hash_files
 from symstudy.errors import LaunchError, ModelError
 from symstudy.layout import Layout
 from symstudy.models.base import (
@@ -29,28 +28,21 @@ from symstudy.models.base import (
     ModuleFacts,
     TrainingStep,
 )
-from symstudy.models.config import Reparametrise
 from symstudy.models.own.agreement import check_apart, why_not_at_once
 from symstudy.models.own.compiling import follow_module
-from symstudy.models.own.config import OwnModelConfig
 from symstudy.models.own.counting import count_module
 from symstudy.models.own.draws import EVALUATION_KEY, step_key
-from symstudy.models.own.factory import ModuleFactory, find_factory
+from symstudy.models.own.factory import ModuleFactory
 from symstudy.models.own.inspection import SAMPLES, held_beside, inspect_module, trial_inputs
+from symstudy.models.own.last_layer import capture_last, find_last_layer, take_last
 from symstudy.models.own.layouts import FoundLayout, find_layout, flat_layout
 from symstudy.models.own.outputs import read_returned
 from symstudy.models.own.passes import LanePool, LaneTensors, Passed, at_once, one_by_one
 from symstudy.symmetry.derivation import capture_hidden
 
-__all__ = ["OwnModel", "build_own", "wrap_module"]
+__all__ = ["OwnModel"]
 
 DRAWS = "it draws random numbers, and a run's draws must not depend on its pack"
-
-
-BUILT: dict[tuple[Any, str, DataShape, bool], "OwnModel"] = {}
-"""The models that were built last, by class or function, arguments and data: a process trains many
-packs of one shape, and to try a large module takes seconds."""
-MOST_BUILT = 4
 
 
 @final
@@ -98,7 +90,9 @@ class OwnModel(AbstractModel):
         self.found = self.find_layout(is_measured=is_measured)
         self.buffers = NO_BUFFERS
         self.moved: dict[tuple[torch.device, torch.dtype], dict[str, Tensor]] = {}
-        self.pool = LanePool(lambda: capture_hidden(factory.make(0), self.found.captures))
+        x = trial_inputs(data, SAMPLES)
+        self.last = find_last_layer(self.inspected.module, x, predicts=self.inspected.predicts)
+        self.pool = LanePool(lambda: self.captured(factory.make(0)))
         self.has_agreed: set[str] = set()
         self.reasons = {training: self.why_apart(training=training) for training in (True, False)}
         self.check_one_by_one()
@@ -106,7 +100,11 @@ class OwnModel(AbstractModel):
             self.inspected.training_module, data, self.layout, can_batch=not self.reasons[True]
         )
         # Not before: until here it was held against a module that returns no activations.
-        capture_hidden(self.inspected.module, self.found.captures)
+        self.captured(self.inspected.module)
+
+    def captured(self, module: nn.Module) -> nn.Module:
+        """Make a module return its activations and its last layer in evaluation, and return it."""
+        return capture_last(capture_hidden(module, self.found.captures), self.last.path)
 
     def why_apart(self, *, training: bool) -> str:
         """Return why runs must go one by one; empty if they need not."""
@@ -195,6 +193,11 @@ class OwnModel(AbstractModel):
     def predicts(self) -> bool:
         """Whether the module returns a tensor with a row a sample and a column an output."""
         return self.inspected.predicts
+
+    @property
+    def why_no_features(self) -> str:
+        """Why no linear layer of the module was found to make its outputs; empty if one was."""
+        return self.last.reason
 
     @property
     def activations(self) -> int:
@@ -322,7 +325,8 @@ class OwnModel(AbstractModel):
         if self.predicts:
             assert found.prediction is not None, "what predicts returns a prediction"
             returned = None if found.for_loss is found.prediction else found.for_loss
-            return Forward(found.prediction, found.hidden, returned, passed.buffers)
+            last, hidden = take_last(found.hidden)
+            return Forward(found.prediction, hidden, returned, passed.buffers, last=last)
         nothing_KBO = torch.full(
             (*x_KBI.shape[:2], self.data.outputs), torch.nan, device=x_KBI.device
         )
@@ -390,32 +394,3 @@ class OwnModel(AbstractModel):
 def cast(value: Tensor, dtype: torch.dtype) -> Tensor:
     """Return floating numbers in `dtype`, and others as they are."""
     return value.to(dtype) if value.is_floating_point() else value
-
-
-def build_own(config: OwnModelConfig, data: DataShape) -> OwnModel:
-    """Import what `config.kind` names, and wrap the module that it makes.
-
-    Args:
-        config: `kind` is `package.module:Name`; `arguments` go to the class or function.
-        data: Sizes that it may be told; see `symstudy.models.own.factory.find_factory`.
-
-    Raises:
-        ModelError: If there is no such class or function, or its module cannot be trained.
-    """
-    return wrap_module(find_factory(config, data), data, config.reparametrise)
-
-
-def wrap_module(factory: ModuleFactory, data: DataShape, reparametrise: Reparametrise) -> OwnModel:
-    """Return the module that `factory` makes as a model; the last few are kept.
-
-    Raises:
-        ModelError: If it cannot be trained.
-    """
-    # Factors of weights have a layout of their own.
-    is_measured = reparametrise == "none"
-    key = (factory.call, str(factory) + hash_files(factory.files), data, is_measured)
-    if key not in BUILT:
-        while len(BUILT) >= MOST_BUILT:
-            del BUILT[next(iter(BUILT))]
-        BUILT[key] = OwnModel(factory, data, is_measured=is_measured)
-    return BUILT[key]

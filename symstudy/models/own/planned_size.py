@@ -5,9 +5,9 @@ from typing import Any
 
 from symstudy.components import DataShape, NetworkSize
 from symstudy.identity import canonical_json
+from symstudy.models.own.building import build_own
 from symstudy.models.own.config import OwnModelConfig
 from symstudy.models.own.factory import find_factory
-from symstudy.models.own.network import build_own
 
 __all__ = ["size_of_own"]
 

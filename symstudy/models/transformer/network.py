@@ -15,7 +15,13 @@ from torch.nn.functional import scaled_dot_product_attention
 from symstudy.errors import ModelError
 from symstudy.layout import Block, Layout
 from symstudy.models.activations import activation_of
-from symstudy.models.base import AbstractModel, DenseStack, Forward, normal_parameters
+from symstudy.models.base import (
+    AbstractModel,
+    DenseStack,
+    Forward,
+    LastLayer,
+    normal_parameters,
+)
 from symstudy.models.transformer.config import TransformerConfig
 from symstudy.models.transformer.layout import declare_transformer
 
@@ -72,6 +78,11 @@ class Transformer(AbstractModel):
         """None: attention is no dense layer."""
         return None
 
+    @property
+    def why_no_features(self) -> str:
+        """Nothing: they are what the readout reads of the tokens."""
+        return ""
+
     def initialise(
         self, seeds: Sequence[int], scales_K: Float[Tensor, " runs"]
     ) -> Float[Tensor, "runs parameters"]:
@@ -106,7 +117,11 @@ class Transformer(AbstractModel):
             h_KTD = h_KTD.view(runs, batch, tokens, -1).mean(dim=2)
         else:
             assert config.pool == "last", f"no such pooling of tokens: {config.pool}"
-        return Forward(affine(weights, "readout", h_KTD), hidden, preactivations=sums)
+        bias_K1O = weights.get("readout.bias")
+        bias_KO = None if bias_K1O is None else bias_K1O[:, 0]
+        last = LastLayer(h_KTD, weights["readout.weight"], bias_KO)
+        outputs_KBO = affine(weights, "readout", h_KTD)
+        return Forward(outputs_KBO, hidden, preactivations=sums, last=last)
 
     def attend(
         self,

@@ -162,7 +162,9 @@ class Store:
         measures = {
             table: [each.name for each in fields] for table, fields in self.tables.named.items()
         }
-        views = view_statements(clauses, names, measures, self.tables.truths, self.tables.aliases)
+        views = view_statements(
+            clauses, names, measures, self.tables.without_means, self.tables.aliases
+        )
         for statement in SETTINGS:
             self.connection.execute(statement)
         self.views = ViewsOnDemand(self.connection, views)

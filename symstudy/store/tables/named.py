@@ -2,7 +2,12 @@
 
 from collections.abc import Mapping
 
-from symstudy.measures.catalogue import layer_columns, network_columns, run_columns
+from symstudy.measures.catalogue import (
+    layer_columns,
+    network_columns,
+    run_columns,
+    vector_columns,
+)
 from symstudy.measures.declare import Measure
 from symstudy.store.tables.schema import HISTORY, LAYERS, NUMBER, RUNS, TYPES, Column, Table
 
@@ -19,14 +24,15 @@ def with_named(table: Table, names: tuple[str, ...]) -> Table:
         table: One of the tables that a worker writes.
         names: What `[probe] measures` of the runs says.
     """
-    layers, networks, runs = layer_columns(names), network_columns(names), run_columns(names)
+    layers, networks = layer_columns(names), network_columns(names)
+    of_runs = (*networks, *vector_columns(names), *run_columns(names))
     added: tuple[Column, ...] = ()
     if table.name == LAYERS.name:
         added = tuple(map(column_of, layers))
     elif table.name == HISTORY.name:
         added = tuple(map(column_of, networks))
     elif table.name == RUNS.name:
-        added = (*map(mean_of, layers), *map(column_of, networks), *map(column_of, runs))
+        added = (*map(mean_of, layers), *map(column_of, of_runs))
     return table._replace(columns=(*table.columns, *added))
 
 

@@ -217,10 +217,14 @@ class StudyTables:
         self.hyperparameters = tuple(e for e in self.hyperparameters if e.name not in absent)
 
     @property
-    def truths(self) -> frozenset[str]:
-        """Columns that are not built in and are true or false."""
+    def without_means(self) -> frozenset[str]:
+        """Columns that are not built in and hold no numbers: truths, and lists of numbers."""
         fields = (field for of in self.named.values() for field in of)
-        return frozenset(field.name for field in fields if pa.types.is_boolean(field.type))
+        return frozenset(
+            field.name
+            for field in fields
+            if pa.types.is_boolean(field.type) or pa.types.is_list(field.type)
+        )
 
     def study_of(self, folder: StudyFolder) -> str:
         """Return the name of a study, as its rows have it."""

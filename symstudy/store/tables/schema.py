@@ -33,6 +33,7 @@ __all__ = [
     "RUN_KEYS",
     "SCHEMA_VERSION",
     "TABLES",
+    "VECTOR",
     "VERSIONS",
     "Column",
     "Table",
@@ -53,6 +54,7 @@ TRUTH = pa.bool_()
 TIME = pa.timestamp("us")
 CURVE = pa.list_(pa.int64())
 ACTIVATIONS = pa.list_(pa.float32())
+VECTOR = pa.list_(pa.float64())
 
 
 class Column(NamedTuple):
@@ -95,6 +97,7 @@ TYPES: dict[Kind | str, pa.DataType] = {
     "text": TEXT,
     "truth": TRUTH,
     "curve": CURVE,
+    "vector": VECTOR,
 }
 """Arrow type of each kind of column."""
 

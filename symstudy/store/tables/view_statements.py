@@ -51,7 +51,7 @@ def view_statements(
     clauses: Mapping[str, str],
     hyperparameters: Mapping[str, str],
     measures: Mapping[str, Sequence[str]],
-    truths: Collection[str] = (),
+    without_means: Collection[str] = (),
     aliases: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, str]:
     """Return the statement that makes each view, by its name; what a view reads comes before it.
@@ -62,12 +62,12 @@ def view_statements(
         hyperparameters: Of each hyperparameter of the cells at hand, its name in the views and the
             column that merged files of runs may have it in.
         measures: Names of measures and metrics that are not built in, by table.
-        truths: Those of them that are true or false, of which there are no means.
+        without_means: Those of them that are no numbers, such as truths.
         aliases: What those are called in the views that share a hyperparameter's name.
     """
     names = listed(hyperparameters)
     more = measures.get(RUNS.name, ())
-    means = [*final_measures(), *(name for name in more if name not in truths)]
+    means = [*final_measures(), *(name for name in more if name not in without_means)]
     values = {
         **clauses,
         "hyperparameters": names,

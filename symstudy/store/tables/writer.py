@@ -24,6 +24,7 @@ from symstudy.store.tables.schema import (
     REPRESENTATIONS,
     RUN_KEYS,
     RUNS,
+    VECTOR,
     Table,
 )
 from symstudy.study.cell import Run
@@ -229,13 +230,7 @@ def arrow_array(values: Any, kind: pa.DataType) -> pa.Array:
     if isinstance(values, pa.Array):
         return values.cast(kind)
     if pa.types.is_list(kind) and kind != ACTIVATIONS:
-        values = np.asarray(values)
-        if values.dtype.kind == "f":
-            # A table that mixes kinds of layers: a row without a curve is NaN throughout.
-            is_missing = np.isnan(values).all(axis=1)
-            rows = np.where(is_missing[:, None], 0, values).astype(np.int64).tolist()
-            return pa.array(rows, kind, mask=is_missing)
-        return pa.array([None if row is None else list(row) for row in values.tolist()], kind)
+        return vector_array(values, kind) if kind == VECTOR else curve_array(values, kind)
     if isinstance(values, np.ndarray) and values.dtype.kind == "f":
         # Counts of several kinds of layers: NaN where a kind has none, -1 where it is not known.
         is_no_count = pa.types.is_integer(kind) & (values < 0)
@@ -243,6 +238,34 @@ def arrow_array(values: Any, kind: pa.DataType) -> pa.Array:
     if isinstance(values, np.ndarray) and values.dtype.kind == "i" and pa.types.is_integer(kind):
         return pa.array(values, kind, mask=values < 0)
     return pa.array(values, kind)
+
+
+def curve_array(values: Any, kind: pa.DataType) -> pa.Array:
+    """Return rows of counts as lists of type `kind`."""
+    values = np.asarray(values)
+    if values.dtype.kind == "f":
+        # A table that mixes kinds of layers: a row without a curve is NaN throughout.
+        is_missing = np.isnan(values).all(axis=1)
+        rows = np.where(is_missing[:, None], 0, values).astype(np.int64).tolist()
+        return pa.array(rows, kind, mask=is_missing)
+    return pa.array([None if row is None else list(row) for row in values.tolist()], kind)
+
+
+def vector_array(rows: Iterable[Any], kind: pa.DataType) -> pa.Array:
+    """Return rows of numbers as lists: what is not finite is null, and a row of nothing else too.
+
+    Args:
+        rows: An array of numbers each, or NaN where there is none.
+        kind: Type of the lists.
+    """
+    vectors = [np.atleast_1d(np.asarray(row, np.float64)) for row in rows]
+    lists = [
+        pa.array(vector, kind.value_type, mask=~np.isfinite(vector)).to_pylist()
+        if np.isfinite(vector).any()
+        else None
+        for vector in vectors
+    ]
+    return pa.array(lists, kind)
 
 
 def utc_now() -> datetime.datetime:

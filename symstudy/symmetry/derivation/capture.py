@@ -14,7 +14,7 @@ from symstudy.symmetry.derivation.axes import AxisClass, Variable, find
 from symstudy.symmetry.derivation.state import State, inside, size_of
 from symstudy.symmetry.derivation.trace import ModuleCall
 
-__all__ = ["Capture", "capture_hidden", "find_capture"]
+__all__ = ["Capture", "capture_hidden", "find_capture", "only_tensor"]
 
 
 @final
