@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from symstudy.kernels.encoder import Encoder
 from symstudy.layout import Layout
 from symstudy.models.initial_states import copy_neurons, share_rank
 from symstudy.streams import Stream
@@ -140,6 +141,14 @@ class AbstractModel(ABC):
     @abstractmethod
     def dense(self) -> DenseStack | None:
         """The model as a stack of dense layers, or None where it is more than that."""
+
+    @property
+    def encoder(self) -> Encoder | None:
+        """The model as the compiled kernels know transformers, or None where it is no such thing.
+
+        Its loss is not known yet.
+        """
+        return None
 
     @property
     def is_stochastic(self) -> bool:

@@ -14,6 +14,8 @@ COMPILED_STEP_S = 1.5e-6
 """Time of a step of the compiled kernels that does not grow with the network."""
 COMPILED_FLOPS = {"float32": 150e9, "float64": 70e9}
 """Operations a second of the compiled kernels."""
+ENCODER_FLOPS = {"float32": 80e9, "float64": 35e9}
+"""The same of transformers: `python tests/benchmarks/transformer.py`."""
 EAGER_FLOPS = {"float32": 30e9, "float64": 12e9}
 """Operations a second of packs of the torch engine."""
 EAGER_STEP_S = 20e-6

@@ -97,7 +97,8 @@ class PackConfig(Component):
     """Where packs train; auto takes a GPU where there is one, but for packs that one core is
     estimated to train faster."""
     engine: Literal["auto", "compiled", "torch"] = "auto"
-    """compiled kernels (dense networks on the CPU) or torch (any model, any device)."""
+    """compiled kernels (dense networks and transformers on the CPU) or torch (any model, any
+    device)."""
     vmap: Literal["auto", "always", "never"] = "auto"
     """Whether the runs of a module of your own share one call of torch.func.vmap, or go one by one
     in the pack; auto: one call where vmap can and where the operations are small, counted before

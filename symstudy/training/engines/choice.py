@@ -1,7 +1,7 @@
 """The choice of the engine of a pack, by asking its components what they need and know."""
 
 from symstudy.errors import LaunchError
-from symstudy.kernels.network import Network
+from symstudy.kernels.passes import AnyNetwork
 from symstudy.training.engines.base import AbstractEngine, LoadedPack, pick_device
 from symstudy.training.engines.compiled import CompiledEngine
 from symstudy.training.engines.evaluators import (
@@ -12,7 +12,7 @@ from symstudy.training.engines.evaluators import (
 from symstudy.training.engines.lane_threads import LaneThreads
 from symstudy.training.engines.lanes import is_stepped_by_kernels, kernel_step, stepped
 from symstudy.training.engines.minimiser import MinimiserEngine
-from symstudy.training.engines.networks import kernel_network
+from symstudy.training.engines.networks import kernel_network, step_network
 from symstudy.training.engines.padded import PaddedEngine
 from symstudy.training.engines.polished import PolishedEngine
 from symstudy.training.engines.step_check import check_kernel_step
@@ -51,10 +51,11 @@ def make_engine(pack: LoadedPack) -> AbstractEngine:
         )
     if has_several_shapes(pack):
         return PaddedEngine(pack)
-    engine = make_stepping_engine(pack, None if refusal else network)
+    trained = None if refusal or pack.config.engine == "torch" else step_network(pack)
+    engine = make_stepping_engine(pack, trained)
     if pack.train.polish > 0:
         # What evaluates is what evaluated during training; the solver needs no device.
-        used = network if isinstance(engine, CompiledEngine) else None
+        used = trained if isinstance(engine, CompiledEngine) else None
         return PolishedEngine(pack, engine, make_evaluator(pack, used), network)
     return engine
 
@@ -73,10 +74,9 @@ def why_not_compiled(pack: LoadedPack) -> str:
             train.clip
         ),
         "must have runs of one width, but got several in one pack": has_several_shapes(pack),
-        "must have a model of dense layers with plain weights, but got model.kind = "
-        f"{model.kind!r} with model.reparametrise = {model.reparametrise!r}": (
-            pack.model.dense is None
-        ),
+        "must have a model of dense layers, or a transformer that takes steps, with plain weights, "
+        f"but got model.kind = {model.kind!r} with model.reparametrise = {model.reparametrise!r} "
+        f"and train.optimizer = {train.optimizer.kind!r}": not is_known_to_kernels(pack),
         f"must have a loss that the kernels know, but got train.loss = {train.loss.kind!r}": (
             train.loss.kernel_code is None
         ),
@@ -86,17 +86,23 @@ def why_not_compiled(pack: LoadedPack) -> str:
     return next((text for text, is_missing in found.items() if is_missing), "")
 
 
+def is_known_to_kernels(pack: LoadedPack) -> bool:
+    """Return whether the kernels know the model of `pack`, as its optimiser trains it."""
+    takes_steps = pack.train.optimizer.trains_by != "minimiser"
+    return pack.model.dense is not None or (takes_steps and pack.model.encoder is not None)
+
+
 def has_several_shapes(pack: LoadedPack) -> bool:
     """Return whether the runs of `pack` have to be padded to one shape."""
     return len({run.cell.shape for run in pack.runs}) > 1
 
 
-def make_stepping_engine(pack: LoadedPack, network: Network | None) -> AbstractEngine:
+def make_stepping_engine(pack: LoadedPack, network: AnyNetwork | None) -> AbstractEngine:
     """Return the engine of the optimiser's steps: compiled for a `network`, else torch."""
     return TorchEngine(pack) if network is None else CompiledEngine(pack, network)
 
 
-def make_evaluator(pack: LoadedPack, network: Network | None) -> AbstractEvaluator:
+def make_evaluator(pack: LoadedPack, network: AnyNetwork | None) -> AbstractEvaluator:
     """Return the evaluator of `pack`: compiled for a `network`, else torch."""
     if network is None:
         return TorchEvaluator(pack, pick_device(pack.config))

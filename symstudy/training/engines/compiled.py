@@ -1,4 +1,4 @@
-"""The engine of dense networks on the CPU: the compiled kernels, lane after lane."""
+"""The engine of dense networks and transformers on the CPU: compiled, lane after lane."""
 
 from typing import final
 
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from symstudy.kernels.lanes import Batches, train_lanes
-from symstudy.kernels.network import Network, Scratch
+from symstudy.kernels.passes import AnyNetwork, AnyScratch
 from symstudy.training.checkpoints import State, restore_array
 from symstudy.training.data import Split, StepBlock
 from symstudy.training.engines.base import AbstractEngine, LoadedPack, Losses
@@ -23,9 +23,9 @@ __all__ = ["CompiledEngine"]
 
 @final
 class CompiledEngine(AbstractEngine):
-    """Trains a pack of dense networks by `symstudy.kernels.lanes`, spread over `pack.cpus`."""
+    """Trains a pack of networks by `symstudy.kernels.lanes`, spread over `pack.cpus`."""
 
-    def __init__(self, pack: LoadedPack, network: Network) -> None:
+    def __init__(self, pack: LoadedPack, network: AnyNetwork) -> None:
         """Initialise the runs of `pack`, whose layers and loss the kernels know as `network`."""
         self.pack = pack
         self.data = pack.data
@@ -109,7 +109,7 @@ class CompiledEngine(AbstractEngine):
             lane_noise=block.lane_noise,
         )
 
-        def work(chosen: NDArray[np.int64], scratch: Scratch) -> None:
+        def work(chosen: NDArray[np.int64], scratch: AnyScratch) -> None:
             gradient = np.empty_like(self.theta[0])
             train_lanes(self.network, lanes, batches, chosen, scratch, gradient, self.step)
 

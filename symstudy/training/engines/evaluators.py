@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from symstudy.kernels.lanes import Samples, survey_lanes
-from symstudy.kernels.network import Network, Scratch
+from symstudy.kernels.passes import AnyNetwork, AnyScratch
 from symstudy.models.base import NO_BUFFERS, Buffers, Forward, TrainingStep
 from symstudy.training.data import Split
 from symstudy.training.engines.base import LoadedPack, Losses
 from symstudy.training.engines.lane_threads import LaneThreads
+from symstudy.training.engines.networks import activation_coefficient
 from symstudy.training.losses import accuracy, data_loss
 
 __all__ = ["AbstractEvaluator", "CompiledEvaluator", "TorchEvaluator", "rows_of"]
@@ -69,20 +70,19 @@ class AbstractEvaluator(ABC):
 
 @final
 class CompiledEvaluator(AbstractEvaluator):
-    """Evaluates dense networks by the compiled kernels, on the CPU."""
+    """Evaluates networks by the compiled kernels, on the CPU."""
 
-    def __init__(self, pack: LoadedPack, network: Network, threads: LaneThreads) -> None:
+    def __init__(self, pack: LoadedPack, network: AnyNetwork, threads: LaneThreads) -> None:
         """Prepare to evaluate the runs of `pack`.
 
         Args:
             pack: The runs.
-            network: Their layers and loss as the kernels know them.
+            network: Their network and loss as the kernels know them.
             threads: Threads that share the lanes.
         """
-        assert pack.model.dense is not None, "the kernels know dense networks only"
         self.network = network
         self.threads = threads
-        self.coefficient_K = np.full(len(pack.runs), pack.model.dense.coefficient, pack.dtype)
+        self.coefficient_K = np.full(len(pack.runs), activation_coefficient(pack), pack.dtype)
 
     @property
     def name(self) -> str:
@@ -128,7 +128,7 @@ class CompiledEvaluator(AbstractEvaluator):
             noise=np.zeros((1, 1), split.x.dtype),
         )
 
-        def work(chosen: NDArray[np.int64], scratch: Scratch) -> None:
+        def work(chosen: NDArray[np.int64], scratch: AnyScratch) -> None:
             survey_lanes(
                 self.network,
                 theta,

@@ -2,17 +2,17 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import final
+from typing import Any, final
 
 import numpy as np
 from jaxtyping import Int64
 from numpy.typing import NDArray
 
-from symstudy.kernels.network import CHUNK, Network, Scratch, make_scratch
+from symstudy.kernels.passes import AnyNetwork, scratch_of
 
 __all__ = ["LaneThreads", "LaneWork"]
 
-LaneWork = Callable[[NDArray[np.int64], Scratch], None]
+LaneWork = Callable[[NDArray[np.int64], Any], None]
 """Called with the lanes to work on and the scratch memory of one thread."""
 
 
@@ -20,10 +20,9 @@ LaneWork = Callable[[NDArray[np.int64], Scratch], None]
 class LaneThreads:
     """A pool of threads with scratch memory for each; the kernels release Python's lock."""
 
-    def __init__(self, network: Network, dtype: np.dtype[np.floating], count: int) -> None:
+    def __init__(self, network: AnyNetwork, dtype: np.dtype[np.floating], count: int) -> None:
         """Start `count` threads for the layers of `network` in the precision `dtype`."""
-        # Scratch is for one chunk of samples, whatever the batch or the split.
-        self.scratch = [make_scratch(network, CHUNK, dtype) for _ in range(count)]
+        self.scratch = [scratch_of(network, dtype) for _ in range(count)]
         self.pool = ThreadPoolExecutor(count)
 
     def run(self, lanes: Int64[np.ndarray, " chosen"], work: LaneWork) -> None:
