@@ -10,9 +10,9 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from symstudy.components import NetworkSize
-from symstudy.components.sizes import pays_compiled
 from symstudy.optimizers.lbfgs import MINIMISER_STEPS
 from symstudy.study.cell import Cell
+from symstudy.study.compiling import why_not_compiled
 from symstudy.study.constants import (
     COMPILED_FLOPS,
     COMPILED_STEP_S,
@@ -20,6 +20,7 @@ from symstudy.study.constants import (
     DRAW_ROW_S,
     EAGER_CALLS_S,
     EAGER_STEP_S,
+    ENCODER_FLOPS,
     GPU_ACTIVATION_PASSES,
     GPU_BANDWIDTH_SHARE,
     GPU_CALL_S,
@@ -39,7 +40,6 @@ from symstudy.study.constants import (
     READ_BYTES,
 )
 from symstudy.study.devices import Device, find_device
-from symstudy.study.train import Train
 
 __all__ = ["NOMINAL", "Cost", "Speed", "estimate_cost"]
 
@@ -139,12 +139,7 @@ def estimate_cost(cell: Cell, *, device: str | Device, engine: str) -> Cost:
         return reading_cost(size)
     train = cell.train
     if cell.model.reparametrise != "none":
-        size = size._replace(
-            parameters=2 * size.parameters,
-            products=2 * size.products,
-            is_dense=False,
-            channels=0,
-        )
+        size = size._replace(parameters=2 * size.parameters, products=2 * size.products)
     step = find_step(cell, size, target, engine)
     steps = train.optimizer.starts * train.optimizer.passes(train.steps)
     passes = float(steps)
@@ -159,30 +154,13 @@ def estimate_cost(cell: Cell, *, device: str | Device, engine: str) -> Cost:
         is_compiled,
         steps * step.calls_s,
         steps * step.hidden_s,
-        scratch_bytes(cell, size) if is_compiled and not size.is_dense else 0,
+        scratch_bytes(cell, size) if is_compiled and size.channels else 0,
     )
 
 
 def is_compilable(cell: Cell, size: NetworkSize, target: Device, engine: str) -> bool:
     """Return whether the compiled kernels are taken to train a run."""
-    by_solver = cell.train.optimizer.trains_by == "minimiser" and size.is_dense
-    by_steps = has_image_kernels(cell, size)
-    if engine == "torch" or not (size.is_dense or by_steps) or not has_kernels(cell.train):
-        return False
-    # The compiled solver needs no device: it is used where there is a GPU too.
-    return target.kind == "cpu" or by_solver
-
-
-def has_image_kernels(cell: Cell, size: NetworkSize) -> bool:
-    """Return whether the compiled kernels are taken to train a network as convolutions."""
-    return pays_compiled(size.channels) and cell.train.optimizer.trains_by != "minimiser"
-
-
-def has_kernels(train: Train) -> bool:
-    """Return whether the compiled kernels know loss, optimiser and terms of a training."""
-    if train.loss.kernel_code is None or train.entropic > 0 or train.clip:
-        return False
-    return train.optimizer.is_in_kernels
+    return not why_not_compiled(cell, size, target, engine)
 
 
 def find_step(cell: Cell, size: NetworkSize, target: Device, engine: str) -> Step:
@@ -190,8 +168,9 @@ def find_step(cell: Cell, size: NetworkSize, target: Device, engine: str) -> Ste
     train = cell.train
     step_flops = 6.0 * train.batch_size * size.products
     if is_compilable(cell, size, target, engine):
-        run_s = COMPILED_STEP_S + step_flops / COMPILED_FLOPS[train.dtype]
-        if not size.is_dense:
+        rate = ENCODER_FLOPS if size.heads else COMPILED_FLOPS
+        run_s = COMPILED_STEP_S * size.stages + step_flops / rate[train.dtype]
+        if size.channels:
             numbers = train.batch_size * size.activations * item_bytes(cell) / 4
             run_s = step_flops / IMAGE_FLOPS[train.dtype] + numbers * IMAGE_NUMBER_S
         return Step(run_s, 0.0, 0.0, max(step_flops / run_s, 1e9))
