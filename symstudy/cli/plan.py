@@ -95,6 +95,7 @@ def plan(
         runs = loaded.runs()
     drawn = outline(runs, loaded.pack, workers=count, device=target, speed=speed)
     found = drawn.forecast
+    trainers = planned_trainers(drawn, loaded.pack.engine, target)
     powers = powers_of(loaded.claims, len(loaded.seeds), loaded.name, results, project)
     cells = len({run.cell.cell_id for run in runs})
     summary: dict[str, Any] = {
@@ -107,6 +108,7 @@ def plan(
         "packs": len(drawn.packs),
         "runs_per_pack": [found.smallest, found.largest],
         "pack_memory_bytes": found.memory_bytes,
+        "engines": [trainer._asdict() for trainer in trainers],
         "device": target.name,
         "device_memory_bytes": target.memory_bytes,
         "workers": drawn.workers,
@@ -137,6 +139,7 @@ def plan(
         f"  packs    {found.packs} of {found.smallest} to {found.largest} runs, at most "
         f"{size(found.memory_bytes)}"
     )
+    print_trainers(trainers)
     if drawn.share is not None:
         say(f"           {packs_per_gpu(drawn.share)} on a GPU at the same time")
         say(f"  device   {target.name} with {size(target.memory_bytes)}")
@@ -176,6 +179,25 @@ def planned_device(name: str) -> Any:
             "To plan for a machine elsewhere name its GPU: --device h200."
         )
     return choose_gpu({"here": report}, may_use_cpu=False).device
+
+
+def planned_trainers(drawn: Any, engine: str, target: Any) -> list[Any]:
+    """Return what trains the runs of a plan, the compiled kernels or torch and why."""
+    from symstudy.study.compiling import trainers_of
+    from symstudy.study.devices import CPU
+
+    packs = [(pack.runs, CPU if pack.device == "cpu" else target) for pack in drawn.packs]
+    return trainers_of(packs, engine)
+
+
+def print_trainers(trainers: Sequence[Any]) -> None:
+    """Print which runs the compiled kernels train, and why torch trains the others."""
+    label = "engine"
+    for trainer in trainers:
+        what = "compiled kernels" if trainer.engine == "compiled" else "torch"
+        why = f": not compiled with {trainer.reason}" if trainer.reason else ""
+        say(f"  {label:8} {what} for {trainer.runs} runs{why}")
+        label = ""
 
 
 def print_cpu_packs(drawn: Any) -> None:

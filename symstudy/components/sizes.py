@@ -61,6 +61,7 @@ class NetworkSize(NamedTuple):
         heads: Heads of all attention layers.
         head_numbers: Numbers of a head's matrix.
         is_dense: Whether the network is nothing but dense layers.
+        has_step_kernels: Whether the compiled kernels take its steps though it is more than that.
         stages: Groups of calls of a step on the torch engine, as many as a dense network takes.
         file_bytes: Size of the file that is read and measured in place of a training; 0 for none.
         calls: Torch operations of a forward pass, where they have been counted; 0 elsewhere.
@@ -76,6 +77,7 @@ class NetworkSize(NamedTuple):
     heads: int = 0
     head_numbers: int = 0
     is_dense: bool = False
+    has_step_kernels: bool = False
     stages: int = 1
     file_bytes: int = 0
     calls: int = 0

@@ -5,16 +5,20 @@ for the optimisers is said above this layer: `symstudy.training.compile_ahead`.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from symstudy.kernels import (
+    encoder,
     graph_lanes,
     graph_steps,
     lanes,
     layer_graph,
+    losses,
     minimise,
     network,
+    passes,
     random,
     spanning_tree,
 )
@@ -30,6 +34,8 @@ def compile_kernels(steps: Sequence[KernelStep]) -> None:
     for single in (np.dtype(np.float32), np.dtype(np.float64)):
         for step in steps:
             compile_training(single, step)
+        for step in steps[:1]:
+            compile_encoder(single, step)
     key = np.uint64(1)
     block = np.uint64(0)
     numbers = np.empty(4)
@@ -47,10 +53,9 @@ def compile_kernels(steps: Sequence[KernelStep]) -> None:
 
 
 def compile_training(kind: np.dtype[np.floating], step: KernelStep) -> None:
-    """Train and survey one tiny lane in the precision `kind`."""
-    sizes = np.array([2, 3, 1], np.int64)
+    """Train and survey one tiny lane of dense layers in the precision `kind`."""
     net = network.Network(
-        sizes=sizes,
+        sizes=np.array([2, 3, 1], np.int64),
         weights=np.array([0, 9], np.int64),
         biases=np.array([6, 12], np.int64),
         codes=np.array([TANH, 0], np.int64),
@@ -58,19 +63,84 @@ def compile_training(kind: np.dtype[np.floating], step: KernelStep) -> None:
         loss_scale=1.0,
         smoothing=0.0,
     )
+    pointer = step.compiled(kind)
+    state, samples = train_and_survey(kind, net, 13, pointer)
+    compile_images(kind, state, samples, pointer)
+    lanes.update_lanes(state, np.zeros(1, np.int64), 0, np.zeros((1, 13), kind), pointer)
+    if kind == np.float64:
+        scratch = network.make_scratch(net, 4, kind)
+        one = np.full(1, 0.1)
+        descent = minimise.make_lbfgs_lanes(state.theta, one, one, 1e-9, 2)
+        workspace = minimise.make_workspace(13, 2)
+        zero = np.zeros(1, np.int64)
+        minimise.minimise_lanes(net, descent, samples, zero, np.int64(1), workspace, scratch)
+
+
+def compile_encoder(kind: np.dtype[np.floating], step: KernelStep) -> None:
+    """Train and survey one tiny transformer in the precision `kind`; it serves every step."""
+    sizes = encoder.Sizes(
+        tokens=2,
+        token_dim=1,
+        width=2,
+        heads=1,
+        head_dim=1,
+        neurons=1,
+        outputs=1,
+        layers=1,
+        reads_last=1,
+        is_normalised=1,
+        code=TANH,
+        embed=0,
+        embed_bias=-1,
+        positions=-1,
+        readout=14,
+        readout_bias=-1,
+    )
+    blocks = encoder.LayerBlocks(
+        query=2,
+        query_bias=-1,
+        keys=4,
+        output=8,
+        output_bias=-1,
+        into=10,
+        into_bias=-1,
+        out=12,
+        out_bias=-1,
+    )
+    net = encoder.Encoder(
+        sizes=np.array(sizes, np.int64),
+        blocks=np.array([blocks], np.int64),
+        epsilon=1e-12,
+        logit_scale=1.0,
+        loss=SQUARED,
+    )
+    train_and_survey(kind, net, 16, step.compiled(kind))
+
+
+def train_and_survey(
+    kind: np.dtype[np.floating], net: passes.AnyNetwork, size: int, pointer: Any
+) -> tuple[lanes.Lanes, lanes.Samples]:
+    """Train one lane of two inputs and one output by `pointer`, and survey it in both ways.
+
+    Args:
+        kind: Precision.
+        net: The network.
+        size: Its parameters.
+        pointer: A compiled step.
+    """
     one = np.full(1, 0.1, kind)
     zero = np.zeros(1, np.int64)
     state = lanes.Lanes(
-        theta=np.zeros((1, 13), kind),
-        first=np.zeros((1, 13), kind),
-        second=np.zeros((1, 13), kind),
+        theta=np.zeros((1, size), kind),
+        first=np.zeros((1, size), kind),
+        second=np.zeros((1, size), kind),
         is_decoupled=False,
         rate=np.full((1, 1), 0.1, kind),
-        stop=np.full((1, 1), 13, np.int64),
+        stop=np.full((1, 1), size, np.int64),
         factor=np.ones((1, 1), kind),
         decay=one,
-        centre=np.zeros((1, 13), kind),
-        stretch=np.ones((1, 13), kind),
+        centre=np.zeros((1, size), kind),
+        stretch=np.ones((1, size), kind),
         is_pulled=zero,
         beta1=one,
         beta2=one,
@@ -89,37 +159,31 @@ def compile_training(kind: np.dtype[np.floating], step: KernelStep) -> None:
         y=y,
         rows=rows,
         noise=np.zeros((1, 1, 1, 1), kind),
-        noise_kind=network.NO_NOISE,
+        noise_kind=losses.NO_NOISE,
         lane_x=zero,
         lane_y=zero,
         lane_rows=zero,
         lane_noise=zero,
     )
-    scratch = network.make_scratch(net, 4, kind)
-    pointer = step.compiled(kind)
-    compile_images(kind, state, batches, pointer)
-    lanes.train_lanes(net, state, batches, zero, scratch, np.empty(13, kind), pointer)
-    lanes.update_lanes(state, zero, 0, np.zeros((1, 13), kind), pointer)
+    scratch = passes.scratch_of(net, kind)
+    lanes.train_lanes(net, state, batches, zero, scratch, np.empty(size, kind), pointer)
     samples = lanes.Samples(x, y, zero, zero, rows[0, 0], np.zeros((1, 1), kind))
     number = np.empty(1)
-    for columns in (0, 13):
+    for columns in (0, size):
         gradient = np.empty((1, columns), kind)
         lanes.survey_lanes(net, state.theta, one, samples, zero, scratch, number, number, gradient)
-    if kind == np.float64:
-        descent = minimise.make_lbfgs_lanes(state.theta, one, one, 1e-9, 2)
-        workspace = minimise.make_workspace(13, 2)
-        minimise.minimise_lanes(net, descent, samples, zero, np.int64(1), workspace, scratch)
+    return state, samples
 
 
 def compile_images(
-    kind: np.dtype[np.floating], state: lanes.Lanes, batches: lanes.Batches, step: lanes.Step
+    kind: np.dtype[np.floating], state: lanes.Lanes, samples: lanes.Samples, step: lanes.Step
 ) -> None:
     """Train and survey one tiny lane of convolutions in the precision `kind`.
 
     Args:
         kind: Precision.
         state: A lane of 13 parameters.
-        batches: Samples of two numbers and one target.
+        samples: Four, of two numbers and one target.
         step: Of an optimiser.
     """
     op = np.zeros((1, layer_graph.FIELDS), np.int64)
@@ -146,11 +210,20 @@ def compile_images(
     scratch = layer_graph.make_graph_scratch(graph, 4, kind)
     running, counts, zero = np.zeros((1, 0), kind), np.zeros(1, np.int64), np.zeros(1, np.int64)
     gradient = np.empty(13, kind)
+    batches = lanes.Batches(
+        x=samples.x,
+        y=samples.y,
+        rows=samples.rows[None, None],
+        noise=np.zeros((1, 1, 1, 1), kind),
+        noise_kind=losses.NO_NOISE,
+        lane_x=zero,
+        lane_y=zero,
+        lane_rows=zero,
+        lane_noise=zero,
+    )
     graph_lanes.train_graph_lanes(
         graph, steps, state, running, counts, batches, zero, scratch, gradient, step
     )
-    x, y, rows = batches.x, batches.y, batches.rows[0, 0]
-    samples = lanes.Samples(x, y, zero, zero, rows, np.zeros((1, 1), kind))
     number = np.empty(1)
     for columns in (0, 13):
         empty = np.empty((1, columns), kind)

@@ -31,8 +31,8 @@ from symstudy.kernels.jit import (
     compiled_inline,
     compiled_sum,
 )
-from symstudy.kernels.network import fill
 from symstudy.kernels.tiles import VECTOR_BYTES
+from symstudy.kernels.vectors import fill
 
 LEAST_ROW_BLOCK = 24
 """Pixels of a block of the weights' gradient: the channels of a tile then stay in the first cache

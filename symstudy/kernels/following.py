@@ -41,7 +41,7 @@ from symstudy.kernels.layer_graph import (
     Cut,
     samples_of,
 )
-from symstudy.kernels.network import accumulate, copy, fill, scale_by
+from symstudy.kernels.vectors import accumulate, copy, fill, scale_by
 
 
 @compiled_sum

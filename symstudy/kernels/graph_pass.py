@@ -24,7 +24,7 @@ from symstudy.kernels.layer_graph import (
     LayerGraph,
     cut_samples,
 )
-from symstudy.kernels.network import fill
+from symstudy.kernels.vectors import fill
 
 
 @compiled
@@ -127,7 +127,7 @@ def graph_pass(
         x: Inputs `[n, d]`, images by channel, row and column.
         y: Targets `[n, outputs]`.
         rows: Which samples.
-        kind: Label noise of this step, see `symstudy.kernels.network.load_targets`.
+        kind: Label noise of this step, see `symstudy.kernels.losses.load_targets`.
         sigma: See there.
         noise: See there.
         gradient: Assigned the gradient, flat like `theta`; where it is empty, hits are counted.

@@ -47,17 +47,8 @@ from symstudy.kernels.layer_graph import (
     Cut,
     samples_of,
 )
-from symstudy.kernels.network import (
-    Network,
-    Scratch,
-    backward,
-    copy,
-    count_hits,
-    fill,
-    forward,
-    load_targets,
-    loss_and_delta,
-)
+from symstudy.kernels.losses import count_hits, load_targets, loss_and_delta
+from symstudy.kernels.network import Network, Scratch, backward, forward
 from symstudy.kernels.pooling import (
     mean_of_images,
     mean_of_images_down,
@@ -67,6 +58,7 @@ from symstudy.kernels.pooling import (
     pool_mean_down,
 )
 from symstudy.kernels.tiles import matmul, padded, transpose
+from symstudy.kernels.vectors import copy, fill
 
 
 @compiled
@@ -273,7 +265,7 @@ def read_out(
         gradient: Theirs, to which the head's is added; where it is empty, hits are counted.
         y: Targets `[n, outputs]`.
         rows: Which samples.
-        kind: Label noise of this step, see `symstudy.kernels.network.load_targets`.
+        kind: Label noise of this step, see `symstudy.kernels.losses.load_targets`.
         sigma: See there.
         noise: See there.
         places: Position in the batch of the first sample, and samples of the batch.
@@ -290,10 +282,11 @@ def read_out(
         own = rows[first : first + samples_of(cut, chunk)]
         mean_of_images(memory.hidden, act, chunk_above(op, ABOVE, chunk, cut), pixels)
         forward(head, theta, theta.dtype.type(0.0), memory, width)
+        out = memory.hidden[memory.starts[1] : memory.starts[1] + head.sizes[1] * width]
         if gradient.size == 0:
-            found[1] += count_hits(y, own, head.sizes[1], memory.starts[1], memory, width)
+            found[1] += count_hits(y, own, out, width)
         load_targets(y, own, kind, sigma, noise, places[0] + first, memory, width)
-        found[0] += loss_and_delta(head, own.size, places[1], memory, width)
+        found[0] += loss_and_delta(head, out, own.size, places[1], memory, width)
         if gradient.size > 0:
             head_backward(head, theta, gradient, own.size, memory, width)
             images = chunk_above(op, DOWN_ABOVE, chunk, cut)

@@ -42,6 +42,7 @@ def check_settings() -> None:
 check_settings()
 
 import numba  # noqa: E402  # reads the settings
+import numba.extending  # noqa: E402
 
 NotCompilable: type[Exception] = numba.core.errors.NumbaError
 P = ParamSpec("P")
@@ -88,17 +89,46 @@ def compiled_sum(function: Callable[P, R]) -> Callable[P, R]:
     """Compile `function`, a reduction, whose sum may be split over the lanes of a vector.
 
     The order of the sum is fixed when the kernel is compiled: it depends on the length of the
-    array alone, so equal inputs give equal bits. The kernel must not allocate.
+    array alone, so equal inputs give equal bits. The kernel must not allocate; it is compiled into
+    each that calls it.
     """
-    return compile_with(function, {"contract", "reassoc"}, allocates=False)
+    return compile_with(function, {"contract", "reassoc"}, allocates=False, forceinline=True)
 
 
 def compiled_inline(function: Callable[P, R]) -> Callable[P, R]:
     """Compile `function` into each kernel that calls it; otherwise like `compiled`.
 
     A call copies the arrays' descriptions: those of a pack's lanes take as long as a small step.
+    What such a kernel calls is compiled into it too, unless it is `compiled_apart`: Numba hands the
+    option down to what it first compiles for a call. So what networks of several kinds share says
+    itself that it is inline: how it is compiled must not depend on which kind comes first.
     """
     return compile_with(function, {"contract"}, allocates=False, forceinline=True)
+
+
+def compiled_apart(function: Callable[P, R]) -> Callable[P, R]:
+    """Compile `function`, which other kernels alone call; otherwise like `compiled`.
+
+    It has no entry from Python, and with `stay_apart` in its body is not compiled into those that
+    call it: large kernels that call it often then take a fraction of the time to compile.
+    """
+    entries = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+    return compile_with(function, {"contract"}, allocates=False, forceinline=False, **entries)
+
+
+def not_inlined(typing: Any) -> Any:
+    """Have LLVM keep the kernel that calls this out of those that call the kernel."""
+    del typing
+
+    def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        del signature, args
+        builder.function.attributes.add("noinline")
+        return context.get_dummy_value()
+
+    return numba.types.void(), emit
+
+
+stay_apart: Any = numba.extending.intrinsic(not_inlined)
 
 
 def compiled_allocating(function: Callable[P, R]) -> Callable[P, R]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from symstudy.kernels.clipping import clip_to_norm
 from symstudy.kernels.jit import Floats, Index, Integers, Real, compiled, compiled_inline
-from symstudy.kernels.network import Network, Scratch, lane_pass
+from symstudy.kernels.passes import AnyNetwork, AnyScratch, lane_pass
 from symstudy.kernels.steps import LaneNumbers
 
 LOSS_LIMIT = 1e12
@@ -77,7 +77,7 @@ class Batches(NamedTuple):
         y: Targets `[groups, n, outputs]`.
         rows: Which samples each step takes `[groups, S, B]`, int32; `[groups, 1, B]` for all steps.
         noise: Label noise of each step `[groups, S, B, columns]`, or `[1, 1, 1, 1]` for none.
-        noise_kind: See `symstudy.kernels.network.target_of`.
+        noise_kind: See `symstudy.kernels.losses`.
         lane_x: Group of `x` of each lane `[K]`.
         lane_y: Group of `y` of each lane `[K]`.
         lane_rows: Group of `rows` of each lane `[K]`.
@@ -179,11 +179,11 @@ def update_lanes(lanes: Lanes, chosen: Integers, s: Index, gradient: Floats, ste
 
 @compiled
 def train_lanes(
-    network: Network,
+    network: AnyNetwork,
     lanes: Lanes,
     batches: Batches,
     chosen: Integers,
-    scratch: Scratch,
+    scratch: AnyScratch,
     gradient: Floats,
     step: Step,
 ) -> None:
@@ -222,12 +222,12 @@ def train_lanes(
 
 @compiled
 def survey_lanes(
-    network: Network,
+    network: AnyNetwork,
     theta: Floats,
     coefficient: Floats,
     samples: Samples,
     chosen: Integers,
-    scratch: Scratch,
+    scratch: AnyScratch,
     loss: Floats,
     accuracy: Floats,
     gradient: Floats,

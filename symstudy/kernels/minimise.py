@@ -18,7 +18,7 @@ import numpy as np
 
 from symstudy.kernels.jit import Floats, Index, Integers, Real, compiled, compiled_sum
 from symstudy.kernels.lanes import Samples
-from symstudy.kernels.network import Network, Scratch, lane_pass
+from symstudy.kernels.network import Network, Scratch, dense_pass
 
 RUNNING, CONVERGED, STALLED = range(3)
 """Status of a lane: still going, at its tolerance, or without a step that descends."""
@@ -102,7 +102,7 @@ def objective(
     scratch: Scratch,
 ) -> Real:
     """Return the objective of lane `k` at `theta` and fill `gradient`."""
-    loss, _ = lane_pass(
+    loss, _ = dense_pass(
         network,
         theta,
         descent.coefficient[k],

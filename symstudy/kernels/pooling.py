@@ -2,7 +2,7 @@
 
 from symstudy.kernels.convolution import Chunk, Window
 from symstudy.kernels.jit import Floats, Index, compiled
-from symstudy.kernels.network import fill
+from symstudy.kernels.vectors import fill
 
 
 @compiled

@@ -22,8 +22,10 @@ from symstudy.kernels.jit import (
     LINE_BYTES,
     Floats,
     Index,
-    compiled,
+    compiled_apart,
+    compiled_inline,
     has_many_registers,
+    stay_apart,
     vector_bytes,
 )
 
@@ -195,14 +197,14 @@ tile_41 = make_tile(4, 1)
 tile_11 = make_tile(1, 1)
 
 
-@compiled
+@compiled_inline
 def padded(count: Index, itemsize: Index) -> Index:
     """Return `count` rounded up to whole cache lines of items of `itemsize` bytes."""
     line = LINE_BYTES // itemsize
     return (count + line - 1) // line * line
 
 
-@compiled
+@compiled_inline
 def matmul(
     c: Floats,
     c_off: Index,
@@ -268,7 +270,29 @@ def matmul(
         j += vectors * lanes
 
 
-@compiled
+@compiled_apart
+def product(
+    c: Floats,
+    c_off: Index,
+    ldc: Index,
+    a: Floats,
+    a_off: Index,
+    a_row: Index,
+    a_col: Index,
+    b: Floats,
+    b_off: Index,
+    ldb: Index,
+    rows: Index,
+    cols: Index,
+    depth: Index,
+    acc: Index,
+) -> None:
+    """Do what `matmul` does, for kernels that call it often: it is not compiled into them."""
+    stay_apart()
+    matmul(c, c_off, ldc, a, a_off, a_row, a_col, b, b_off, ldb, rows, cols, depth, acc)
+
+
+@compiled_inline
 def transpose(
     source: Floats, s_off: Index, lds: Index, target: Floats, ldt: Index, rows: Index, cols: Index
 ) -> None:

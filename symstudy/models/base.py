@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from symstudy.kernels.encoder import Encoder
 from symstudy.kernels.layer_graph import LayerGraph
 from symstudy.layout import Layout
 from symstudy.models.initial_states import copy_neurons, share_rank
@@ -200,6 +201,14 @@ class AbstractModel(ABC):
     def images(self) -> ImageStack:
         """The model as convolutions for the compiled kernels, or why it is none."""
         return ImageStack(None, reason="it is no module of convolutions")
+
+    @property
+    def encoder(self) -> Encoder | None:
+        """The model as the compiled kernels know transformers, or None where it is no such thing.
+
+        Its loss is not known yet.
+        """
+        return None
 
     @property
     def is_stochastic(self) -> bool:

@@ -10,21 +10,20 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from symstudy.components import NetworkSize
-from symstudy.components.sizes import pays_compiled
 from symstudy.optimizers.lbfgs import MINIMISER_STEPS
 from symstudy.study.cell import Cell
+from symstudy.study.compiling import is_fusable, why_not_compiled
 from symstudy.study.constants import (
     COMPILED_FLOPS,
     COMPILED_STEP_S,
     DRAW_NOISE_S,
     EAGER_CALLS_S,
     EAGER_STEP_S,
+    ENCODER_FLOPS,
     FUSED_FLOPS_SHARE,
     FUSED_LANE_FLOPS,
-    FUSED_OPTIMIZERS,
     FUSED_STEP_FLOPS,
     FUSED_STEP_S,
-    FUSED_WIDEST,
     GPU_ACTIVATION_PASSES,
     GPU_BANDWIDTH_SHARE,
     GPU_CALL_S,
@@ -48,7 +47,6 @@ from symstudy.study.constants import (
     READ_BYTES,
 )
 from symstudy.study.devices import Device, find_device
-from symstudy.study.train import Train
 
 __all__ = ["NOMINAL", "Cost", "Speed", "estimate_cost"]
 
@@ -155,12 +153,7 @@ def estimate_cost(cell: Cell, *, device: str | Device, engine: str) -> Cost:
         return reading_cost(size)
     train = cell.train
     if cell.model.reparametrise != "none":
-        size = size._replace(
-            parameters=2 * size.parameters,
-            products=2 * size.products,
-            is_dense=False,
-            channels=0,
-        )
+        size = size._replace(parameters=2 * size.parameters, products=2 * size.products)
     step = find_step(cell, size, target, engine)
     steps = train.optimizer.starts * train.optimizer.passes(train.steps)
     passes = float(steps)
@@ -175,42 +168,14 @@ def estimate_cost(cell: Cell, *, device: str | Device, engine: str) -> Cost:
         is_compiled,
         steps * step.calls_s,
         steps * step.hidden_s,
-        shared_bytes=scratch_bytes(cell, size) if is_compiled and not size.is_dense else 0,
+        shared_bytes=scratch_bytes(cell, size) if is_compiled and size.channels else 0,
         is_fused=is_fusable(cell, size, target, engine),
     )
 
 
 def is_compilable(cell: Cell, size: NetworkSize, target: Device, engine: str) -> bool:
     """Return whether the compiled kernels are taken to train a run."""
-    by_solver = cell.train.optimizer.trains_by == "minimiser" and size.is_dense
-    by_steps = has_image_kernels(cell, size)
-    if engine == "torch" or not (size.is_dense or by_steps) or not has_kernels(cell.train):
-        return False
-    # The compiled solver needs no device: it is used where there is a GPU too.
-    return target.kind == "cpu" or by_solver
-
-
-def has_image_kernels(cell: Cell, size: NetworkSize) -> bool:
-    """Return whether the compiled kernels are taken to train a network as convolutions."""
-    return pays_compiled(size.channels) and cell.train.optimizer.trains_by != "minimiser"
-
-
-def is_fusable(cell: Cell, size: NetworkSize, target: Device, engine: str) -> bool:
-    """Return whether the fused kernel of GPUs is taken to train a run."""
-    train, model = cell.train, cell.model
-    if not target.has_fused or engine == "torch" or not size.is_dense or not has_kernels(train):
-        return False
-    if train.clip_norm or train.syre or train.syre_anisotropy or model.is_width_scaled:
-        return False
-    is_narrow = max([*size.hidden, cell.data.shape.outputs]) <= FUSED_WIDEST
-    return is_narrow and train.optimizer.kind in FUSED_OPTIMIZERS
-
-
-def has_kernels(train: Train) -> bool:
-    """Return whether the compiled kernels know loss, optimiser and terms of a training."""
-    if train.loss.kernel_code is None or train.entropic > 0 or train.clip:
-        return False
-    return train.optimizer.is_in_kernels
+    return not why_not_compiled(cell, size, target, engine)
 
 
 def find_step(cell: Cell, size: NetworkSize, target: Device, engine: str) -> Step:
@@ -218,8 +183,9 @@ def find_step(cell: Cell, size: NetworkSize, target: Device, engine: str) -> Ste
     train = cell.train
     step_flops = 6.0 * train.batch_size * size.products
     if is_compilable(cell, size, target, engine):
-        run_s = COMPILED_STEP_S + step_flops / COMPILED_FLOPS[train.dtype]
-        if not size.is_dense:
+        rate = ENCODER_FLOPS if size.heads else COMPILED_FLOPS
+        run_s = COMPILED_STEP_S * size.stages + step_flops / rate[train.dtype]
+        if size.channels:
             numbers = train.batch_size * size.activations * item_bytes(cell) / 4
             run_s = step_flops / IMAGE_FLOPS[train.dtype] + numbers * IMAGE_NUMBER_S
         return Step(run_s, 0.0, 0.0, max(step_flops / run_s, 1e9))

@@ -102,7 +102,7 @@ class PackConfig(Component):
     """Where packs train; auto takes a GPU where there is one, but for packs that one core is
     estimated to train faster."""
     engine: Literal["auto", "compiled", "torch"] = "auto"
-    """compiled kernels (on the CPU, networks of dense layers or of convolutions; with compiled,
+    """compiled kernels (on the CPU, dense networks, transformers and convolutions; with compiled,
     modules of convolutions of your own too) or torch (any model, any device)."""
     vmap: Literal["auto", "always", "never"] = "auto"
     """Whether the runs of a module of your own share one call of torch.func.vmap, or go one by one

@@ -20,7 +20,7 @@ from torch import Tensor
 from symstudy.datasets import AbstractDatasetConfig, build_task
 from symstudy.datasets.augmentation import Augmentation, augment_steps
 from symstudy.datasets.base import Task, flip_labels
-from symstudy.kernels.network import ADDED, FLIPPED, NO_NOISE
+from symstudy.kernels.losses import ADDED, FLIPPED, NO_NOISE
 from symstudy.streams import Stream
 from symstudy.study.cell import Run
 from symstudy.theory.universal import kernel_root, linear_fit, universal_kernel
@@ -54,7 +54,7 @@ class StepBlock(NamedTuple):
     Attributes:
         split: Samples that `rows` point into.
         rows: Samples of each batch; one step's rows stand for every step where there is one only.
-        noise: Draws of the label noise of each step, as `symstudy.kernels.network` reads them.
+        noise: Draws of the label noise of each step, as `symstudy.kernels.losses` reads them.
         noise_kind: Code of the label noise.
         lane_rows: Group of rows of each run.
         lane_noise: Group of noise of each run.

@@ -1,52 +1,57 @@
-"""What packing gains for transformers: a pack against the same runs one after another, one thread.
+"""What packing gains for transformers on the CPU, in the compiled kernels and in torch, one thread.
 
-The runs alone are a plain torch loop: the same network of `nn.Linear` and torch's own attention,
-its autograd and `torch.optim.Adam`, on a batch of the same size. Prints, for each size, what a step
-of one run takes in that loop and in packs, and the packing gain: the median over rounds of the
-ratio, each round timing them one after the other.
+Competitors are a plain torch loop (the same network of `nn.Linear` and torch's own attention, its
+autograd and `torch.optim.Adam`, on a batch of the same size), and JAX's vmap and scan where it is
+installed. Prints for each size and number of runs what a step of one run takes in each, and how
+many times as long as compiled the others take: the median over rounds of the ratio, each round
+timing them one after the other.
 """
 
 import statistics
+import sys
 import time
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Literal
 
 import torch
 from documented import table, tell
 from torch import Tensor, nn
+from transformer_jax import jax_transformers
 
 from symstudy.study import PackConfig, Run, make_study
 from symstudy.training.loop import make_engine, make_pack
 
-CONFIG = PackConfig(device="cpu", engine="torch")
+IN_CONTEXT: dict[str, Any] = {
+    "model": {"width": 16, "heads": 1, "head_dim": 16, "bias": False},
+    "data": {"kind": "in_context", "length": 8, "token_dim": 4, "fresh": True},
+}
+DIGITS: dict[str, Any] = {"mlp_width": 64, "norm": "layernorm", "positions": True, "pool": "mean"}
 SIZES: dict[str, dict[str, Any]] = {
-    "in context: 8 tokens, width 16, 1 head of 16, batches of 64": {
-        "model": {"width": 16, "heads": 1, "head_dim": 16, "bias": False},
-        "data": {"kind": "in_context", "length": 8, "token_dim": 4, "fresh": True},
+    "8 tokens, width 16, 1 head of 16, batches of 64": {
+        **IN_CONTEXT,
         "train": {"batch_size": 64},
     },
-    "the same, batches of 8": {
-        "model": {"width": 16, "heads": 1, "head_dim": 16, "bias": False},
-        "data": {"kind": "in_context", "length": 8, "token_dim": 4, "fresh": True},
-        "train": {"batch_size": 8},
-    },
-    "digits: 16 tokens, width 32, 4 heads of 8, MLP of 64, batches of 50": {
-        "model": {
-            "width": 32,
-            "heads": 4,
-            "head_dim": 8,
-            "mlp_width": 64,
-            "norm": "layernorm",
-            "positions": True,
-            "pool": "mean",
-        },
+    "the same, batches of 8": {**IN_CONTEXT, "train": {"batch_size": 8}},
+    "16 tokens, width 32, 4 heads of 8, MLP of 64, batches of 50": {
+        "model": {**DIGITS, "width": 32, "heads": 4, "head_dim": 8},
         "data": {"kind": "digits", "patch": 2},
         "train": {"batch_size": 50},
     },
+    "16 tokens, width 64, 4 heads of 16, MLP of 128, batches of 32": {
+        "model": {**DIGITS, "width": 64, "heads": 4, "head_dim": 16, "mlp_width": 128},
+        "data": {"kind": "digits", "patch": 2},
+        "train": {"batch_size": 32},
+    },
+    "16 tokens, width 128, 8 heads of 16, MLP of 256, batches of 32": {
+        "model": {**DIGITS, "width": 128, "heads": 8, "head_dim": 16, "mlp_width": 256},
+        "data": {"kind": "digits", "patch": 2},
+        "train": {"batch_size": 32},
+    },
 }
-RUNS = (1, 8, 32, 96)
-ROUNDS = 7
-ROUND_S = 0.3
-"""Time of a round, about."""
+RUNS = (1, 8, 32)
+ROUNDS = 5
+ROUND_S = 0.25
+"""Time of a round of one competitor, about."""
 
 
 class Plain(nn.Module):
@@ -129,18 +134,74 @@ class PlainLoop:
             self.optimizer.step()
 
 
-def seconds(work: Any, *arguments: int) -> float:
-    """Return how long `work` takes."""
+def packed(runs: list[Run], engine: Literal["compiled", "torch"]) -> Callable[[int], object]:
+    """Return a call that trains `runs` as one pack for so many steps."""
+    trained = make_engine(make_pack(runs, PackConfig(device="cpu", engine=engine)))
+    return lambda steps: trained.advance(0, steps)
+
+
+def seconds(work: Callable[[int], object], steps: int) -> float:
+    """Return how long one of `steps` steps of `work` takes."""
     start = time.perf_counter()
-    work(*arguments)
-    return time.perf_counter() - start
+    work(steps)
+    return (time.perf_counter() - start) / steps
+
+
+def fitting_steps(work: Callable[[int], object]) -> int:
+    """Return how many steps of `work` fill a round."""
+    work(2)
+    return max(2, int(ROUND_S / seconds(work, 2)))
+
+
+def competitors(
+    runs: list[Run], *, with_jax: bool
+) -> dict[str, tuple[Callable[[int], object], int]]:
+    """Return what each competitor does with a number of steps, and the steps of a round."""
+    found: dict[str, Callable[[int], object]] = {
+        "compiled": packed(runs, "compiled"),
+        "packed torch": packed(runs, "torch"),
+        "plain torch": PlainLoop(runs[0]).advance,
+    }
+    calls = {name: (work, fitting_steps(work)) for name, work in found.items()}
+    if with_jax:
+        steps = calls["compiled"][1]
+        scan = jax_transformers(runs, steps)
+        scan()
+        calls["jax"] = (lambda _: scan(), steps)
+    return calls
+
+
+def measure(runs: list[Run], *, with_jax: bool) -> str:
+    """Return the line of a table: microseconds a step and run, and the ratios to compiled."""
+    calls = competitors(runs, with_jax=with_jax)
+    times: dict[str, list[float]] = {name: [] for name in calls}
+    for _ in range(ROUNDS):
+        for name, (work, steps) in calls.items():
+            # The plain loop trains one run.
+            count = 1 if name == "plain torch" else len(runs)
+            times[name].append(seconds(work, steps) / count * 1e6)
+    cells = [f"compiled {statistics.median(times['compiled']):8,.1f}"]
+    for name in list(calls)[1:]:
+        gain = statistics.median(a / b for a, b in zip(times[name], times["compiled"], strict=True))
+        cells.append(f"{name} {statistics.median(times[name]):8,.1f} ({gain:5.1f}x)")
+    return f"  {len(runs):3d} runs   " + "   ".join(cells)
 
 
 def main() -> None:
-    """Tell the table."""
+    """Print the table; of the sizes in whose names a first argument is, if there is one."""
+    try:
+        import jax  # noqa: F401
+
+        with_jax = True
+    except ImportError:
+        with_jax = False
+        print("jax is not installed; install the dependency group `bench` to compare with it")
     torch.set_num_threads(1)
-    rows = []
+    wanted = sys.argv[1] if len(sys.argv) > 1 else ""
     for name, tables in SIZES.items():
+        if wanted not in name:
+            continue
+        print(f"{name}: microseconds a step and run, and times as long as compiled", flush=True)
         study = make_study(
             {
                 "schema": 1,
@@ -153,30 +214,8 @@ def main() -> None:
             }
         )
         runs = study.runs()
-        alone = PlainLoop(runs[0])
-        alone.advance(3)
         for count in RUNS:
-            engine = make_engine(make_pack(runs[:count], CONFIG))
-            first = seconds(engine.advance, 0, 3) / 3
-            steps = max(2, int(ROUND_S / first))
-            single = max(2, steps * count // 4)
-            alone_s, packed_s = [], []
-            for _ in range(ROUNDS):
-                alone_s.append(seconds(alone.advance, single) / single)
-                packed_s.append(seconds(engine.advance, 3, steps) / (steps * count))
-            gain = statistics.median(a / b for a, b in zip(alone_s, packed_s, strict=True))
-            rows.append(
-                [
-                    name if count == RUNS[0] else "",
-                    count,
-                    f"{statistics.median(alone_s) * 1e6:,.0f}",
-                    f"{statistics.median(packed_s) * 1e6:,.0f}",
-                    f"{gain:.1f}",
-                ]
-            )
-            print(*rows[-1], flush=True)
-    head = ["network, batch", "runs", "plain torch", "packed", "packing gain"]
-    tell("transformer", table(head, rows))
+            print(measure(list(runs[:count]), with_jax=with_jax), flush=True)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,8 @@ import pytest
 
 from symstudy.errors import UnknownNameError
 from symstudy.kernels.functions import POLYNOMIAL, activate
-from symstudy.kernels.network import FLIPPED, load_targets, loss_and_delta, make_scratch
+from symstudy.kernels.losses import FLIPPED, load_targets, loss_and_delta
+from symstudy.kernels.network import make_scratch
 from symstudy.models.activations import activation_of
 from symstudy.study import PackConfig, make_study
 from symstudy.training.engines.networks import kernel_network
@@ -39,7 +40,7 @@ def test_an_unknown_loss_is_refused(network):
     scratch = make_scratch(network, 4, np.dtype(np.float64))
     count = np.int64(4)
     with pytest.raises(ValueError, match="must know the loss's code"):
-        loss_and_delta(network._replace(loss=7), count, count, scratch, np.int64(8))
+        loss_and_delta(network._replace(loss=7), np.zeros(24), count, count, scratch, np.int64(8))
 
 
 def test_an_unknown_label_noise_is_refused(network):

@@ -41,6 +41,25 @@ class TestCompiledEngine(EngineConformance):
         return EngineCase(runs=runs, config=request.param, name="compiled", diverging=1)
 
 
+class TestCompiledEngineOfTransformers(EngineConformance):
+    @pytest.fixture(params=[CPU, dataclasses.replace(CPU, cpus=2)], ids=["one core", "two"])
+    def case(self, request):
+        model = {"kind": "transformer", "width": 6, "mlp_width": 5, "depth": None}
+        data = {"kind": "in_context", "length": 3, "token_dim": 3}
+        sweep = {"train.lr": [0.01, 1e4, 0.02], "seed": 1}
+        runs = runs_of(model=model, data=data, train={"optimizer": "sgd"}, sweep=sweep)
+        return EngineCase(runs=runs, config=request.param, name="compiled", diverging=1)
+
+
+class TestTorchEngineOfTransformers(EngineConformance):
+    @pytest.fixture
+    def case(self):
+        model = {"kind": "transformer", "width": 6, "mlp_width": 5, "depth": None}
+        data = {"kind": "in_context", "length": 3, "token_dim": 3}
+        runs = runs_of(model=model, data=data)
+        return EngineCase(runs=runs, config=TORCH, name="torch-cpu", tolerance=1e-4)
+
+
 class TestTorchEngine(EngineConformance):
     @pytest.fixture
     def case(self):

@@ -18,6 +18,7 @@ from symstudy.training import train_pack
 from symstudy.training.loop import make_pack
 
 CPU = PackConfig(device="cpu")
+TORCH = PackConfig(device="cpu", engine="torch")
 MODEL = {"kind": "transformer", "width": 6, "heads": 2, "head_dim": 3}
 IN_CONTEXT = {"kind": "in_context", "length": 5, "token_dim": 3, "test_samples": 40}
 VISION = {**MODEL, "mlp_width": 7, "norm": "layernorm", "positions": True, "pool": "mean"}
@@ -44,10 +45,10 @@ def study_of(**tables: Any) -> Any:
 def test_a_pack_measures_what_its_runs_measure_alone(model, data, dtype):
     # The torch engine: products of many matrices need not round as those of one.
     runs = study_of(model=model, data=data, train={"dtype": dtype}).runs()
-    together = train_pack(runs, CPU).runs
+    together = train_pack(runs, TORCH).runs
     tolerance = 1e-3 if dtype == "float32" else 1e-10
     for place in (0, 3):
-        alone = train_pack([runs[place]], CPU).runs
+        alone = train_pack([runs[place]], TORCH).runs
         for name in (
             "test_loss",
             "theta_norm",
@@ -88,7 +89,7 @@ def test_a_large_network_alone_goes_through_once(monkeypatch):
         return forward(self, theta_KP, x_KBI)
 
     monkeypatch.setattr(Transformer, "forward", spied)
-    train_pack([run], CPU)
+    train_pack([run], TORCH)
     assert set(sizes) == {1}
 
 

@@ -106,6 +106,7 @@ class TransformerConfig(AbstractWidthScaled):
             hidden=(self.mlp_width,) * (self.layers if self.mlp_width else 0),
             heads=self.layers * self.heads,
             head_numbers=width * self.head_dim,
+            has_step_kernels=True,
             stages=1 + self.layers,
         )
 

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
 from symstudy.errors import ModelError
+from symstudy.kernels.encoder import Encoder
 from symstudy.layout import Block, Layout
 from symstudy.models.activations import activation_of
 from symstudy.models.base import (
@@ -23,6 +24,7 @@ from symstudy.models.base import (
     normal_parameters,
 )
 from symstudy.models.transformer.config import TransformerConfig
+from symstudy.models.transformer.kernels import encoder_of
 from symstudy.models.transformer.layout import declare_transformer
 
 __all__ = ["NORM_EPSILON", "Transformer", "build_transformer"]
@@ -82,6 +84,18 @@ class Transformer(AbstractModel):
     def why_no_features(self) -> str:
         """Nothing: they are what the readout reads of the tokens."""
         return ""
+
+    @property
+    def encoder(self) -> Encoder:
+        """All of it, for the compiled kernels."""
+        config = self.config
+        return encoder_of(
+            config,
+            self.declared,
+            code=self.activation.code,
+            logit_scale=self.logit_scale or config.head_dim**-0.5,
+            epsilon=NORM_EPSILON,
+        )
 
     def initialise(
         self, seeds: Sequence[int], scales_K: Float[Tensor, " runs"]

@@ -13,13 +13,18 @@ from symstudy.training.engines.fused import FusedEngine, find_program
 from symstudy.training.engines.image_check import check_image_kernels
 from symstudy.training.engines.lane_kernels import (
     AbstractLaneKernels,
-    DenseKernels,
     ImageKernels,
+    NetworkKernels,
 )
 from symstudy.training.engines.lane_threads import LaneThreads
 from symstudy.training.engines.lanes import is_stepped_by_kernels, kernel_step, stepped
 from symstudy.training.engines.minimiser import MinimiserEngine
-from symstudy.training.engines.networks import kernel_graph, kernel_network, why_no_graph
+from symstudy.training.engines.networks import (
+    kernel_graph,
+    kernel_network,
+    step_network,
+    why_no_graph,
+)
 from symstudy.training.engines.padded import PaddedEngine
 from symstudy.training.engines.polished import PolishedEngine
 from symstudy.training.engines.step_check import check_kernel_step
@@ -51,7 +56,7 @@ def make_engine(pack: LoadedPack) -> AbstractEngine:
     network = None if pack.config.engine == "torch" else kernel_network(pack)
     trains_by = pack.train.optimizer.trains_by
     if trains_by == "minimiser":
-        solved = None if network is None else DenseKernels(pack, network)
+        solved = None if network is None else NetworkKernels(pack, network)
         return MinimiserEngine(pack, make_evaluator(pack, solved), network)
     if trains_by not in {"steps", "nothing"}:
         raise LaunchError(
@@ -82,8 +87,8 @@ def why_not_compiled(pack: LoadedPack) -> str:
             train.clip
         ),
         "must have runs of one width, but got several in one pack": has_several_shapes(pack),
-        "must have a model of dense layers, or of convolutions that takes steps, with plain "
-        f"weights, but got model.kind = {model.kind!r} with model.reparametrise = "
+        "must have a model of dense layers, or a transformer or convolutions that take steps, with "
+        f"plain weights, but got model.kind = {model.kind!r} with model.reparametrise = "
         f"{model.reparametrise!r} and train.optimizer = {train.optimizer.kind!r}"
         f"{told(why_no_graph(pack))}": not is_known_to_kernels(pack),
         f"must have a loss that the kernels know, but got train.loss = {train.loss.kind!r}": (
@@ -102,9 +107,11 @@ def told(reason: str) -> str:
 
 def is_known_to_kernels(pack: LoadedPack) -> bool:
     """Return whether the kernels know the model of `pack`, as its optimiser trains it."""
-    if pack.model.dense is not None or pick_device(pack.config).type != "cpu":
-        return pack.model.dense is not None
-    return pack.train.optimizer.trains_by != "minimiser" and not why_no_graph(pack)
+    if pack.model.dense is not None:
+        return True
+    if pack.train.optimizer.trains_by == "minimiser" or pick_device(pack.config).type != "cpu":
+        return False
+    return pack.model.encoder is not None or not why_no_graph(pack)
 
 
 def has_several_shapes(pack: LoadedPack) -> bool:
@@ -114,9 +121,9 @@ def has_several_shapes(pack: LoadedPack) -> bool:
 
 def make_kernels(pack: LoadedPack) -> AbstractLaneKernels | None:
     """Return the kernels that train the runs of `pack` by steps; None where there are none."""
-    network = kernel_network(pack)
+    network = step_network(pack)
     if network is not None:
-        return DenseKernels(pack, network)
+        return NetworkKernels(pack, network)
     graph = kernel_graph(pack)
     if graph is None:
         return None

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from symstudy.kernels.network import NO_NOISE
+from symstudy.kernels.losses import NO_NOISE
 from symstudy.training.data import PackData, Split
 from symstudy.training.device_draws import DeviceDraws
 from symstudy.training.engines.step_graph import AbstractGraph, record

@@ -17,12 +17,13 @@ from symstudy.kernels.graph_pass import graph_pass, keep_statistics
 from symstudy.kernels.graph_steps import compile_graph_steps
 from symstudy.kernels.lanes import Batches, Lanes, Samples, survey_lanes, train_lanes
 from symstudy.kernels.layer_graph import LayerGraph, make_graph_scratch
-from symstudy.kernels.network import CHUNK, Network, make_scratch
+from symstudy.kernels.passes import AnyNetwork, scratch_of
 from symstudy.models.base import NO_BUFFERS, NORM_BUFFERS, Buffers
 from symstudy.training.checkpoints import State
 from symstudy.training.engines.base import LoadedPack, Losses
+from symstudy.training.engines.networks import activation_coefficient
 
-__all__ = ["AbstractLaneKernels", "DenseKernels", "ImageKernels"]
+__all__ = ["AbstractLaneKernels", "ImageKernels", "NetworkKernels"]
 
 
 class AbstractLaneKernels(ABC):
@@ -74,19 +75,18 @@ class AbstractLaneKernels(ABC):
 
 
 @final
-class DenseKernels(AbstractLaneKernels):
-    """Dense layers: `symstudy.kernels.lanes`."""
+class NetworkKernels(AbstractLaneKernels):
+    """Dense layers and transformers: `symstudy.kernels.lanes`."""
 
-    def __init__(self, pack: LoadedPack, network: Network) -> None:
+    def __init__(self, pack: LoadedPack, network: AnyNetwork) -> None:
         """Prepare for the runs of `pack`, whose layers and loss the kernels know as `network`."""
-        assert pack.model.dense is not None, "these kernels know dense networks only"
         self.network = network
         self.dtype = pack.dtype
-        self.coefficient_K = np.full(len(pack.runs), pack.model.dense.coefficient, pack.dtype)
+        self.coefficient_K = np.full(len(pack.runs), activation_coefficient(pack), pack.dtype)
 
     def make_scratch(self) -> Any:
         """Return the memory of one thread, for one chunk of samples, whatever the batch."""
-        return make_scratch(self.network, CHUNK, self.dtype)
+        return scratch_of(self.network, self.dtype)
 
     def train(
         self,

@@ -23,6 +23,7 @@ from symstudy.layout import Layout
 from symstudy.optimizers import AbstractStepOptimizer, KernelNumbers
 from symstudy.streams import Stream
 from symstudy.training.engines.base import LoadedPack
+from symstudy.training.engines.networks import activation_coefficient
 from symstudy.training.engines.rate_factors import make_rate_factors
 from symstudy.width_rules import initial_deviations
 
@@ -159,7 +160,6 @@ def make_lanes(pack: LoadedPack, theta: NDArray[np.floating]) -> Lanes:
     optimizers = stepped(pack)
     numbers = [each.kernel_numbers() for each in optimizers] or [KernelNumbers()] * runs
     beta1, beta2, epsilon = np.array(numbers, pack.dtype).T
-    dense = pack.model.dense
     penalty = make_penalty(pack)
     factors = make_rate_factors(pack)
     for k in np.flatnonzero(penalty.is_pulled_K):
@@ -179,7 +179,7 @@ def make_lanes(pack: LoadedPack, theta: NDArray[np.floating]) -> Lanes:
         beta1=np.ascontiguousarray(beta1),
         beta2=np.ascontiguousarray(beta2),
         epsilon=np.ascontiguousarray(epsilon),
-        coefficient=np.full(runs, dense.coefficient if dense else 0.0, pack.dtype),
+        coefficient=np.full(runs, activation_coefficient(pack), pack.dtype),
         sigma=pack.data.sigma.astype(pack.dtype),
         clip=pack.lane_values("clip_norm").astype(pack.dtype),
         step=0,

@@ -1,6 +1,7 @@
 """A pack's model and loss as the compiled kernels know them."""
 
 from symstudy.components.sizes import pays_compiled
+from symstudy.kernels.encoder import Sizes
 from symstudy.kernels.layer_graph import (
     BATCH_NORM,
     CHANNELS_ABOVE,
@@ -13,9 +14,16 @@ from symstudy.kernels.layer_graph import (
     LayerGraph,
 )
 from symstudy.kernels.network import Network
+from symstudy.kernels.passes import AnyNetwork
 from symstudy.training.engines.base import LoadedPack
 
-__all__ = ["kernel_graph", "kernel_network", "why_no_graph"]
+__all__ = [
+    "activation_coefficient",
+    "kernel_graph",
+    "kernel_network",
+    "step_network",
+    "why_no_graph",
+]
 
 
 def kernel_network(pack: LoadedPack) -> Network | None:
@@ -70,3 +78,22 @@ def why_no_graph(pack: LoadedPack) -> str:
     if pixels * pack.train.batch_size < 2:
         return "a batch norm has one number to normalise"
     return ""
+
+
+def step_network(pack: LoadedPack) -> AnyNetwork | None:
+    """Return what the kernels train by steps: dense layers or a transformer, or None."""
+    encoder, loss = pack.model.encoder, pack.train.loss
+    if encoder is None or loss.kernel_code is None:
+        return kernel_network(pack)
+    return encoder._replace(
+        loss=loss.kernel_code,
+        loss_scale=1.0 / loss.divisor(Sizes(*encoder.sizes.tolist()).outputs),
+        smoothing=float(loss.value("label_smoothing", 0.0)),
+    )
+
+
+def activation_coefficient(pack: LoadedPack) -> float:
+    """Return the coefficient of the polynomial activation in the kernels; 0 where there is none."""
+    if pack.model.dense is not None:
+        return pack.model.dense.coefficient
+    return float(pack.runs[0].cell.model.value("activation_coefficient", 0.0))

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from symstudy.kernels.lanes import LOSS_LIMIT
-from symstudy.kernels.network import ADDED, FLIPPED, NO_NOISE
+from symstudy.kernels.losses import ADDED, FLIPPED, NO_NOISE
 from symstudy.models.base import Buffers, TrainingStep
 from symstudy.training.data import StepBlock
 from symstudy.training.engines.clipping import OwnClip, clip_to_norm
@@ -216,7 +216,7 @@ def noisy(
     sigma_K11: Float[Tensor, "runs 1 1"],
     draws_KBC: Float[Tensor, "runs batch columns"],
 ) -> Float[Tensor, "runs batch outputs"]:
-    """Return targets with the label noise of a step, as `symstudy.kernels.network.load_targets`."""
+    """Return targets with the label noise of a step, as `symstudy.kernels.losses.load_targets`."""
     if kind == ADDED:
         return y_KBO + sigma_K11 * draws_KBC
     if kind != FLIPPED:
