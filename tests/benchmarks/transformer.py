@@ -47,9 +47,9 @@ SIZES: dict[str, dict[str, Any]] = {
         "train": {"batch_size": 32},
     },
 }
-RUNS = (1, 8, 32)
+RUNS = (8, 32)
 ROUNDS = 5
-ROUND_S = 0.25
+ROUND_S = 0.2
 """Time of a round of one competitor, about."""
 
 
