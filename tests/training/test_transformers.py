@@ -151,7 +151,7 @@ def test_the_entropic_term_reaches_through_attention():
 
 
 def test_the_planner_puts_many_small_transformers_into_a_pack():
-    runs = study_of(train={"steps": 2000, "batch_size": 32}, sweep={"seed": 64}).runs()
+    runs = study_of(train={"steps": 20_000, "batch_size": 32}, sweep={"seed": 64}).runs()
     packs = plan_packs(runs, CPU, workers=2)
     assert 4 <= len(packs) <= 20
     assert max(len(pack.runs) for pack in packs) >= 4
