@@ -215,10 +215,11 @@ def measure_named(trained: AbstractTrained, pack: LoadedPack, lanes: NDArray[np.
     if measures_on(probe.measures, "features") and not why_no_features(pack):
         found |= measure_lanes_features(trained, pack, lanes)
     for name, value in on_host(found).items():
+        numbers = value.astype(np.float64, copy=False)
         if name in named:
-            named[name][lanes] = value
+            named[name][lanes] = numbers
         else:
-            vectors[name] = value
+            vectors[name] = numbers
     return Named(named, vectors)
 
 

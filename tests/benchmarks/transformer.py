@@ -173,8 +173,8 @@ def competitors(
     return calls
 
 
-def measure(runs: list[Run], *, with_jax: bool) -> str:
-    """Return the line of a table: microseconds a step and run, and the ratios to compiled."""
+def measure(runs: list[Run], *, with_jax: bool) -> list[str]:
+    """Return cells of a table: microseconds a step and run, with the ratio to compiled."""
     calls = competitors(runs, with_jax=with_jax)
     times: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(ROUNDS):
@@ -182,15 +182,15 @@ def measure(runs: list[Run], *, with_jax: bool) -> str:
             # The plain loop trains one run.
             count = 1 if name == "plain torch" else len(runs)
             times[name].append(seconds(work, steps) / count * 1e6)
-    cells = [f"compiled {statistics.median(times['compiled']):8,.1f}"]
+    cells = [f"{statistics.median(times['compiled']):,.0f}"]
     for name in list(calls)[1:]:
         gain = statistics.median(a / b for a, b in zip(times[name], times["compiled"], strict=True))
-        cells.append(f"{name} {statistics.median(times[name]):8,.1f} ({gain:5.1f}x)")
-    return f"  {len(runs):3d} runs   " + "   ".join(cells)
+        cells.append(f"{statistics.median(times[name]):,.0f} ({gain:.1f}x)")
+    return cells
 
 
 def main() -> None:
-    """Print the table; of one size and number of runs, if they are given."""
+    """Tell the table; of one size and of some numbers of runs, if they are given."""
     try:
         import jax  # noqa: F401
 
@@ -199,11 +199,11 @@ def main() -> None:
         with_jax = False
         print("jax is not installed; install the dependency group `bench` to compare with it")
     torch.set_num_threads(1)
-    wanted, *counts = [*sys.argv[1:], *([""] if len(sys.argv) < 2 else [])]
+    wanted, *counts = sys.argv[1:] or [""]
+    rows = []
     for name, tables in SIZES.items():
         if wanted not in name:
             continue
-        print(f"{name}: microseconds a step and run, and times as long as compiled", flush=True)
         study = make_study(
             {
                 "schema": 1,
@@ -217,7 +217,15 @@ def main() -> None:
         )
         runs = study.runs()
         for count in map(int, counts or RUNS):
-            print(measure(list(runs[:count]), with_jax=with_jax), flush=True)
+            rows.append([name, str(count), *measure(list(runs[:count]), with_jax=with_jax)])
+            print(*rows[-1], flush=True)
+    head = ["network, batch", "runs", "compiled", "packed torch", "plain torch"]
+    shown = table([*head, *(["jax"] if with_jax else [])], rows)
+    if wanted:
+        print(shown)
+    else:
+        # A part of the table would replace the whole in the documents.
+        tell("transformer", shown)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,8 @@ from torch import Tensor
 from symstudy.errors import LaunchError
 from symstudy.kernels.functions import LINEAR, RELU, TANH
 from symstudy.kernels.lanes import LOSS_LIMIT
-from symstudy.kernels.network import ADDED, Network
+from symstudy.kernels.losses import ADDED
+from symstudy.kernels.network import Network
 from symstudy.training.engines.base import LoadedPack
 from symstudy.training.engines.lanes import num_moments, stepped
 
