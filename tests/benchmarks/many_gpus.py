@@ -10,11 +10,10 @@ driver's processor time a pack, and the driver's memory after half of the packs 
 workers share the cores of this machine, so it says little of a machine with too few for them.
 """
 
-import functools
-import os
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -43,21 +42,33 @@ class Turn(NamedTuple):
     stop: float
 
 
-def pretend_to_work(folder: str, seconds: float) -> None:
-    """Let this process wait in place of a GPU's work; called as each worker starts."""
-    from symstudy.launch import worker
+def waiting_hook(folder: str, seconds: float) -> Callable[[], None]:
+    """Return what lets a process wait in place of a GPU's work; called as each worker starts.
 
-    real: Any = worker.train_assigned_pack
+    It is sent to workers as it stands, which know nothing of this file.
+    """
 
-    def train(*arguments: Any, **options: Any) -> Any:
-        start = time.time()
-        time.sleep(seconds)
-        report = real(*arguments, **{**options, "device": "cpu"})
-        with (Path(folder) / f"{os.getpid()}").open("a") as file:
-            file.write(f"{os.environ.get('CUDA_VISIBLE_DEVICES', '')} {start} {time.time()}\n")
-        return report
+    def hook() -> None:
+        import os
+        import time
+        from pathlib import Path
 
-    worker.train_assigned_pack = train
+        from symstudy.launch import worker
+
+        real: Any = worker.train_assigned_pack
+
+        def train(*arguments: Any, **options: Any) -> Any:
+            start = time.time()
+            time.sleep(seconds)
+            report = real(*arguments, **{**options, "device": "cpu"})
+            with (Path(folder) / f"{os.getpid()}").open("a") as file:
+                gpu = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+                file.write(f"{gpu} {start} {time.time()}\n")
+            return report
+
+        worker.train_assigned_pack = train
+
+    return hook
 
 
 class SimulatedGpus(RayLauncher):
@@ -67,7 +78,7 @@ class SimulatedGpus(RayLauncher):
         """Prepare `gpus` of them; packs wait `seconds` and say in `folder` when."""
         super().__init__(PackConfig(device="cuda", gpus=1.0))
         self.count = gpus
-        self.hook = functools.partial(pretend_to_work, folder, seconds)
+        self.hook = waiting_hook(folder, seconds)
 
     def connect(self) -> None:
         """Start Ray."""
