@@ -106,8 +106,4 @@ def trainers_of(packs: Sequence[tuple[Sequence[Run], Device]], engine: str) -> l
                 name = "fused" if is_fused else "torch" if reason else "compiled"
                 known[key] = name, "" if is_fused else reason
             counts[known[key]] += not run.cell.data.is_absent
-    return [
-        Trainer(name, count, reason)
-        for (name, reason), count in counts.most_common()
-        if count
-    ]
+    return [Trainer(name, count, reason) for (name, reason), count in counts.most_common() if count]

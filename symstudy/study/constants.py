@@ -21,9 +21,9 @@ IMAGE_NUMBER_S = 1.5e-9
 """Time that the norms, sums and activations beside them take for each number that a sample leaves
 for the backward pass, in float32."""
 ENCODER_FLOPS = {"float32": 55e9, "float64": 25e9}
-"""The same of transformers in float32: packed torch takes 3 to 5 times as long for widths 16 and 32,
-and `HEADS_SHARE` of `EAGER_FLOPS` (`python tests/benchmarks/transformer.py`, on a busy machine). In
-float64 it is taken to be as much less as for dense networks."""
+"""The same of transformers in float32: packed torch takes 3 to 5 times as long for widths 16 and
+32, at `HEADS_SHARE` of `EAGER_FLOPS` (`python tests/benchmarks/transformer.py`, on a busy
+machine). In float64 it is taken to be as much less as for dense networks."""
 EAGER_FLOPS = {"float32": 30e9, "float64": 12e9}
 """Operations a second of packs of the torch engine."""
 EAGER_STEP_S = 20e-6

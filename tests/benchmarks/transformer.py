@@ -173,8 +173,8 @@ def competitors(
     return calls
 
 
-def measure(runs: list[Run], *, with_jax: bool) -> str:
-    """Return the line of a table: microseconds a step and run, and the ratios to compiled."""
+def measure(runs: list[Run], *, with_jax: bool) -> dict[str, str]:
+    """Return a row of the table: microseconds a step and run, and the ratios to compiled."""
     calls = competitors(runs, with_jax=with_jax)
     times: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(ROUNDS):
@@ -182,15 +182,16 @@ def measure(runs: list[Run], *, with_jax: bool) -> str:
             # The plain loop trains one run.
             count = 1 if name == "plain torch" else len(runs)
             times[name].append(seconds(work, steps) / count * 1e6)
-    cells = [f"compiled {statistics.median(times['compiled']):8,.1f}"]
+    ours = times["compiled"]
+    row = {name: f"{statistics.median(each):,.0f}" for name, each in times.items()}
     for name in list(calls)[1:]:
-        gain = statistics.median(a / b for a, b in zip(times[name], times["compiled"], strict=True))
-        cells.append(f"{name} {statistics.median(times[name]):8,.1f} ({gain:5.1f}x)")
-    return f"  {len(runs):3d} runs   " + "   ".join(cells)
+        gain = statistics.median(a / b for a, b in zip(times[name], ours, strict=True))
+        row[name] += f" ({gain:.1f}x)"
+    return row
 
 
 def main() -> None:
-    """Print the table; of one size and number of runs, if they are given."""
+    """Tell the table; print the rows of one size and number of runs, if they are given."""
     try:
         import jax  # noqa: F401
 
@@ -199,11 +200,13 @@ def main() -> None:
         with_jax = False
         print("jax is not installed; install the dependency group `bench` to compare with it")
     torch.set_num_threads(1)
-    wanted, *counts = [*sys.argv[1:], *([""] if len(sys.argv) < 2 else [])]
+    wanted = sys.argv[1] if len(sys.argv) > 1 else ""
+    counts = [int(each) for each in sys.argv[2:]] or list(RUNS)
+    rows: list[list[Any]] = []
+    head: list[str] = []
     for name, tables in SIZES.items():
         if wanted not in name:
             continue
-        print(f"{name}: microseconds a step and run, and times as long as compiled", flush=True)
         study = make_study(
             {
                 "schema": 1,
@@ -212,12 +215,17 @@ def main() -> None:
                 "model": {"kind": "transformer", "layers": 2, **tables["model"]},
                 "data": tables["data"],
                 "train": {"lr": 1e-3, "gamma": 1e-3, "steps": 1_000_000, **tables["train"]},
-                "sweep": {"seed": max(RUNS)},
+                "sweep": {"seed": max(counts)},
             }
         )
         runs = study.runs()
-        for count in map(int, counts or RUNS):
-            print(measure(list(runs[:count]), with_jax=with_jax), flush=True)
+        for count in counts:
+            row = measure(list(runs[:count]), with_jax=with_jax)
+            head = ["network, batch", "runs", *row]
+            rows.append([name if count == counts[0] else "", count, *row.values()])
+            print(*rows[-1], flush=True)
+    if not wanted:
+        tell("transformer", table(head, rows))
 
 
 if __name__ == "__main__":
