@@ -40,7 +40,7 @@ def draw_collapse(measured: Measured, evidence: Evidence) -> Figure:
     drawn.append(draw_spectra(axes[2], strongest))
     hues = hues_of(beside)
     for axis, panel in zip(axes[3:], beside, strict=True):
-        title = panel.title.replace("gained from least to most decay", "gained by decay")
+        title = panel.title.replace("gained from least to most decay", "gained\nby decay")
         draw_panel(axis, panel._replace(title=title), hues)
         drawn += drawn_lines(panel)
         if any(line.name for line in panel.lines):
@@ -107,7 +107,7 @@ def draw_spectra(axis: "Axes", rows: pd.DataFrame) -> pd.DataFrame:
     axis.set(yscale="log", xlabel="eigenvalue", ylabel="eigenvalue over the largest")
     axis.set_ylim(max(FLOOR, axis.get_ylim()[0]), None)
     axis.set_title("spectrum of features")
-    axis.legend(fontsize="small")
+    axis.legend(fontsize="small", loc="lower left")
     return pd.concat(drawn)
 
 
