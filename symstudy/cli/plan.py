@@ -191,10 +191,12 @@ def planned_trainers(drawn: Any, engine: str, target: Any) -> list[Any]:
 
 
 def print_trainers(trainers: Sequence[Any]) -> None:
-    """Print which runs the compiled kernels train, and why torch trains the others."""
+    """Print which runs compiled or fused kernels train, and why torch trains the others."""
     label = "engine"
     for trainer in trainers:
-        what = "compiled kernels" if trainer.engine == "compiled" else "torch"
+        what = {"compiled": "compiled kernels", "fused": "fused kernel"}.get(
+            trainer.engine, "torch"
+        )
         why = f": not compiled with {trainer.reason}" if trainer.reason else ""
         say(f"  {label:8} {what} for {trainer.runs} runs{why}")
         label = ""
