@@ -12,6 +12,7 @@ verdict is about training on these.
 # The keywords of both arms are one dictionary; the rule is frozen, comments are not a part of it.
 
 import math
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -55,7 +56,7 @@ COLUMNS = {
 def neural_collapse(runs: Evidence) -> All:
     """NC1 is larger and the eigengap smaller without symmetry, in pairs of a seed."""
     fitted = evidence_of(runs)
-    arms = {"between": "symmetry", "first": "with", "second": "without"}
+    arms: dict[str, Any] = {"between": "symmetry", "first": "with", "second": "without"}
     by = ("gamma",)
     conditions = (
         Paired(fitted, "test_accuracy", **arms, at_least=-ALIKE, by=by),
