@@ -61,13 +61,13 @@ paper-laptop: setup ## The paper's experiments at laptop scale; goes on where it
 
 # The same at the paper's own settings as far as two cores go, from the shortest to the longest: the
 # preset `scale` of each study. What takes a cluster is in docs/experiments/README.md.
-PAPER_SCALE := adaptive_capacity_noise phase_diagram restoration_by_decay adaptive_capacity \
-	learning_jumps vision_transformers teacher_student_table adaptive_capacity_transformer \
-	teacher_student_transformer learning_jumps_activations width_saturation_noise width_saturation \
+PAPER_SCALE := adaptive_capacity_noise phase_diagram vision_transformers restoration_by_decay \
+	adaptive_capacity_transformer teacher_student_transformer adaptive_capacity learning_jumps \
+	teacher_student_table learning_jumps_activations width_saturation_noise width_saturation \
 	space_quantization_at_minima
 
 paper-scale: RESULTS := results-scale
-paper-scale: setup paper-scale-plan ## The paper's experiments at its own scale; goes on where it stopped (eight hours).
+paper-scale: setup paper-scale-plan ## The paper's experiments at its own scale; goes on where it stopped (six hours).
 	@set -e; for study in $(PAPER_SCALE); do \
 		$(BIN)/symstudy run studies/$$study.toml --preset scale --results $(RESULTS); \
 	done

@@ -31,6 +31,7 @@ class Planter(NamedTuple):
         file: File of the tests that it is in, without `test_`; that of the claim if empty.
         is_drawn: Whether it takes a generator.
         settings: What is changed in the study, such as data in place of files.
+        pairs: Name of the function that gives the rows of a pair of runs; empty where none count.
     """
 
     function: str
@@ -38,6 +39,7 @@ class Planter(NamedTuple):
     file: str = ""
     is_drawn: bool = True
     settings: tuple[str, ...] = ()
+    pairs: str = ""
 
 
 PLANTERS: dict[str, Planter] = {
@@ -78,6 +80,15 @@ PLANTERS: dict[str, Planter] = {
     "teacher_student_table": Planter("learned"),
     "teacher_student_transformer": Planter("degrees"),
     "teleportation": Planter("bowl", is_drawn=False),
+    "universal_alignment": Planter(
+        "exact", file="planted_pairs", is_drawn=False, pairs="exact_pairs"
+    ),
+    "universal_alignment_images": Planter(
+        "middle", file="planted_pairs", is_drawn=False, pairs="middle_pairs"
+    ),
+    "universal_alignment_widths": Planter(
+        "middle", file="planted_pairs", is_drawn=False, pairs="middle_pairs"
+    ),
     "vision_transformers": Planter("trained"),
     "width_saturation": Planter("saturating"),
     "width_saturation_exact": Planter("exact"),
@@ -128,4 +139,5 @@ def planted_truth(claim: Claim, seeds: int | None = None, **changed: Any) -> tup
         exact = module.exact
         search = lambda run: function(run, lambda t, _: exact(t))  # noqa: E731
         return plant_search(folder, study, search), count
-    return plant_store(folder, study, measures), count
+    pairs = getattr(module, planter.pairs) if planter.pairs else None
+    return plant_store(folder, study, measures, pairs_of=pairs), count
