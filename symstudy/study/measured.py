@@ -16,11 +16,13 @@ __all__ = ["TABLE_COLUMNS", "wrong_measures"]
 
 TABLE_COLUMNS = frozenset(
     {
+        "activations",
         "alone", "cell_id", "config", "decay_budget", "device", "engine", "finished_at",
         "elapsed",
         "git_dirty", "git_sha", "grad_norm", "grad_ratio", "has_converged", "history_rows",
         "host", "iterations",
         "layer", "layers_rows", "learning_rate", "measure", "merge_gain", "merges",
+        "num_neurons", "num_samples",
         "num_parameters", "numpy_version", "objective", "outcome", "pack_id", "pack_size", "packed",
         "planned_at", "reason", "run_id", "seconds", "seed", "step", "steps_done", "study",
         "symstudy_version", "test_accuracy", "test_loss", "theta_norm", "threshold",

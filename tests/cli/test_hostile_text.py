@@ -151,7 +151,7 @@ def test_r9_a_crash_is_told_without_what_a_terminal_obeys(capsys):
 
 def test_r9_a_run_that_crashes_ends_so(monkeypatch):
     monkeypatch.setattr("sys.excepthook", sys.excepthook)
-    monkeypatch.setattr("symstudy.cli.app.app", lambda **_: None)
+    monkeypatch.setattr("symstudy.cli.app.app", lambda *_, **__: None)
     main()
     assert sys.excepthook is print_crash
 

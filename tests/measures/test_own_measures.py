@@ -204,7 +204,8 @@ def test_columns_are_told_by_the_table_that_has_them(own):
 def test_every_column_of_the_results_is_taken():
     known = TABLE_COLUMNS | {column.name for column in HYPERPARAMETERS}
     layers = {column.name for column in LAYERS.columns}
-    for table in TABLES.values():
+    # Measures of layers and runs do not come to the table of pairs, which keeps names of its own.
+    for table in (each for each in TABLES.values() if each.name != "pairs"):
         for column in table.columns:
             name = column.name.removeprefix("mean_")
             assert name in known or name in layers, f"{table.name}.{column.name}"

@@ -40,8 +40,11 @@ def folder_of(place, study):
     return StudyFolder(filesystem, f"{path}/{study}")
 
 
-def differences(store, rows):
-    """Yield run, column and both values wherever `runs` does not have the expected ones."""
+def differences(store, rows, rounding=1e-12):
+    """Yield run, column and both values wherever `runs` does not have the expected ones.
+
+    Recorded losses are sums in float32, whose order compilers choose; weights are the same bits.
+    """
     columns = set(store.columns()["runs"])
     found = store.df("select * from runs").set_index("run_id").to_dict("index")
     for row in rows:
@@ -55,7 +58,8 @@ def differences(store, rows):
             now = found[row["run_id"]][column]
             is_null = now is None or (isinstance(now, float) and math.isnan(now))
             is_same = is_null if value is None else now == value
-            if not is_same and now != pytest.approx(value, rel=1e-12):
+            allowed = rounding if name in ("test_loss", "train_loss") else 1e-12
+            if not is_same and now != pytest.approx(value, rel=allowed):
                 yield row["run_id"], name, value, now
 
 
@@ -110,7 +114,7 @@ def test_an_unfinished_study_of_version_4_goes_on_with_the_same_numbers(old, exp
         for row in expected["unfinished"]
     ]
     assert before <= {row["run_id"] for row in rows}
-    assert list(differences(store, rows)) == []
+    assert list(differences(store, rows, rounding=2.4e-7)) == []
     assert store.sql("select distinct lr, epsilon from runs").rows == [(0.01, 1e-7)]
     assert store.sql("select count(*) from history where learning_rate is null").rows == [(0,)]
 

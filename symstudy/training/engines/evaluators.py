@@ -189,9 +189,9 @@ class TorchEvaluator(AbstractEvaluator):
     def survey(
         self, theta_KP: Tensor, split: Split, lanes: NDArray[np.int64], buffers: Buffers
     ) -> Float[Tensor, "2 runs"]:
-        """Return losses and accuracies on `split`, on the device."""
+        """Return losses and accuracies on `split`, on the device; NaN without samples."""
         found = torch.full((2, len(theta_KP)), torch.nan, dtype=torch.float64, device=self.device)
-        for some in self.shares(theta_KP, split, lanes):
+        for some in self.shares(theta_KP, split, lanes) if split.x.shape[1] else ():
             theta, held = self.gathered(theta_KP, some), self.rows_of(buffers, some)
             parts = self.parts(split, some)
             sums = [part.share * self.losses_of(theta, part, held) for part in parts]
@@ -219,9 +219,9 @@ class TorchEvaluator(AbstractEvaluator):
         lanes: Int64[np.ndarray, " chosen"],
         buffers: Buffers = NO_BUFFERS,
     ) -> Float[Tensor, "runs parameters"]:
-        """Return the gradient of the data loss of the runs `lanes`; NaN for the others."""
+        """Return the gradient of the data loss of the runs `lanes`; NaN for all others."""
         result = torch.full_like(theta_KP, torch.nan)
-        for some in self.shares(theta_KP, split, lanes):
+        for some in self.shares(theta_KP, split, lanes) if split.x.shape[1] else ():
             theta = self.gathered(theta_KP, some).requires_grad_(True)
             held = self.rows_of(buffers, some)
             parts = [self.gradient_of(theta, part, held) for part in self.parts(split, some)]
