@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, final
 
 import numpy as np
+import torch
 from jaxtyping import Int64
 from numpy.typing import NDArray
 
@@ -27,11 +28,23 @@ class LaneThreads:
         """Call `work` once a thread, with its share of `lanes`; return when all have ended."""
         count = len(self.scratch)
         if count == 1:
-            work(np.ascontiguousarray(lanes), self.scratch[0])
+            flushing(work, np.ascontiguousarray(lanes), self.scratch[0])
             return
         futures = [
-            self.pool.submit(work, np.ascontiguousarray(lanes[i::count]), scratch)
+            self.pool.submit(flushing, work, np.ascontiguousarray(lanes[i::count]), scratch)
             for i, scratch in enumerate(self.scratch)
         ]
         for future in futures:
             future.result()
+
+
+def flushing(work: LaneWork, lanes: NDArray[np.int64], scratch: Any) -> None:
+    """Call `work` with numbers below 1e-38 taken as 0.
+
+    Weights of dead neurons decay to such numbers, with which a processor is twenty times slower.
+    """
+    torch.set_flush_denormal(True)
+    try:
+        work(lanes, scratch)
+    finally:
+        torch.set_flush_denormal(False)
