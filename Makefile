@@ -84,6 +84,7 @@ paper-scale-plan: setup ## How long paper-scale takes on two idle cores; trains 
 	done | awk '{ print; minutes += $$4 } END { printf "%.1f hours on two cores\n", minutes / 60 }'
 
 test: setup ## Run the tests (minutes).
+	$(BIN)/python -m symstudy.training.compile_ahead
 	$(BIN)/python -m pytest -n auto --dist loadgroup
 
 test-all: setup ## Run all tests, the slow ones too.
