@@ -58,7 +58,7 @@ def provenance(
     Examples: `symstudy provenance results`; `symstudy provenance results/digits -o then`;
     `symstudy provenance results/digits --show changes.diff`
     """
-    from symstudy.store import find_studies, open_store, read_launches, worker_times
+    from symstudy.store import find_studies, open_store, worker_times
 
     folders = find_studies([results])
     if show is not None or output is not None:
@@ -68,12 +68,7 @@ def provenance(
         if output is not None:
             write_texts(record.texts(folder), output)
         return
-    launches = [
-        record
-        for folder in folders
-        for record in read_launches(folder)
-        if launch in (None, record.launch)
-    ]
+    launches = [record for _, record in launches_of(folders, launch)]
     times = worker_times(open_store(results))
     if as_json:
         print_json(
@@ -128,20 +123,25 @@ def changes_words(record: Any) -> str:
     return "" if record.is_dirty is None else "none"
 
 
+def launches_of(folders: Any, launch: str | None) -> list[tuple[Any, Any]]:
+    """Return folder and record of the launches of `folders`, or of the one that is named."""
+    from symstudy.store import read_launches
+
+    return [
+        (folder, record)
+        for folder in folders
+        for record in read_launches(folder)
+        if launch in (None, record.launch)
+    ]
+
+
 def find_launch(folders: Any, launch: str | None, results: str) -> tuple[Any, Any]:
     """Return the folder and the record of the launch that is meant.
 
     Raises:
         UserError: If there is none, or several studies and none was named.
     """
-    from symstudy.store import read_launches
-
-    found = [
-        (folder, record)
-        for folder in folders
-        for record in read_launches(folder)
-        if launch in (None, record.launch)
-    ]
+    found = launches_of(folders, launch)
     if not found:
         raise UserError(
             f"--launch must name a launch of {results!r}, but there is no {launch!r}. Type "

@@ -5,7 +5,6 @@ of other packages. Both are kept with the results, so that they can be had again
 """
 
 import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ from symstudy.components.own_code import files_of
 from symstudy.launch.cluster.environment import own_modules
 from symstudy.store.files.folder import StudyFolder
 from symstudy.store.files.kept_texts import keep_text
+from symstudy.store.tables.provenance import ask_git
 from symstudy.study.study import Study
 
 __all__ = [
@@ -84,16 +84,7 @@ def find_changes(place: Path) -> bytes:
     if told:
         return Path(told).read_bytes() if Path(told).is_file() else b""
     words = ("diff", "HEAD", "--binary", "--no-color", "--no-ext-diff", "--no-textconv")
-    try:
-        result = subprocess.run(  # noqa: S603  # the arguments are ours
-            ["git", "-C", str(place), *words],  # noqa: S607  # git is looked up on the PATH
-            capture_output=True,
-            timeout=30,
-            check=True,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return b""
-    return result.stdout
+    return ask_git(place, *words) or b""
 
 
 def sources_of(study: Study) -> Iterator[tuple[str, bytes]]:

@@ -8,7 +8,15 @@ import subprocess
 from pathlib import Path
 from typing import NamedTuple
 
-__all__ = ["COMMIT", "PACKAGES", "Commit", "Provenance", "current_provenance", "find_commit"]
+__all__ = [
+    "COMMIT",
+    "PACKAGES",
+    "Commit",
+    "Provenance",
+    "ask_git",
+    "current_provenance",
+    "find_commit",
+]
 
 
 COMMIT = "SYMSTUDY_COMMIT"
@@ -112,15 +120,20 @@ def find_commit(folder: Path) -> Commit:
 
 
 def git(folder: Path, *arguments: str) -> str | None:
-    """Return what git answers in `folder`, or None where it cannot."""
+    """Return what git answers in `folder`, without blanks around it; None where it cannot."""
+    answer = ask_git(folder, *arguments)
+    return None if answer is None else answer.decode(errors="replace").strip()
+
+
+def ask_git(folder: Path, *arguments: str) -> bytes | None:
+    """Return the bytes that git answers in `folder`, or None where it cannot."""
     try:
         result = subprocess.run(  # noqa: S603  # the arguments are ours
             ["git", "-C", str(folder), *arguments],  # noqa: S607  # git is looked up on the PATH
             capture_output=True,
-            text=True,
-            timeout=10,
+            timeout=30,
             check=True,
         )
     except (OSError, subprocess.SubprocessError):
         return None
-    return result.stdout.strip()
+    return result.stdout
