@@ -1,7 +1,8 @@
 """Fixtures of all tests."""
 
 import os
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,9 @@ from hypothesis import settings
 from symstudy.study import Study, make_study
 
 ROOT = Path(__file__).parent.parent
+PACKAGES = ("components", "datasets", "losses", "measures", "models", "optimizers", "symmetry")
+KEEPING = tuple(f"symstudy.{package}" for package in PACKAGES)
+"""Packages whose functions keep what they have found in modules of the user's own."""
 
 # How long an example takes says how busy the machine is.
 settings.register_profile("symstudy", deadline=None)
@@ -22,6 +26,32 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Keep arrays of data sets in a folder of this session."""
     os.environ["SYMSTUDY_CACHE"] = str(tmp_path_factory.mktemp("arrays"))
     os.environ.pop("SYMSTUDY_DATA", None)
+
+
+@pytest.fixture(autouse=True)
+def forget_own_modules(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Drop modules that a test has written and imported: the next one may write others so called.
+
+    A process keeps one module of a name, and what was found in it, as a user's process should.
+    """
+    places = list(sys.path)
+    yield
+    base = str(tmp_path_factory.getbasetemp())
+    own = [
+        name
+        for name, module in list(sys.modules.items())
+        if str(getattr(module, "__file__", None) or "").startswith(base)
+    ]
+    sys.path[:] = places
+    if not own:
+        return
+    for name in own:
+        del sys.modules[name]
+    for name, module in list(sys.modules.items()):
+        if name.startswith(KEEPING):
+            for kept in list(vars(module).values()):
+                if hasattr(kept, "cache_clear"):
+                    kept.cache_clear()
 
 
 @pytest.fixture

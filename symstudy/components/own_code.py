@@ -235,15 +235,19 @@ def changed_source(name: str, planned: str) -> str:
     """
     top = name.partition(":")[0].partition(".")[0]
     planned = code_of(planned)
-    if source_of(name) != planned:
+    here = source_of(name)
+    imported = LOADED.get(top, here) if top in sys.modules else here
+    if imported not in (here, planned):
         return (
-            f"but the source of {name!r} has changed since. Put it back as it was, or type "
-            "`symstudy run STUDY --extend`: the changed code makes runs of their own"
+            f"but this process imported another {name!r}: before it was changed, or from another "
+            "folder. Start Python again, then run the same study"
         )
-    if LOADED.get(top, planned) != planned:
+    if here != planned:
+        other = ", or this process imported another module of that name" if imported != here else ""
+        restart = "start Python again and " if other else ""
         return (
-            f"but this process imported {name!r} before it was changed. Start Python again, then "
-            "run the same study"
+            f"but the source of {name!r} has changed since{other}. Put it back as it was, or "
+            f"{restart}type `symstudy run STUDY --extend`: the changed code makes runs of their own"
         )
     return ""
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from symstudy.errors import LaunchError
+from symstudy.components import changed_source, source_of
+from symstudy.errors import LaunchError, ModelError
 from symstudy.launch.control import DriverControl
 from symstudy.launch.events import Listener, PairsMeasured
 from symstudy.store.files.folder import StudyFolder
@@ -40,9 +41,14 @@ def check_pairs(study: Study) -> None:
 
     Raises:
         LaunchError: If they do not.
+        ModelError: If this process has imported another module than the one that a measure of the
+            user's own is in.
     """
     if study.pairs is None:
         return
+    for path in study.pairs.own_measures:
+        if changed := changed_source(path, source_of(path)):
+            raise ModelError(f"pairs.measures must name code as it is now, {changed}.")
     from symstudy.datasets import build_task
 
     seen: dict[tuple[Any, int], Any] = {}

@@ -92,10 +92,10 @@ def run_study(
     progress = LaunchProgress(planned=study.num_runs)
     tell = to_all((summary, progress, *listeners))
     since = utc_now().isoformat(sep=" ", timespec="seconds")
-    with DriverControl(folder, launch, since, progress.to_json) as control:
+    control = DriverControl(folder, launch, since, progress.to_json)
+    with control, looking_in(beside(study)):
         state = read_state(folder, study, extend=extend, retry=retry)
-        with looking_in(beside(study)):
-            check_pairs(study)
+        check_pairs(study)
         if state.is_done():
             tell(planned_event(folder, state))
         else:
@@ -108,8 +108,7 @@ def run_study(
             )
             train_left(study, state, launcher, control, location, tell, fixed)
         if not control.stopping:
-            with looking_in(beside(study)):
-                measure_pairs(study, control, tell)
+            measure_pairs(study, control, tell)
             if not state.is_done():
                 merge_files(folder)
         tell(LaunchEnded(stopped=control.stopping))
@@ -190,8 +189,7 @@ def check_parts(study: Study, state: StudyState) -> None:
     # Torch takes seconds to import, and a driver of built-in parts has no use for it.
     from symstudy.training.dry_run import check_own_models
 
-    with looking_in(beside(study)):
-        check_own_models(own, study.pack)
+    check_own_models(own, study.pack)
 
 
 def planned_event(

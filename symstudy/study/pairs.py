@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, NamedTuple
 
 from annotated_types import Ge
 
-from symstudy.components import Component, component
+from symstudy.components import Component, component, source_of
 from symstudy.errors import Mistake, ModelError, UnknownNameError, choices
 from symstudy.identity import canonical_json, digest
 from symstudy.measures.catalogue import PAIR_MEASURES, find_pair_measure
@@ -41,7 +41,13 @@ class PairsConfig(Component):
     @property
     def settings(self) -> str:
         """Hash of what the rows of a pair follow from, beside its runs."""
-        return digest(canonical_json([list(self.measures), self.draws]))
+        sources = [source_of(path) for path in self.own_measures]
+        return digest(canonical_json([list(self.measures), self.draws, *sources]))
+
+    @property
+    def own_measures(self) -> list[str]:
+        """Import paths of the measures of the user's own."""
+        return [name for name in self.measures if ":" in name]
 
 
 class PairOfRuns(NamedTuple):

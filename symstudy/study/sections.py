@@ -74,7 +74,7 @@ class ProbeConfig(Component):
         Returns:
             Itself where there are none; for each that cannot be recorded its key and why not.
         """
-        own = [name for name in self.measures if name not in KNOWN]
+        own = self.own_measures()
         mistakes = []
         for name in own:
             try:
@@ -83,8 +83,12 @@ class ProbeConfig(Component):
                 mistakes.append(("measures", str(error).removeprefix("probe.measures ")))
         if not own or mistakes:
             return self, mistakes
-        paths = [installed_measures().get(name, name) for name in own]
-        return replace(self, measure_sources=tuple(map(source_of, paths))), []
+        return replace(self, measure_sources=tuple(map(source_of, own.values()))), []
+
+    def own_measures(self) -> dict[str, str]:
+        """Return the import path of each measure that is not built in, by its name."""
+        installed = installed_measures()
+        return {name: installed.get(name, name) for name in self.measures if name not in KNOWN}
 
 
 @component

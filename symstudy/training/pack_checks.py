@@ -42,6 +42,9 @@ def check_sources(cell: Cell) -> None:
     }
     own = [(key, name, getattr(part, field, "")) for key, (name, part, field) in planned.items()]
     own += [("data.augment", name, source) for name, source in cell.data.own_sources.items()]
+    # Of runs that were planned before sources of measures were kept there are none.
+    measures = zip(cell.probe.own_measures().values(), cell.probe.measure_sources, strict=False)
+    own += [("probe.measures", *each) for each in measures]
     own += [
         (f"train.{item.field.name}", item.value, item.owner.value(item.field.source))
         for item in items_of(train)

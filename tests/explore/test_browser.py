@@ -89,10 +89,8 @@ def open_page(browser, address):
         page.on("pageerror", lambda error: wrong.append(str(error)))
         page.on("dialog", lambda dialog: wrong.append(f"a dialog: {dialog.message}"))
         page.on("console", lambda said: wrong.append(said.text) if said.type == "error" else None)
-        page.goto(f"{address}?token={token}")
-        if view:
-            page.goto(f"{address}#{view}")
-            page.reload()
+        # One step: a page that is open sets its address, which would be a race against this one.
+        page.goto(f"{address}?token={token}#{view}")
         opened.append(context)
         return page
 

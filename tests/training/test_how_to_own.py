@@ -2,12 +2,10 @@
 
 import importlib
 import re
-import sys
 
 import pytest
 
 from symstudy.cli.studies import validate
-from symstudy.components import registry
 from symstudy.launch import InlineLauncher, open_study_folder, run_study
 from symstudy.store import Store
 from symstudy.study import load_study
@@ -28,27 +26,21 @@ BLOCK = re.compile(r"```(?:python|toml)\n# (\S+\.(?:py|toml))\n(.*?)```", re.DOT
 
 
 @pytest.fixture
-def follow(root, tmp_path, monkeypatch):
+def follow(root, tmp_path):
     """Write the files that a page shows; return results of the study that it runs."""
-    monkeypatch.setattr(sys, "path", [*sys.path])
-    written: list[str] = []
 
     def run(page):
         text = (root / "docs" / "how-to" / page.partition(",")[0]).read_text()
         study_file, _ = PAGES[page]
         for name, body in BLOCK.findall(text):
             (tmp_path / name).write_text(body)
-            written.append(name)
         assert f"symstudy run {study_file}\n" in text
         study = load_study(tmp_path / study_file)
         results = str(tmp_path / "results")
         summary = run_study(study, results, InlineLauncher(device="cpu"))
         return summary, Store([open_study_folder(results, study)])
 
-    yield run
-    for name in written:
-        sys.modules.pop(name.removesuffix(".py"), None)
-    registry.find_component.cache_clear()
+    return run
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -58,15 +50,13 @@ def test_the_study_of_a_page_trains_all_its_runs(follow, page):
     assert store.sql("select count(distinct test_loss) from runs").rows == [(PAGES[page][1],)]
 
 
-def test_validate_says_of_the_page_on_models_what_it_is(root, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(sys, "path", [*sys.path])
+def test_validate_says_of_the_page_on_models_what_it_is(root, tmp_path, capsys):
     text = (root / "docs" / "how-to" / "model.md").read_text()
     assert "symstudy validate wide.toml\n" in text
     for name, body in BLOCK.findall(text):
         (tmp_path / name).write_text(body)
     validate(tmp_path / "wide.toml")
     said = capsys.readouterr().out
-    sys.modules.pop("my_models", None)
     assert re.search(r"module   Wide\(.*width=8.*\)\n +takes \[samples, \d+\] of floats", said)
     assert "runs go one by one: it draws random numbers" in said
 
