@@ -27,6 +27,8 @@ def main(run):
         run.report(0, loss=1.0)
     elif fault == "raises":
         raise ValueError("a bad number")
+    elif fault == "half":
+        open("caf\\udce9")
     elif fault == "exits":
         sys.exit(3)
     elif fault == "leaves":
@@ -56,6 +58,7 @@ EXPECTED = {
     "text": ("error", "'loss' is 'low', of type str"),
     "backwards": ("error", "must not go backwards, but got 0 after 1"),
     "raises": ("error", "ValueError: a bad number"),
+    "half": ("error", r"No such file or directory: 'caf\udce9'"),
     "exits": ("error", "SystemExit: 3"),
     "leaves": ("error", "before that, as os._exit"),
     "hangs": ("error", "no report came for 5 s"),
@@ -67,7 +70,7 @@ EXPECTED = {
 }
 
 
-QUICK = ("none", "nothing", "text", "exits", "after")
+QUICK = ("none", "nothing", "text", "half", "exits", "after")
 
 
 @pytest.mark.parametrize("faults", [QUICK, pytest.param(tuple(EXPECTED), marks=pytest.mark.slow)])
