@@ -216,6 +216,33 @@ def test_a_command_that_fails_shows_what_it_printed(run_programs, tmp_path, comm
     assert "something" in read_traceback(store.folders[0], run)
 
 
+def test_a_program_that_spoils_its_own_folder_is_no_other_runs_business(run_programs, tmp_path):
+    script = """\
+    #!/bin/sh
+    echo '{"step": 1, "loss": 0.5}' >> $SYMSTUDY_REPORTS
+    case $1 in
+        folder) rm $SYMSTUDY_REPORTS; mkdir $SYMSTUDY_REPORTS; sleep 5 ;;
+        late) sleep 0.5; rm $SYMSTUDY_REPORTS; mkdir $SYMSTUDY_REPORTS ;;
+        gone) sleep 0.5; rm -r $SYMSTUDY_FOLDER ;;
+        swapped) sleep 0.5; rm -r $SYMSTUDY_FOLDER; touch $SYMSTUDY_FOLDER ;;
+    esac
+    """
+    (tmp_path / "train.py").touch(0o755)
+    tables = (
+        '[program]\ncommand = ["./train.py", "{how}"]\nretries = 1\n[sweep]\n'
+        '"config.how" = ["folder", "none", "late", "gone", "swapped"]\n[pack]\nsize = 5\n'
+    )
+    _, store = run_programs(script, tables)
+    ends = {how: rest for how, *rest in store.sql("select how, outcome, reason from runs").rows}
+    assert ends["none"] == ["done", None]
+    assert ends["gone"] == ["done", None]
+    for how in ("folder", "late", "swapped"):
+        outcome, reason = ends[how]
+        assert outcome == "error", ends
+        assert "must leave the file of its reports a file, but [Errno 2" in reason
+    assert verify(store.folders[0]).is_proven
+
+
 @pytest.mark.slow
 def test_code_that_changes_while_its_study_runs_ends_the_launch(run_programs, tmp_path):
     script = f"""
