@@ -3,7 +3,9 @@
 Its name and the hash of its source become fields of it, so that both count in a run's identity.
 """
 
+import dataclasses
 import inspect
+from types import FunctionType
 from typing import Annotated, Any
 
 from symstudy.components.component import component
@@ -11,7 +13,7 @@ from symstudy.components.own_code import load_own, source_of
 from symstudy.components.roles import ALWAYS, Role
 from symstudy.errors import ModelError
 
-__all__ = ["adapt_class", "load_own_class"]
+__all__ = ["adapt_class", "hidden_names", "load_own_class"]
 
 
 def load_own_class(name: str, key: str, base: type[Any], source_field: str) -> type[Any]:
@@ -52,6 +54,11 @@ def adapt_class(found: Any, name: str, key: str, base: type[Any], source_field: 
             f"{key} must name a class that defines all of its contract, but {name!r} lacks "
             f"{missing}. See the docstrings of {base.__module__}.{base.__name__}."
         )
+    if hidden := hidden_names(found, base):
+        raise ModelError(
+            f"{key} must name a class whose keys have names of their own, but {hidden[0]!r} of "
+            f"{name!r} is something else in {base.__module__}.{base.__name__}. Rename it."
+        )
     body = {
         "__annotations__": {"kind": str, source_field: Annotated[str, ALWAYS, Role.RESOLVED]},
         "__doc__": found.__doc__ or f"{name}, of the user's own.",
@@ -62,6 +69,21 @@ def adapt_class(found: Any, name: str, key: str, base: type[Any], source_field: 
     }
     made: type[Any] = component(type(found.__name__, (found,), body))
     return made
+
+
+def hidden_names(found: type[Any], base: type[Any]) -> list[str]:
+    """Return the keys of a component that hide a property or method of its contract.
+
+    A field may stand for an abstract property: the contract then asks for it.
+    """
+    kept = {
+        name
+        for cls in base.__mro__
+        for name, value in vars(cls).items()
+        if isinstance(value, property | FunctionType | classmethod)
+        if not getattr(value, "__isabstractmethod__", False)
+    }
+    return [field.name for field in dataclasses.fields(found) if field.name in kept]
 
 
 def described(found: Any) -> str:

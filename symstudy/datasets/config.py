@@ -83,7 +83,7 @@ class AbstractDatasetConfig(Component):
         return {}
 
     @property
-    def missing(self) -> str:
+    def to_fetch(self) -> str:
         """What must be fetched before anything is trained, and how; empty where it is all there."""
         return ""
 

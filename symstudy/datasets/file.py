@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from symstudy.components import KnownBy, component
 from symstudy.datasets.readers.columns import format_of, open_columns
+from symstudy.datasets.readers.comma_separated import is_number
 from symstudy.datasets.readers.places import Source, find_path
 from symstudy.datasets.readers.samples import Part, Parts
 from symstudy.datasets.readers.split import (
@@ -185,6 +186,12 @@ class FileConfig(AbstractStoredConfig):
         names = pick(columns, inputs, "inputs", str(path)) or [
             name for name in columns.names if name not in others
         ]
+        known = sorted({*targets} & {*names}) if apart is None else []
+        if known:
+            raise DataError(
+                "inputs",
+                f"must not name what is to be learned, but {known[0]!r} is a target too",
+            )
         if not (inputs or columns.is_table) and len(names) > 1:
             raise DataError(
                 "inputs",
@@ -308,11 +315,13 @@ def input_array(arrays: Sequence[NDArray[Any]], names: Sequence[str]) -> NDArray
         raise DataError("inputs", "must name a column, but there is none beside the target")
     for array, name in zip(arrays, names, strict=True):
         if array.dtype.kind not in "iuf":
-            odd = next((v for v in array.reshape(-1).tolist() if not is_numeric(v)), None)
+            values = array.reshape(len(array), -1).tolist()
+            row = next(i for i, each in enumerate(values) if not all(map(is_numeric, each)))
+            odd = next(value for value in values[row] if not is_numeric(value))
             raise DataError(
                 "inputs",
-                f"must be columns of numbers, but {name!r} holds {odd!r}. Leave it out, or write a "
-                "column of 0 and 1 for each of its values",
+                f"must be columns of numbers, but {name!r} holds {odd!r} in row {row + 1}. Mend it "
+                "or leave the column out; of a column of words write one of 0 and 1 for each word",
             )
     if len(arrays) == 1 and arrays[0].ndim > 1:
         return arrays[0]
@@ -321,8 +330,8 @@ def input_array(arrays: Sequence[NDArray[Any]], names: Sequence[str]) -> NDArray
 
 
 def is_numeric(value: object) -> bool:
-    """Return whether a value is a number."""
-    return isinstance(value, int | float)
+    """Return whether a value is a number, or the text of one in a column of words."""
+    return isinstance(value, int | float) or (isinstance(value, str) and is_number(value))
 
 
 def target_array(arrays: Sequence[NDArray[Any]], *, is_classes: bool) -> NDArray[Any]:

@@ -67,7 +67,7 @@ class AbstractKnownConfig(AbstractImagesConfig):
         return super().identified()
 
     @property
-    def missing(self) -> str:
+    def to_fetch(self) -> str:
         """What must be done for its files to be there; empty where they were when it was read."""
         if self.data_source or not self.sizes:
             return ""

@@ -61,7 +61,8 @@ class ProgramFolder:
         """
         self.refuse_links()
         self.path.mkdir(parents=True, exist_ok=True)
-        before = [path for path in sorted(self.path.glob(f"{REPORTS}*.jsonl")) if self.has(path)]
+        found = sorted(self.path.glob(f"{REPORTS}*.jsonl"))
+        before = [path for path in found if path.is_file() and self.has(path)]
         if not before and not self.state.exists() and any(self.path.iterdir()):
             self.set_aside()
         kept = self.kept_reports(before)
@@ -131,13 +132,14 @@ class ProgramFolder:
         return run_id in ("", self.run_id)
 
     def set_aside(self) -> None:
-        """Rename a folder that an ended run has left: the program must not find its old files."""
+        """Rename a folder that a run has left or spoilt, if it is there, and make an empty one."""
         for number in itertools.count(1):
             old = self.path.with_name(f"{self.path.name}.{number}")
             if not old.exists():
-                self.path.rename(old)
+                with contextlib.suppress(FileNotFoundError):
+                    self.path.rename(old)
                 break
-        self.path.mkdir()
+        self.path.mkdir(parents=True)
 
     def write_end(self, about: dict[str, Any], reports: Path) -> None:
         """Note how the run has ended, until its rows are written."""

@@ -29,6 +29,8 @@ SHORT_POLL_S, LONG_POLL_S = 0.02, 0.1
 GRACE_S = 10.0
 """How long a program may take to save and end once it is told to."""
 LONGEST_REASON = 500
+SPOILT = (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError)
+"""What reading or writing a folder says that its program has deleted or replaced parts of."""
 MEMORY_ERRORS = ("MemoryError", "OutOfMemoryError")
 
 
@@ -150,8 +152,11 @@ class Supervisor:
             "seconds": base + time.time() - begun,
         }
         end = ended(found.outcome, found.reason, found.traceback, rows, about)
-        self.write_reports(attempt.reports, rows)
-        self.folder.write_end(about, attempt.reports)
+        try:
+            self.write_end(about, attempt, rows)
+        except SPOILT:
+            self.folder.set_aside()
+            self.write_end(about, attempt, rows)
         return end
 
     def check_source(self) -> None:
@@ -168,9 +173,10 @@ class Supervisor:
                 "--extend`: the changed code makes runs of their own."
             )
 
-    def write_reports(self, path: Path, rows: Rows) -> None:
-        """Write what counts of the reports in the place of all of them."""
-        path.write_bytes(b"".join(report_line(*row) for row in rows.rows))
+    def write_end(self, about: dict[str, Any], attempt: Attempt, rows: Rows) -> None:
+        """Write what counts of the reports in the place of all of them, and how the run ended."""
+        attempt.reports.write_bytes(b"".join(report_line(*row) for row in rows.rows))
+        self.folder.write_end(about, attempt.reports)
 
     def attempt(self, attempt: Attempt, rows: Rows, begun: float) -> Fault | None:
         """Run the program once; return why it has failed or was given up, None if it is done.
@@ -192,6 +198,11 @@ class Supervisor:
         except MetricError as error:
             process.end()
             return Fault(Outcome.ERROR, f"MetricError: {error}"[:LONGEST_REASON], process.output)
+        except SPOILT as error:
+            process.end()
+            self.folder.set_aside()
+            reason = f"a program must leave the file of its reports a file, but {error}"
+            return Fault(Outcome.ERROR, reason[:LONGEST_REASON], process.output)
         finally:
             process.end()
 

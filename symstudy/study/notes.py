@@ -44,5 +44,5 @@ def missing_files(cells: Sequence[Cell]) -> Iterator[str]:
     trained = [cell for cell in cells if not cell.is_program]
     for path in dict.fromkeys(cell.model.missing for cell in trained if cell.model.missing):
         yield f"model.path: {path} is not there yet; runs are named when it is"
-    for what in dict.fromkeys(cell.data.missing for cell in trained if cell.data.missing):
+    for what in dict.fromkeys(cell.data.to_fetch for cell in trained if cell.data.to_fetch):
         yield f"{what}. Until then the study can be planned, but not run"

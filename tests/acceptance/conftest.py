@@ -15,6 +15,8 @@ import pytest
 
 PROJECT = Path(__file__).parent / "project"
 BLOCK = re.compile(r"```(?:python|toml)\n# (\S+\.(?:py|toml))\n(.*?)```", re.DOTALL)
+PREPARED = re.compile(r"^(?:python|printf) .*$", re.MULTILINE)
+"""Lines of a page that make the data which its study reads."""
 
 
 class StandIn(NamedTuple):
@@ -67,6 +69,12 @@ class Installed:
             stderr=subprocess.STDOUT,
             text=True,
         )
+
+    def shell(self, line: str) -> None:
+        """Run a line of a page."""
+        path = f"{Path(self.python).parent}{os.pathsep}{os.environ['PATH']}"
+        environment = {**self.environment, "PATH": path}
+        subprocess.run(["sh", "-c", line], cwd=self.folder, env=environment, check=True)
 
     def call(self, *words: str, module: str = "symstudy") -> str:
         """Return what `python -m MODULE WORDS` prints on standard output."""
@@ -136,8 +144,9 @@ def installed(pytestconfig, tmp_path_factory) -> Installed:
         for name, body in BLOCK.findall(page.read_text()):
             (folder / name).write_text(body)
     program = Installed(str(Path(python).absolute()), folder)
-    for script in ("make_data", "prepare"):
-        program.call(module=script)
+    for page in sorted(pages.glob("models/*.md")):
+        for line in PREPARED.findall(page.read_text()):
+            program.shell(line)
     return program
 
 

@@ -7,6 +7,7 @@ from safetensors.numpy import save_file
 from symstudy.datasets import stored
 from symstudy.datasets.file import FileConfig
 from symstudy.errors import DataError, LaunchError, StudyFileError
+from symstudy.launch.cluster.environment import require_files
 
 TABLE = {"kind": "file", "task": "regression"}
 CLASSES = {"kind": "file", "task": "classification", "target": "label"}
@@ -143,6 +144,7 @@ def test_a_missing_value_is_refused_with_its_row_or_dropped(place, study_on, tas
         ("x,x,y\n1,2,3\n", {}, "train", "two columns have the name 'x'"),
         ("", {}, "train", "it is empty"),
         ("x,y\nred,1\nblue,2\n", {}, "inputs", "'x' holds 'red'"),
+        ("x,y\n1,1\ntall,2\n", {}, "inputs", "'x' holds 'tall' in row 2"),
         ("x,y\n1,red\n2,blue\n", {}, "target", "task = 'classification'"),
         ("x,y\n1,1\ninf,2\n", {}, "inputs", "row 2 first"),
         ("x,y\n1,1\n2,2\n", {"samples": 3}, "samples", "at most the 1 samples"),
@@ -150,6 +152,8 @@ def test_a_missing_value_is_refused_with_its_row_or_dropped(place, study_on, tas
         ("x,y\n1,1\n2,2\n", {"augment": ["flip"]}, "augment", "no images"),
         ("x,y\n1,1\n2,2\n", {"test": "no.csv"}, "test", "found none of"),
         ("x,y\n1,1\n", {}, "train", "at least 2 samples"),
+        ("x,y\n", {}, "train", "must hold samples"),
+        ("x,y\n1,1\n2,2\n", {"inputs": ["x", "y"]}, "inputs", "'y' is a target too"),
         ("y\n1\n2\n", {}, "inputs", "none beside the target"),
         ("x,y\n1,1\n2,2\n", {"task": "classification", "label_noise": 2}, "label_noise", "most 1"),
         ("x,y\n1,1\n2,1\n", {"task": "classification"}, "target", "at least 2 classes"),
@@ -160,6 +164,13 @@ def test_a_missing_value_is_refused_with_its_row_or_dropped(place, study_on, tas
 def test_what_is_wrong_is_said_before_training(place, study_on, text, keys, key, what):
     found = mistakes(study_on, {**csv(place, text, **TABLE), **keys})
     assert what in found[f"data.{key}"], found
+
+
+def test_a_study_whose_files_are_there_may_be_run(place, study_on):
+    rows = "".join(f"{i},{i}\n" for i in range(20))
+    study = study_on(csv(place, f"x,y\n{rows}", **TABLE))
+    assert not list(study.notes)
+    require_files(study)
 
 
 def test_a_class_that_the_training_file_lacks_is_refused_unless_declared(place, study_on, task_of):

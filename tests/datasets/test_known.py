@@ -191,8 +191,8 @@ def test_what_is_known_without_the_files_is_what_the_files_hold(
     monkeypatch.setenv("SYMSTUDY_DATA", str(tmp_path / "data"))
     found = study_on({"kind": kind}).cells[0].data
     assert without.shape == found.shape
-    assert not found.missing
-    assert "read the study again" in without.missing
+    assert not found.to_fetch
+    assert "read the study again" in without.to_fetch
 
 
 def test_more_samples_than_there_are_is_a_mistake_without_the_files_too(study_on):

@@ -27,6 +27,8 @@ def main(run):
         run.report(0, loss=1.0)
     elif fault == "raises":
         raise ValueError("a bad number")
+    elif fault == "half":
+        open("caf\\udce9")
     elif fault == "exits":
         sys.exit(3)
     elif fault == "leaves":
@@ -56,6 +58,7 @@ EXPECTED = {
     "text": ("error", "'loss' is 'low', of type str"),
     "backwards": ("error", "must not go backwards, but got 0 after 1"),
     "raises": ("error", "ValueError: a bad number"),
+    "half": ("error", r"No such file or directory: 'caf\udce9'"),
     "exits": ("error", "SystemExit: 3"),
     "leaves": ("error", "before that, as os._exit"),
     "hangs": ("error", "no report came for 5 s"),
@@ -67,7 +70,7 @@ EXPECTED = {
 }
 
 
-QUICK = ("none", "nothing", "text", "exits", "after")
+QUICK = ("none", "nothing", "text", "half", "exits", "after")
 
 
 @pytest.mark.parametrize("faults", [QUICK, pytest.param(tuple(EXPECTED), marks=pytest.mark.slow)])
@@ -211,6 +214,33 @@ def test_a_command_that_fails_shows_what_it_printed(run_programs, tmp_path, comm
     ((run, reason),) = store.sql("select run_id, reason from runs").rows
     assert reason == "exit status 1: ValueError: a bad number"
     assert "something" in read_traceback(store.folders[0], run)
+
+
+def test_a_program_that_spoils_its_own_folder_is_no_other_runs_business(run_programs, tmp_path):
+    script = """\
+    #!/bin/sh
+    echo '{"step": 1, "loss": 0.5}' >> $SYMSTUDY_REPORTS
+    case $1 in
+        folder) rm $SYMSTUDY_REPORTS; mkdir $SYMSTUDY_REPORTS; sleep 5 ;;
+        late) sleep 0.5; rm $SYMSTUDY_REPORTS; mkdir $SYMSTUDY_REPORTS ;;
+        gone) sleep 0.5; rm -r $SYMSTUDY_FOLDER ;;
+        swapped) sleep 0.5; rm -r $SYMSTUDY_FOLDER; touch $SYMSTUDY_FOLDER ;;
+    esac
+    """
+    (tmp_path / "train.py").touch(0o755)
+    tables = (
+        '[program]\ncommand = ["./train.py", "{how}"]\nretries = 1\n[sweep]\n'
+        '"config.how" = ["folder", "none", "late", "gone", "swapped"]\n[pack]\nsize = 5\n'
+    )
+    _, store = run_programs(script, tables)
+    ends = {how: rest for how, *rest in store.sql("select how, outcome, reason from runs").rows}
+    assert ends["none"] == ["done", None]
+    assert ends["gone"] == ["done", None]
+    for how in ("folder", "late", "swapped"):
+        outcome, reason = ends[how]
+        assert outcome == "error", ends
+        assert "must leave the file of its reports a file, but [Errno 2" in reason
+    assert verify(store.folders[0]).is_proven
 
 
 @pytest.mark.slow

@@ -332,13 +332,17 @@ def test_what_is_no_such_component_is_refused_when_the_study_is_read(project, ke
             "@component\nclass Bare(AbstractStepOptimizer):\n    beta: float = 0.9",
             "lacks num_moments, step",
         ),
+        (
+            "@component\nclass Bare(Lion):\n    can_pad: bool = True",
+            "'can_pad' of 'NAME:Bare' is something else in symstudy.optimizers.config",
+        ),
     ],
 )
 def test_an_own_component_that_is_incomplete_is_told_what_it_lacks(project, code, message):
     folder, name = project
     path = folder / f"{name}.py"
     path.write_text(f"{path.read_text()}\n\n{textwrap.dedent(code)}\n")
-    with pytest.raises(StudyFileError, match=message):
+    with pytest.raises(StudyFileError, match=message.replace("NAME", name)):
         study_in(project, "train.optimizer='NAME:Bare'")
 
 

@@ -68,7 +68,7 @@ def pick(columns: Columns, wanted: Sequence[str], key: str, path: str) -> list[s
 def is_missing(values: NDArray[Any]) -> NDArray[np.bool_]:
     """Return which rows lack a value."""
     if values.dtype.kind == "f":
-        found: NDArray[np.bool_] = np.isnan(values).reshape(len(values), -1).any(axis=1)
+        found: NDArray[np.bool_] = np.isnan(values).any(axis=tuple(range(1, values.ndim)))
         return found
     if values.dtype.kind == "O":
         return np.array([value is None for value in values.tolist()], np.bool_)

@@ -97,7 +97,7 @@ def require_files(study: Study) -> None:
             f"model.path must name files of weights, but there is none at {', '.join(missing)}. "
             "Download them first, or type model.path=FILE."
         )
-    absent = dict.fromkeys(table.missing for table in data_tables(study) if table.missing)
+    absent = dict.fromkeys(table.to_fetch for table in data_tables(study) if table.to_fetch)
     if absent:
         raise LaunchError(". ".join(absent))
 

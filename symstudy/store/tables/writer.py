@@ -237,7 +237,16 @@ def arrow_array(values: Any, kind: pa.DataType) -> pa.Array:
         return pa.array(values, kind, mask=~np.isfinite(values) | is_no_count)
     if isinstance(values, np.ndarray) and values.dtype.kind == "i" and pa.types.is_integer(kind):
         return pa.array(values, kind, mask=values < 0)
+    if pa.types.is_string(kind):
+        values = [storable(text) for text in values]
     return pa.array(values, kind)
+
+
+def storable(text: str | None) -> str | None:
+    r"""Return a text as UTF-8 has it: half a character, as of a file's name, as `\udce9`."""
+    if text is None or text.isascii():
+        return text
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def curve_array(values: Any, kind: pa.DataType) -> pa.Array:
