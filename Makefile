@@ -11,7 +11,7 @@ STAMP   := $(VENV)/.installed
 # What a user has: the wheel alone, in an environment of its own.
 USER_ENV := build/acceptance
 
-.PHONY: help setup demo images paper-laptop paper-scale paper-scale-plan test test-all test-acceptance test-faults test-mutations test-rules test-gpu check format bench bench-docs bench-gpu golden docs wheel clean
+.PHONY: help setup demo images paper-laptop paper-representations paper-scale paper-scale-plan test test-all test-acceptance test-faults test-mutations test-rules test-gpu check format bench bench-docs bench-gpu golden docs wheel clean
 
 help: ## Show this list.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -59,7 +59,20 @@ paper-laptop: setup ## The paper's experiments at laptop scale; goes on where it
 	@echo; echo "Figures:"; $(BIN)/symstudy plot $(RESULTS)
 	@echo; echo "Report:"; $(BIN)/symstudy report $(RESULTS)
 
-# The same at the paper's own settings as far as two cores go, from the shortest to the longest: the
+# Its experiments on representations: Figs. 4 to 6 and 11 to 15, from the shortest to the longest.
+PAPER_REPRESENTATIONS := universal_alignment universal_alignment_widths neural_collapse layer_hierarchy \
+	neural_collapse_resnet universal_alignment_images
+
+paper-representations: setup images ## The paper's experiments on representations, on real images; goes on where it stopped.
+	@set -e; for study in $(PAPER_REPRESENTATIONS); do \
+		$(BIN)/symstudy run studies/$$study.toml --results $(RESULTS); \
+	done
+	$(BIN)/symstudy verify $(RESULTS)
+	$(BIN)/symstudy analyze $(RESULTS)
+	@echo; echo "Figures:"; $(BIN)/symstudy plot $(RESULTS)
+	@echo; echo "Report:"; $(BIN)/symstudy report $(RESULTS)
+
+# Those of paper-laptop at the paper's own settings as far as two cores go, from the shortest to the longest: the
 # preset `scale` of each study. What takes a cluster is in docs/experiments/README.md.
 PAPER_SCALE := adaptive_capacity_noise phase_diagram vision_transformers restoration_by_decay \
 	adaptive_capacity_transformer teacher_student_transformer adaptive_capacity learning_jumps \

@@ -32,6 +32,7 @@ from symstudy.plots.panels import Curve, Line, Panel, draw_panels
 from symstudy.statistics.families import hold_parts
 from symstudy.statistics.fits import fit_power_law
 from symstudy.statistics.intervals import median_interval
+from symstudy.statistics.verdict import Verdict
 
 __all__ = ["deciding_panels", "draw_rule"]
 
@@ -68,10 +69,15 @@ def draw_rule(measured: Measured) -> Figure:
     drawn = [one for one in tested if one.part.decides or sweep_of(one) in deciding]
     panels = panels_of(measured.data, drawn)
     if len(panels) < FULL:
-        beside = panels_of(measured.data, [one for one in tested if not one.part.decides])
+        beside = panels_of(measured.data, [one for one in tested if is_beside(one)])
         known = {panel.name for panel in panels}
         panels += [panel for panel in beside if panel.name not in known][: FULL - len(panels)]
     return draw_panels(panels, CAPTION)
+
+
+def is_beside(one: Tested) -> bool:
+    """Return whether a part is reported and has runs: without any, its panel would be empty."""
+    return not one.part.decides and one.part.verdict is not Verdict.UNTESTED
 
 
 def deciding_panels(measured: Measured) -> list[Panel]:

@@ -260,3 +260,23 @@ def test_every_rule_has_a_figure(rule, true, false):
         plt.close(figure.canvas)
     assert any("refuted" in title for title in titles)
     assert len(figure.drawn) > 0
+
+
+def test_a_reported_value_that_no_run_has_takes_no_panel():
+    import matplotlib.pyplot as plt
+
+    from symstudy.findings.figures import draw_rule
+    from symstudy.plots.figures import theme
+
+    rule = All(
+        Monotone(RUNS, "rank", along="width", sign=1),
+        Reported(Monotone(RUNS, "spread", along="width", sign=1)),
+        Reported(Monotone(RUNS, "unmeasured", along="width", sign=1)),
+    )
+    frame = rising([True] * 5).assign(spread=lambda runs: runs["rank"], unmeasured=np.nan)
+    with theme():
+        figure = draw_rule(Measured(rule, Data({RUNS: Counted(frame, ())})))
+        titles = [axis.get_title(loc="left") for axis in figure.canvas.axes]
+        plt.close(figure.canvas)
+    assert any("spread" in title for title in titles)
+    assert not any("unmeasured" in title for title in titles)
