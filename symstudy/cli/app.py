@@ -5,30 +5,13 @@ Exit status: 0 done, 1 some runs failed, 2 something the user can mend, 130 inte
 
 import errno
 import gc
-import importlib.metadata
 import os
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from symstudy.cli import (
-    claims,
-    compact,
-    control,
-    explore,
-    fit,
-    import_study,
-    init,
-    plot,
-    provenance,
-    replicate,
-    results,
-    run,
-    studies,
-    submit,
-    symmetries,
-)
+from symstudy.cli.commands import MARKUP, ProgramGroup
 from symstudy.cli.output import note, print_crash, say
 from symstudy.errors import UserError
 
@@ -36,8 +19,9 @@ __all__ = ["app", "main"]
 
 app = typer.Typer(
     name="symstudy",
+    cls=ProgramGroup,
     no_args_is_help=True,
-    rich_markup_mode="markdown",
+    rich_markup_mode=MARKUP,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     help=(
@@ -49,23 +33,10 @@ app = typer.Typer(
     ),
     epilog="Start with: `symstudy list studies`, then `symstudy run smoke`.",
 )
-studies.add_commands(app)
-import_study.add_commands(app)
-symmetries.add_commands(app)
-init.add_commands(app)
-run.add_commands(app)
-submit.add_commands(app)
-results.add_commands(app)
-explore.add_commands(app)
-control.add_commands(app)
-compact.add_commands(app)
-claims.add_commands(app)
-plot.add_commands(app)
-fit.add_commands(app)
-replicate.add_commands(app)
-provenance.add_commands(app)
 
 
+CommandLineError: Any = typer.BadParameter.__bases__[0]
+"""What typer raises for a command line that it cannot read; it has no public name of its own."""
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """Errors of a disk that is full, of a quota, or of a limit on the size of files."""
 
@@ -73,8 +44,16 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 def print_version(value: bool) -> None:
     """Print the version and end, if asked to."""
     if value:
+        import importlib.metadata
+
         say(importlib.metadata.version("symstudy"))
         raise typer.Exit
+
+
+def without_color(value: bool) -> None:
+    """Have nothing that is printed coloured, as the variable NO_COLOR does."""
+    if value:
+        os.environ["NO_COLOR"] = "1"
 
 
 @app.callback()
@@ -85,9 +64,18 @@ def common(
             "--version", callback=print_version, is_eager=True, help="Print the version and end."
         ),
     ] = False,
+    no_color: Annotated[
+        bool,
+        typer.Option(
+            "--no-color",
+            callback=without_color,
+            is_eager=True,
+            help="Print without colours, as NO_COLOR=1 does.",
+        ),
+    ] = False,
 ) -> None:
     """Test theories of deep learning on thousands of packed trainings."""
-    del version
+    del version, no_color
 
 
 def main() -> None:
@@ -97,7 +85,13 @@ def main() -> None:
     # takes a fifth of the time until a command begins.
     gc.set_threshold(100_000, 50, 100)
     try:
-        app(sys.argv[1:] or ["--help"], standalone_mode=True)
+        status = app(sys.argv[1:] or ["--help"], standalone_mode=False)
+    except CommandLineError as error:
+        note(f"symstudy: {told(error)}")
+        sys.exit(2)
+    except typer.Abort:
+        note("symstudy: ended, since a question had no answer")
+        sys.exit(1)
     except UserError as error:
         note(f"symstudy: {error}")
         sys.exit(2)
@@ -116,6 +110,15 @@ def main() -> None:
             "Free some space, or write it elsewhere."
         )
         sys.exit(2)
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def told(error: Any) -> str:
+    """Return what is wrong with a command line, and what to type."""
+    command = error.ctx.command_path if error.ctx else "symstudy"
+    message = error.format_message().strip()
+    ended = message if message.endswith((".", "?")) else f"{message}."
+    return f"{ended} To see what there is, type: {command} --help"
 
 
 def discard_output() -> None:

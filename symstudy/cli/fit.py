@@ -7,7 +7,7 @@ import typer
 
 from symstudy.cli.options import Json, ResultsPath
 from symstudy.cli.output import note, print_json, print_table
-from symstudy.cli.plot import Average, By, HoldOut, Where, X, Y, words_of
+from symstudy.cli.plot_options import Average, By, HoldOut, Where, X, Y, words_of
 
 __all__ = ["add_commands"]
 

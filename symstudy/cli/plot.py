@@ -1,6 +1,5 @@
 """The command that draws: figures of any columns by kind, and those of claims."""
 
-from pathlib import Path
 from typing import Annotated, Any, final
 
 import typer
@@ -10,8 +9,27 @@ from symstudy.cli.claims import evaluate_all
 from symstudy.cli.completion import complete_column
 from symstudy.cli.options import Claims, Json, ProjectFolder, ResultsPath
 from symstudy.cli.output import note, print_json, say
+from symstudy.cli.plot_options import (
+    Average,
+    By,
+    Color,
+    Facet,
+    Fit,
+    Formats,
+    HoldOut,
+    Output,
+    PairMeasure,
+    PairWhere,
+    Swept,
+    Where,
+    Width,
+    X,
+    Y,
+    keep,
+    words_of,
+)
 
-__all__ = ["By", "Where", "X", "Y", "add_commands", "words_of"]
+__all__ = ["add_commands"]
 
 CLAIMS = "claims"
 """What is drawn without a kind."""
@@ -26,117 +44,6 @@ class PlotGroup(TyperGroup):
         if not args or (args[0] not in self.commands and args[0] not in ctx.help_option_names):
             args = [CLAIMS, *args]
         return super().parse_args(ctx, args)
-
-
-X = Annotated[
-    str,
-    typer.Option(
-        "--x",
-        metavar="COLUMN",
-        autocompletion=complete_column,
-        help="Column along the horizontal axis, or a key as train.lr.",
-    ),
-]
-Y = Annotated[
-    str,
-    typer.Option(
-        "--y",
-        metavar="COLUMN",
-        autocompletion=complete_column,
-        help="Column of numbers that is shown.",
-    ),
-]
-By = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--by",
-        metavar="COLUMN",
-        autocompletion=complete_column,
-        help="A line for each of its values; twice for a colour and a marker.",
-        show_default=False,
-    ),
-]
-Average = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--average",
-        metavar="COLUMN",
-        autocompletion=complete_column,
-        help="Take the mean over its values too, and have the figure say so.",
-        show_default=False,
-    ),
-]
-Where = Annotated[
-    str, typer.Option("--where", metavar="SQL", help='Which rows count, as in "gamma > 0".')
-]
-Color = Annotated[
-    str,
-    typer.Option(
-        "--color",
-        metavar="COLUMN",
-        autocompletion=complete_column,
-        help="Column of numbers that colours show.",
-    ),
-]
-Facet = Annotated[
-    list[str],
-    typer.Option(
-        "--facet",
-        metavar="COLUMN",
-        autocompletion=complete_column,
-        help="A panel for each of its values.",
-    ),
-]
-Swept = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--x",
-        metavar="COLUMN",
-        autocompletion=complete_column,
-        help="Hyperparameter; once for each. What is swept if not given.",
-        show_default=False,
-    ),
-]
-Fit = Annotated[
-    str | None,
-    typer.Option(
-        "--fit",
-        metavar="power|power+floor|broken|none",
-        help="Law that is fitted; a power law along numbers if not given.",
-        show_default=False,
-    ),
-]
-HoldOut = Annotated[
-    int, typer.Option("--hold-out", metavar="N", help="Largest places to predict from the others.")
-]
-Width = Annotated[
-    str | None,
-    typer.Option(
-        "--width",
-        metavar="LENGTH",
-        help="Width in print, as 89mm for one column; text keeps 6 pt and more.",
-        show_default=False,
-    ),
-]
-Formats = Annotated[
-    str | None,
-    typer.Option(
-        "--format",
-        metavar="svg,pdf,png",
-        help="Formats of the picture; SVG, or by the ending of the file.",
-        show_default=False,
-    ),
-]
-Output = Annotated[
-    Path | None,
-    typer.Option(
-        "--output",
-        "-o",
-        metavar="FILE",
-        help="File of the picture; RESULTS/figures/ and a name of the columns if not given.",
-        show_default=False,
-    ),
-]
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -155,7 +62,7 @@ def add_commands(app: typer.Typer) -> None:
         ),
     )
     kinds.command(CLAIMS)(draw_claims)
-    for draw in (scaling, curves, grid, seeds, heatmap, importance, parallel):
+    for draw in (scaling, curves, grid, seeds, heatmap, importance, parallel, pairs):
         kinds.command(draw.__name__)(draw)
     app.add_typer(kinds, name="plot", rich_help_panel="Results")
 
@@ -392,34 +299,22 @@ def parallel(
     keep(made, results, formats, output, as_json=as_json)
 
 
-def words_of(given: list[str] | None) -> tuple[str, ...]:
-    """Return columns that were named one by one, or with commas between them."""
-    return tuple(name.strip() for text in given or () for name in text.split(",") if name.strip())
-
-
-def keep(
-    made: Any, results: str, formats: str | None, output: Path | None, *, as_json: bool
+def pairs(
+    results: ResultsPath = "results",
+    y: PairMeasure = None,
+    where: PairWhere = "",
+    width: Width = None,
+    formats: Formats = None,
+    output: Output = None,
+    as_json: Json = False,
 ) -> None:
-    """Write the files of a figure, and print where its pictures are."""
-    from symstudy.plots.saving import FORMATS, parse_formats
-    from symstudy.store import StudyFolder, open_location
-    from symstudy.store.tables.export import write_file
+    """Draw a measure of pairs of runs by layer, against what permuted samples give.
 
-    paths = []
-    for ending, content in made.files(parse_formats(formats, output)).items():
-        if output is None:
-            place = StudyFolder(*open_location(results))
-            name = f"{made.name}.{ending}"
-            place.write_bytes(content, "figures", name)
-            paths.append(place.join("figures", name))
-        else:
-            file = output.with_suffix(f".{ending}")
-            write_file(content, file)
-            paths.append(str(file))
-    if as_json:
-        laws = [law.to_json() for law in made.laws]
-        print_json({"files": paths, "caption": made.caption, "laws": laws, **made.note})
-        return
-    for path in paths:
-        if path.rsplit(".", 1)[-1] in FORMATS:
-            say(path)
+    It takes the pairs that a study with [pairs] has compared.
+
+    Example: `symstudy plot pairs results/twins --y cka`
+    """
+    from symstudy.store import open_store
+
+    made = open_store(results).plot.pairs(y=y, where=where, width=width)
+    keep(made, results, formats, output, as_json=as_json)

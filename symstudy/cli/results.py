@@ -15,9 +15,16 @@ from symstudy.escaping import printable_line
 __all__ = ["add_commands"]
 
 WATCH_S = 2.0
-FORMATS = ("table", "csv", "json", "parquet")
-ENDINGS = {".txt": "table", ".csv": "csv", ".json": "json", ".parquet": "parquet"}
+FORMATS = ("table", "csv", "json", "jsonl", "parquet")
+ENDINGS = {
+    ".txt": "table",
+    ".csv": "csv",
+    ".json": "json",
+    ".jsonl": "jsonl",
+    ".parquet": "parquet",
+}
 """Format of a file by its ending."""
+STANDARD_INPUT = "-"
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -214,7 +221,7 @@ def query(
         str | None,
         typer.Argument(
             metavar="[SQL]",
-            help="One SELECT statement; an interactive shell if not given.",
+            help="One SELECT statement, - for standard input; an interactive shell if not given.",
             show_default=False,
         ),
     ] = None,
@@ -232,7 +239,7 @@ def query(
         typer.Option(
             "--output",
             "-o",
-            help="File to write to: .csv, .json, .parquet or .txt.",
+            help="File to write to: .csv, .json, .jsonl, .parquet or .txt.",
             show_default=False,
         ),
     ] = None,
@@ -242,6 +249,7 @@ def query(
     timeout: Annotated[
         float, typer.Option(metavar="SECONDS", help="Time that the query may take.")
     ] = 600.0,
+    as_json: Json = False,
 ) -> None:
     """Query results with SQL: read-only, over one study or several, also while they run.
 
@@ -251,13 +259,15 @@ def query(
     """
     from symstudy.store import open_store
 
-    form = pick_format(form, output)
+    if as_json and form not in (None, "json"):
+        raise UserError(f"--json is --format json, but --format {form} is given. Leave one out.")
+    form = pick_format("json" if as_json else form, output)
     if sql is None and sys.stdin.isatty():
         from symstudy.cli.shell import interact
 
         interact(results, memory=memory, timeout_s=timeout)
         return
-    text = sys.stdin.read() if sql is None else sql
+    text = sys.stdin.read() if sql in (None, STANDARD_INPUT) else str(sql)
     table = open_store(results, memory=memory, timeout_s=timeout).arrow(text)
     write_rows(table, form, output)
 
@@ -299,7 +309,13 @@ def ending_of(form: str) -> str:
 def write_rows(table: Any, form: str, output: Path | None) -> None:
     """Print rows, or write them to a file."""
     from symstudy.store.tables.answers import distinct_names
-    from symstudy.store.tables.export import to_csv, to_json, to_parquet, write_file
+    from symstudy.store.tables.export import (
+        to_csv,
+        to_json,
+        to_json_lines,
+        to_parquet,
+        write_file,
+    )
 
     names = distinct_names(table.column_names)
     renamed = [new for new, old in zip(names, table.column_names, strict=True) if new != old]
@@ -320,6 +336,8 @@ def write_rows(table: Any, form: str, output: Path | None) -> None:
         content = to_parquet(table)
     elif form == "json":
         content = to_json(table)
+    elif form == "jsonl":
+        content = to_json_lines(table)
     else:
         content, quoted = to_csv(table)
         if quoted:

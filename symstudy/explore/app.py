@@ -65,7 +65,7 @@ class Answers:
         return await answer(self.session.meta)
 
     async def present(self, _: Request) -> Response:
-        """Return how many values each column has."""
+        """Return which columns hold any value."""
         return await answer(self.session.present)
 
     async def panels(self, request: Request) -> Response:

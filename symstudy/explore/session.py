@@ -15,13 +15,13 @@ from symstudy.store import (
     StudyFolder,
     find_studies,
     open_store,
-    quoted,
     read_launches,
     worker_times,
 )
 from symstudy.store.tables.answers import FirstRows
 from symstudy.store.tables.curves import PackedRun, curve_measures, read_curves
 from symstudy.store.tables.loaded import LoadedRuns
+from symstudy.store.tables.recorded import recorded_columns
 
 __all__ = ["MOST_CURVES", "MOST_SQL_ROWS", "QUERY_S", "Session"]
 
@@ -234,17 +234,15 @@ class Session:
         raise RequestError(f"a launch must be one of a study here, but got {study}/{launch}.")
 
     def present(self) -> dict[str, Any]:
-        """Return how many values each column has, and how many different hyperparameters.
+        """Return which columns hold any value: the page offers no others.
 
-        It reads all columns, so pages ask for it once they show something.
+        It looks at every file, so pages ask for it once they show something.
         """
         if self.census is None or self.census[0] != self.changes:
-            names = list(self.columns)
-            counts = ", ".join(f"count({quoted(name)})" for name in names)
             store = open_store(*self.locations, memory=MEMORY, timeout_s=60.0)
-            row = store.sql(f"select {counts} from runs").rows[0]
-            self.census = (self.changes, dict(zip(names, row, strict=True)))
-        return {"values": self.census[1]}
+            found = recorded_columns(store, self.columns)
+            self.census = (self.changes, {"columns": sorted(found)})
+        return self.census[1]
 
     def sign(self) -> tuple[Any, ...]:
         """Return what changes when files are added or written again; cheap to find.

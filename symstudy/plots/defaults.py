@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from symstudy.errors import QueryError, UnknownNameError
+from symstudy.plots.pairs import pair_measures
 from symstudy.plots.plot import Plot
 from symstudy.plots.plotter import Plots
 from symstudy.plots.source import Columns, has_numbers, read_columns
@@ -42,7 +43,7 @@ def default_plots(plots: Plots) -> list[Plot]:
     """Return figures of what is swept against the main measures, each with its name.
 
     Empty where nothing is swept, or no run is done. What would need a mean over other axes than
-    seeds is not drawn.
+    seeds is not drawn. Pairs of runs that were compared have a figure a measure.
     """
     source = plots.source
     (runs,) = [columns for columns in read_columns(source) if columns.view == "runs"]
@@ -56,6 +57,18 @@ def default_plots(plots: Plots) -> list[Plot]:
             continue
         if plot is not None:
             made.append(plot.renamed(f"{DEFAULT}{measure}"))
+    return [*made, *pair_plots(plots)]
+
+
+def pair_plots(plots: Plots) -> list[Plot]:
+    """Return the figures of pairs of runs; none where none were compared."""
+    made = []
+    for measure in pair_measures(plots.source)[:MOST_MEASURES]:
+        try:
+            made.append(plots.pairs(y=measure).renamed(f"{DEFAULT}pairs_{measure}"))
+        except QueryError:
+            # Too many kinds of pairs, say: `symstudy plot pairs` says why.
+            continue
     return made
 
 

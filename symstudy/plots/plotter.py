@@ -12,6 +12,7 @@ from symstudy.plots.importance import plot_importance
 from symstudy.plots.laws import GroupLaw, fit_lines, read_form
 from symstudy.plots.left_out import LeftOut
 from symstudy.plots.page import page, parse_width
+from symstudy.plots.pairs import plot_pairs
 from symstudy.plots.parallel import plot_parallel
 from symstudy.plots.plot import Plot
 from symstudy.plots.points import Question, read_points, select
@@ -253,6 +254,21 @@ class Plots:
         """
         with self.page(width):
             return plot_parallel(self.source, color, listed(x), where=where)
+
+    def pairs(self, *, y: str | None = None, where: str = "", width: str | None = None) -> Plot:
+        """Draw a measure of pairs of runs by layer, against what permuted samples give.
+
+        Args:
+            y: Measure of pairs, such as `cka`; the first that was recorded if None.
+            where: Condition in SQL on the view `pairs`.
+            width: Width in print, such as `89mm`.
+
+        Raises:
+            UnknownNameError: If there is no such measure.
+            QueryError: If no pairs were compared, or they are of too many kinds.
+        """
+        with self.page(width):
+            return plot_pairs(self.source, y, where=where)
 
     def fit(
         self,

@@ -6,12 +6,14 @@ of sight are not asked for, in the browser as in the requests that are timed her
 """
 
 import json
+import os
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -54,19 +56,75 @@ def range_of_rates(at: int) -> dict[str, Any]:
     return {"lr": {"low": 0.01, "high": 0.02 + 0.01 * at}}
 
 
-def time_server(frame: str) -> None:
-    """Print how long the server takes for a brush."""
-    seconds = []
+def processor_seconds(process: int) -> float:
+    """Return the seconds that a process and those it has started have used of the processor."""
+    folder = Path("/proc", str(process))
+    try:
+        fields = (folder / "stat").read_text().rpartition(")")[2].split()
+        started = (folder / "task" / str(process) / "children").read_text().split()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0.0
+    own = sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
+    return own + sum(processor_seconds(int(child)) for child in started)
+
+
+def busy_of(server: int) -> np.ndarray:
+    """Return the processor's seconds of the server, and of all that runs beside it here."""
+    own = processor_seconds(server)
+    return np.array([own, processor_seconds(os.getpid()) - own])
+
+
+def show_brushes(what: str, brush: Callable[[int], float | None], server: int) -> None:
+    """Move the brush often; print how long it takes, and what the processor does meanwhile."""
+    before, seconds = busy_of(server), []
     for at in range(BRUSHES):
         start = time.perf_counter()
+        told = brush(at)
+        seconds.append(time.perf_counter() - start if told is None else told)
+    of_server, of_others = (busy_of(server) - before) / BRUSHES
+    show(f"{what}, median", float(np.median(seconds)), busy=of_server + of_others)
+    print(f"    of the CPU {of_server:.2f} s are the server's, {of_others:.2f} s are not")
+    show(f"{what}, p90", float(np.quantile(seconds, 0.9)), BRUSH_S)
+
+
+def time_server(frame: str, server: int) -> None:
+    """Print how long the server takes for a brush."""
+
+    def brush(at: int) -> None:
         answer = ask(f"{frame}panels", {"filters": range_of_rates(at), "want": PANELS})
-        seconds.append(time.perf_counter() - start)
         assert not any("error" in panel for panel in answer["panels"]), answer
-    show("a brush, the server's part, median", float(np.median(seconds)))
-    show("a brush, the server's part, p90", float(np.quantile(seconds, 0.9)), BRUSH_S)
+
+    show_brushes("a brush, the server's part", brush, server)
 
 
-def time_page(page_address: str, chromium: str) -> None:
+PAINTED = """() => new Promise((done) => {
+    const end = () => done(performance.now() / 1000);
+    const tell = () => requestAnimationFrame(() => setTimeout(end));
+    const look = () => document.querySelectorAll(".histogram rect").length > 0 && (tell(), true);
+    const watch = (_, observer) => { if (look()) observer.disconnect(); };
+    if (!look()) new MutationObserver(watch).observe(document, { childList: true, subtree: true });
+})"""
+"""Resolves to the seconds from the address to the first histogram on the screen."""
+BRUSHED = """async (filter) => {
+    const { store } = await import(new URL("static/js/state.js", location.href).href);
+    const root = document.documentElement;
+    const start = performance.now();
+    const drawn = new Promise((done) => {
+        new MutationObserver((_, observer) => { observer.disconnect(); done(); })
+            .observe(root, { attributeFilter: ["data-round"] });
+    });
+    store.set({ filters: { ...store.state.filters, lr: filter } }, false);
+    await drawn;
+    await new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
+    return (performance.now() - start) / 1000;
+}"""
+"""Moves the brush by a bar; resolves to the seconds until all that is in sight is drawn.
+
+Nothing looks again and again: on busy cores looking would be most of what is measured.
+"""
+
+
+def time_page(page_address: str, chromium: str, server: int) -> None:
     """Print how long the page takes until it is painted, and for a brush."""
     from playwright.sync_api import sync_playwright
 
@@ -74,30 +132,18 @@ def time_page(page_address: str, chromium: str) -> None:
         options = ["--no-sandbox", "--disable-gpu"]
         browser = player.chromium.launch(executable_path=chromium, args=options)
         page = browser.new_page(viewport={"width": 1300, "height": 900})
-        start = time.perf_counter()
-        page.goto(page_address)
-        while not page.evaluate("document.querySelectorAll('.histogram rect').length"):
-            time.sleep(0.01)
-        show("first paint, with histograms", time.perf_counter() - start, FIRST_PAINT_S)
+        start = busy_of(server)
+        page.goto(page_address, wait_until="commit")
+        painted = float(page.evaluate(PAINTED))
+        used = busy_of(server) - start
+        show("first paint, with histograms", painted, FIRST_PAINT_S, float(used.sum()))
         wait_until_still(page)
-        seconds = [brush(page, at) for at in range(BRUSHES)]
-        show("a brush in the browser, median", float(np.median(seconds)))
-        show("a brush in the browser, p90", float(np.quantile(seconds, 0.9)), BRUSH_S)
+        show_brushes(
+            "a brush in the browser",
+            lambda at: float(page.evaluate(BRUSHED, range_of_rates(at)["lr"])),
+            server,
+        )
         browser.close()
-
-
-def brush(page: Any, at: int) -> float:
-    """Move a brush by a bar, and return the seconds until all that is in sight is drawn."""
-    script = """async (filter) => {
-        const { store } = await import(new URL("static/js/state.js", location.href).href);
-        const before = document.documentElement.dataset.round;
-        const start = performance.now();
-        store.set({ filters: { ...store.state.filters, lr: filter } }, false);
-        const frame = () => new Promise(requestAnimationFrame);
-        while (document.documentElement.dataset.round === before) await frame();
-        return (performance.now() - start) / 1000;
-    }"""
-    return float(page.evaluate(script, range_of_rates(at)["lr"]))
 
 
 def wait_until_still(page: Any) -> None:
@@ -118,9 +164,9 @@ def run(results: str) -> None:
         show("until it prints its address", time.perf_counter() - start)
         try:
             ask(f"{told['frame']}panels", {"filters": {}, "want": PANELS})
-            time_server(told["frame"])
+            time_server(told["frame"], process.pid)
             if chromium := shutil.which("chromium"):
-                time_page(told["page"], chromium)
+                time_page(told["page"], chromium, process.pid)
             else:
                 print("  no Chromium: the page itself is not timed")
         finally:

@@ -70,3 +70,17 @@ def test_numerics_work_without_ray(tmp_path):
         [sys.executable, "-c", program], capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stdout) == (0, "1\n"), done.stderr[-500:]
+
+
+def test_a_command_loads_its_own_module_and_all_of_them_make_the_help():
+    from symstudy.cli.commands import MODULES, commands_in
+
+    assert {name: tuple(commands_in(name)) for name in MODULES} == MODULES
+    program = run_program("query", "--help")
+    tail = "\nprint([m for m in sys.modules if m.startswith('symstudy.cli.')])"
+    done = subprocess.run(
+        [sys.executable, "-c", program + tail], capture_output=True, text=True, check=True
+    )
+    loaded = done.stdout.splitlines()[-1]
+    assert "symstudy.cli.results" in loaded
+    assert "symstudy.cli.run" not in loaded

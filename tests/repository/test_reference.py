@@ -229,6 +229,7 @@ def test_the_options_are_those_that_were_decided_on():
         "plot heatmap": {*DRAWN, "--x", "--y", "--color", "--average"},
         "plot importance": {*DRAWN, "--x", "--y", "--best", "--quantile"},
         "plot parallel": {*DRAWN, "--x", "--color"},
+        "plot pairs": {*DRAWN, "--y"},
         "fit": {
             "--x", "--y", "--by", "--average", "--where", "--form", "--hold-out", "--json",
         },

@@ -9,8 +9,8 @@ import pyarrow.dataset as ds
 
 from symstudy.errors import UserError, choices
 from symstudy.store.files.folder import StudyFolder
-from symstudy.store.files.parts import stem_of
 from symstudy.store.tables.connection import Store
+from symstudy.store.tables.packed import paths_of_packs
 from symstudy.store.tables.schema import HISTORY, RENAMED
 
 __all__ = ["PackedRun", "curve_measures", "read_curves"]
@@ -89,7 +89,11 @@ def read_of_study(
         [("run_id", pa.string()), ("pack_id", pa.string()), ("step", pa.int64())]
         + [(name, pa.float64()) for name in names]
     )
-    paths = paths_of(store, folder, {run.pack_id for run in runs})
+    paths = paths_of_packs(
+        store.tables.narrow[id(folder), "runs"],
+        (info.path for info in store.tables.infos(folder, HISTORY.name)),
+        {run.pack_id for run in runs},
+    )
     if not paths:
         return CURVES.empty_table()
     wanted = pa.array(sorted({run.run_id for run in runs}))
@@ -109,14 +113,3 @@ def read_of_study(
         schema=CURVES,
     )
     return table.filter(pa.array([pair in pairs for pair in found], pa.bool_()))
-
-
-def paths_of(store: Store, folder: StudyFolder, packs: set[str]) -> list[str]:
-    """Return the files of history that may hold rows of some packs."""
-    every = [info.path for info in store.tables.infos(folder, HISTORY.name)]
-    own = {stem_of(path): path for path in every}
-    found = [own[pack] for pack in packs if pack in own]
-    if len(found) == len(packs):
-        return found
-    known = set(store.tables.narrow[id(folder), "runs"]["pack_id"].to_pylist())
-    return [*found, *(path for stem, path in own.items() if stem not in known)]

@@ -13,7 +13,7 @@ from symstudy.errors import StoreError
 from symstudy.escaping import csv_text
 from symstudy.identity import valid_json
 
-__all__ = ["Csv", "to_csv", "to_json", "to_parquet", "write_file"]
+__all__ = ["Csv", "to_csv", "to_json", "to_json_lines", "to_parquet", "write_file"]
 
 
 class Csv(NamedTuple):
@@ -77,6 +77,11 @@ def csv_column(column: pa.ChunkedArray) -> pa.ChunkedArray:
 def to_json(table: pa.Table) -> str:
     """Return rows as a JSON list of objects; NaN and infinity, which JSON lacks, are null."""
     return valid_json(table.to_pylist(), indent=1) + "\n"
+
+
+def to_json_lines(table: pa.Table) -> str:
+    """Return rows as JSON Lines, an object a line; NaN and infinity are null."""
+    return "".join(f"{valid_json(row)}\n" for row in table.to_pylist())
 
 
 def to_parquet(table: pa.Table) -> bytes:

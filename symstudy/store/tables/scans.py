@@ -25,6 +25,7 @@ from symstudy.store.tables.cells import (
 )
 from symstudy.store.tables.copies import copy_name, holds_copies, is_copy
 from symstudy.store.tables.keys import KEYS, damaged_error, find_once, read_keys
+from symstudy.store.tables.packed import PACKED, packed_dataset, packs_of, paths_of_packs
 from symstudy.store.tables.scanning import parquet_format, with_dictionaries
 from symstudy.store.tables.schema import (
     CELL_KEYS,
@@ -268,33 +269,53 @@ class StudyTables:
             schema = schema.append(field)
         for old in RENAMED.get(table.name, {}).values():
             schema = schema.append(pa.field(old, pa.float64()))
-        is_nameless = len(self.folders) > 1 and "study" not in schema.names
-        if is_nameless:
+        if len(self.folders) > 1 and "study" not in schema.names:
             schema = schema.append(pa.field("study", pa.string()))
-        parts = []
-        for folder in self.folders:
-            paths = [
+        files = {
+            id(folder): [
                 info.path
                 for info in self.infos(folder, table.name)
                 if only is None or info.path in only
             ]
-            if not paths:
-                continue
-            form = parquet_format(texts, is_local=folder.is_local)
-            if is_nameless:
-                constant = ds.field("study") == self.study_of(folder)
-                fragments = [
-                    form.make_fragment(path, folder.filesystem, partition_expression=constant)
-                    for path in paths
-                ]
-                parts.append(ds.FileSystemDataset(fragments, schema, form, folder.filesystem))
-            else:
-                parts.append(
-                    ds.dataset(paths, schema=schema, format=form, filesystem=folder.filesystem)
-                )
+            for folder in self.folders
+        }
+
+        def parts_of(runs: Collection[str] | None = None) -> list[ds.Dataset]:
+            found = []
+            for folder in self.folders:
+                paths = files[id(folder)]
+                if runs is not None:
+                    keys = self.narrow[id(folder), RUNS.name]
+                    paths = paths_of_packs(keys, paths, packs_of(keys, runs))
+                if paths:
+                    found.append(self.part(table, schema, texts, folder, paths))
+            return found
+
+        parts = parts_of()
         if not parts:
             return schema.empty_table()
+        if table.name in PACKED:
+            return packed_dataset(schema, parts, parts_of)
         return parts[0] if len(parts) == 1 else ds.dataset(parts)
+
+    def part(
+        self,
+        table: Table,
+        schema: pa.Schema,
+        texts: Sequence[str],
+        folder: StudyFolder,
+        paths: Sequence[str],
+    ) -> ds.Dataset:
+        """Return some files of a table of one study; rows without a study get its name."""
+        form = parquet_format(texts, is_local=folder.is_local)
+        if "study" in table.schema.names or "study" not in schema.names:
+            return ds.dataset(list(paths), schema=schema, format=form, filesystem=folder.filesystem)
+        constant = ds.field("study") == self.study_of(folder)
+        fragments = [
+            form.make_fragment(path, folder.filesystem, partition_expression=constant)
+            for path in paths
+        ]
+        return ds.FileSystemDataset(fragments, schema, form, folder.filesystem)
 
     def is_stale(self) -> bool:
         """Return whether a file that this connection reads is gone or not what it was."""

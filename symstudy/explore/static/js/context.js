@@ -20,7 +20,7 @@ export class Context {
     /** @type {string[]} */
     this.curveMeasures = meta.curve_measures;
     this.limits = meta.limits;
-    /** @type {Record<string, number>|null} Number of values of each column, once it is known. */
+    /** @type {Set<string>|null} Columns that hold any value, once it is known. */
     this.present = null;
   }
 
@@ -37,7 +37,7 @@ export class Context {
 
   /** @param {string} name */
   hasValues(name) {
-    return !this.present || (this.present[name] ?? 0) > 0;
+    return !this.present || this.present.has(name);
   }
 
   /**

@@ -24,7 +24,7 @@ import { Scatter } from "./panels/scatter.js";
 import { SqlBox } from "./panels/sqlbox.js";
 import { Verdicts } from "./panels/verdicts.js";
 
-/** Which columns have values is asked anew after so long at the earliest: it reads all of them. */
+/** Which columns have values is asked anew after so long at the earliest: it looks at every file. */
 const LEARN_MS = 60_000;
 
 async function start() {
@@ -84,12 +84,12 @@ async function start() {
   let learnt = 0;
   async function learn() {
     learnt = Date.now();
-    const { values } = await request("present").catch(() => ({ values: null }));
-    if (!values) return;
-    context.present = values;
+    const { columns } = await request("present").catch(() => ({ columns: null }));
+    if (!columns) return;
+    context.present = new Set(columns);
     update();
   }
-  // Only then: it reads every column, and what is in sight comes first.
+  // Only then: it looks at every file, and what is in sight comes first.
   const waiting = setInterval(() => {
     if (dashboard.isBusy || !dashboard.shown.size) return;
     clearInterval(waiting);
