@@ -90,6 +90,8 @@ def print_trial(trial: Any) -> None:
             said = ", ".join(f"{lanes}: {1e3 * seconds:.3g} ms" for lanes, seconds in times.items())
             say(f"           a step by the runs of a pack, {way}: {said}")
     say(f"           runs go {described(trial)}")
+    if trial.unknown:
+        say(f"           not compiled with {trial.unknown}")
 
 
 def listed(names: Sequence[str]) -> str:
@@ -99,6 +101,10 @@ def listed(names: Sequence[str]) -> str:
 
 def described(trial: Any) -> str:
     """Return how runs go through a module and why, and what was measured of it."""
+    if not trial.unknown:
+        gain = trial.kernel_gain()
+        told = "" if gain is None else f"; measured here, {gain:.1f} times as fast as torch"
+        return f"through the compiled kernels, one after another{told}"
     said = "one by one: " + trial.reason if trial.reason else "through in one call of vmap"
     gain = trial.gain()
     if gain is None:

@@ -66,8 +66,10 @@ class NetworkSize(NamedTuple):
         file_bytes: Size of the file that is read and measured in place of a training; 0 for none.
         calls: Torch operations of a forward pass, where they have been counted; 0 elsewhere.
         can_batch: Whether a step of all runs can be one batched call.
-        channels: Channels of the widest convolution, where the compiled kernels know all layers and
-            are not only used when they are asked for; 0 elsewhere.
+        channels: Channels of the widest convolution, where the compiled kernels know all layers;
+            0 elsewhere.
+        unknown: What the compiled kernels do not know of a module of the user's own; empty where
+            they know all of it.
     """
 
     parameters: int
@@ -83,6 +85,7 @@ class NetworkSize(NamedTuple):
     calls: int = 0
     can_batch: bool = True
     channels: int = 0
+    unknown: str = ""
 
     def is_large_call(self, batch: int, device: str) -> bool:
         """Return whether an operation's work outweighs its call, so that batching gains nothing.

@@ -7,27 +7,23 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float
 from torch import Tensor
 
 from symstudy.kernels.encoder import Encoder
-from symstudy.kernels.layer_graph import LayerGraph
 from symstudy.layout import Layout
 from symstudy.models.initial_states import copy_neurons, share_rank
+from symstudy.models.stacks import DenseStack, ImageStack
 from symstudy.streams import Stream
 from symstudy.width_rules import initial_deviations
 
 __all__ = [
-    "NORM_BUFFERS",
     "NO_BUFFERS",
     "AbstractModel",
     "Buffers",
-    "DenseStack",
     "Forward",
-    "ImageStack",
     "LastLayer",
     "ModuleFacts",
-    "NormState",
     "TrainingStep",
     "normal_parameters",
     "split_parameters",
@@ -38,10 +34,6 @@ Buffers = Mapping[str, Tensor]
 """What runs hold beside their parameters and no gradient moves, `[runs, ...]`, by name."""
 NO_BUFFERS: Buffers = MappingProxyType({})
 """Of a model whose runs are their parameters alone."""
-
-
-NORM_BUFFERS = ("running_mean", "running_var", "num_batches_tracked")
-"""What a batch norm of torch holds beside its parameters."""
 
 
 class LastLayer(NamedTuple):
@@ -119,52 +111,6 @@ class ModuleFacts(NamedTuple):
     own_names: tuple[str, ...]
     reason: str
     measured: str
-
-
-class DenseStack(NamedTuple):
-    """A model that is nothing but dense layers, for the compiled kernels.
-
-    Attributes:
-        sizes: Fan-in of each layer, then the output size.
-        weights: Where each weight `[out, in]` starts in the flat vector.
-        biases: Where each bias starts, or -1.
-        codes: Activation code of each layer.
-        coefficient: Coefficient of the polynomial activation.
-    """
-
-    sizes: Int64[np.ndarray, " layers_and_output"]
-    weights: Int64[np.ndarray, " layers"]
-    biases: Int64[np.ndarray, " layers"]
-    codes: Int64[np.ndarray, " layers"]
-    coefficient: float
-
-
-class NormState(NamedTuple):
-    """Where a lane's state has the running means of a batch norm; the variances lie behind them.
-
-    Attributes:
-        name: Of the norm in its module.
-        start: Place of the first mean.
-        channels: Channels.
-    """
-
-    name: str
-    start: int
-    channels: int
-
-
-class ImageStack(NamedTuple):
-    """A network of convolutions for the compiled kernels, or why a model is none.
-
-    Attributes:
-        graph: Its operations, its loss not yet known; None if the kernels do not know one of them.
-        norms: Where its running means are kept.
-        reason: What the kernels do not know; empty if they know all.
-    """
-
-    graph: LayerGraph | None
-    norms: tuple[NormState, ...] = ()
-    reason: str = ""
 
 
 class AbstractModel(ABC):

@@ -51,7 +51,7 @@ from symstudy.kernels.layer_graph import (
     LayerGraph,
 )
 from symstudy.kernels.network import Network
-from symstudy.models.base import NormState
+from symstudy.models.stacks import NormState
 
 __all__ = ["Images", "LayerTable", "Norm"]
 

@@ -25,12 +25,12 @@ from symstudy.layout import Block, DeclaredSymmetry, Layout, NeuronGroup, neuron
 from symstudy.models.base import (
     AbstractModel,
     Buffers,
-    DenseStack,
     Forward,
     ModuleFacts,
     TrainingStep,
     split_parameters,
 )
+from symstudy.models.stacks import DenseStack
 from symstudy.streams import Stream
 
 __all__ = ["Factorisation", "Reparametrised"]

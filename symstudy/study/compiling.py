@@ -30,11 +30,14 @@ def why_not_compiled(cell: Cell, size: NetworkSize, target: Device, engine: str)
     # Wider convolutions are compiled where that is asked for.
     channels = size.channels if engine != "compiled" else min(size.channels, 1)
     takes_steps = size.has_step_kernels or pays_compiled(channels)
+    unknown = f" ({size.unknown})" if size.unknown else ""
     is_known = size.is_dense or (takes_steps and not is_minimised)
     found = {
         "pack.engine = 'torch'": engine == "torch",
         f"model.reparametrise = {model.reparametrise!r}": model.reparametrise != "none",
-        f"model.kind = {model.kind!r}": not (size.is_dense or takes_steps or size.channels),
+        f"model.kind = {model.kind!r}{unknown}": not (
+            size.is_dense or takes_steps or size.channels
+        ),
         f"{size.channels} channels, with which torch is as fast": not (
             size.is_dense or takes_steps
         ),
@@ -61,7 +64,7 @@ def is_fusable(cell: Cell, size: NetworkSize, target: Device, engine: str) -> bo
         engine: `auto`, `compiled` or `torch`.
     """
     train, model = cell.train, cell.model
-    if not target.has_fused or engine == "torch" or not size.is_dense:
+    if not target.has_fused or engine == "torch" or not size.is_dense or model.is_own_code:
         return False
     if model.reparametrise != "none" or model.is_width_scaled or train.loss.kernel_code is None:
         return False

@@ -106,12 +106,13 @@ class PackConfig(Component):
     """Where packs train; auto takes a GPU where there is one, but for packs that one core is
     estimated to train faster."""
     engine: Literal["auto", "compiled", "torch"] = "auto"
-    """compiled kernels (on the CPU, dense networks, transformers and convolutions; with compiled,
-    modules of convolutions of your own too) or torch (any model, any device)."""
+    """compiled kernels (on the CPU: dense networks, transformers and convolutions, and modules of
+    your own that are made of dense layers or convolutions) or torch (any model, any device); auto:
+    the kernels where they know everything and are faster."""
     vmap: Literal["auto", "always", "never"] = "auto"
-    """Whether the runs of a module of your own share one call of torch.func.vmap, or go one by one
-    in the pack; auto: one call where vmap can and where the operations are small, counted before
-    anything is trained."""
+    """Whether the runs of a module of your own that torch trains share one call of torch.func.vmap,
+    or go one by one in the pack; auto: one call where vmap can and where the operations are small,
+    counted before anything is trained."""
     pad: Literal["auto", "never", "always"] = "auto"
     """Whether runs that differ in model.width share packs of the torch engine, the narrower ones
     padded with neurons of zero weights, which stay zero; auto: where it is estimated to pay."""

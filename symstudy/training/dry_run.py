@@ -4,8 +4,9 @@ Shapes: K runs.
 """
 
 import dataclasses
+import functools
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,17 +14,23 @@ import threadpoolctl
 
 from symstudy.components import DataShape
 from symstudy.models import build_model
+from symstudy.models.base import AbstractModel
 from symstudy.study.cell import Cell, expand_runs
+from symstudy.study.compiling import why_not_compiled
 from symstudy.study.cost import Speed, estimate_cost
 from symstudy.study.devices import CPU, Device
 from symstudy.study.sections import PackConfig
-from symstudy.training.engines.base import LoadedPack, pick_device
+from symstudy.training.engines.base import AbstractEngine, LoadedPack, pick_device
+from symstudy.training.engines.choice import make_compiled
+from symstudy.training.engines.compiled import CompiledEngine
+from symstudy.training.engines.networks import why_no_graph
 from symstudy.training.engines.torch import TorchEngine
 from symstudy.training.loop import make_pack
 from symstudy.training.other_process import check_processes
 
 __all__ = [
     "APART",
+    "KERNELS",
     "TOGETHER",
     "DryRun",
     "ModuleTrial",
@@ -35,7 +42,9 @@ __all__ = [
 LANES = (1, 4, 16)
 """Runs of the packs whose steps are timed."""
 TOGETHER, APART = "one call", "one by one"
-"""How the runs of a pack may go through a module."""
+"""How the runs of a pack may go through a module in torch."""
+KERNELS = "compiled kernels"
+"""How they go where the compiled kernels know its layers."""
 LARGEST_OF = 16
 """Shapes of which the largest is looked for; more are sampled evenly."""
 TRIED = 3
@@ -45,6 +54,12 @@ LIMIT_S = 8.0
 processor and not of the clock: how much is tried does not depend on what else the machine does."""
 SAMPLE_S = 0.15
 """A step is repeated for so long, and the quickest counts."""
+MOST_STEPS = 64
+"""Steps that the kernels take at a time, about as in training."""
+
+
+MakeEngine = Callable[[LoadedPack], AbstractEngine]
+"""Makes what takes the steps of a pack."""
 
 
 class ModuleTrial(NamedTuple):
@@ -61,8 +76,9 @@ class ModuleTrial(NamedTuple):
         own: Numbers in buffers and frozen parameters that are each run's own.
         own_names: Their names.
         memory_bytes: Memory of a run in training, estimated from what was counted.
-        way: `one call` or `one by one`: how the runs of a pack go through it.
-        reason: Why they go one by one; empty if they do not.
+        way: How the runs of a pack go through it: `compiled kernels`, `one call` or `one by one`.
+        reason: Why they go one by one in torch; empty if they do not.
+        unknown: Why the compiled kernels do not train them; empty if they do.
         measured: What is measured in its hidden layers, or why nothing is.
         step_s: Seconds of a step by way, and by the runs of the pack.
     """
@@ -79,23 +95,34 @@ class ModuleTrial(NamedTuple):
     memory_bytes: int
     way: str
     reason: str
+    unknown: str
     measured: str
     step_s: Mapping[str, Mapping[int, float]]
 
     def gain(self) -> float | None:
-        """Return how many times as fast one call is as one by one; None where that is not known.
+        """Return how many times as fast one call is as one by one; None where that is not known."""
+        if max(self.step_s.get(TOGETHER, {}), default=1) == 1:
+            return None
+        return self.times_as_fast(TOGETHER, APART)
+
+    def kernel_gain(self) -> float | None:
+        """Return how many times as fast the kernels are as torch; None where that is not known."""
+        return self.times_as_fast(KERNELS, APART if self.reason else TOGETHER)
+
+    def times_as_fast(self, way: str, other: str) -> float | None:
+        """Return how many times as fast a `way` is as an `other`; None where that is not known.
 
         Compared are seconds a run, in the largest packs that were timed.
         """
-        together, apart = (self.step_s.get(way, {}) for way in (TOGETHER, APART))
-        if not apart or max(together, default=1) == 1:
+        ours, theirs = self.step_s.get(way, {}), self.step_s.get(other, {})
+        if not ours or not theirs:
             return None
-        most, alone = max(together), max(apart)
-        return (apart[alone] / alone) / (together[most] / most)
+        most, alone = max(ours), max(theirs)
+        return (theirs[alone] / alone) / (ours[most] / most)
 
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON."""
-        return {**self._asdict(), "gain": self.gain()}
+        return {**self._asdict(), "gain": self.gain(), "kernel_gain": self.kernel_gain()}
 
 
 class DryRun(NamedTuple):
@@ -129,6 +156,7 @@ def dry_run(cells: Sequence[Cell], config: PackConfig) -> DryRun:
     for cell in cells:
         if cell.model.is_own_code:
             shapes.setdefault(cell.shape, cell)
+    compile_for(list(shapes.values())[:1], config)
     start = time.process_time()
     chosen = chosen_shapes(list(shapes.values()))
     trials: list[ModuleTrial] = []
@@ -143,6 +171,18 @@ def dry_run(cells: Sequence[Cell], config: PackConfig) -> DryRun:
             cell.model.size(cell.data.shape)
             built.add(shape)
     return DryRun(trials, len(built), len(shapes))
+
+
+def compile_for(cells: Sequence[Cell], config: PackConfig) -> None:
+    """Take a step of each of `cells` that the compiled kernels train.
+
+    The first one on a machine compiles them, for half a minute, which is no time of a trial.
+    """
+    for cell in cells:
+        if cell.train.optimizer.trains_by == "steps":
+            engine = make_compiled(make_pack(expand_runs([cell], [0]), config))
+            if engine is not None:
+                engine.advance(0, 1)
 
 
 def check_own_models(cells: Iterable[Cell], config: PackConfig) -> None:
@@ -200,11 +240,17 @@ def try_cell(cell: Cell, config: PackConfig, until: float) -> ModuleTrial:
     apart = whole.adapted(cell.train.batch_size, device, "never")
     is_batched = pack.model.is_batched(training=True)
     models = {TOGETHER: whole, APART: apart} if whole.is_batched(training=True) else {APART: apart}
-    times: dict[str, dict[int, float]] = {way: {} for way in models}
+    makers: dict[str, MakeEngine] = {
+        way: functools.partial(in_torch, model=model) for way, model in models.items()
+    }
+    unknown = why_torch(pack)
+    if not unknown:
+        makers = {KERNELS: in_kernels, **makers}
+    times: dict[str, dict[int, float]] = {way: {} for way in makers}
     if cell.train.optimizer.trains_by == "steps":
         with threadpoolctl.threadpool_limits(config.cpus):
-            for way, model in models.items():
-                times[way] = time_steps(pack._replace(model=model), until)
+            for way, make in makers.items():
+                times[way] = time_steps(pack, make, until)
     found = pack.model.facts
     assert found is not None, "code of the user's own says what it is"
     cost = estimate_cost(cell, device=CPU, engine=config.engine)
@@ -219,11 +265,34 @@ def try_cell(cell: Cell, config: PackConfig, until: float) -> ModuleTrial:
         own=found.own,
         own_names=found.own_names,
         memory_bytes=cost.memory_bytes,
-        way=TOGETHER if is_batched else APART,
+        way=KERNELS if not unknown else TOGETHER if is_batched else APART,
         reason=found.reason,
+        unknown=unknown,
         measured=found.measured,
         step_s=times,
     )
+
+
+def why_torch(pack: LoadedPack) -> str:
+    """Return why the compiled kernels do not take the steps of `pack`; empty if they do."""
+    if make_compiled(pack) is not None:
+        return ""
+    cell, device = pack.runs[0].cell, pick_device(pack.config).type
+    size = cell.model.size(cell.data.shape)
+    reason = why_not_compiled(cell, size, CPU, pack.config.engine)
+    return reason or why_no_graph(pack) if device == "cpu" else f"device {device}"
+
+
+def in_kernels(pack: LoadedPack) -> CompiledEngine:
+    """Return the engine that takes the steps of `pack` in the compiled kernels."""
+    engine = make_compiled(pack)
+    assert engine is not None, "the kernels know a pack of one run, and so of several"
+    return engine
+
+
+def in_torch(pack: LoadedPack, model: AbstractModel) -> TorchEngine:
+    """Return the engine that takes the steps of `pack` in torch, of a `model` in its place."""
+    return TorchEngine(pack._replace(model=model))
 
 
 def inputs_of(data: DataShape) -> str:
@@ -232,7 +301,7 @@ def inputs_of(data: DataShape) -> str:
     return f"[{axes}] of {'int64' if data.is_integer else 'floats'}"
 
 
-def time_steps(pack: LoadedPack, until: float) -> dict[int, float]:
+def time_steps(pack: LoadedPack, make: MakeEngine, until: float) -> dict[int, float]:
     """Return seconds of a step of packs of several sizes, of one run over and over."""
     found: dict[int, float] = {}
     for lanes in LANES:
@@ -240,7 +309,7 @@ def time_steps(pack: LoadedPack, until: float) -> dict[int, float]:
         # The first step allocates; a larger pack takes at most as much more as it has runs.
         if found and time.process_time() + 2 * lanes / max(found) * last > until:
             break
-        found[lanes] = time_step(several(pack, lanes))
+        found[lanes] = time_step(make(several(pack, lanes)), pack.train.steps)
     return found
 
 
@@ -250,22 +319,33 @@ def several(pack: LoadedPack, lanes: int) -> LoadedPack:
     return pack._replace(runs=[pack.runs[0]] * lanes, data=data)
 
 
-def time_step(pack: LoadedPack) -> float:
-    """Return the seconds of a step, the least of several."""
-    engine = TorchEngine(pack)
+def time_step(engine: AbstractEngine, most: int) -> float:
+    """Return the seconds of a step, the least of several; at most so many steps are taken."""
     # Time of the processor, not of the clock: a machine that is busy now may be idle later.
-    clock = time.perf_counter if engine.device.type == "cuda" else time.thread_time
+    is_compiled = isinstance(engine, CompiledEngine)
+    clock = time.perf_counter if waits_for_others(engine) else time.thread_time
     times: list[float] = []
     start = time.process_time()
+    done, count = 0, 1
     # A run that has diverged takes no more steps, and no time.
-    while engine.is_alive_K.all() and len(times) < pack.train.steps:
+    while engine.is_alive_K.all() and done < most:
         begun = clock()
-        engine.advance(len(times), 1)
+        engine.advance(done, count)
         engine.is_alive_K.any()  # Waits for a GPU.
-        times.append(clock() - begun)
+        times.append((clock() - begun) / count)
+        done += count
         if len(times) > 1 and time.process_time() - start > SAMPLE_S:
             break
+        if is_compiled:
+            count = max(1, min(MOST_STEPS, most - done, int(SAMPLE_S / 4 / max(times[-1], 1e-9))))
     return min(times)
+
+
+def waits_for_others(engine: AbstractEngine) -> bool:
+    """Return whether another processor works, or other threads, while this one waits."""
+    if isinstance(engine, TorchEngine):
+        return engine.device.type == "cuda"
+    return isinstance(engine, CompiledEngine) and engine.pack.config.cpus > 1
 
 
 def speed_of(found: DryRun, cells: Sequence[Cell], config: PackConfig, device: Device) -> Speed:

@@ -7,12 +7,11 @@ medians over rounds, each round timing all of them one after the other. Name wid
 alone: `python tests/benchmarks/convolution.py 8 16`.
 """
 
-import statistics
 import sys
-import time
 from typing import Any, Literal
 
 import torch
+from rounds import time_rounds
 
 from symstudy.models.own.network import OwnModel
 from symstudy.study import PackConfig, Run, make_study
@@ -36,9 +35,6 @@ NETWORKS: dict[str, dict[str, Any]] = {
 WIDTHS = (8, 16, 32, 64)
 RUNS = 8
 BATCH = 32
-ROUNDS = 5
-ROUND_S = 0.15
-"""Processor time of one piece of a round, about."""
 
 
 class PlainLoop:
@@ -117,31 +113,11 @@ def main() -> None:
                 "apart": torch_engine(runs, "never"),
             }
             shares = {way: 1 if way == "loop" else RUNS for way in ways}
-            steps = {}
-            for way, engine in ways.items():
-                engine.advance(0, 1)
-                start = time.process_time()
-                engine.advance(1, 1)
-                spent = time.process_time() - start
-                steps[way] = max(1, int(ROUND_S / spent))
-            times: dict[str, list[float]] = {way: [] for way in ways}
-            for _ in range(ROUNDS):
-                for way, engine in ways.items():
-                    start = time.process_time()
-                    engine.advance(2, steps[way])
-                    spent = time.process_time() - start
-                    times[way].append(spent / steps[way] / shares[way] * 1e6)
-            median = {way: statistics.median(found) for way, found in times.items()}
-            over = {
-                way: statistics.median(
-                    other / own for other, own in zip(times[way], times["compiled"], strict=True)
-                )
-                for way in ("loop", "vmap")
-            }
+            found = time_rounds(ways, shares)
             print(
-                f"  {width:8d}  {median['loop']:10,.0f} {median['compiled']:10,.0f} "
-                f"{median['vmap']:10,.0f}  {median['apart']:10,.0f}  {over['loop']:10.1f} "
-                f"{over['vmap']:10.1f}",
+                f"  {width:8d}  {found.median('loop'):10,.0f} {found.median('compiled'):10,.0f} "
+                f"{found.median('vmap'):10,.0f}  {found.median('apart'):10,.0f}  "
+                f"{found.over('loop', 'compiled'):10.1f} {found.over('vmap', 'compiled'):10.1f}",
                 flush=True,
             )
 

@@ -5,6 +5,7 @@ from mutation import Change, Mutation
 __all__ = ["RESULTS"]
 
 LOOP = "tests/training/test_loop.py"
+DENSE = "tests/training/test_own_kernels.py"
 IMAGES = "tests/training/test_image_kernels.py"
 
 RESULTS = (
@@ -65,10 +66,16 @@ RESULTS = (
         (f"{IMAGES}::test_loss_gradient_and_running_means_are_those_of_the_module",),
     ),
     Mutation(
-        "compiled convolutions are compared with their module in training alone",
-        "symstudy/training/engines/image_check.py",
-        (Change("(True, False) if len(x) > 1 else (False,)", "(True,)"),),
-        (f"{IMAGES}::test_a_module_that_does_more_than_its_layers_is_refused",),
+        "a module of one's own is compared with the kernels in training alone",
+        "symstudy/models/own/kernel_check.py",
+        (Change("for is_training in (True, False):", "for is_training in (True,):"),),
+        (f"{IMAGES}::test_a_module_that_does_more_than_its_layers_is_trained_by_torch",),
+    ),
+    Mutation(
+        "a dense module of one's own is not compared with the kernels",
+        "symstudy/models/own/kernel_form.py",
+        (Change("reason = why_unlike(factory, data, stack)", 'reason = ""'),),
+        (f"{DENSE}::test_torch_trains_what_the_kernels_do_not_know_and_the_plan_tells_why",),
     ),
     Mutation(
         "a lane that diverges is not frozen where it does",

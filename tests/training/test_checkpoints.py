@@ -50,7 +50,11 @@ CASES: dict[str, tuple[PackConfig, dict[str, Any]]] = {
         {"sweep": {"train.converged": [0.0, 10.0]}, "probe": {"detail": 4}},
     ),
     "entropic": (CPU, {"train": {"entropic": 0.01}}),
-    "custom": (CPU, {"model": {"kind": "torch.nn:Linear", "in_features": 8, "out_features": 4}}),
+    "custom": (TORCH, {"model": {"kind": "torch.nn:Linear", "in_features": 8, "out_features": 4}}),
+    "custom compiled": (
+        CPU,
+        {"model": {"kind": "torch.nn:Linear", "in_features": 8, "out_features": 4}},
+    ),
     "transformer": (
         CPU,
         {

@@ -13,7 +13,16 @@ from symstudy.errors import ModelError
 from symstudy.launch import InlineLauncher, run_study
 from symstudy.study import PackConfig, devices
 from symstudy.study.cost import estimate_cost
-from symstudy.training.dry_run import APART, TOGETHER, DryRun, chosen_shapes, dry_run, speed_of
+from symstudy.training.dry_run import (
+    APART,
+    KERNELS,
+    TOGETHER,
+    DryRun,
+    chosen_shapes,
+    dry_run,
+    speed_of,
+    try_cell,
+)
 
 HERE = Path(__file__).parent
 CPU = PackConfig(device="cpu")
@@ -53,17 +62,28 @@ def cells_of(study_of, monkeypatch):
     registry.find_component.cache_clear()
 
 
-def test_a_module_is_counted_and_its_steps_are_timed_in_both_ways(cells_of):
+def test_a_module_is_counted_and_its_steps_are_timed_in_all_ways(cells_of):
     (trial,) = dry_run(cells_of("Residual", RESIDUAL), CPU).trials
     assert trial.call == "Residual(channels=1, num_classes=2)"
     assert (trial.inputs, trial.returns) == ("[samples, 1, 6, 6] of floats", "[samples, 2]")
     assert (trial.trained, trial.frozen, trial.own) == (221, 0, 3 * 7)
-    assert (trial.way, trial.reason) == (TOGETHER, "")
+    assert (trial.way, trial.reason, trial.unknown) == (KERNELS, "", "")
     assert {way: list(times) for way, times in trial.step_s.items()} == {
+        KERNELS: [1, 4, 16],
         TOGETHER: [1, 4, 16],
         APART: [1, 4, 16],
     }
     json.dumps(trial.to_json())
+
+
+def test_what_torch_trains_is_told_with_what_the_kernels_do_not_know(cells_of):
+    (cell,) = cells_of("Residual", RESIDUAL)
+    trial = try_cell(cell, PackConfig(device="cpu", engine="torch"), 0.0)
+    assert (trial.way, trial.unknown) == (TOGETHER, "pack.engine = 'torch'")
+    assert list(trial.step_s) == [TOGETHER, APART]
+    (cell,) = cells_of("Averaging")
+    unknown = try_cell(cell, CPU, 0.0).unknown
+    assert unknown.startswith("model.kind = 'sample_modules:Averaging' (")
 
 
 def test_what_goes_one_by_one_is_told_with_torchs_own_words(cells_of):
@@ -117,7 +137,7 @@ def test_timed_steps_scale_the_estimate(cells_of):
     once = estimate_cost(cells[0], device="cpu", engine="auto")
     speeds = []
     for seconds in (1e-3, 1e-1):
-        timed = trial._replace(step_s={TOGETHER: {4: seconds}, APART: {}})
+        timed = trial._replace(step_s={KERNELS: {4: seconds}, APART: {}})
         speeds.append(
             speed_of(DryRun([timed], 1, 1), cells, CPU, devices.CPU).factor(cells[0].shape)
         )
@@ -135,7 +155,7 @@ def test_validate_and_plan_say_what_a_module_is_and_refuse_a_mistake(tmp_path, c
         said = capsys.readouterr().out
         assert "module   Residual(channels=1, num_classes=2)" in said
         assert "221 parameters trained, 0 frozen; buffers: 0 numbers shared, 21 a run's own" in said
-        assert "runs go through in one call of vmap; measured here" in said
+        assert "runs go through the compiled kernels, one after another; measured here" in said
         with pytest.raises(ModelError, match="Did you mean 'width'"):
             command(tmp_path / "pictures.toml", ["model.widht=4"])
     validate(tmp_path / "pictures.toml", ["model.width=4"], dry=False)

@@ -8,14 +8,15 @@ import pytest
 import torch
 
 from symstudy.components import registry
-from symstudy.errors import LaunchError, ModelError
+from symstudy.errors import LaunchError
+from symstudy.models.own.kernel_check import image_pass, is_close, module_pass
+from symstudy.models.own.network import OwnModel
 from symstudy.study import PackConfig, make_study
 from symstudy.study.cost import estimate_cost
 from symstudy.testing.checkpointers import PausesOnce
 from symstudy.testing.engines import EngineCase, EngineConformance
 from symstudy.training import Paused, train_pack
 from symstudy.training.engines.compiled import CompiledEngine
-from symstudy.training.engines.image_check import is_close, module_pass
 from symstudy.training.engines.lane_kernels import ImageKernels
 from symstudy.training.loop import make_engine, make_pack
 
@@ -97,15 +98,22 @@ def test_loss_gradient_and_running_means_are_those_of_the_module(model, samples)
     engine = make_engine(pack)
     assert isinstance(engine, CompiledEngine)
     assert isinstance(engine.kernels, ImageKernels)
+    assert isinstance(pack.model, OwnModel)
     rng = np.random.default_rng(0)
-    inputs, outputs = pack.data.test.x.shape[2], pack.data.test.y.shape[2]
-    x, y = rng.normal(size=(samples, inputs)), rng.normal(size=(samples, outputs))
-    theta = engine.theta_KP + 0.1 * torch.from_numpy(rng.normal(size=engine.theta_KP.shape))
+    shape = pack.runs[0].cell.data.shape
+    x, y = (rng.normal(size=(samples, size)) for size in (shape.inputs, shape.outputs))
+    theta = (engine.theta_KP + 0.1 * torch.from_numpy(rng.normal(size=engine.theta_KP.shape)))[0]
+    images = pack.model.images
     for is_training in (True, False):
-        expected = module_pass(pack, theta, x, y, is_training=is_training)
-        found = engine.kernels.try_pass(theta[0].numpy(), x, y, is_training=is_training)
-        assert found[0] == pytest.approx(expected.loss, rel=1e-12)
-        assert is_close(expected._replace(gradient=found[1], buffers=found[2]), expected, 1e-12)
+        module = pack.model.factory.make(0).double().train(is_training)
+        torch.nn.utils.vector_to_parameters(theta, module.parameters())
+        start = {name: each.clone() for name, each in module.named_buffers()}
+        found = image_pass(images, theta.numpy(), x, y, start, is_training=is_training)
+        rows = torch.from_numpy(x).view(-1, *pack.model.data.input_shape)
+        names = sorted(images.buffer_names)
+        expected = module_pass(module, rows, torch.from_numpy(y), names, "the module")
+        assert found.loss == pytest.approx(expected.loss, rel=1e-12)
+        assert is_close(found, expected, 1e-12)
 
 
 @pytest.mark.parametrize(
@@ -159,7 +167,7 @@ def test_a_run_measures_the_same_bits_in_any_pack_and_goes_on_to_the_same(monkey
         np.testing.assert_array_equal(packed[measure], resumed[measure], err_msg=measure)
 
 
-def test_torch_trains_what_is_wide_or_a_users_own_unless_it_is_asked_for():
+def test_torch_trains_what_is_wide_unless_it_is_asked_for():
     def name(model, config=AUTO):
         return make_engine(make_pack(runs_of(model)[:1], config)).name
 
@@ -167,14 +175,23 @@ def test_torch_trains_what_is_wide_or_a_users_own_unless_it_is_asked_for():
     assert name(CNN, TORCH) == "torch-cpu"
     assert name({**CNN, "width": 65}).endswith("torch-cpu")
     assert name({**CNN, "width": 65}, COMPILED) == "compiled"
-    assert name(own("Before")).endswith("torch-cpu")
-    assert name(own("Before"), COMPILED) == "compiled"
+    assert name(own("Before")) == "compiled"
+    assert name(own("Wide")).endswith("torch-cpu")
+    assert name(own("Wide"), COMPILED) == "compiled"
     assert name({**CNN, "reparametrise": "gate"}).endswith("torch-cpu")
 
 
 @pytest.mark.parametrize("config", [AUTO, TORCH], ids=["auto", "torch"])
 @pytest.mark.parametrize(
-    "model", [CNN, RESNET, {**CNN, "width": 65}, {**CNN, "reparametrise": "gate"}], ids=str
+    "model",
+    [
+        CNN,
+        RESNET,
+        {**CNN, "width": 65},
+        {**CNN, "reparametrise": "gate"},
+        *map(own, ("Before", "Wide", "TwoFaced", "Sigmoid")),
+    ],
+    ids=str,
 )
 def test_the_plan_knows_which_engine_trains(model, config):
     (run, *_) = runs_of(model)
@@ -200,6 +217,8 @@ def test_what_the_kernels_do_not_know_is_told(name, reason):
         make_engine(make_pack(runs_of(own(name))[:1], COMPILED))
 
 
-def test_a_module_that_does_more_than_its_layers_is_refused():
-    with pytest.raises(ModelError, match=r"in evaluation a loss of .* pack\.engine=torch"):
-        make_engine(make_pack(runs_of(own("TwoFaced"))[:1], COMPILED))
+def test_a_module_that_does_more_than_its_layers_is_trained_by_torch():
+    runs = runs_of(own("TwoFaced"))[:1]
+    assert make_engine(make_pack(runs, AUTO)).name.endswith("torch-cpu")
+    with pytest.raises(LaunchError, match=r"in evaluation a loss of .* Type pack\.engine=auto"):
+        make_engine(make_pack(runs, COMPILED))

@@ -1,4 +1,7 @@
-"""Every kind of module: packed as alone, resumed to the same bits, left alone by probes."""
+"""Every kind of module in torch: packed as alone, resumed to the same bits, left alone by probes.
+
+What the compiled kernels train of them is in `test_own_kernels.py` and `test_image_kernels.py`.
+"""
 
 from pathlib import Path
 
@@ -18,7 +21,7 @@ from symstudy.training.engines.evaluators import TorchEvaluator
 from symstudy.training.engines.torch import TorchEngine
 from symstudy.training.loop import make_pack
 
-TORCH = PackConfig(device="cpu")
+TORCH = PackConfig(device="cpu", engine="torch")
 TOGETHER, APART = "torch-cpu", "one-by-one-torch-cpu"
 MODULES: dict[str, tuple[str, dict[str, object]]] = {
     "Residual": (TOGETHER, {"channels": "{channels}", "num_classes": "{outputs}"}),
@@ -214,8 +217,8 @@ def test_batch_norm_is_refused_where_the_loss_must_be_a_function_of_parameters(r
 
 def test_a_study_can_choose_how_runs_share_calls_and_the_engine_says_it(runs_of):
     runs = runs_of("Residual", optimizer="sgd")
-    apart = train_pack(runs, PackConfig(device="cpu", vmap="never")).runs
-    together = train_pack(runs, PackConfig(device="cpu", vmap="always")).runs
+    apart = train_pack(runs, PackConfig(device="cpu", engine="torch", vmap="never")).runs
+    together = train_pack(runs, PackConfig(device="cpu", engine="torch", vmap="always")).runs
     assert (apart["engine"][0], together["engine"][0]) == (APART, TOGETHER)
     np.testing.assert_allclose(apart["test_loss"], together["test_loss"], rtol=1e-3)
     with pytest.raises(LaunchError, match=r"pack.vmap = 'always'.*aten::lstm.*pack.vmap=auto"):

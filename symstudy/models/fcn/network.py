@@ -12,7 +12,6 @@ from symstudy.layout import Block, DeclaredSymmetry, Layout, NeuronGroup, neuron
 from symstudy.models.activations import activation_of
 from symstudy.models.base import (
     AbstractModel,
-    DenseStack,
     Forward,
     LastLayer,
     normal_parameters,
@@ -21,6 +20,7 @@ from symstudy.models.base import (
 from symstudy.models.deep_linear.config import DeepLinearConfig
 from symstudy.models.fcn.config import FcnConfig
 from symstudy.models.initial_states import align_balanced
+from symstudy.models.stacks import DenseStack
 
 __all__ = ["Fcn", "build_deep_linear", "build_fcn"]
 

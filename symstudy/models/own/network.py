@@ -5,7 +5,6 @@ Shapes: K runs, P parameters, B samples, I inputs, O outputs.
 
 import copy
 import functools
-import itertools
 import math
 from collections.abc import Sequence
 from typing import Literal, final
@@ -19,25 +18,23 @@ from symstudy.errors import LaunchError, ModelError
 from symstudy.layout import Layout
 from symstudy.models.base import (
     NO_BUFFERS,
-    NORM_BUFFERS,
     AbstractModel,
     Buffers,
-    DenseStack,
     Forward,
-    ImageStack,
     ModuleFacts,
     TrainingStep,
 )
 from symstudy.models.own.agreement import check_apart, why_not_at_once
-from symstudy.models.own.compiling import follow_module
 from symstudy.models.own.counting import count_module
 from symstudy.models.own.draws import EVALUATION_KEY, step_key
 from symstudy.models.own.factory import ModuleFactory
 from symstudy.models.own.inspection import SAMPLES, held_beside, inspect_module, trial_inputs
+from symstudy.models.own.kernel_form import KernelForm, find_form
 from symstudy.models.own.last_layer import capture_last, find_last_layer, take_last
 from symstudy.models.own.layouts import FoundLayout, find_layout, flat_layout
 from symstudy.models.own.outputs import read_returned
 from symstudy.models.own.passes import LanePool, LaneTensors, Passed, at_once, one_by_one
+from symstudy.models.stacks import DenseStack, ImageStack
 from symstudy.symmetry.derivation import capture_hidden
 
 __all__ = ["OwnModel"]
@@ -99,6 +96,8 @@ class OwnModel(AbstractModel):
         self.size = count_module(
             self.inspected.training_module, data, self.layout, can_batch=not self.reasons[True]
         )
+        # Found out when it is asked for, once for the copies that `adapted` makes too.
+        self.find_form = functools.cache(lambda: find_form(factory, data, self.inspected))
         # Not before: until here it was held against a module that returns no activations.
         self.captured(self.inspected.module)
 
@@ -158,26 +157,19 @@ class OwnModel(AbstractModel):
         return self.found.layout
 
     @property
-    def dense(self) -> DenseStack | None:
-        """None: symstudy does not know what the module computes."""
-        return None
+    def form(self) -> KernelForm:
+        """What the compiled kernels know the module as."""
+        return self.find_form()
 
-    @functools.cached_property
+    @property
+    def dense(self) -> DenseStack | None:
+        """The module as a stack of dense layers, or None where it is more than that."""
+        return self.form.dense
+
+    @property
     def images(self) -> ImageStack:
         """The module as convolutions for the compiled kernels, or why it is none."""
-        inspected = self.inspected
-        if len(self.data.input_shape) != 3 or self.data.is_integer:
-            return ImageStack(None, reason="it reads no images")
-        if not inspected.is_plain or inspected.draws_in_training or inspected.draws_in_evaluation:
-            return ImageStack(None, reason="it draws random numbers, or returns more than outputs")
-        sizes = [math.prod(shape) for shape in self.shapes]
-        offsets = dict(zip(self.names, itertools.accumulate([0, *sizes]), strict=False))
-        found = follow_module(self.factory.make(0), self.data, offsets)
-        kept = {f"{norm.name}.{key}" for norm in found.norms for key in NORM_BUFFERS}
-        if found.graph is not None and kept != set(inspected.lane_names):
-            others = kept.symmetric_difference(inspected.lane_names)
-            return ImageStack(None, reason=f"it holds buffers in another way: {min(others)}")
-        return found
+        return self.form.images
 
     @property
     def is_stochastic(self) -> bool:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from symstudy.errors import ModelError
 from symstudy.layout import AttentionLayer, Block, DeclaredSymmetry, Layout
-from symstudy.models.base import AbstractModel, DenseStack, Forward
+from symstudy.models.base import AbstractModel, Forward
 from symstudy.models.pretrained.attention_keys import (
     SIDES,
     AttentionKeys,
@@ -24,6 +24,7 @@ from symstudy.models.pretrained.attention_keys import (
 from symstudy.models.pretrained.config import PretrainedConfig
 from symstudy.models.pretrained.weight_files import NamedTensors, open_weights
 from symstudy.models.pretrained.weight_paths import content_of, find_weights
+from symstudy.models.stacks import DenseStack
 from symstudy.streams import Stream
 
 __all__ = ["Pretrained", "build_pretrained"]

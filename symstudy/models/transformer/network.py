@@ -18,11 +18,11 @@ from symstudy.layout import Block, Layout
 from symstudy.models.activations import activation_of
 from symstudy.models.base import (
     AbstractModel,
-    DenseStack,
     Forward,
     LastLayer,
     normal_parameters,
 )
+from symstudy.models.stacks import DenseStack
 from symstudy.models.transformer.config import TransformerConfig
 from symstudy.models.transformer.kernels import encoder_of
 from symstudy.models.transformer.layout import declare_transformer

@@ -10,7 +10,6 @@ from symstudy.training.engines.evaluators import (
     TorchEvaluator,
 )
 from symstudy.training.engines.fused import FusedEngine, find_program
-from symstudy.training.engines.image_check import check_image_kernels
 from symstudy.training.engines.lane_kernels import (
     AbstractLaneKernels,
     ImageKernels,
@@ -31,7 +30,7 @@ from symstudy.training.engines.step_check import check_kernel_step
 from symstudy.training.engines.torch import TorchEngine
 from symstudy.training.engines.untrained import UntrainedEngine
 
-__all__ = ["make_engine"]
+__all__ = ["make_compiled", "make_engine"]
 
 
 def make_engine(pack: LoadedPack) -> AbstractEngine:
@@ -71,6 +70,14 @@ def make_engine(pack: LoadedPack) -> AbstractEngine:
         # What evaluates is what evaluated during training; the solver needs no device.
         return PolishedEngine(pack, engine, make_evaluator(pack, kernels), network)
     return engine
+
+
+def make_compiled(pack: LoadedPack) -> CompiledEngine | None:
+    """Return the engine that takes the steps of `pack` in the compiled kernels; None for torch."""
+    if pack.config.engine == "torch" or why_not_compiled(pack):
+        return None
+    kernels = make_kernels(pack)
+    return None if kernels is None else CompiledEngine(pack, kernels)
 
 
 def why_not_compiled(pack: LoadedPack) -> str:
@@ -125,11 +132,7 @@ def make_kernels(pack: LoadedPack) -> AbstractLaneKernels | None:
     if network is not None:
         return NetworkKernels(pack, network)
     graph = kernel_graph(pack)
-    if graph is None:
-        return None
-    kernels = ImageKernels(pack, graph)
-    check_image_kernels(pack, kernels)
-    return kernels
+    return None if graph is None else ImageKernels(pack, graph)
 
 
 def make_stepping_engine(

@@ -52,6 +52,8 @@ def why_not_fused(pack: LoadedPack, network: Network | None) -> str:
     if network is None:
         return "must have dense layers and a loss that the kernels know"
     found = {
+        # No GPU has been there to try them on.
+        "must have a built-in model": pack.runs[0].cell.model.is_own_code,
         f"must have layers of at most {FUSED_WIDEST} neurons": (
             int(network.sizes[1:].max()) > FUSED_WIDEST
         ),

@@ -10,15 +10,13 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int64
 from numpy.typing import NDArray
-from torch import Tensor
 
 from symstudy.kernels.graph_lanes import survey_graph_lanes, train_graph_lanes
-from symstudy.kernels.graph_pass import graph_pass, keep_statistics
 from symstudy.kernels.graph_steps import compile_graph_steps
 from symstudy.kernels.lanes import Batches, Lanes, Samples, survey_lanes, train_lanes
 from symstudy.kernels.layer_graph import LayerGraph, make_graph_scratch
 from symstudy.kernels.passes import AnyNetwork, scratch_of
-from symstudy.models.base import NO_BUFFERS, NORM_BUFFERS, Buffers
+from symstudy.models.base import NO_BUFFERS, Buffers
 from symstudy.training.checkpoints import State
 from symstudy.training.engines.base import LoadedPack, Losses
 from symstudy.training.engines.networks import activation_coefficient
@@ -129,7 +127,7 @@ class ImageKernels(AbstractLaneKernels):
         self.graph = graph
         self.dtype = pack.dtype
         self.batch = pack.train.batch_size
-        self.norms = pack.model.images.norms
+        self.stack = pack.model.images
         self.steps = compile_graph_steps(pack.dtype.name)
         self.states: NDArray[np.floating] = np.zeros((len(pack.runs), graph.states), pack.dtype)
         self.counts = np.zeros(len(pack.runs), np.int64)
@@ -141,65 +139,11 @@ class ImageKernels(AbstractLaneKernels):
     @property
     def buffers(self) -> Buffers:
         """Running means and variances, and how many batches they have seen, by torch's names."""
-        return self.named(torch.from_numpy(self.states), torch.from_numpy(self.counts))
-
-    def named(self, states: Tensor, counts: Tensor) -> dict[str, Tensor]:
-        """Return the columns of `states`, and `counts`, by torch's names."""
-        found: dict[str, Tensor] = {}
-        for norm in self.norms:
-            middle, stop = norm.start + norm.channels, norm.start + 2 * norm.channels
-            columns = states[:, norm.start : middle], states[:, middle:stop], counts
-            found |= {
-                f"{norm.name}.{key}": column
-                for key, column in zip(NORM_BUFFERS, columns, strict=True)
-            }
-        return found
+        return self.stack.buffers_of(torch.from_numpy(self.states), torch.from_numpy(self.counts))
 
     def state(self) -> State:
         """Return running means and variances and their counts."""
         return {"running": self.states, "batches": self.counts}
-
-    def try_pass(
-        self,
-        theta: Float[np.ndarray, " parameters"],
-        x: Float[np.ndarray, "samples inputs"],
-        y: Float[np.ndarray, "samples outputs"],
-        *,
-        is_training: bool,
-    ) -> tuple[float, Float[np.ndarray, " parameters"], Float[np.ndarray, " buffers"]]:
-        """Return loss, gradient and buffers, by name, of a pass of the first run as it starts.
-
-        Args:
-            theta: Parameters.
-            x: Inputs.
-            y: Targets.
-            is_training: Whether batch norms take the means of the samples, and keep them.
-        """
-        scratch = make_graph_scratch(self.graph, len(x), self.dtype)
-        state, counts = self.states[0].copy(), self.counts[:1].copy()
-        gradient, rows = np.empty_like(theta), np.arange(len(x), dtype=np.int32)
-        zero, one = np.int64(0), np.int64(1)
-        loss, _ = graph_pass(
-            self.graph,
-            self.steps,
-            theta,
-            state,
-            one if is_training else zero,
-            x,
-            y,
-            rows,
-            zero,
-            self.dtype.type(0.0),
-            np.zeros((1, 1), self.dtype),
-            gradient,
-            scratch,
-        )
-        if is_training:
-            keep_statistics(self.graph, state, np.int64(len(x)), scratch)
-            counts += 1
-        found = self.named(torch.from_numpy(state[None]), torch.from_numpy(counts))
-        held = [found[name][0].double().flatten() for name in sorted(found)]
-        return float(loss), gradient, torch.cat(held).numpy() if held else np.zeros(0)
 
     def make_scratch(self) -> Any:
         """Return the memory of one thread, for one batch."""

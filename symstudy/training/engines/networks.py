@@ -4,9 +4,7 @@ from symstudy.components.sizes import pays_compiled
 from symstudy.kernels.encoder import Sizes
 from symstudy.kernels.layer_graph import (
     BATCH_NORM,
-    CHANNELS_ABOVE,
     COLUMNS,
-    CONVOLUTION,
     FOLLOWING,
     KIND,
     NORM,
@@ -31,23 +29,15 @@ def kernel_network(pack: LoadedPack) -> Network | None:
     dense, loss = pack.model.dense, pack.train.loss
     if dense is None or loss.kernel_code is None:
         return None
-    outputs = int(dense.sizes[-1])
-    return Network(
-        sizes=dense.sizes,
-        weights=dense.weights,
-        biases=dense.biases,
-        codes=dense.codes,
-        loss=loss.kernel_code,
-        loss_scale=1.0 / loss.divisor(outputs),
-        smoothing=float(loss.value("label_smoothing", 0.0)),
-    )
+    smoothing = float(loss.value("label_smoothing", 0.0))
+    return dense.network(loss.kernel_code, 1.0 / loss.divisor(int(dense.sizes[-1])), smoothing)
 
 
 def kernel_graph(pack: LoadedPack) -> LayerGraph | None:
     """Return the pack's convolutions with its loss, or None where the kernels do not train them.
 
-    They train those of the built-in kinds up to a width (`pays_compiled`), and with `pack.engine =
-    "compiled"` all that they know.
+    They train those up to a width (`pays_compiled`), and with `pack.engine = "compiled"` all that
+    they know.
     """
     graph, loss = pack.model.images.graph, pack.train.loss
     if why_no_graph(pack) or loss.kernel_code is None:
@@ -63,15 +53,11 @@ def kernel_graph(pack: LoadedPack) -> LayerGraph | None:
 
 def why_no_graph(pack: LoadedPack) -> str:
     """Return why the kernels do not train the pack's model as convolutions; empty if they do."""
-    model, is_asked = pack.runs[0].cell.model, pack.config.engine == "compiled"
-    if model.is_own_code and not is_asked:
-        return "a module of your own is compiled where pack.engine = 'compiled' asks for it"
     if pack.model.images.graph is None:
         return pack.model.images.reason
     ops = pack.model.images.graph.ops
-    convolutions = ops[ops[:, KIND] == CONVOLUTION]
-    widest = int(convolutions[:, CHANNELS_ABOVE].max())
-    if not (is_asked or pays_compiled(widest)):
+    widest = pack.model.images.widest
+    if not (pack.config.engine == "compiled" or pays_compiled(widest)):
         return f"with {widest} channels torch trains unless pack.engine = 'compiled' asks"
     is_normed = (ops[:, KIND] == FOLLOWING) & (ops[:, NORM] == BATCH_NORM)
     pixels = (ops[is_normed, ROWS] * ops[is_normed, COLUMNS]).min(initial=2)

@@ -1,0 +1,96 @@
+"""What compiled kernels gain for a module of linear layers of the user's own, on one thread.
+
+Prints what a step of one run takes in packs of 32, batches of 32, Adam: a module of two hidden
+layers by the compiled kernels, in one call of `torch.func.vmap` and one after another by the torch
+engine, and the built-in network of the same layers. Ratios are medians over rounds, each round
+timing all of them one after the other. Name widths to measure these alone:
+`python tests/benchmarks/own_dense.py 16 64`.
+"""
+
+import sys
+from typing import Any, Literal
+
+import torch
+from rounds import time_rounds
+from torch import nn
+
+from symstudy.study import PackConfig, Run, make_study
+from symstudy.training.engines.torch import TorchEngine
+from symstudy.training.loop import make_engine, make_pack
+
+WIDTHS = (16, 64, 256)
+RUNS = 32
+BATCH = 32
+
+
+class Mlp(nn.Module):
+    """Two hidden layers, as in a tutorial."""
+
+    def __init__(self, input_dim: int, output_dim: int, width: int) -> None:
+        """Build the layers."""
+        super().__init__()
+        self.first = nn.Linear(input_dim, width)
+        self.second = nn.Linear(width, width)
+        self.last = nn.Linear(width, output_dim)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the outputs."""
+        hidden = torch.tanh(self.second(torch.tanh(self.first(x))))
+        outputs: torch.Tensor = self.last(hidden)
+        return outputs
+
+
+def runs_of(model: dict[str, Any]) -> list[Run]:
+    """Return the runs of one pack."""
+    study = make_study(
+        {
+            "schema": 1,
+            "name": "dense",
+            "title": "Benchmark of dense modules",
+            "model": model,
+            "data": {"kind": "teacher_student", "samples": 256, "input_dim": 64},
+            "train": {
+                "optimizer": "adam",
+                "lr": 1e-4,
+                "gamma": 1e-3,
+                "steps": 1_000_000,
+                "batch_size": BATCH,
+            },
+            "sweep": {"seed": RUNS},
+        }
+    )
+    return study.runs()
+
+
+def torch_engine(runs: list[Run], vmap: Literal["always", "never"]) -> TorchEngine:
+    """Return the torch engine of a pack, its runs in one call or one after another."""
+    return TorchEngine(make_pack(runs, PackConfig(device="cpu", engine="torch", vmap=vmap)))
+
+
+def main() -> None:
+    """Print the table."""
+    torch.set_num_threads(1)
+    print(f"microseconds a step and run, batches of {BATCH}, packs of {RUNS}, Adam")
+    print("  width   compiled       vmap  one by one   built-in  over vmap  over one by one")
+    for width in [int(each) for each in sys.argv[1:]] or WIDTHS:
+        own = runs_of({"kind": "own_dense:Mlp", "width": width})
+        fcn = runs_of({"kind": "fcn", "width": width, "depth": 3, "activation": "tanh"})
+        compiled = PackConfig(device="cpu", engine="compiled")
+        ways: dict[str, Any] = {
+            "compiled": make_engine(make_pack(own, compiled)),
+            "vmap": torch_engine(own, "always"),
+            "apart": torch_engine(own, "never"),
+            "fcn": make_engine(make_pack(fcn, compiled)),
+        }
+        assert ways["compiled"].theta_KP.shape == ways["fcn"].theta_KP.shape, "the same layers"
+        found = time_rounds(ways, dict.fromkeys(ways, RUNS))
+        print(
+            f"  {width:5d} {found.median('compiled'):10,.1f} {found.median('vmap'):10,.1f}  "
+            f"{found.median('apart'):10,.1f} {found.median('fcn'):10,.1f} "
+            f"{found.over('vmap', 'compiled'):10.1f} {found.over('apart', 'compiled'):16.1f}",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()
