@@ -7,6 +7,9 @@ VENV    := .venv
 BIN     := $(VENV)/bin
 RESULTS ?= results
 STAMP   := $(VENV)/.installed
+KERNELS := $(VENV)/.kernels
+# Where modules are not kept compiled, each process that a test starts compiles all of symstudy.
+unexport PYTHONDONTWRITEBYTECODE
 
 # What a user has: the wheel alone, in an environment of its own.
 USER_ENV := build/acceptance
@@ -16,12 +19,16 @@ USER_ENV := build/acceptance
 help: ## Show this list.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
-setup: $(STAMP) ## Make .venv and install symstudy in it.
+setup: $(STAMP) $(KERNELS) ## Make .venv, install symstudy in it and compile its kernels.
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade -c constraints.txt pip
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[cluster,dev,explore,search]' --group test --group lint --group docs
+	@touch $@
+
+# Tests that come first would wait for the compiler.
+$(KERNELS): $(STAMP) $(wildcard symstudy/kernels/*.py symstudy/optimizers/*.py)
 	$(BIN)/python -m symstudy.training.compile_ahead
 	@touch $@
 
@@ -39,7 +46,7 @@ demo: setup ## The main job: three studies, SQL, findings, figures, report (minu
 	@echo; echo "Ask further: $(BIN)/symstudy query $(RESULTS)"
 	@echo "Look at it:  $(BIN)/symstudy explore $(RESULTS)"
 
-images: setup ## Fetch Fashion-MNIST and MNIST-5k into data, or SYMSTUDY_DATA, without root (a minute).
+images: $(STAMP) ## Fetch Fashion-MNIST and MNIST-5k into data, or SYMSTUDY_DATA, without root (a minute).
 	$(BIN)/python -m symstudy.datasets.fetch
 
 # The paper's experiments on learning and capacity, in its order; then what theory adds to them.
@@ -97,7 +104,6 @@ paper-scale-plan: setup ## How long paper-scale takes on two idle cores; trains 
 	done | awk '{ print; minutes += $$4 } END { printf "%.1f hours on two cores\n", minutes / 60 }'
 
 test: setup ## Run the tests (minutes).
-	$(BIN)/python -m symstudy.training.compile_ahead
 	$(BIN)/python -m pytest -n auto --dist loadgroup
 
 test-all: setup ## Run all tests, the slow ones too.
@@ -126,13 +132,13 @@ test-rules: setup ## Measure how often rules and claims err at the edge of what 
 	$(BIN)/python tests/rules/conjecture_levels.py
 	$(BIN)/python tests/rules/measure_jumps.py
 
-check: setup ## Lint, types, import graph.
+check: $(STAMP) ## Lint, types, import graph.
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-format: setup ## Format the code and mend what can be mended.
+format: $(STAMP) ## Format the code and mend what can be mended.
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
@@ -151,7 +157,7 @@ bench-gpu: setup ## Print how fast a GPU trains packs, beside the estimates (min
 golden: setup ## Refresh the golden files of the tests.
 	SYMSTUDY_REFRESH_GOLDEN=1 $(BIN)/python -m pytest -q -m "not gpu and not slow" tests
 
-docs: setup ## Build the documents as a site, with every link checked, in build/site.
+docs: $(STAMP) ## Build the documents as a site, with every link checked, in build/site.
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 	@echo "build/site/index.html"
 

@@ -1,5 +1,6 @@
 """Fixtures of all tests."""
 
+import gc
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -16,9 +17,24 @@ PACKAGES = ("components", "datasets", "losses", "measures", "models", "optimizer
 KEEPING = tuple(f"symstudy.{package}" for package in PACKAGES)
 """Packages whose functions keep what they have found in modules of the user's own."""
 
+NOT_OWN: set[str] = set()
+"""Modules that no test has written. To look at all of them after each test took a minute in all."""
+
+# Processes that tests start share the compiled files of modules: without these each compiles all of
+# symstudy. A core for each, as each worker of pytest has one: more threads wait for each other.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # How long an example takes says how busy the machine is.
 settings.register_profile("symstudy", deadline=None)
 settings.load_profile("symstudy")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish() -> None:
+    """Tell the garbage collector that modules and tests stay: it need not look at them again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -39,9 +55,10 @@ def forget_own_modules(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Non
     base = str(tmp_path_factory.getbasetemp())
     own = [
         name
-        for name, module in list(sys.modules.items())
-        if str(getattr(module, "__file__", None) or "").startswith(base)
+        for name in sys.modules.keys() - NOT_OWN
+        if str(getattr(sys.modules[name], "__file__", None) or "").startswith(base)
     ]
+    NOT_OWN.update(sys.modules.keys() - set(own))
     sys.path[:] = places
     if not own:
         return

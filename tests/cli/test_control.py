@@ -1,6 +1,7 @@
 """Runs, cancel and retry, from another terminal and afterwards."""
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,12 +10,13 @@ import time
 import pytest
 
 
-@pytest.fixture
-def failed(program, root, tmp_path):
-    """Results with two runs done and two diverged."""
+@pytest.fixture(scope="module")
+def trained(program, request, tmp_path_factory):
+    """Results with two runs done and two diverged, trained once."""
+    place = tmp_path_factory.mktemp("trained")
     program(
         "run",
-        root / "studies" / "smoke.toml",
+        request.config.rootpath / "studies" / "smoke.toml",
         "model.width=8",
         "train.optimizer=sgd",
         "train.gamma=0.0",
@@ -22,8 +24,15 @@ def failed(program, root, tmp_path):
         "train.steps=50",
         "seed=2",
         "--launcher=inline",
-        f"--results={tmp_path}",
+        f"--results={place}",
     )
+    return place
+
+
+@pytest.fixture
+def failed(trained, tmp_path):
+    """A copy of them that a test may change."""
+    shutil.copytree(trained, tmp_path, dirs_exist_ok=True)
     return tmp_path
 
 

@@ -186,6 +186,7 @@ def history_of(folder):
     return Store([folder]).sql(sql).rows
 
 
+@slow
 def test_a_study_is_trained_on_all_nodes_at_once(launcher_of, study_of, tmp_path, recorder):
     study = study_of(sweep={"train.gamma": [0.0, 0.1], "seed": 3}, pack={"size": 1, **CPU})
     summary = run_study(study, str(tmp_path / "ray"), launcher_of(study), listeners=[recorder])
@@ -322,6 +323,7 @@ def test_results_on_an_object_store_are_those_of_a_disk(
     summary = run_study(study, results, launcher_of(study), listeners=[recorder])
     run_study(study, str(tmp_path), InlineLauncher(device="cpu"))
     assert summary.done == 4
+    assert recorder.launches[0].workers == 3
     stored = open_study_folder(results, study)
     assert history_of(stored) == history_of(open_study_folder(str(tmp_path), study))
     assert verify(stored).is_proven

@@ -1,8 +1,11 @@
 """Views are made as queries name them, and no query can tell."""
 
+import duckdb
 import pytest
 
 from symstudy.errors import QueryError
+from symstudy.store import Store
+from symstudy.store.tables import connection
 from symstudy.store.tables.view_statements import INNER_VIEWS, VIEWS
 
 
@@ -45,3 +48,57 @@ def test_views_are_made_again_when_files_were_merged_meanwhile(store):
     store.connect()
     assert store.views.made == set()
     assert store.sql("select count(*) from layers").rows == [(12,)]
+
+
+OFTEN = "select * from runs order by run_id, seed"
+
+
+def in_memory(store):
+    sql = "select count(*) from duckdb_tables() where table_name = 'runs_in_memory'"
+    return bool(store.connection.sql(sql).fetchall()[0][0])
+
+
+def test_rows_of_a_small_study_are_read_once_queries_have_named_them_often(store):
+    before = store.arrow(OFTEN)
+    store.sql("select count(*) from layers")
+    assert not in_memory(store)
+    curves = store.sql("select * from history order by all").rows
+    assert in_memory(store)
+    after = store.arrow(OFTEN)
+    assert after.schema == before.schema
+    assert after == before
+    fresh = Store(store.folders)
+    assert curves == fresh.sql("select * from history order by all").rows
+    assert not in_memory(fresh)
+    # A list of views still has `runs`.
+    assert store.sql("select 1 from duckdb_views() where view_name = 'runs'").rows == [(1,)]
+
+
+def test_one_query_that_names_them_often_has_them_read_first(store):
+    store.sql("select count(*) from runs as a join runs as b using (run_id)")
+    assert not in_memory(store)
+    store.sql("select 1 from runs where 'runs' = 'runs'")
+    assert in_memory(store)
+
+
+def test_rows_of_a_large_study_are_never_read_into_memory(store, monkeypatch):
+    monkeypatch.setattr(connection, "MOST_IN_MEMORY", 11)
+    many = Store(store.folders)
+    for _ in range(4):
+        assert len(many.sql(OFTEN).rows) == 12
+    assert not in_memory(many)
+
+
+def test_rows_that_do_not_fit_into_memory_are_read_for_each_query(store):
+    class NoRoom:
+        def execute(self, statement):
+            if statement.startswith("create table"):
+                raise duckdb.OutOfMemoryException("Out of Memory Error")
+            return store.connection.execute(statement)
+
+    views = store.views
+    views.connection = NoRoom()
+    for _ in range(4):
+        assert len(store.sql(OFTEN).rows) == 12
+    assert views.is_read
+    assert not in_memory(store)

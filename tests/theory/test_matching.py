@@ -78,7 +78,7 @@ def test_matching_brings_independent_runs_nearer_than_any_random_map(activation)
     model = Fcn([6, 16, 16, 4], activation)
     theta, other = parameters(model, 6), parameters(model, 7)
     matching = match_weights(model.layout, theta[0], other[0])
-    for seed in range(10):
+    for seed in range(4):
         shuffled = random_neuron_map(model.layout, seed).apply(other)
         again = match_weights(model.layout, theta[0], shuffled[0])
         # The start differs, so may the fixed point; no random order comes near either.
@@ -117,7 +117,7 @@ def best_of_all(layout, reference, other, width):
 def test_small_layers_are_matched_as_by_a_search_of_all_permutations(width):
     layout = Fcn([2, width, width, 2], "silu").layout
     generator = torch.Generator().manual_seed(0)
-    for _ in range(6):
+    for _ in range(2):
         one, two = torch.randn(2, layout.size, generator=generator, dtype=torch.float64)
         moved = match_weights(layout, one, two).apply(two[None])[0]
         # The output's bias belongs to no hidden neuron.

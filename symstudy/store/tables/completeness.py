@@ -20,11 +20,11 @@ __all__ = ["has_all_rows", "incomplete_runs"]
 INCOMPLETE = """
 with counted as (
     select
-        runs.study, run_id, runs.pack_id, outcome in ('done', 'stopped') as has_ended, steps_done,
-        history_rows, layers_rows,
+        run_rows.study, run_id, run_rows.pack_id, steps_done, history_rows, layers_rows,
+        outcome in ('done', 'stopped') as has_ended,
         coalesce(h.num, 0) as in_history, coalesce(l.num, 0) as in_layers,
         h.last, coalesce(p.repeats, 0) as repeats
-    from runs
+    from run_rows
     left join (
         select run_id, pack_id, count(*) as num, max(step) as last from history_files group by all
     ) as h using (run_id, pack_id)
@@ -33,7 +33,7 @@ with counted as (
         select run_id, pack_id, count(*) - count(distinct step) as repeats
         from history_files
         semi join (
-            select run_id, pack_id from runs where engine = 'program'
+            select run_id, pack_id from run_rows where engine = 'program'
         ) as programs using (run_id, pack_id)
         group by all
     ) as p using (run_id, pack_id)

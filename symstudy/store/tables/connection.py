@@ -70,6 +70,9 @@ SETTINGS = (
     "set lock_configuration = true",
 )
 
+MOST_IN_MEMORY = 5000
+"""Rows of runs up to which they are read into memory, where they lie on a disk: 20 MB."""
+
 
 class Answer(NamedTuple):
     """What a query returned.
@@ -167,7 +170,9 @@ class Store:
         )
         for statement in SETTINGS:
             self.connection.execute(statement)
-        self.views = ViewsOnDemand(self.connection, views)
+        num_runs = self.tables.keys[RUNS.name].num_rows
+        is_small = num_runs <= MOST_IN_MEMORY and all(folder.is_local for folder in self.folders)
+        self.views = ViewsOnDemand(self.connection, views, is_small=is_small)
 
     @property
     def hyperparameters(self) -> tuple[Hyperparameter, ...]:

@@ -221,7 +221,7 @@ def verify(folder: StudyFolder) -> Verification:
         "having count(*) > 1 order by run_id"
     )
     doubled = store.sql(
-        "select run_id from history_files join runs using (run_id, pack_id) "
+        "select run_id from history_files join run_rows using (run_id, pack_id) "
         "where step = steps_done group by run_id having count(*) > 1"
     )
     unplanned = store.sql(

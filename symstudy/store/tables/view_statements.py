@@ -32,7 +32,14 @@ VIEWS = (
     "planned",
     "missing",
 )
-INNER_VIEWS = ("runs_ended", "planned_runs", "known_cells", "runs_joined", "runs_merged")
+INNER_VIEWS = (
+    "runs_ended",
+    "run_rows",
+    "planned_runs",
+    "known_cells",
+    "runs_joined",
+    "runs_merged",
+)
 """Views of our own, which are not listed."""
 TABULATED = 30
 """Degrees of freedom up to which quantiles are exact; beyond, two terms of Cornish-Fisher."""

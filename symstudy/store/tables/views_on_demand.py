@@ -1,11 +1,15 @@
 """The views of a connection, each made when a query first names it.
 
 DuckDB checks all columns of a view as it makes it, some of three hundred: all of them take a fifth
-of a second, and a query needs one or two.
+of a second, and a query needs one or two. It checks and plans them again wherever a query names the
+view: the queries of a claim name `runs`, or a view over it, up to eighty times. So the rows of a
+small study are read into memory once queries have named them often, and `runs` is a view of these.
 """
 
 import re
 from collections.abc import Iterable
+from contextlib import suppress
+from functools import cached_property
 from typing import final
 
 import duckdb
@@ -14,6 +18,12 @@ __all__ = ["ViewsOnDemand"]
 
 CATALOGS = ("show", "describe", "summarize", "information_schema", "duckdb_", "pg_", "sqlite_")
 """Words of queries that may list views."""
+READ = "runs"
+"""The view whose rows are read into memory: those over it that queries name most read it."""
+IN_MEMORY = "runs_in_memory"
+"""The table of these rows."""
+FEW_NAMES = 2
+"""Names of `runs`, or of a view over it, up to which its files are read for each."""
 
 
 @final
@@ -23,14 +33,26 @@ class ViewsOnDemand:
     Attributes:
         connection: Where they are made.
         statements: The statement that makes each view, by its name; what a view reads comes first.
+        is_small: Whether the rows of `runs` may be read into memory.
         made: Names of those that are there.
+        num_names: How often queries have named `runs`, or a view over it.
+        is_read: Whether the rows of `runs` are in memory, or could not be.
     """
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, statements: dict[str, str]) -> None:
+    def __init__(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        statements: dict[str, str],
+        *,
+        is_small: bool = False,
+    ) -> None:
         """See the class; no view is made yet."""
         self.connection = connection
         self.statements = statements
+        self.is_small = is_small
         self.made: set[str] = set()
+        self.num_names = 0
+        self.is_read = False
 
     @property
     def are_all_made(self) -> bool:
@@ -38,12 +60,32 @@ class ViewsOnDemand:
         return len(self.made) == len(self.statements)
 
     def make_for(self, query: str) -> None:
-        """Make the views that a query names, or may list; a name within a longer word counts."""
+        """Make the views that a query names, or may list."""
         text = query.lower()
         if any(word in text for word in CATALOGS):
             self.make_all()
-        else:
-            self.make(name for name in self.statements if name in text)
+            return
+        named = [word for word in re.findall(r"\w+", text) if word in self.statements]
+        self.make(named)
+        self.num_names += sum(word in self.over_runs for word in named)
+        if self.is_small and not self.is_read and self.num_names > FEW_NAMES:
+            self.read_runs()
+
+    @cached_property
+    def over_runs(self) -> set[str]:
+        """The names of `runs` and of the views over it."""
+        found = {READ}
+        for name, statement in self.statements.items():
+            if sources_of(statement) & found:
+                found.add(name)
+        return found
+
+    def read_runs(self) -> None:
+        """Read the rows of `runs` into memory, if they fit; it is a view of them from then on."""
+        self.is_read = True
+        with suppress(duckdb.OutOfMemoryException):
+            self.connection.execute(f"create table {IN_MEMORY} as select * from {READ}")  # noqa: S608  # names of our own
+            self.connection.execute(f"create or replace view {READ} as select * from {IN_MEMORY}")  # noqa: S608  # as above
 
     def make_all(self) -> None:
         """Make every view."""
