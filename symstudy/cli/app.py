@@ -122,5 +122,5 @@ def told(error: Any) -> str:
 
 
 def discard_output() -> None:
-    """Let what is still to be printed go nowhere, as Python would fail on it once more."""
+    """Discard output that is still buffered: at its end Python would fail to write it once more."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

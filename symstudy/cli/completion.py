@@ -154,7 +154,8 @@ def complete_claim(incomplete: str) -> Completions:
 @quiet
 def complete_column(ctx: typer.Context, incomplete: str) -> Completions:
     """Return the columns of the results that are named before; those of every study without."""
-    from symstudy.store.tables.schema import HYPERPARAMETERS, RUNS
+    from symstudy.store.tables.hyperparameters import HYPERPARAMETERS
+    from symstudy.store.tables.schema import RUNS
 
     about = {column.name: column.meaning for column in (*HYPERPARAMETERS, *RUNS.columns)}
     results = Path(first_argument(ctx, "results"))

@@ -1,4 +1,4 @@
-"""How the program ends: at once, when everything that has asked for it has been told.
+"""The end of the program: at once, after the functions that were registered with `atexit`.
 
 Python takes apart every module of a process that ends, which takes a second where torch and DuckDB
 are loaded, and libraries that still hold something print what they leak. The system frees it all.

@@ -5,13 +5,13 @@ from typing import Annotated, Any
 
 import typer
 
-from symstudy.cli.modules import Dry, beside_study, print_modules, try_modules
+from symstudy.cli.modules import Dry, beside_study, try_modules
 from symstudy.cli.options import Json, Overrides, Preset, ProjectFolder, StudyPath
-from symstudy.cli.output import note, print_json, say
-from symstudy.cli.plan_programs import plan_program, print_head, refuse_estimates
+from symstudy.cli.output import note, print_json
+from symstudy.cli.plan_output import ShownPlan, print_plan
+from symstudy.cli.plan_programs import plan_program, refuse_estimates
 from symstudy.cli.project import project_to_run
 from symstudy.errors import UserError
-from symstudy.quantities import duration, size
 
 __all__ = ["measured_speed", "plan", "within_budget"]
 
@@ -73,7 +73,6 @@ def plan(
     """
     from symstudy.study import load_study
     from symstudy.study.forecast import outline
-    from symstudy.study.packs import packs_per_gpu
 
     target = planned_device(device)
     loaded = load_study(study, preset=preset, overrides=overrides or ())
@@ -94,70 +93,25 @@ def plan(
         loaded, left_out = fitted(whole, budget, count, target, speed, ())
         runs = loaded.runs()
     drawn = outline(runs, loaded.pack, workers=count, device=target, speed=speed)
-    found = drawn.forecast
-    trainers = planned_trainers(drawn, loaded.pack.engine, target)
-    powers = powers_of(loaded.claims, len(loaded.seeds), loaded.name, results, project)
-    cells = len({run.cell.cell_id for run in runs})
-    summary: dict[str, Any] = {
-        "study": loaded.name,
-        "preset": loaded.preset,
-        "swept": list(loaded.swept),
-        "cells": cells,
-        "seeds": len(loaded.seeds),
-        "runs": len(runs),
-        "packs": len(drawn.packs),
-        "runs_per_pack": [found.smallest, found.largest],
-        "pack_memory_bytes": found.memory_bytes,
-        "engines": [trainer._asdict() for trainer in trainers],
-        "device": target.name,
-        "device_memory_bytes": target.memory_bytes,
-        "workers": drawn.workers,
-        "gpu_share": drawn.share,
-        "device_hours": found.seconds / 3600,
-        "wall_seconds": drawn.wall,
-        "packs_on_cpu": drawn.on_cpu.packs if drawn.on_cpu else 0,
-        "last_packs": found.last,
-        "longest_last_seconds": found.longest_last,
-        "idle_share": found.idle,
-        "modules": [trial.to_json() for trial in modules.trials] if modules else [],
-        "estimate": speed.source or target.source,
-        "budget": budget,
-        "left_out": left_out,
-        "claims": [row._asdict() | {"is_enough": row.is_enough} for row in powers],
-    }
+    shown = ShownPlan(
+        study=loaded,
+        runs=len(runs),
+        cells=len({run.cell.cell_id for run in runs}),
+        drawn=drawn,
+        device=target,
+        trainers=planned_trainers(drawn, loaded.pack.engine, target),
+        modules=modules,
+        powers=powers_of(loaded.claims, len(loaded.seeds), loaded.name, results, project),
+        estimate=speed.source or target.source,
+        budget=budget,
+        left_out=left_out,
+    )
     if as_json:
-        print_json(summary)
+        print_json(shown.to_json())
         return
     for message in left_behind(loaded, results) if budget is None else ():
         note(f"{study}: {message}")
-    print_head(loaded, study, len(runs), cells)
-    if budget is not None:
-        say(f"  budget   {budget}: {'; '.join(left_out) or 'the whole study fits'}")
-        if left_out:
-            say("           left out; a larger budget adds them to what is there")
-    say(
-        f"  packs    {found.packs} of {found.smallest} to {found.largest} runs, at most "
-        f"{size(found.memory_bytes)}"
-    )
-    print_trainers(trainers)
-    if drawn.share is not None:
-        say(f"           {packs_per_gpu(drawn.share)} on a GPU at the same time")
-        say(f"  device   {target.name} with {size(target.memory_bytes)}")
-    if target.kind == "cuda":
-        print_cpu_packs(drawn)
-    what = "a core" if drawn.share is None else "a GPU"
-    say(
-        f"  time     about {duration(found.seconds)} of {what} "
-        f"({found.seconds / 3600:.2g} device hours), {duration(drawn.wall)} on {drawn.workers} "
-        "workers"
-    )
-    say(
-        f"           at the end {found.last} packs of at most {duration(found.longest_last)} are "
-        f"waited for: {found.idle:.1%} of the workers' time"
-    )
-    say(f"           {summary['estimate']}")
-    print_modules(modules)
-    print_powers(powers, results)
+    print_plan(shown, study, results)
 
 
 def planned_device(name: str) -> Any:
@@ -188,29 +142,6 @@ def planned_trainers(drawn: Any, engine: str, target: Any) -> list[Any]:
 
     packs = [(pack.runs, CPU if pack.device == "cpu" else target) for pack in drawn.packs]
     return trainers_of(packs, engine)
-
-
-def print_trainers(trainers: Sequence[Any]) -> None:
-    """Print which runs compiled or fused kernels train, and why torch trains the others."""
-    label = "engine"
-    for trainer in trainers:
-        what = {"compiled": "compiled kernels", "fused": "fused kernel"}.get(
-            trainer.engine, "torch"
-        )
-        why = f": not compiled with {trainer.reason}" if trainer.reason else ""
-        say(f"  {label:8} {what} for {trainer.runs} runs{why}")
-        label = ""
-
-
-def print_cpu_packs(drawn: Any) -> None:
-    """Print which packs of a plan for a GPU are for the CPU, and what they take."""
-    found = drawn.on_cpu or (drawn.forecast if drawn.share is None else None)
-    if found is None:
-        return
-    say(
-        f"  on CPU   {found.packs} of the {len(drawn.packs)} packs, where one core is estimated to "
-        f"be faster: about {duration(found.seconds)} of a core; pack.device=cuda for the GPU"
-    )
 
 
 def left_behind(study: Any, results: str | None) -> list[str]:
@@ -353,37 +284,3 @@ def powers_of(
         finding = claim.judge(claim.measure(store)) if store else None
         rows += power_of(name, claim.tests, seeds, finding=finding)
     return rows
-
-
-def print_powers(rows: Sequence[Any], results: str | None) -> None:
-    """Print the power of the claims."""
-    if not rows:
-        return
-    from symstudy.findings.power import POWER
-
-    say(
-        f"  claims   what {rows[0].seeds} seeds find with a chance of {POWER:.0%}, in standard "
-        "deviations (sd) between seeds"
-    )
-    for row in rows:
-        say(f"           {row.claim}: {row.rule}: {describe_power(row)}")
-    if results is None:
-        note("symstudy: name --results with results of the study to see effects in their units")
-
-
-def describe_power(row: Any) -> str:
-    """Return the power of a test in words."""
-    if row.kind == "run":
-        return f"a violation is seen if {row.effect:.0%} of the seeds have it"
-    if row.in_sd is None:
-        return "so few seeds show nothing"
-    said = (
-        f"a margin of {row.in_sd:.2f} sd" if row.kind == "margin" else f"{row.in_sd:.2f} sd beyond"
-    )
-    if row.sd is None:
-        return said
-    said += f" = {row.effect:.2g} {row.unit} (sd {row.sd:.2g})"
-    if row.margin is None:
-        return said
-    needed = "more than 100,000" if row.needed is None else str(row.needed)
-    return f"{said}; {row.margin:g} takes {needed} seeds"

@@ -147,27 +147,33 @@ def run(
     outcome = report_outcome(folder, wanted_runs(loaded))
     seconds = time.monotonic() - start
     if as_json:
-        print_json(
-            {
-                "study": loaded.name,
-                "results": folder.path,
-                "trained": summary.done + summary.early + summary.failed,
-                "run_steps": summary.run_steps,
-                "pairs": summary.pairs,
-                "seconds": round(seconds, 3),
-                **outcome,
-            }
-        )
-    elif summary.reports:
-        early = f"{summary.early} stopped early, " if summary.early else ""
-        note(
-            f"{loaded.name}: {summary.done} runs done, {early}{summary.failed} failed in "
-            f"{duration(seconds)}; results in {folder.path}"
-        )
-    if summary.pairs and not as_json:
-        note(f"{loaded.name}: {summary.pairs} pairs of runs compared: the view `pairs`")
+        told = {"study": loaded.name, "results": folder.path, **counts_of(summary)}
+        print_json({**told, "seconds": round(seconds, 3), **outcome})
+    else:
+        note_counts(loaded.name, summary, seconds, folder.path)
     if outcome["failed"]:
         raise typer.Exit(1)
+
+
+def counts_of(summary: Any) -> dict[str, int]:
+    """Return what a launch has done, for programs."""
+    return {
+        "trained": summary.done + summary.early + summary.failed,
+        "run_steps": summary.run_steps,
+        "pairs": summary.pairs,
+    }
+
+
+def note_counts(study: str, summary: Any, seconds: float, results: str) -> None:
+    """Say what a launch has done, unless it had nothing to do."""
+    if summary.reports:
+        early = f"{summary.early} stopped early, " if summary.early else ""
+        note(
+            f"{study}: {summary.done} runs done, {early}{summary.failed} failed in "
+            f"{duration(seconds)}; results in {results}"
+        )
+    if summary.pairs:
+        note(f"{study}: {summary.pairs} pairs of runs compared: the view `pairs`")
 
 
 def claim_rules(study: Any, source: Path, project: Path | None) -> dict[str, str]:

@@ -216,7 +216,8 @@ def launcher_rows() -> list[dict[str, Any]]:
 
 def column_rows() -> list[dict[str, Any]]:
     """Return the columns of every table."""
-    from symstudy.store.tables.schema import CELLS, HYPERPARAMETERS, TABLES
+    from symstudy.store.tables.hyperparameters import HYPERPARAMETERS
+    from symstudy.store.tables.schema import CELLS, TABLES
 
     return [
         {

@@ -89,9 +89,11 @@ class Component:
 
     Attributes:
         table: Table of a study file that it is read from, for messages.
+        idle_without: Keys that nothing reads where another key has its default, each with that key.
     """
 
     table: ClassVar[str] = ""
+    idle_without: ClassVar[Mapping[str, str]] = {}
 
     @classmethod
     def of_table(cls, table: dict[str, Any]) -> dict[str, Any]:

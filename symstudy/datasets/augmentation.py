@@ -36,7 +36,7 @@ class Augmentation(NamedTuple):
 
 
 class Draws(NamedTuple):
-    """What an operation draws from.
+    """The random numbers that an operation may draw.
 
     Attributes:
         stream: Its stream of the seed.

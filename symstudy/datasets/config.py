@@ -2,7 +2,7 @@
 
 import functools
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal, Self
@@ -27,13 +27,11 @@ class AbstractDatasetConfig(Component):
 
     Attributes:
         kind: Name of the data set.
-        idle_without: Keys that nothing reads where another key has its default, each with that key.
         is_absent: Whether there are no samples at all: models are measured as they are.
     """
 
     table: ClassVar[str] = "data"
     is_absent: ClassVar[bool] = False
-    idle_without: ClassVar[Mapping[str, str]] = {}
     kind: str
 
     @property

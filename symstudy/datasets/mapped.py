@@ -1,4 +1,4 @@
-"""Data whose inputs a random matrix may be put before: the same samples, seen through x -> Z x."""
+"""Data sets whose inputs may be multiplied by a random matrix: x -> Z x for every sample."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -39,7 +39,7 @@ class AbstractMappedConfig(AbstractDatasetConfig):
     """Rank of Z: all but so many singular values, the largest, become 0; 0 leaves all."""
 
     def build_mapped(self, seed: int) -> Task:
-        """Return what `build` returns, with the matrix before its inputs."""
+        """Return what `build` returns, with inputs multiplied by the matrix."""
         task = self.unmapped().build(seed)
         if self.input_matrix == "none":
             return task

@@ -183,7 +183,7 @@ class Answers:
 
 
 def create_app(session: Session, *, token: str, port: int, poll_s: float = POLL_S) -> Guard:
-    """Return the application, which answers who has the token.
+    """Return the application; it answers requests that have the token.
 
     Args:
         session: The results.

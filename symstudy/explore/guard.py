@@ -1,4 +1,4 @@
-"""Who may ask: holders of the token, from this machine; and what a page may load.
+"""Access to the explorer: by token, from this machine alone; and what its page may load.
 
 The token is in the address that the program prints. The page exchanges it for a cookie that scripts
 cannot read and other sites cannot send. A foreign Host header is refused, so that no other site can

@@ -28,7 +28,7 @@ def read_state(session: Session) -> dict[str, Any]:
 
 
 def count_runs(session: Session) -> list[dict[str, Any]]:
-    """Return how many runs of each study are where, from the rows in memory."""
+    """Return counts of the runs of each study by how they ended, from the rows in memory."""
     with session.lock:
         rows = session.runs.rows(
             "select study, count(*) filter (outcome = 'done'), "

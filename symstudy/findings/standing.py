@@ -40,7 +40,7 @@ class Member(NamedTuple):
 
 
 class Standing(NamedTuple):
-    """How a finding stands.
+    """The verdict on a finding after the correction for its family.
 
     Attributes:
         verdict: The headline verdict.

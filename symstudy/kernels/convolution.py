@@ -31,7 +31,7 @@ from symstudy.kernels.jit import (
     compiled_inline,
     compiled_sum,
 )
-from symstudy.kernels.tiles import VECTOR_BYTES
+from symstudy.kernels.vector_instructions import VECTOR_BYTES
 from symstudy.kernels.vectors import fill
 
 LEAST_ROW_BLOCK = 24

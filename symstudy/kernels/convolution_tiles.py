@@ -10,11 +10,9 @@ architectures" (tiles that stay in registers over all taps; there the vectors ar
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
-from llvmlite import ir
 from numba import types
-from numba.core import cgutils as untyped_cgutils
 from numba.extending import intrinsic
 
 from symstudy.kernels.jit import (
@@ -25,9 +23,7 @@ from symstudy.kernels.jit import (
     compiled_inline,
     has_many_registers,
 )
-from symstudy.kernels.tiles import VECTOR_BYTES
-
-cgutils: Any = untyped_cgutils
+from symstudy.kernels.vector_instructions import VECTOR_BYTES, Tile, arguments_of, cgutils
 
 # Accumulators, one row of samples and one broadcast must fit the registers: 32 or 16 of them.
 ROWS = 8 if has_many_registers() else 4
@@ -35,82 +31,6 @@ ROWS = 8 if has_many_registers() else 4
 OUTER = 4 if has_many_registers() else 2
 INNER = 4
 """Channels on the two sides of one tile of the gradient of the weights."""
-
-
-class Numbers(NamedTuple):
-    """Types of LLVM for one precision, and what a tile does with vectors of them.
-
-    Attributes:
-        builder: Where instructions are written.
-        item: Bytes of a number.
-        lanes: Numbers of a vector.
-        vector: Type of a vector.
-    """
-
-    builder: Any
-    item: int
-    lanes: int
-    vector: Any
-
-    def integer(self, value: int) -> Any:
-        """Return a constant of 64 bits."""
-        return ir.Constant(ir.IntType(64), value)
-
-    def zero(self) -> Any:
-        """Return a vector of zeros."""
-        return ir.Constant(self.vector, [0.0] * self.lanes)
-
-    def move(self, pointer: Any, *steps: Any) -> Any:
-        """Return `pointer` moved on by the sum of `steps` items."""
-        total = steps[0]
-        for step in steps[1:]:
-            total = self.builder.add(total, step)
-        return self.builder.gep(pointer, [total])
-
-    def load(self, pointer: Any) -> Any:
-        """Return the vector at `pointer`."""
-        value = self.builder.load(self.builder.bitcast(pointer, self.vector.as_pointer()))
-        value.align = self.item
-        return value
-
-    def store(self, value: Any, pointer: Any) -> None:
-        """Write a vector to `pointer`."""
-        target = self.builder.bitcast(pointer, self.vector.as_pointer())
-        self.builder.store(value, target).align = self.item
-
-    def splat(self, value: Any) -> Any:
-        """Return a vector of `value` alone."""
-        undefined = ir.Constant(self.vector, ir.Undefined)
-        first = ir.Constant(ir.VectorType(ir.IntType(32), self.lanes), [0] * self.lanes)
-        one = self.builder.insert_element(undefined, value, ir.Constant(ir.IntType(32), 0))
-        return self.builder.shuffle_vector(one, undefined, first)
-
-    def fused(self) -> Any:
-        """Return the function a b + c of vectors."""
-        return cgutils.get_or_insert_function(
-            self.builder.module,
-            ir.FunctionType(self.vector, [self.vector] * 3),
-            f"llvm.fma.v{self.lanes}f{self.item * 8}",
-        )
-
-    def total(self, value: Any) -> Any:
-        """Return the sum of a vector's numbers, half and half, so in a fixed order."""
-        width = self.lanes
-        while width > 1:
-            width //= 2
-            mask = [place % width + width for place in range(self.lanes)]
-            high = ir.Constant(ir.VectorType(ir.IntType(32), self.lanes), mask)
-            value = self.builder.fadd(value, self.builder.shuffle_vector(value, value, high))
-        return self.builder.extract_element(value, ir.Constant(ir.IntType(32), 0))
-
-
-def numbers_of(builder: Any, array_type: Any) -> Numbers:
-    """Return the types of LLVM for the items of an array."""
-    single = array_type.dtype == types.float32
-    item = 4 if single else 8
-    lanes = VECTOR_BYTES // item
-    scalar = ir.FloatType() if single else ir.DoubleType()
-    return Numbers(builder, item, lanes, ir.VectorType(scalar, lanes))
 
 
 def make_gather(rows: int, vectors: int) -> Callable[..., None]:
@@ -122,35 +42,18 @@ def make_gather(rows: int, vectors: int) -> Callable[..., None]:
     """
 
     def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        c_arr, c_off, ldc, a_arr, a_off, b_arr, b_off, ldb, w_arr, p_arr, count, depth, acc = args
-        numbers = numbers_of(builder, signature.args[0])
-        fma = numbers.fused()
+        of = arguments_of(context, builder, signature, args)
+        _, _, ldc, _, _, _, _, ldb, _, _, count, depth, acc = args
+        numbers, c_ptr, a_ptr, b_ptr = of.numbers, of.moved(0), of.moved(3), of.moved(5)
+        weight, pixel = of.data(8), of.data(9)
 
-        def data(position: int, array: Any) -> Any:
-            return context.make_array(signature.args[position])(context, builder, array).data
+        def target(row: int, col: int) -> Any:
+            line = builder.mul(ldc, numbers.integer(row))
+            return numbers.move(c_ptr, line, numbers.integer(col * numbers.lanes))
 
-        c_ptr = numbers.move(data(0, c_arr), c_off)
-        a_ptr = numbers.move(data(3, a_arr), a_off)
-        b_ptr = numbers.move(data(5, b_arr), b_off)
-        weight, pixel = data(8, w_arr), data(9, p_arr)
-        cells = [(row, col) for row in range(rows) for col in range(vectors)]
-        # Stack slots become registers when LLVM promotes them; that spares us the phi nodes.
-        sums = {cell: cgutils.alloca_once(builder, numbers.vector) for cell in cells}
-        targets = {
-            (row, col): numbers.move(
-                c_ptr,
-                builder.mul(ldc, numbers.integer(row)),
-                numbers.integer(col * numbers.lanes),
-            )
-            for row, col in cells
-        }
-        with builder.if_else(builder.icmp_signed("!=", acc, numbers.integer(0))) as (adds, assigns):
-            with adds:
-                for cell in cells:
-                    builder.store(numbers.load(targets[cell]), sums[cell])
-            with assigns:
-                for cell in cells:
-                    builder.store(numbers.zero(), sums[cell])
+        tile = Tile(numbers, rows, vectors)
+        places = tile.places(target)
+        tile.load_or_clear(places, acc)
         with cgutils.for_range(builder, count) as entries:
             at = builder.load(builder.gep(weight, [entries.index]))
             a_tap = numbers.move(a_ptr, builder.mul(at, numbers.integer(rows)))
@@ -164,13 +67,8 @@ def make_gather(rows: int, vectors: int) -> Callable[..., None]:
                 a_line = numbers.move(a_tap, builder.mul(loop.index, numbers.integer(rows)))
                 for row in range(rows):
                     one = builder.load(numbers.move(a_line, numbers.integer(row)))
-                    factor = numbers.splat(one)
-                    for col in range(vectors):
-                        slot = sums[row, col]
-                        total = builder.call(fma, [factor, b_vectors[col], builder.load(slot)])
-                        builder.store(total, slot)
-        for cell in cells:
-            numbers.store(builder.load(sums[cell]), targets[cell])
+                    tile.add(row, numbers.splat(one), b_vectors)
+        tile.store(places)
         return context.get_dummy_value()
 
     def gather(
@@ -204,27 +102,17 @@ def make_outer(rows: int, cols: int) -> Callable[..., None]:
     """
 
     def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        s_arr, s_off, d_arr, d_off, ldd, x_arr, x_off, ldx, da_arr, xa_arr, first, last, samples = (
-            args
-        )
-        numbers = numbers_of(builder, signature.args[0])
-        fma = numbers.fused()
+        of = arguments_of(context, builder, signature, args)
+        _, _, _, _, ldd, _, _, ldx, _, _, first, last, samples = args
+        numbers, s_ptr, d_ptr, x_ptr = of.numbers, of.moved(0), of.moved(2), of.moved(5)
+        d_at, x_at = of.data(8), of.data(9)
 
-        def data(position: int, array: Any) -> Any:
-            return context.make_array(signature.args[position])(context, builder, array).data
+        def target(row: int, col: int) -> Any:
+            return numbers.move(s_ptr, numbers.integer((row * cols + col) * numbers.lanes))
 
-        s_ptr = numbers.move(data(0, s_arr), s_off)
-        d_ptr = numbers.move(data(2, d_arr), d_off)
-        x_ptr = numbers.move(data(5, x_arr), x_off)
-        d_at, x_at = data(8, da_arr), data(9, xa_arr)
-        cells = [(row, col) for row in range(rows) for col in range(cols)]
-        sums = {cell: cgutils.alloca_once(builder, numbers.vector) for cell in cells}
-        targets = {
-            (row, col): numbers.move(s_ptr, numbers.integer((row * cols + col) * numbers.lanes))
-            for row, col in cells
-        }
-        for cell in cells:
-            builder.store(numbers.load(targets[cell]), sums[cell])
+        tile = Tile(numbers, rows, cols)
+        places = tile.places(target)
+        tile.load(places)
 
         def add_products(d_line: Any, x_line: Any) -> None:
             x_vectors = [
@@ -232,11 +120,8 @@ def make_outer(rows: int, cols: int) -> Callable[..., None]:
                 for col in range(cols)
             ]
             for row in range(rows):
-                one = numbers.load(numbers.move(d_line, builder.mul(ldd, numbers.integer(row))))
-                for col in range(cols):
-                    slot = sums[row, col]
-                    total = builder.call(fma, [one, x_vectors[col], builder.load(slot)])
-                    builder.store(total, slot)
+                at = builder.mul(ldd, numbers.integer(row))
+                tile.add(row, numbers.load(numbers.move(d_line, at)), x_vectors)
 
         def add_pairs(vectors: int) -> None:
             step = numbers.integer(numbers.lanes * vectors)
@@ -254,8 +139,7 @@ def make_outer(rows: int, cols: int) -> Callable[..., None]:
                 add_pairs(1)
             with several:
                 add_pairs(2)
-        for cell in cells:
-            numbers.store(builder.load(sums[cell]), targets[cell])
+        tile.store(places)
         return context.get_dummy_value()
 
     def outer(
@@ -284,14 +168,9 @@ def make_total() -> Callable[..., Any]:
     """Return the kernel that adds the sum of one vector's numbers to a number."""
 
     def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        t_arr, t_off, s_arr, s_off = args
-        numbers = numbers_of(builder, signature.args[0])
-        target, source = (
-            context.make_array(signature.args[position])(context, builder, array).data
-            for position, array in ((0, t_arr), (2, s_arr))
-        )
-        place = numbers.move(target, t_off)
-        total = numbers.total(numbers.load(numbers.move(source, s_off)))
+        of = arguments_of(context, builder, signature, args)
+        numbers, place, source = of.numbers, of.moved(0), of.moved(2)
+        total = numbers.total(numbers.load(source))
         builder.store(builder.fadd(builder.load(place), total), place)
         return context.get_dummy_value()
 

@@ -90,7 +90,7 @@ def survey_graph_lanes(
     accuracy: Floats,
     gradient: Floats,
 ) -> None:
-    """Fill `loss` of the lanes `chosen`, as in evaluation, and one thing more.
+    """Fill `loss` of the lanes `chosen`, as in evaluation, and `gradient` or else `accuracy`.
 
     The arguments are those of `symstudy.kernels.lanes.survey_lanes`, with the lanes' `states` in
     the place of the activation's coefficients.

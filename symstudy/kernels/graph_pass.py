@@ -37,7 +37,7 @@ def images_forward(
     scratch: GraphScratch,
     cut: Cut,
 ) -> None:
-    """Make all images from those that are read."""
+    """Compute all images from the inputs."""
     act, slope = scratch.act, scratch.slope
     for i in range(graph.ops.shape[0]):
         op = graph.ops[i]

@@ -22,7 +22,8 @@ from symstudy.kernels.convolution import (
     sum_of,
     weights_gradient,
 )
-from symstudy.kernels.following import follow, unfollow
+from symstudy.kernels.following_backward import unfollow
+from symstudy.kernels.following_forward import follow
 from symstudy.kernels.jit import Floats, Index, Integers, Real, compiled
 from symstudy.kernels.layer_graph import (
     ABOVE,
@@ -115,7 +116,7 @@ def load_images(
 def convolution_forward(
     op: Integers, theta: Floats, act: Floats, packed: Floats, lists: TapLists, cut: Cut
 ) -> None:
-    """Make what a convolution makes."""
+    """Compute the result of a convolution."""
     window = window_of(op)
     channels, taps = op[CHANNELS_ABOVE], op[SIZE] * op[SIZE]
     pack_up(theta, op[WEIGHTS], channels, op[CHANNELS], taps, packed)
@@ -140,7 +141,7 @@ def convolution_backward(
     lists: TapLists,
     cut: Cut,
 ) -> None:
-    """Send the gradient of what a convolution makes down; add that of its weights."""
+    """Compute the gradient by a convolution's images, from that by its result; add its weights'."""
     window = window_of(op)
     first = np.int64(0)
     above = chunk_above(op, DOWN_ABOVE, first, cut)
@@ -178,7 +179,7 @@ def convolution_backward(
 
 
 def pooling_forward(op: Integers, act: Floats, cut: Cut) -> None:
-    """Make what a pooling makes."""
+    """Compute the result of a pooling."""
     window = window_of(op)
     for chunk in range(cut.chunks):
         above, below = chunk_above(op, ABOVE, chunk, cut), chunk_below(op, BELOW, chunk, cut)
@@ -189,7 +190,7 @@ def pooling_forward(op: Integers, act: Floats, cut: Cut) -> None:
 
 
 def pooling_backward(op: Integers, act: Floats, down: Floats, cut: Cut) -> None:
-    """Send the gradient of what a pooling makes down."""
+    """Compute the gradient by what a pooling reads, from that by its result."""
     window = window_of(op)
     for chunk in range(cut.chunks if op[SENDS_BELOW] != NO_GRADIENT else 0):
         above = chunk_above(op, DOWN_ABOVE, chunk, cut)

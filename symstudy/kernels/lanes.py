@@ -232,7 +232,7 @@ def survey_lanes(
     accuracy: Floats,
     gradient: Floats,
 ) -> None:
-    """Fill `loss` of the lanes `chosen` over all samples they read, and one thing more.
+    """Fill `loss` of the lanes `chosen` over all samples, and `gradient` or else `accuracy`.
 
     Args:
         network: The layers.

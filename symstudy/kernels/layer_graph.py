@@ -15,7 +15,7 @@ from symstudy.kernels.convolution_tiles import INNER, OUTER
 from symstudy.kernels.functions import LINEAR, RELU
 from symstudy.kernels.jit import LINE_BYTES, Floats, Index, Integers, compiled
 from symstudy.kernels.network import Network, Scratch, make_scratch
-from symstudy.kernels.tiles import VECTOR_BYTES
+from symstudy.kernels.vector_instructions import VECTOR_BYTES
 
 CHUNK_LINES = 2
 """Cache lines of samples of a chunk, at most: with one register tile of them the weights are read

@@ -11,17 +11,13 @@ half vectors.
 from collections.abc import Callable
 from typing import Any
 
-from llvmlite import ir
 from numba import types
-from numba.core import cgutils as untyped_cgutils
 from numba.extending import intrinsic
 
 from symstudy.kernels.jit import Floats, Index, Real, compiled_apart, has_many_registers, stay_apart
-from symstudy.kernels.tiles import VECTOR_BYTES
+from symstudy.kernels.vector_instructions import VECTOR_BYTES, Tile, arguments_of, cgutils
 
 __all__ = ["SAMPLE_BYTES", "sample_products"]
-
-cgutils: Any = untyped_cgutils
 
 SAMPLE_BYTES = 32
 """A row of samples fills a whole number of so many bytes."""
@@ -40,60 +36,24 @@ def make_sample_tile(rows: int, cols: int, parts: int) -> Callable[..., None]:
     """
 
     def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        c_arr, c_off, c_m, c_n, a_arr, a_off, a_m, a_k, b_arr, b_off, b_k, b_n, depth, scale = args
-        single = signature.args[0].dtype == types.float32
-        item = 4 if single else 8
-        lanes = VECTOR_BYTES // item // parts
-        scalar = ir.FloatType() if single else ir.DoubleType()
-        vector = ir.VectorType(scalar, lanes)
-        fma = cgutils.get_or_insert_function(
-            builder.module,
-            ir.FunctionType(vector, [vector] * 3),
-            f"llvm.fma.v{lanes}f{item * 8}",
-        )
-
-        def integer(value: int) -> Any:
-            return ir.Constant(ir.IntType(64), value)
-
-        def pointer(position: int, array: Any, offset: Any) -> Any:
-            data = context.make_array(signature.args[position])(context, builder, array).data
-            return builder.gep(data, [offset])
+        of = arguments_of(context, builder, signature, args, parts)
+        _, _, c_m, c_n, _, _, a_m, a_k, _, _, b_k, b_n, depth, scale = args
+        numbers, c_ptr, a_ptr, b_ptr = of.numbers, of.moved(0), of.moved(4), of.moved(8)
 
         def moved(start: Any, stride: Any, steps: int) -> Any:
-            return builder.gep(start, [builder.mul(stride, integer(steps))])
+            return numbers.move(start, builder.mul(stride, numbers.integer(steps)))
 
-        def load(address: Any) -> Any:
-            value = builder.load(builder.bitcast(address, vector.as_pointer()))
-            value.align = item
-            return value
-
-        c_ptr, a_ptr, b_ptr = (
-            pointer(place, array, offset)
-            for place, array, offset in ((0, c_arr, c_off), (4, a_arr, a_off), (8, b_arr, b_off))
-        )
-        cells = [(m, n) for m in range(rows) for n in range(cols)]
-        # Stack slots become registers when LLVM promotes them; that spares us the phi nodes.
-        sums = {cell: cgutils.alloca_once(builder, vector) for cell in cells}
-        for cell in cells:
-            builder.store(ir.Constant(vector, [0.0] * lanes), sums[cell])
+        tile = Tile(numbers, rows, cols)
+        tile.clear()
         with cgutils.for_range(builder, depth) as loop:
-            a_at = builder.gep(a_ptr, [builder.mul(loop.index, a_k)])
-            b_at = builder.gep(b_ptr, [builder.mul(loop.index, b_k)])
-            columns = [load(moved(b_at, b_n, n)) for n in range(cols)]
+            a_at = numbers.move(a_ptr, builder.mul(loop.index, a_k))
+            b_at = numbers.move(b_ptr, builder.mul(loop.index, b_k))
+            columns = [numbers.load(moved(b_at, b_n, n)) for n in range(cols)]
             for m in range(rows):
-                factor = load(moved(a_at, a_m, m))
-                for n in range(cols):
-                    slot = sums[m, n]
-                    total = builder.call(fma, [factor, columns[n], builder.load(slot)])
-                    builder.store(total, slot)
-        undefined = ir.Constant(vector, ir.Undefined)
-        first = ir.Constant(ir.VectorType(ir.IntType(32), lanes), [0] * lanes)
-        one = builder.insert_element(undefined, scale, ir.Constant(ir.IntType(32), 0))
-        scales = builder.shuffle_vector(one, undefined, first)
-        for m, n in cells:
-            address = moved(moved(c_ptr, c_m, m), c_n, n)
-            value = builder.fmul(scales, builder.load(sums[m, n]))
-            builder.store(value, builder.bitcast(address, vector.as_pointer())).align = item
+                tile.add(m, numbers.load(moved(a_at, a_m, m)), columns)
+        scales = numbers.splat(scale)
+        for (m, n), total in tile.sums():
+            numbers.store(builder.fmul(scales, total), moved(moved(c_ptr, c_m, m), c_n, n))
         return context.get_dummy_value()
 
     def sample_tile(

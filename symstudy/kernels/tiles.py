@@ -15,7 +15,6 @@ from typing import Any
 
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils as untyped_cgutils
 from numba.extending import intrinsic
 
 from symstudy.kernels.jit import (
@@ -26,11 +25,8 @@ from symstudy.kernels.jit import (
     compiled_inline,
     has_many_registers,
     stay_apart,
-    vector_bytes,
 )
-
-VECTOR_BYTES = vector_bytes()
-cgutils: Any = untyped_cgutils
+from symstudy.kernels.vector_instructions import VECTOR_BYTES, Tile, arguments_of, cgutils
 
 
 def make_tile(rows: int, vectors: int) -> Callable[..., None]:
@@ -42,74 +38,29 @@ def make_tile(rows: int, vectors: int) -> Callable[..., None]:
     """
 
     def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        c_arr, c_off, ldc, a_arr, a_off, a_row, a_col, b_arr, b_off, ldb, depth, acc = args
-        single = signature.args[0].dtype == types.float32
-        item = 4 if single else 8
-        lanes = VECTOR_BYTES // item
-        scalar = ir.FloatType() if single else ir.DoubleType()
-        vector = ir.VectorType(scalar, lanes)
-        fma = cgutils.get_or_insert_function(
-            builder.module,
-            ir.FunctionType(vector, [vector] * 3),
-            f"llvm.fma.v{lanes}f{item * 8}",
-        )
-        undefined = ir.Constant(vector, ir.Undefined)
-        first = ir.Constant(ir.VectorType(ir.IntType(32), lanes), [0] * lanes)
+        of = arguments_of(context, builder, signature, args)
+        _, _, ldc, _, _, a_row, a_col, _, _, ldb, depth, acc = args
+        numbers, c_ptr, a_ptr, b_ptr = of.numbers, of.moved(0), of.moved(3), of.moved(7)
 
-        def integer(value: int) -> Any:
-            return ir.Constant(ir.IntType(64), value)
+        def target(row: int, col: int) -> Any:
+            line = builder.mul(ldc, numbers.integer(row))
+            return numbers.move(c_ptr, line, numbers.integer(col * numbers.lanes))
 
-        def pointer(position: int, array: Any, offset: Any) -> Any:
-            data = context.make_array(signature.args[position])(context, builder, array).data
-            return builder.gep(data, [offset])
-
-        def load(address: Any) -> Any:
-            value = builder.load(builder.bitcast(address, vector.as_pointer()))
-            value.align = item
-            return value
-
-        def store(value: Any, address: Any) -> None:
-            builder.store(value, builder.bitcast(address, vector.as_pointer())).align = item
-
-        def splat(value: Any) -> Any:
-            one = builder.insert_element(undefined, value, ir.Constant(ir.IntType(32), 0))
-            return builder.shuffle_vector(one, undefined, first)
-
-        c_ptr = pointer(0, c_arr, c_off)
-        a_ptr = pointer(3, a_arr, a_off)
-        b_ptr = pointer(7, b_arr, b_off)
-        cells = [(row, col) for row in range(rows) for col in range(vectors)]
-        # Stack slots become registers when LLVM promotes them; that spares us the phi nodes.
-        sums = {cell: cgutils.alloca_once(builder, vector) for cell in cells}
-        targets = {
-            (row, col): builder.gep(
-                c_ptr, [builder.add(builder.mul(ldc, integer(row)), integer(col * lanes))]
-            )
-            for row, col in cells
-        }
-        with builder.if_else(builder.icmp_signed("!=", acc, integer(0))) as (adds, assigns):
-            with adds:
-                for cell in cells:
-                    builder.store(load(targets[cell]), sums[cell])
-            with assigns:
-                for cell in cells:
-                    builder.store(ir.Constant(vector, [0.0] * lanes), sums[cell])
+        tile = Tile(numbers, rows, vectors)
+        places = tile.places(target)
+        tile.load_or_clear(places, acc)
         with cgutils.for_range(builder, depth) as loop:
-            b_line = builder.gep(b_ptr, [builder.mul(loop.index, ldb)])
+            b_line = numbers.move(b_ptr, builder.mul(loop.index, ldb))
             b_vectors = [
-                load(builder.gep(b_line, [integer(col * lanes)])) for col in range(vectors)
+                numbers.load(numbers.move(b_line, numbers.integer(col * numbers.lanes)))
+                for col in range(vectors)
             ]
-            a_line = builder.gep(a_ptr, [builder.mul(loop.index, a_col)])
+            a_line = numbers.move(a_ptr, builder.mul(loop.index, a_col))
             for row in range(rows):
-                factor = splat(
-                    builder.load(builder.gep(a_line, [builder.mul(a_row, integer(row))]))
-                )
-                for col in range(vectors):
-                    slot = sums[row, col]
-                    total = builder.call(fma, [factor, b_vectors[col], builder.load(slot)])
-                    builder.store(total, slot)
-        for cell in cells:
-            store(builder.load(sums[cell]), targets[cell])
+                at = builder.mul(a_row, numbers.integer(row))
+                factor = numbers.splat(builder.load(numbers.move(a_line, at)))
+                tile.add(row, factor, b_vectors)
+        tile.store(places)
         return context.get_dummy_value()
 
     def tile(
@@ -142,23 +93,16 @@ def make_block_transpose() -> Callable[..., None]:
     """
 
     def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        source, s_off, lds, target, t_off, ldt = args
-        single = signature.args[0].dtype == types.float32
-        item = 4 if single else 8
-        lanes = VECTOR_BYTES // item
-        vector = ir.VectorType(ir.FloatType() if single else ir.DoubleType(), lanes)
+        of = arguments_of(context, builder, signature, args)
+        _, s_off, lds, _, t_off, ldt = args
+        numbers, lanes = of.numbers, of.numbers.lanes
         mask_type = ir.VectorType(ir.IntType(32), lanes)
 
-        def row(position: int, array: Any, offset: Any, stride: Any, index: int) -> Any:
-            data = context.make_array(signature.args[position])(context, builder, array).data
-            at = builder.add(offset, builder.mul(stride, ir.Constant(ir.IntType(64), index)))
-            return builder.bitcast(builder.gep(data, [at]), vector.as_pointer())
+        def row(position: int, offset: Any, stride: Any, index: int) -> Any:
+            steps = builder.mul(stride, numbers.integer(index))
+            return numbers.move(of.data(position), offset, steps)
 
-        rows = []
-        for i in range(lanes):
-            value = builder.load(row(0, source, s_off, lds, i))
-            value.align = item
-            rows.append(value)
+        rows = [numbers.load(row(0, s_off, lds, i)) for i in range(lanes)]
         step = 1
         while step < lanes:
             low = [k if not k & step else lanes + k - step for k in range(lanes)]
@@ -170,7 +114,7 @@ def make_block_transpose() -> Callable[..., None]:
                     rows[i | step] = builder.shuffle_vector(a, b, ir.Constant(mask_type, high))
             step *= 2
         for i in range(lanes):
-            builder.store(rows[i], row(3, target, t_off, ldt, i)).align = item
+            numbers.store(rows[i], row(3, t_off, ldt, i))
         return context.get_dummy_value()
 
     def block_transpose(

@@ -1,8 +1,9 @@
-"""Who drives a study: one driver at a time, whoever dies.
+"""The lease of a study: one driver at a time, and another where that one has died.
 
-The driver of a study keeps `control/lease.json` in its results and counts up in it, as long as it
-lives. A second driver that finds a lease looks whether its process is there, or whether the count
-still moves, and leaves if so; a lease that stands still is taken over. The lease is written on
+The driver of a study keeps `control/lease.json` in its results and renews the heartbeat in it, a
+number that grows, as long as it lives. A second driver that finds a lease looks whether its process
+is there, or whether the heartbeat still grows, and leaves if so; a lease whose heartbeat has
+stopped is taken over. The lease is written on
 condition alone (`symstudy.store.files.conditional`): made only where there is none, and renewed
 or taken over only as it was read. No clocks are compared.
 """
@@ -38,7 +39,7 @@ __all__ = [
 BEAT_S = 2.0
 """Interval at which a driver renews its lease, in seconds."""
 PATIENCE_S = 12.0
-"""A count that has not moved for so long belongs to a driver that is dead."""
+"""A heartbeat that has not grown for so long belongs to a driver that is dead."""
 ATTEMPTS = 10
 """Tries to write the lease while others keep changing it."""
 TAKEN_OVER = "another driver has taken the study over"
@@ -46,14 +47,14 @@ PLACE = ("control", "lease.json")
 
 
 class Lease(NamedTuple):
-    """What the driver of a study says of itself.
+    """The driver of a study, as its lease names it.
 
     Attributes:
         launch: Name of its launch.
         host: Name of its machine.
         pid: Number of its process.
         since: When it began, UTC, as text.
-        beat: A number that grows while it lives.
+        beat: Its heartbeat: a number that grows while it lives.
     """
 
     launch: str
@@ -64,7 +65,7 @@ class Lease(NamedTuple):
 
     @property
     def driver(self) -> str:
-        """Who it is, for a person."""
+        """The driver in words, for messages."""
         return f"process {self.pid} on {self.host}, since {self.since} UTC"
 
 
@@ -94,7 +95,7 @@ def parse_lease(content: bytes) -> Lease | None:
 
 
 def renew_lease(folder: StudyFolder, lease: Lease) -> Lease:
-    """Count up, and return the lease as it is now.
+    """Renew the heartbeat, and return the lease as it is now.
 
     Raises:
         LaunchError: If another driver has taken the study over.

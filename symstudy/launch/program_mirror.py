@@ -1,4 +1,4 @@
-"""What a run of a program is gone on from, copied to an object store as it is saved.
+"""Copies, in an object store, of the files that a run of a program is resumed from.
 
 A program writes files, and an object store holds none that it could open: there its folder is on
 the worker's own disk, and its state, the reports that belong to it, and how it ended are copied.
@@ -27,7 +27,7 @@ def program_folder(folder: StudyFolder, run_id: str) -> ProgramFolder:
 
 
 class FolderMirror:
-    """Copies the files that a run is gone on from to the study's folder, if that is elsewhere."""
+    """Copies the files that a run is resumed from to the study's folder, if that is elsewhere."""
 
     def __init__(self, folder: StudyFolder, place: ProgramFolder) -> None:
         """Copy what `place` holds to `folder`, an object store; do nothing for a local folder."""

@@ -15,8 +15,9 @@ from symstudy.outcomes import Outcome
 from symstudy.programs.metrics import CONVERGED
 from symstudy.programs.supervisor import ProgramEnd, ProgramLaunch, RunStopped, Supervisor
 from symstudy.store.files.folder import StudyFolder
+from symstudy.store.tables.hyperparameters import RESERVED
 from symstudy.store.tables.named import ELAPSED
-from symstudy.store.tables.schema import CURVE_MEASURES, RESERVED
+from symstudy.store.tables.schema import CURVE_MEASURES
 from symstudy.store.tables.writer import write_pack
 from symstudy.study.cell import Cell, Run
 from symstudy.study.columns import hyperparameters_of

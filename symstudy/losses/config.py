@@ -13,7 +13,7 @@ __all__ = ["AbstractLoss"]
 
 
 class AbstractLoss(Component, ABC):
-    """What is averaged over samples and made small.
+    """A loss: what training minimises, averaged over samples.
 
     Contract: `per_sample` is differentiable, batched over runs and samples, and returns exactly one
     number for each; targets of a class are one-hot rows.

@@ -22,19 +22,12 @@ from symstudy.measures.catalogue import (
 from symstudy.measures.declare import Measure, measure
 
 if TYPE_CHECKING:
+    from symstudy.measures.attention_views import AttentionView, HeadsView, HeadWeights
     from symstudy.measures.compute import attention_measures, measure_extra, measure_layer
     from symstudy.measures.feature_views import FeaturesView
     from symstudy.measures.held_against import References
     from symstudy.measures.pair_view import PairView
-    from symstudy.measures.views import (
-        AttentionView,
-        HeadsView,
-        HeadWeights,
-        LayerSymmetries,
-        LayerView,
-        NetworkView,
-        RunView,
-    )
+    from symstudy.measures.views import LayerSymmetries, LayerView, NetworkView, RunView
 
 __all__ = [
     "ATTENTION_MEASURES",
@@ -66,10 +59,10 @@ __all__ = [
 ]
 
 HOMES = {
-    "AttentionView": "views",
+    "AttentionView": "attention_views",
     "FeaturesView": "feature_views",
-    "HeadWeights": "views",
-    "HeadsView": "views",
+    "HeadWeights": "attention_views",
+    "HeadsView": "attention_views",
     "LayerSymmetries": "views",
     "LayerView": "views",
     "NetworkView": "views",

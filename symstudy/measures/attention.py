@@ -17,8 +17,8 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from symstudy.measures.attention_views import HeadsView
 from symstudy.measures.declare import measure
-from symstudy.measures.views import HeadsView
 from symstudy.symmetry import ranks
 from symstudy.symmetry.thresholds import EPSILON_ABSOLUTE, EPSILON_RELATIVE, RANK_THRESHOLD
 

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from symstudy.components.own_code import load_own
 from symstudy.errors import ModelError
+from symstudy.measures.attention_views import AttentionView, HeadsView, HeadWeights
 from symstudy.measures.catalogue import (
     ATTENTION_MEASURES,
     BUILTIN,
@@ -24,15 +25,7 @@ from symstudy.measures.declare import Measure
 from symstudy.measures.feature_views import FeaturesView
 from symstudy.measures.pair_view import PairView
 from symstudy.measures.symmetries import METHODS, of_method
-from symstudy.measures.views import (
-    AttentionView,
-    HeadsView,
-    HeadWeights,
-    LayerSymmetries,
-    LayerView,
-    NetworkView,
-    RunView,
-)
+from symstudy.measures.views import LayerSymmetries, LayerView, NetworkView, RunView
 
 __all__ = [
     "attention_measures",
@@ -83,7 +76,7 @@ def function_of(item: Measure) -> Callable[[Any], Tensor]:
 
 
 def taken(item: Measure, view: Any) -> Any:
-    """Return what the function of a measure makes of a view.
+    """Return the value of a measure's function on a view.
 
     Raises:
         ModelError: If a function of the user's own raises what is no fault of memory or device.

@@ -1,4 +1,4 @@
-"""What the activations of a layer may be held against, beside other activations.
+"""References that activations of a layer are compared with: inputs, and a closed form.
 
 Shapes: K runs, B samples, I inputs.
 """

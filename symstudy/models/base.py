@@ -78,7 +78,7 @@ class Forward(NamedTuple):
 
 
 class TrainingStep(NamedTuple):
-    """Where in which runs' training a forward pass is: what dropout is drawn from.
+    """The runs and the step of a forward pass in training: what dropout is drawn from.
 
     Attributes:
         seeds: Seed of each run.

@@ -59,7 +59,7 @@ class StepNumbers(NamedTuple):
 
 
 class AbstractOptimizer(Component, ABC):
-    """What brings the parameters of a run down the objective.
+    """An optimiser: what changes the parameters of a run to lower the objective.
 
     Attributes:
         kind: Name of the optimiser.

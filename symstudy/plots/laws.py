@@ -10,7 +10,8 @@ from symstudy.errors import UserError, unknown_name
 from symstudy.plots.labels import number_label
 from symstudy.plots.points import Points, keys_of, read_units
 from symstudy.plots.source import Source
-from symstudy.statistics.scaling_laws import FORMS, ScalingFit, fit_scaling
+from symstudy.statistics.scaling_forms import FORMS
+from symstudy.statistics.scaling_laws import ScalingFit, fit_scaling
 
 __all__ = ["FITS", "GroupLaw", "fit_lines", "law_words", "read_form"]
 

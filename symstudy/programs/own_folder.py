@@ -1,4 +1,4 @@
-"""Refuses what a program of Python does to the folders of other runs, where it does it.
+"""Makes a program of Python fail where it writes to the folder of another run.
 
 Every file that Python opens, renames or deletes passes an audit hook. What C code or a process that
 the program starts does itself passes none.

@@ -23,7 +23,7 @@ class StateError(ValueError):
 
 
 class StateHead(NamedTuple):
-    """What a state says of itself.
+    """The head of a saved state.
 
     Attributes:
         run_id: Identifier of its run.
@@ -62,7 +62,7 @@ def write_state(path: Path, head: StateHead, state: dict[str, Any]) -> None:
 
 
 def read_head(path: Path, run_id: str) -> StateHead:
-    """Return what the state at `path` says of itself.
+    """Return the head of the state at `path`.
 
     Raises:
         StateError: If it is damaged, or another run's.

@@ -1,4 +1,4 @@
-"""Contract of what gives a run of a program up before its end."""
+"""Contract of rules that stop a run of a program before its end."""
 
 from typing import Protocol, runtime_checkable
 

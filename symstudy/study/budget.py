@@ -1,4 +1,4 @@
-"""What of a study fits a given time: fewer seeds first, then a coarser grid.
+"""The part of a study that fits a given time: fewer seeds first, then a coarser grid.
 
 Every choice is balanced: each cell that is kept has the same seeds, so that means over seeds have
 the same variance everywhere, and what a claim compares is compared like with like. Seeds go first,

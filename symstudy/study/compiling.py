@@ -1,4 +1,4 @@
-"""Whether the compiled kernels train a run, or what they lack, before anything is built.
+"""Whether the compiled kernels can train a run, and why not, before anything is built.
 
 `symstudy.training.engines.choice` decides; a test holds that both say the same.
 """

@@ -16,7 +16,7 @@ __all__ = ["CPU", "DEVICES", "Device", "GpuFacts", "describe_gpu", "find_device"
 
 
 class Device(NamedTuple):
-    """Something that trains packs.
+    """A device that trains packs: a CPU core or a GPU.
 
     Attributes:
         name: What `--device` takes, or the driver's name of a GPU that is not in the table.

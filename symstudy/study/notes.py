@@ -1,4 +1,4 @@
-"""What a study that is valid may still not mean: told at `validate`, `plan` and `run`."""
+"""Warnings about valid studies that may not say what was meant: at `validate`, `plan` and `run`."""
 
 import math
 from collections.abc import Iterator, Sequence

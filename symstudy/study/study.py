@@ -197,15 +197,8 @@ def check_study(document: Document) -> Study:
     """Return the study of a whole document, or raise everything that is wrong with it."""
     values, lines = document.values, document.lines
     mistakes = list(head_mistakes(values, lines))
-    tables: dict[str, dict[str, Any]] = {}
-    of_cells = PROGRAM_TABLES if "program" in values else TRAINED_TABLES
-    mistakes += misplaced_tables(values, lines, of_cells)
-    for key in (*of_cells, "pairs", "pack", "sweep", "derive", "search"):
-        table = values.get(key, {})
-        tables[key] = table if isinstance(table, dict) else {}
-        if not isinstance(table, dict):
-            what = f"must be a table [{key}], but got {table!r}"
-            mistakes.append(Mistake(line=lines.get(key, 0), key=key, what=what))
+    tables, found = read_tables(values, lines)
+    mistakes += found
     pack, found = check_table(PackConfig, tables.pop("pack"), "pack", lines)
     mistakes.extend(found)
     pairs, found = read_pairs(tables.pop("pairs"), lines)
@@ -235,9 +228,8 @@ def check_study(document: Document) -> Study:
     if mistakes or pack is None:
         raise StudyFileError(document.source, mistakes)
     check_own_keys(grid.cells, document.source)
-    swept = [field for axis in sweep.axes for field in axis.fields]
-    if search is not None:
-        swept += [dimension.field for dimension in search.space]
+    space = [] if search is None else [dimension.field for dimension in search.space]
+    swept = [field for axis in sweep.axes for field in axis.fields] + space
     return Study(
         name=str(values["name"]),
         title=str(values.get("title", values["name"])),
@@ -265,6 +257,22 @@ def check_study(document: Document) -> Study:
         ),
         document=values,
     )
+
+
+def read_tables(
+    values: Mapping[str, Any], lines: Mapping[str, int]
+) -> tuple[dict[str, dict[str, Any]], list[Mistake]]:
+    """Return the tables of a document by name, and what is none or of the other kind of study."""
+    tables: dict[str, dict[str, Any]] = {}
+    of_cells = PROGRAM_TABLES if "program" in values else TRAINED_TABLES
+    mistakes = list(misplaced_tables(values, lines, of_cells))
+    for key in (*of_cells, "pairs", "pack", "sweep", "derive", "search"):
+        table = values.get(key, {})
+        tables[key] = table if isinstance(table, dict) else {}
+        if not isinstance(table, dict):
+            what = f"must be a table [{key}], but got {table!r}"
+            mistakes.append(Mistake(line=lines.get(key, 0), key=key, what=what))
+    return tables, mistakes
 
 
 def read_pairs(

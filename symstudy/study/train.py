@@ -234,7 +234,7 @@ def rate_misfits(train: Train, given: Mapping[str, Any]) -> Misfits:
 
 
 def minimiser_misfits(train: Train, data: AbstractDatasetConfig) -> Misfits:
-    """Yield what has no stationary point to minimise to."""
+    """Yield what lbfgs cannot minimise: an objective without a stationary point."""
     kind = train.optimizer.kind
     if data.is_noisy_online:
         what = f"must not be {kind} where data.noise_mode = 'online': nothing stands still"
@@ -246,7 +246,7 @@ def minimiser_misfits(train: Train, data: AbstractDatasetConfig) -> Misfits:
 
 
 def standing_misfits(train: Train) -> Misfits:
-    """Yield what only an optimiser of steps knows."""
+    """Yield keys that only an optimiser of steps reads."""
     if train.minimises or train.is_idle:
         for key in OF_STEPS:
             if getattr(train, key):
@@ -261,7 +261,7 @@ def standing_misfits(train: Train) -> Misfits:
 
 
 def polish_misfits(train: Train, data: AbstractDatasetConfig) -> Misfits:
-    """Yield what has no minimum that lbfgs could go on to."""
+    """Yield why lbfgs cannot follow the training: an objective without a minimum."""
     if train.optimizer.no_polish:
         what = f"must be 0 for {train.optimizer.kind}, which {train.optimizer.no_polish}"
         yield "polish", what

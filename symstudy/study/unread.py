@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from symstudy.components import field_names, fields_of, load_all
-from symstudy.datasets.config import AbstractDatasetConfig
 from symstudy.errors import Mistake
 from symstudy.study.cell import Cell, different_tables
 from symstudy.study.train import Train
@@ -14,7 +13,7 @@ __all__ = ["unread_mistakes"]
 def unread_mistakes(
     written: Sequence[str], cells: Sequence[Cell], lines: Mapping[str, int]
 ) -> Iterator[Mistake]:
-    """Yield a mistake for each key of [train] or [data] that a study sets and no cell of it reads.
+    """Yield a mistake for each key that a study sets and no cell of it reads.
 
     A key of another optimiser, loss or schedule than that of a cell is passed over there, so that a
     study can vary both; where no cell has what reads it, it would do nothing without a word.
@@ -46,23 +45,22 @@ def unread_mistakes(
 def idle_mistakes(
     written: Sequence[str], cells: Sequence[Cell], lines: Mapping[str, int]
 ) -> Iterator[Mistake]:
-    """Yield a mistake for each key of [data] that every cell passes over for another key."""
-    tables = [
-        table for table in different_tables(cells) if isinstance(table, AbstractDatasetConfig)
-    ]
+    """Yield a mistake for each key that every cell passes over for want of another key."""
+    every = different_tables(cells)
     for name in dict.fromkeys(written):
         head, _, key = name.partition(".")
+        tables = [table for table in every if table.table == head]
         others = {type(table).idle_without.get(key) for table in tables}
         named = sorted(other for other in others if other is not None)
-        if head != "data" or not tables or len(named) < len(others):
+        if not tables or len(named) < len(others):
             continue
         defaults = {
             field.name: field.default for cls in map(type, tables) for field in fields_of(cls)
         }
         if any(getattr(table, other) != defaults[other] for table in tables for other in named):
             continue
-        line = lines.get(f"sweep.{name}", lines.get(name, lines.get("data", 0)))
-        needed = " or ".join(f"data.{other}" for other in named)
+        line = lines.get(f"sweep.{name}", lines.get(name, lines.get(head, 0)))
+        needed = " or ".join(f"{head}.{other}" for other in named)
         what = f"must be read by some run, but none sets {needed}: leave it out, or set that"
         yield Mistake(line=line, key=name, what=what)
 

@@ -17,12 +17,13 @@ import torch
 from torch import Tensor
 
 from symstudy.layout import AttentionLayer, Layout
+from symstudy.measures.attention_views import AttentionView
 from symstudy.measures.backward import BackwardPass
 from symstudy.measures.catalogue import find_measure
 from symstudy.measures.compute import attention_measures, measure_extra, measure_layer
 from symstudy.measures.declare import Measure
 from symstudy.measures.held_against import References
-from symstudy.measures.views import AttentionView, LayerView
+from symstudy.measures.views import LayerView
 from symstudy.models.base import AbstractModel
 from symstudy.symmetry import build_symmetry
 from symstudy.symmetry.base import AbstractSymmetry

@@ -1,4 +1,4 @@
-"""How many directions of a module's parameters change nothing, and which symmetries explain them.
+"""Directions in which a module's parameters change nothing, and the symmetries behind them.
 
 Shapes: P parameters, R directions.
 """

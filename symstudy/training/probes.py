@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from symstudy.layout import AttentionLayer
+from symstudy.measures.attention_views import AttentionView
 from symstudy.measures.backward import BackwardPass
 from symstudy.measures.catalogue import measures_on, network_columns
 from symstudy.measures.compute import (
@@ -23,7 +24,7 @@ from symstudy.measures.compute import (
 )
 from symstudy.measures.feature_views import FeaturesView
 from symstudy.measures.held_against import References
-from symstudy.measures.views import AttentionView, LayerView, NetworkView
+from symstudy.measures.views import LayerView, NetworkView
 from symstudy.training.data import Split
 from symstudy.training.engines.base import AbstractTrained, LoadedPack
 from symstudy.training.engines.entropic import split_terms

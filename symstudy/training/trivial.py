@@ -1,4 +1,4 @@
-"""What a network that answers the same whatever its input gets on the test data.
+"""Test loss and accuracy of a constant answer: what a network that has learned nothing gets.
 
 A network has learned where it does clearly better. Shapes: K runs, G groups of targets.
 """

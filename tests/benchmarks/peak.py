@@ -5,7 +5,8 @@ import time
 import numpy as np
 
 from symstudy.kernels.jit import Floats, Index, compiled
-from symstudy.kernels.tiles import VECTOR_BYTES, WIDE, make_tile
+from symstudy.kernels.tiles import WIDE, make_tile
+from symstudy.kernels.vector_instructions import VECTOR_BYTES
 
 __all__ = ["multiply_add_peak"]
 

@@ -1,10 +1,13 @@
 """Planted pairs of runs whose layers align as told, for the claims of universal alignment."""
 
-__all__ = ["TRUTH", "exact", "exact_pairs", "middle", "middle_pairs", "planted"]
+__all__ = ["TRUTH", "MiddleLayers", "exact", "exact_pairs", "planted"]
 
 import numpy as np
+import pytest
 
+from symstudy.findings import Verdict
 from symstudy.study import load_study
+from symstudy.testing.claims import judge_store
 from symstudy.testing.stores import plant_store
 
 TRUTH = {"noise": 0.97, "little": 0.6, "decay": 0.75, "singular": 0.55}
@@ -70,3 +73,42 @@ def planted(place, root, name, runs, pairs, **options):
     return plant_store(
         place, study, lambda run: runs(run, **own), pairs_of=lambda pair: pairs(pair, **options)
     )
+
+
+class MiddleLayers:
+    """What a claim on middle layers must pass; a subclass says its name and its number of parts."""
+
+    name: str
+    parts: int
+
+    @pytest.fixture
+    def plant_middles(self, tmp_path, request):
+        def plant(**options):
+            root = request.config.rootpath
+            return planted(tmp_path, root, self.name, middle, middle_pairs, **options)
+
+        return plant
+
+    def test_middle_layers_that_align_support(self, claims, plant_middles):
+        finding = judge_store(claims[self.name], plant_middles())
+        assert finding.verdict is Verdict.SUPPORTED
+        assert len(finding.parts) == self.parts
+
+    @pytest.mark.parametrize(
+        "options",
+        [
+            {"ends": {"linear": 0.8}},
+            {"start": 0.97, "ends": {"tanh": 0.99}},
+            {"inputs": 0.93, "ends": {"tanh": 0.99}},
+            {"chance": 0.2},
+        ],
+    )
+    def test_what_does_not_align_beyond_start_inputs_or_chance_refutes(
+        self, claims, plant_middles, options
+    ):
+        finding = judge_store(claims[self.name], plant_middles(**options))
+        assert finding.verdict is Verdict.REFUTED
+
+    def test_runs_without_pairs_leave_the_claim_untested(self, claims, plant):
+        store = plant(self.name, lambda run, rng: {"test_loss": 0.1})
+        assert judge_store(claims[self.name], store).verdict is Verdict.UNTESTED

@@ -1,45 +1,13 @@
-import pytest
-
 from symstudy.findings import Verdict
 from symstudy.testing.claims import judge_store
-from tests.claims.planted_pairs import middle, middle_pairs, planted
-
-NAME = "universal_alignment_widths"
+from tests.claims.planted_pairs import MiddleLayers
 
 
-@pytest.fixture
-def plant_middles(tmp_path, request):
-    def plant(**options):
-        return planted(tmp_path, request.config.rootpath, NAME, middle, middle_pairs, **options)
+class TestWidths(MiddleLayers):
+    name = "universal_alignment_widths"
+    parts = 8
 
-    return plant
-
-
-def test_middle_layers_that_align_support(claims, plant_middles):
-    finding = judge_store(claims[NAME], plant_middles())
-    assert finding.verdict is Verdict.SUPPORTED
-    assert len(finding.parts) == 8
-
-
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"ends": {"linear": 0.8}},
-        {"start": 0.97, "ends": {"tanh": 0.99}},
-        {"inputs": 0.93, "ends": {"tanh": 0.99}},
-        {"chance": 0.2},
-    ],
-)
-def test_what_does_not_align_beyond_start_inputs_or_chance_refutes(claims, plant_middles, options):
-    assert judge_store(claims[NAME], plant_middles(**options)).verdict is Verdict.REFUTED
-
-
-def test_tanh_networks_alone_can_refute_the_claim(claims, plant_middles):
-    finding = judge_store(claims[NAME], plant_middles(ends={"tanh": 0.7}))
-    assert finding.verdict is Verdict.REFUTED
-    assert [part.verdict.label for part in finding.parts[:4]] == ["supported"] * 4
-
-
-def test_runs_without_pairs_leave_the_claim_untested(claims, plant):
-    store = plant(NAME, lambda run, rng: {"test_loss": 0.1})
-    assert judge_store(claims[NAME], store).verdict is Verdict.UNTESTED
+    def test_tanh_networks_alone_can_refute_the_claim(self, claims, plant_middles):
+        finding = judge_store(claims[self.name], plant_middles(ends={"tanh": 0.7}))
+        assert finding.verdict is Verdict.REFUTED
+        assert [part.verdict.label for part in finding.parts[:4]] == ["supported"] * 4

@@ -5,7 +5,8 @@ import re
 
 import pytest
 
-from symstudy.cli.plan import describe_power, within_budget
+from symstudy.cli.plan import within_budget
+from symstudy.cli.plan_output import describe_power
 from symstudy.errors import UserError
 from symstudy.findings import Finding, Part, SeedTest, Verdict, student_interval
 from symstudy.findings.power import power_of

@@ -16,7 +16,8 @@ from symstudy.launch import InlineLauncher, open_study_folder, run_study
 from symstudy.measures import catalogue, find_measure, layer_columns, network_columns, run_columns
 from symstudy.measures.catalogue import installed_measures
 from symstudy.store import Store, StudyFolder, open_location
-from symstudy.store.tables.schema import HISTORY, HYPERPARAMETERS, LAYERS, RUNS, TABLES
+from symstudy.store.tables.hyperparameters import HYPERPARAMETERS
+from symstudy.store.tables.schema import HISTORY, LAYERS, RUNS, TABLES
 from symstudy.store.tables.writer import write_pack
 from symstudy.study.measured import TABLE_COLUMNS
 from symstudy.testing.stores import PLANTED

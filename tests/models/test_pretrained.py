@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from symstudy.errors import ModelError
+from symstudy.measures.attention_views import AttentionView
 from symstudy.measures.compute import attention_measures, measure_extra
-from symstudy.measures.views import AttentionView
 from symstudy.models.pretrained.attention_keys import NAMINGS, find_attention
 from symstudy.models.pretrained.config import PretrainedConfig
 from symstudy.models.pretrained.network import build_pretrained

@@ -61,7 +61,7 @@ RESULTS = (
     ),
     Mutation(
         "the padding of a chunk counts in the gradient below a batch norm",
-        "symstudy/kernels/following.py",
+        "symstudy/kernels/following_backward.py",
         (Change("        if samples < width:\n", "        if samples < 0:\n"),),
         (f"{IMAGES}::test_loss_gradient_and_running_means_are_those_of_the_module",),
     ),

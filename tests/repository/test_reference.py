@@ -16,7 +16,8 @@ from symstudy.measures import (
     NETWORK_MEASURES,
     PAIR_MEASURES,
 )
-from symstudy.store.tables.schema import CELLS, HYPERPARAMETERS, TABLES
+from symstudy.store.tables.hyperparameters import HYPERPARAMETERS
+from symstudy.store.tables.schema import CELLS, TABLES
 from symstudy.study.keys import describe_keys
 
 NOTE = "Generated from the code by `make golden`; a test keeps it true.\n"

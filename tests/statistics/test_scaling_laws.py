@@ -9,14 +9,8 @@ from scipy import optimize
 
 from symstudy.statistics import fits
 from symstudy.statistics.intervals import student_interval
-from symstudy.statistics.scaling_laws import (
-    FORMS,
-    compare_laws,
-    fit_law,
-    fit_scaling,
-    jackknife,
-    place_means,
-)
+from symstudy.statistics.scaling_forms import FORMS, fit_law
+from symstudy.statistics.scaling_laws import compare_laws, fit_scaling, jackknife, place_means
 from symstudy.streams import Stream
 
 X = np.geomspace(8, 1024, 8)

@@ -12,8 +12,9 @@ from symstudy.store import Store, StudyFolder, open_location, open_store
 from symstudy.store.files.compaction import compact
 from symstudy.store.files.manifest import list_tables
 from symstudy.store.files.repair import repair
+from symstudy.store.tables.hyperparameters import RESERVED, check_measure_names
 from symstudy.store.tables.ledger import verify
-from symstudy.store.tables.schema import PLAN, RESERVED, RUNS, check_measure_names
+from symstudy.store.tables.schema import PLAN, RUNS
 from symstudy.store.tables.writer import write_plan
 from symstudy.study import Study, make_study
 from symstudy.study.columns import builtin_hyperparameters

@@ -5,7 +5,8 @@ from hypothesis import given
 
 from symstudy.components import Component, fields_of, load_all
 from symstudy.measures import MEASURES
-from symstudy.store.tables.schema import HYPERPARAMETERS, LAYERS, RUNS, TABLES
+from symstudy.store.tables.hyperparameters import HYPERPARAMETERS
+from symstudy.store.tables.schema import LAYERS, RUNS, TABLES
 from symstudy.store.tables.writer import arrow_array, arrow_table
 from symstudy.study import Train, make_study
 from symstudy.study.columns import hyperparameters_of

@@ -5,8 +5,8 @@ import torch
 
 from symstudy.layout import AttentionLayer, Block, DeclaredSymmetry, Layout
 from symstudy.measures import ATTENTION_MEASURES, HeadWeights, attention_measures
+from symstudy.measures.attention_views import AttentionView
 from symstudy.measures.compute import measure_extra
-from symstudy.measures.views import AttentionView
 from symstudy.models.transformer.config import TransformerConfig
 from symstudy.models.transformer.network import build_transformer
 from symstudy.symmetry import symmetries_of

@@ -19,7 +19,8 @@ from symstudy.explore.panels.base import (
     uneven_note,
 )
 from symstudy.explore.view import RequestError, View, where
-from symstudy.statistics.scaling_laws import FORMS, ScalingFit, fit_scaling
+from symstudy.statistics.scaling_forms import FORMS
+from symstudy.statistics.scaling_laws import ScalingFit, fit_scaling
 from symstudy.store import quoted
 
 __all__ = ["answer", "with_laws"]

@@ -190,7 +190,7 @@ def program_values_at_rungs(
 
 
 class Told(NamedTuple):
-    """What a pack was told of its rungs when it was ordered.
+    """Settings and earlier values by which a pack stops runs at its rungs.
 
     Attributes:
         config: Measure and reduction.

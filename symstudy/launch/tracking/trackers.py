@@ -197,7 +197,7 @@ def make_mlflow(study: str, place: Path) -> Any:
 
 
 def make_wandb(study: str, place: Path) -> Any:
-    """Return a logger that makes a run of Weights & Biases of each run."""
+    """Return a logger that logs each run as a run of Weights & Biases."""
     import wandb
     from ray.tune.logger import LoggerCallback
 

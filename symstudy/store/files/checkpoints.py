@@ -13,7 +13,8 @@ from pyarrow import fs
 
 from symstudy.errors import StoreError
 from symstudy.store.files import states
-from symstudy.store.files.folder import StudyFolder, reason_of
+from symstudy.store.files.access import not_readable
+from symstudy.store.files.folder import StudyFolder
 from symstudy.store.files.states import DamagedStateError, Head, State, parse_state, state_bytes
 
 __all__ = [
@@ -148,9 +149,7 @@ def look_through(
             # Its pack has ended since the folder was listed.
             continue
         except OSError as error:
-            raise StoreError(
-                f"the results must be readable, but {path!r} is not: {reason_of(error)}."
-            ) from error
+            raise not_readable(path, error) from error
         else:
             found.append(Checkpoint(head.pack_id, head.run_ids))
     return found, damaged

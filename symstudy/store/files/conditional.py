@@ -16,7 +16,8 @@ from typing import NamedTuple
 
 from symstudy.errors import StoreError
 from symstudy.store.files import disk
-from symstudy.store.files.folder import StudyFolder, reason_of
+from symstudy.store.files.access import not_readable, reason_of
+from symstudy.store.files.folder import StudyFolder
 from symstudy.store.files.local_lock import locked_file
 from symstudy.store.files.objects import Place, open_objects, plain_place
 
@@ -207,9 +208,7 @@ def read_disk(path: str) -> Seen | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
-        raise StoreError(
-            f"the results must be readable, but {path!r} is not: {reason_of(error)}."
-        ) from error
+        raise not_readable(path, error) from error
     return Seen(content, version_of(content))
 
 

@@ -10,7 +10,7 @@ import itertools
 import json
 import os
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,22 +21,23 @@ import pyarrow.parquet as pq
 from pyarrow import fs
 
 from symstudy.errors import StoreError
-from symstudy.identity import canonical_json, digest
 from symstudy.store.files import disk
+from symstudy.store.files.access import not_readable, not_writable, reason_of
 from symstudy.store.files.names import require_inside
 from symstudy.store.files.parquet import STATISTICS_ROWS, parquet_content
 from symstudy.store.files.sealed import (
     BrokenFileError,
+    ReadAt,
     has_frame,
     is_sound,
     read_keys,
     read_whole,
 )
 from symstudy.store.files.strangers import link_error
-from symstudy.store.files.study_file import is_study
+from symstudy.store.files.study_file import parse_study, with_checksum
 from symstudy.store.tables.schema import SCHEMA_VERSION
 
-__all__ = ["STUDY_COPY", "STUDY_FILE", "StudyFolder", "plan_version", "reason_of"]
+__all__ = ["STUDY_COPY", "STUDY_FILE", "StudyFolder", "plan_version"]
 
 STUDY_FILE = "study.json"
 STUDY_COPY = "study.copy.json"
@@ -130,8 +131,7 @@ class StudyFolder:
         Raises:
             StoreError: If they cannot be written.
         """
-        plain = {key: value for key, value in values.items() if key != "checksum"}
-        sealed = {**plain, "checksum": digest(canonical_json(plain))}
+        sealed = with_checksum(values)
         self.write_json(sealed, STUDY_COPY)
         self.write_json(sealed, STUDY_FILE)
 
@@ -141,21 +141,10 @@ class StudyFolder:
 
     def read_sound_study(self, file: str) -> dict[str, Any] | None:
         """Return what `study.json` or its copy says; None if it is damaged or of wrong types."""
-        values = self.read_sound_json(file)
-        return values if values is not None and is_study(values) else None
-
-    def read_sound_json(self, *parts: str) -> dict[str, Any] | None:
-        """Return a JSON object; None if it is not there, no JSON, or not what its checksum says."""
         try:
-            values = self.read_json(*parts)
+            return parse_study(self.read_bytes(file))
         except StoreError:
             return None
-        if not isinstance(values, dict):
-            return None
-        checksum = values.pop("checksum", None)
-        if checksum is not None and checksum != digest(canonical_json(values)):
-            return None
-        return values
 
     def write_bytes(self, content: bytes, *parts: str) -> None:
         """Write `content` to a file of the folder, whole or not at all.
@@ -250,9 +239,7 @@ class StudyFolder:
             with self.filesystem.open_input_stream(path) as stream:
                 content: bytes = stream.read()
         except OSError as error:
-            raise StoreError(
-                f"the results must be readable, but {path!r} is not: {reason_of(error)}."
-            ) from error
+            raise not_readable(path, error) from error
         return content
 
     def read_json(self, *parts: str) -> Any:
@@ -285,9 +272,7 @@ class StudyFolder:
         except FileNotFoundError:
             return
         except OSError as error:
-            raise StoreError(
-                f"the results must be writable, but {path!r} cannot be deleted: {reason_of(error)}."
-            ) from error
+            raise not_writable(path, error, "cannot be deleted") from error
 
     def delete_if_empty(self, *parts: str) -> None:
         """Delete a folder that holds nothing; object stores have none."""
@@ -314,10 +299,7 @@ class StudyFolder:
         try:
             infos = self.filesystem.get_file_info(selector)
         except OSError as error:
-            raise StoreError(
-                f"the results must be readable, but {self.join(folder)!r} is not: "
-                f"{reason_of(error)}."
-            ) from error
+            raise not_readable(self.join(folder), error) from error
         found = [
             info
             for info in infos
@@ -330,6 +312,17 @@ class StudyFolder:
                 self.refuse_link(info.path)
         return sorted(found, key=lambda info: info.path)
 
+    @contextlib.contextmanager
+    def opened(self, path: str) -> Iterator[tuple[ReadAt, int]]:
+        """Open a file; give what reads some bytes from a place of it on, and its size in bytes."""
+        if self.is_local:
+            with Path(path).open("rb", buffering=0) as plain:
+                handle = plain.fileno()
+                yield lambda at, count: os.pread(handle, count, at), os.fstat(handle).st_size
+        else:
+            with self.filesystem.open_input_file(path) as file:
+                yield lambda at, count: file.read_at(count, at), file.size()
+
     def is_whole(self, path: str) -> bool:
         """Return whether the Parquet file at `path` begins and ends as one.
 
@@ -337,16 +330,8 @@ class StudyFolder:
             FileNotFoundError: If there is no such file.
         """
         try:
-            if self.is_local:
-                with Path(path).open("rb", buffering=0) as plain:
-                    size = os.fstat(plain.fileno()).st_size
-                    head = os.pread(plain.fileno(), 4, 0)
-                    tail = os.pread(plain.fileno(), 8, max(size - 8, 0))
-            else:
-                with self.filesystem.open_input_file(path) as file:
-                    size = file.size()
-                    head = file.read_at(4, 0)
-                    tail = file.read_at(8, max(size - 8, 0))
+            with self.opened(path) as (read_at, size):
+                head, tail = read_at(0, 4), read_at(max(size - 8, 0), 8)
         except FileNotFoundError:
             raise
         except OSError:
@@ -361,13 +346,8 @@ class StudyFolder:
             FileNotFoundError: If there is no such file.
         """
         try:
-            if self.is_local:
-                with Path(info.path).open("rb", buffering=0) as plain:
-                    handle = plain.fileno()
-                    size = os.fstat(handle).st_size
-                    return read_keys(lambda at, count: os.pread(handle, count, at), size)
-            with self.filesystem.open_input_file(info.path) as file:
-                return read_keys(lambda at, count: file.read_at(count, at), file.size())
+            with self.opened(info.path) as (read_at, size):
+                return read_keys(read_at, size)
         except FileNotFoundError:
             raise
         except (OSError, pa.ArrowException) as error:
@@ -398,9 +378,7 @@ class StudyFolder:
         except FileNotFoundError:
             raise
         except OSError as error:
-            raise StoreError(
-                f"the results must be writable, but {path!r} cannot be renamed: {reason_of(error)}."
-            ) from error
+            raise not_writable(path, error, "cannot be renamed") from error
 
     def set_aside(self, path: str) -> str:
         """Rename a damaged file so that no reader takes it for a table; return its new path."""
@@ -418,8 +396,3 @@ def plan_version(folder: StudyFolder) -> int:
         except (OSError, pa.ArrowException, KeyError, ValueError):
             continue
     return SCHEMA_VERSION
-
-
-def reason_of(error: OSError) -> str:
-    """Return why a file operation failed, without its path."""
-    return error.strerror or str(error)

@@ -197,7 +197,7 @@ def write_generation(
 
 
 def move_pointer(folder: StudyFolder, name: str, seen: Seen | None) -> Seen:
-    """Have the pointer name a generation, if nobody else has moved it.
+    """Make the pointer name a generation, unless another process has changed it.
 
     Raises:
         StoreError: If somebody has, or it cannot be written.

@@ -5,7 +5,8 @@ from pathlib import Path
 from pyarrow import fs
 
 from symstudy.errors import StoreError
-from symstudy.store.files.folder import STUDY_FILE, StudyFolder, reason_of
+from symstudy.store.files.access import reason_of
+from symstudy.store.files.folder import STUDY_FILE, StudyFolder
 from symstudy.store.files.strangers import refuse_foreign_link, refuse_strangers
 from symstudy.store.tables.schema import VERSIONS
 

@@ -17,6 +17,7 @@ from typing import final
 
 from symstudy.errors import StoreError
 from symstudy.store.files import disk
+from symstudy.store.files.access import not_writable
 from symstudy.store.files.conditional import (
     Seen,
     delete_if_unchanged,
@@ -24,7 +25,7 @@ from symstudy.store.files.conditional import (
     replace_if_unchanged,
     write_if_unchanged,
 )
-from symstudy.store.files.folder import StudyFolder, reason_of
+from symstudy.store.files.folder import StudyFolder
 from symstudy.store.files.local_lock import locked_file
 
 __all__ = ["locked"]
@@ -48,7 +49,7 @@ def locked(
     patience_s: float = PATIENCE_S,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Iterator[None]:
-    """Be the only one that replaces files of a study.
+    """Hold the lock on the files of a study: no other process merges, replaces or repairs them.
 
     Args:
         folder: Folder of the study's results.
@@ -71,9 +72,7 @@ def locked(
         except TimeoutError as error:
             raise busy(folder, patience_s) from error
         except OSError as error:
-            raise StoreError(
-                f"the results must be writable, but {path!r} is not: {reason_of(error)}."
-            ) from error
+            raise not_writable(path, error) from error
         yield
 
 

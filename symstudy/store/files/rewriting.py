@@ -5,8 +5,8 @@ from collections.abc import Iterable
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from symstudy.store.tables.cells import cells_schema, in_columns, unite_schemas
-from symstudy.store.tables.schema import CELLS, RENAMED, SCHEMA_VERSION, TABLES, hyperparameter_of
+from symstudy.store.tables.cells import cells_schema, hyperparameter_of, in_columns, unite_schemas
+from symstudy.store.tables.schema import CELLS, RENAMED, SCHEMA_VERSION, TABLES
 
 __all__ = ["in_schema", "open_parquet", "united_schema"]
 

@@ -19,6 +19,7 @@ from pyarrow import fs
 
 __all__ = [
     "BrokenFileError",
+    "ReadAt",
     "find_broken",
     "has_frame",
     "is_sound",
@@ -41,6 +42,10 @@ GLANCE = 1 << 16
 """Bytes of a file's end that are read at once: all of it but the pages, in most."""
 THREADS = 8
 """Files that are looked at together; most of the time goes to waiting for the storage."""
+
+
+ReadAt = Callable[[int, int], bytes]
+"""From a place in a file and a count to so many bytes from there on."""
 
 
 class BrokenFileError(ValueError):
@@ -105,11 +110,11 @@ def read_seal(content: bytes) -> Seal | None:
     return Seal(*(one == other for one, other in zip(found, wanted, strict=True)))
 
 
-def read_keys(read_at: Callable[[int, int], bytes], size: int) -> pa.Table | None:
+def read_keys(read_at: ReadAt, size: int) -> pa.Table | None:
     """Return the narrow columns of a file; None if it has none.
 
     Args:
-        read_at: Returns so many bytes (second) from a place on (first).
+        read_at: Reads the file.
         size: Of the file, in bytes.
 
     Raises:

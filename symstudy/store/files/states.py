@@ -58,7 +58,7 @@ class DamagedStateError(ValueError):
 
 
 class Head(NamedTuple):
-    """What the file of a state says of itself.
+    """The head of the file of a state.
 
     Attributes:
         pack_id: Identifier of the pack.

@@ -1,10 +1,16 @@
-"""What `study.json` must hold to be used: readers take its values without looking again."""
+"""The content of `study.json`: its checksum, and what it must hold to be used.
 
+Readers take its values without looking again.
+"""
+
+import json
+from collections.abc import Mapping
 from typing import Any
 
+from symstudy.identity import canonical_json, digest
 from symstudy.store.files.names import is_folder_name
 
-__all__ = ["is_study"]
+__all__ = ["is_study", "parse_study", "with_checksum"]
 
 TEXTS = ("title", "description", "source", "kind", "replicates")
 LISTS = {"claims": str, "swept": str, "launches": dict}
@@ -32,3 +38,26 @@ def is_study(values: dict[str, Any]) -> bool:
         and isinstance(values.get("preset"), str | None)
         and type(values.get("schema_version", 1)) is int
     )
+
+
+def with_checksum(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of `study.json` with a checksum of them."""
+    plain = {key: value for key, value in values.items() if key != "checksum"}
+    return {**plain, "checksum": digest(canonical_json(plain))}
+
+
+def parse_study(content: bytes) -> dict[str, Any] | None:
+    """Return the values of `study.json`; None if it is no JSON object, damaged or of wrong types.
+
+    A file without a checksum is of a version that wrote none.
+    """
+    try:
+        values = json.loads(content)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(values, dict):
+        return None
+    checksum = values.pop("checksum", None)
+    if checksum is not None and checksum != digest(canonical_json(values)):
+        return None
+    return values if is_study(values) else None

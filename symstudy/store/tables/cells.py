@@ -7,7 +7,7 @@ they differ in a column's type, the wider one holds.
 
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, get_args
 
 import pyarrow as pa
 import pyarrow.dataset as ds
@@ -18,22 +18,17 @@ from symstudy.errors import StoreError
 from symstudy.store.files.folder import StudyFolder
 from symstudy.store.files.parquet import STATISTICS_ROWS
 from symstudy.store.files.sealed import THREADS
+from symstudy.store.tables.hyperparameters import RESERVED
 from symstudy.store.tables.scanning import parquet_format
-from symstudy.store.tables.schema import (
-    CELL_KEYS,
-    CELLS,
-    RESERVED,
-    TYPES,
-    field_of,
-    hyperparameter_of,
-)
+from symstudy.store.tables.schema import CELL_KEYS, CELLS, TYPES
 from symstudy.study.cell import Cell
-from symstudy.study.columns import Hyperparameter
+from symstudy.study.columns import Hyperparameter, Kind
 from symstudy.study.tabulate import beside, tabulate, unite
 
 __all__ = [
     "cells_schema",
     "cells_table",
+    "hyperparameter_of",
     "hyperparameters_in",
     "in_columns",
     "own_names",
@@ -46,6 +41,21 @@ __all__ = [
 GROUP_ROWS = 65_536
 """Rows of a group of a large file."""
 FIXED = frozenset(column.name for column in CELLS.columns)
+
+
+def field_of(each: Hyperparameter) -> pa.Field:
+    """Return a hyperparameter as a field of a file's schema, with its meaning, table and key."""
+    about = {"meaning": each.meaning, "table": each.table, "key": each.key}
+    return pa.field(each.name, TYPES[each.kind], metadata=about)
+
+
+def hyperparameter_of(field: pa.Field) -> Hyperparameter:
+    """Return the hyperparameter that a field of a file of cells holds."""
+    about = {key.decode(): value.decode() for key, value in (field.metadata or {}).items()}
+    kind: Kind = next((kind for kind in get_args(Kind) if TYPES[kind] == field.type), "text")
+    return Hyperparameter(
+        field.name, kind, about.get("meaning", ""), about.get("table", ""), about.get("key", "")
+    )
 
 
 def cells_schema(hyperparameters: Iterable[Hyperparameter]) -> pa.Schema:

@@ -33,6 +33,7 @@ from symstudy.store.tables.answers import (
     query_error,
 )
 from symstudy.store.tables.copies import copy_name
+from symstudy.store.tables.hyperparameters import RESERVED
 from symstudy.store.tables.keys import KEYS
 from symstudy.store.tables.limits import (
     MEMORY,
@@ -41,12 +42,7 @@ from symstudy.store.tables.limits import (
 )
 from symstudy.store.tables.running import Limits, run_within
 from symstudy.store.tables.scans import JOINED, MERGED, StudyTables
-from symstudy.store.tables.schema import (
-    CELLS,
-    RESERVED,
-    RUNS,
-    Table,
-)
+from symstudy.store.tables.schema import CELLS, RUNS, Table
 from symstudy.store.tables.view_statements import VIEWS, quoted, view_statements
 from symstudy.store.tables.views_on_demand import ViewsOnDemand
 from symstudy.study.columns import Hyperparameter, builtin_columns, builtin_names

@@ -36,7 +36,7 @@ __all__ = [
 
 
 class Account(NamedTuple):
-    """How many runs of a study are where.
+    """Counts of the runs of a study: done, stopped, failed, missing.
 
     Attributes:
         study: Name of the study.

@@ -24,6 +24,7 @@ from symstudy.store.tables.cells import (
     unite_schemas,
 )
 from symstudy.store.tables.copies import copy_name, holds_copies, is_copy
+from symstudy.store.tables.hyperparameters import RESERVED
 from symstudy.store.tables.keys import KEYS, damaged_error, find_once, read_keys
 from symstudy.store.tables.packed import PACKED, packed_dataset, packs_of, paths_of_packs
 from symstudy.store.tables.scanning import parquet_format, with_dictionaries
@@ -35,7 +36,6 @@ from symstudy.store.tables.schema import (
     PAIRS,
     PLAN,
     RENAMED,
-    RESERVED,
     RUNS,
     TABLES,
     TYPES,

@@ -1,18 +1,17 @@
 """The tables of a store: every column with its type and a sentence.
 
 Types are fixed here and nowhere else but for hyperparameters, which are those of the cells at hand:
-each file of `CELLS` says its own. Tables are read by name, and a column that a file lacks is null:
-a new measure or hyperparameter needs no new version. Times are UTC without a zone.
+each file of `CELLS` says its own (`symstudy.store.tables.hyperparameters`). Tables are read by
+name, and a column that a file lacks is null: a new measure or hyperparameter needs no new version.
+Times are UTC without a zone.
 """
 
-from collections.abc import Iterable
-from typing import NamedTuple, get_args
+from typing import NamedTuple
 
 import pyarrow as pa
 
-from symstudy.errors import StoreError
 from symstudy.measures.catalogue import LAYER_MEASURES, PAIR_MEASURES
-from symstudy.study.columns import Hyperparameter, Kind, builtin_hyperparameters
+from symstudy.study.columns import Kind
 
 __all__ = [
     "ACTIVATIONS",
@@ -20,7 +19,6 @@ __all__ = [
     "CELL_KEYS",
     "CERTIFICATES",
     "HISTORY",
-    "HYPERPARAMETERS",
     "LAYERS",
     "PACKS",
     "PAIRS",
@@ -28,18 +26,15 @@ __all__ = [
     "PLAN_KEYS",
     "RENAMED",
     "REPRESENTATIONS",
-    "RESERVED",
     "RUNS",
     "RUN_KEYS",
     "SCHEMA_VERSION",
     "TABLES",
+    "TYPES",
     "VECTOR",
     "VERSIONS",
     "Column",
     "Table",
-    "check_measure_names",
-    "field_of",
-    "hyperparameter_of",
 ]
 
 SCHEMA_VERSION = 5
@@ -349,56 +344,3 @@ TABLES: dict[str, Table] = {
     for table in (RUNS, HISTORY, LAYERS, CERTIFICATES, REPRESENTATIONS, PLAN, CELLS, PAIRS)
 }
 """The tables of a study's folder that the views are made of."""
-
-IN_VIEWS = ("elapsed", "is_final", "threshold", "deviation", "relative_deviation", "seeds")
-"""Columns that views work out."""
-
-RESERVED: frozenset[str] = frozenset(
-    name.lower()
-    for table in TABLES.values()
-    for column in table.columns
-    for name in (column.name, f"{column.name}_low", f"{column.name}_high")
-) | frozenset(IN_VIEWS)
-"""Names, in lower case, that a hyperparameter gives way to: its column is prefixed by its table."""
-
-
-def check_measure_names(names: Iterable[str]) -> None:
-    """Raise if a measure bears a hyperparameter's name: one of the two would be lost in `runs`.
-
-    Raises:
-        StoreError: If so.
-    """
-    known = {each.name.lower(): each for each in builtin_hyperparameters(RESERVED)}
-    for name in names:
-        if (clash := known.get(name.lower())) is not None:
-            raise StoreError(
-                f"a measure must not bear the name of a hyperparameter, but {name!r} is "
-                f"{clash.table}.{clash.key} of a study file. Give the measure another name."
-            )
-
-
-check_measure_names(
-    column.name
-    for table in (RUNS, HISTORY, LAYERS, CERTIFICATES, PAIRS)
-    for column in table.columns
-)
-
-HYPERPARAMETERS: tuple[Column, ...] = tuple(
-    Column(each.name, TYPES[each.kind], each.meaning) for each in builtin_hyperparameters(RESERVED)
-)
-"""Columns of `CELLS` that every store has in its views: those of built-in components."""
-
-
-def field_of(each: Hyperparameter) -> pa.Field:
-    """Return a hyperparameter as a field of a file's schema, with its meaning, table and key."""
-    about = {"meaning": each.meaning, "table": each.table, "key": each.key}
-    return pa.field(each.name, TYPES[each.kind], metadata=about)
-
-
-def hyperparameter_of(field: pa.Field) -> Hyperparameter:
-    """Return the hyperparameter that a field of a file of cells holds."""
-    about = {key.decode(): value.decode() for key, value in (field.metadata or {}).items()}
-    kind: Kind = next((kind for kind in get_args(Kind) if TYPES[kind] == field.type), "text")
-    return Hyperparameter(
-        field.name, kind, about.get("meaning", ""), about.get("table", ""), about.get("key", "")
-    )

@@ -1,4 +1,4 @@
-"""Making "nothing twice" true again after two drivers have trained the same run."""
+"""Removes rows of runs that two drivers have both trained, so that each run has one row again."""
 
 import time
 from collections.abc import Iterator

@@ -15,7 +15,8 @@ from symstudy.errors import StoreError
 from symstudy.store.files.folder import StudyFolder
 from symstudy.store.files.manifest import list_tables
 from symstudy.store.tables.cells import cells_schema, write_cells
-from symstudy.store.tables.schema import CELLS, PLAN, RESERVED, SCHEMA_VERSION, TYPES
+from symstudy.store.tables.hyperparameters import RESERVED
+from symstudy.store.tables.schema import CELLS, PLAN, SCHEMA_VERSION, TYPES
 from symstudy.study.columns import (
     Hyperparameter,
     builtin_hyperparameters,

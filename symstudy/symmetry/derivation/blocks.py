@@ -7,7 +7,8 @@ from typing import Literal, NamedTuple, final
 
 from symstudy.layout import Block
 from symstudy.symmetry.derivation.axes import Axis, AxisClass, Dim, Variable, find
-from symstudy.symmetry.derivation.state import State, inside, size_of
+from symstudy.symmetry.derivation.state import State
+from symstudy.symmetry.derivation.values import inside, size_of
 
 __all__ = ["BlockAxis", "BlockPlan", "Labels", "plan_blocks"]
 

@@ -117,7 +117,7 @@ def solve_class(state: State, of: AxisClass, plans: Sequence[BlockPlan]) -> Clas
 
 
 def declare(state: State, found: ClassSolution, plans: Sequence[BlockPlan]) -> None:
-    """Fill in what a class allows."""
+    """Add the candidates that the solution of a class allows."""
     for part, equations in components(found.variables, found.equations):
         found.scales += [dict(each) for each in null_space(part, equations)]
     for part, equations in components(found.variables, found.sign_equations):

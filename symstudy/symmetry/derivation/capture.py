@@ -11,8 +11,9 @@ from typing import Any, final
 from torch import Tensor, nn
 
 from symstudy.symmetry.derivation.axes import AxisClass, Variable, find
-from symstudy.symmetry.derivation.state import State, inside, size_of
+from symstudy.symmetry.derivation.state import State
 from symstudy.symmetry.derivation.trace import ModuleCall
+from symstudy.symmetry.derivation.values import inside, size_of
 
 __all__ = ["Capture", "capture_hidden", "find_capture", "only_tensor"]
 

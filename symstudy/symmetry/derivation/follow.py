@@ -1,16 +1,23 @@
 """Following the axes of parameters through the operations of a forward pass."""
 
 from symstudy.symmetry.derivation.axes import Form, Restart
-from symstudy.symmetry.derivation.rules import elementwise, products, reductions, views
+from symstudy.symmetry.derivation.rules import (
+    broadcasting,
+    elementwise,
+    products,
+    reductions,
+    views,
+)
 from symstudy.symmetry.derivation.rules.registry import RULES
-from symstudy.symmetry.derivation.state import State, Value, places_in, size_of
+from symstudy.symmetry.derivation.state import State, places_in
 from symstudy.symmetry.derivation.trace import Operation, Trace
+from symstudy.symmetry.derivation.values import Value, size_of
 
 __all__ = ["follow"]
 
 MOST_ROUNDS = 40
 """Each round begins with what the last one found of how parameters are put together."""
-FAMILIES = (elementwise, products, reductions, views)
+FAMILIES = (broadcasting, elementwise, products, reductions, views)
 """Modules whose rules are declared when they are imported."""
 
 

@@ -7,7 +7,8 @@ from typing import final
 from symstudy.symmetry.derivation.axes import AxisClass, Expression, find
 from symstudy.symmetry.derivation.blocks import BlockPlan
 from symstudy.symmetry.derivation.candidates import Candidate, ClassSolution
-from symstudy.symmetry.derivation.state import Contraction, State, Value
+from symstudy.symmetry.derivation.state import State
+from symstudy.symmetry.derivation.values import Contraction, Value
 
 __all__ = ["Heads", "find_heads"]
 

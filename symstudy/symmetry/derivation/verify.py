@@ -29,7 +29,7 @@ DRAWS = 2
 
 
 class Verdict(NamedTuple):
-    """What became of a symmetry that was tried.
+    """Whether a symmetry that was tried holds, and by how much it misses.
 
     Attributes:
         error: Largest relative change of what it should preserve.

@@ -1,4 +1,4 @@
-"""What works on the lanes of a pack in compiled code, by the kind of the network.
+"""Compiled code that trains and measures the lanes of a pack, by the kind of the network.
 
 Shapes: K runs, P parameters.
 """
@@ -56,10 +56,9 @@ class AbstractLaneKernels(ABC):
         losses: Losses,
         gradient: Float[np.ndarray, "runs columns"],
     ) -> None:
-        """Fill losses of the lanes `chosen` on `samples`, and one thing more.
+        """Fill losses of the lanes `chosen` on `samples`, and their gradients or else accuracies.
 
-        That is the gradient where `gradient` has a column for each parameter, or else the
-        accuracies.
+        Gradients are written where `gradient` has a column for each parameter.
         """
 
     @property

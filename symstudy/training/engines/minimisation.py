@@ -34,7 +34,7 @@ MERGE_TOLERANCE = 1e-9
 
 
 class Point(NamedTuple):
-    """Where a lane stands.
+    """Parameters and objective of a lane.
 
     Attributes:
         theta: Parameters `[P]`.

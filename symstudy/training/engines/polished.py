@@ -1,4 +1,4 @@
-"""The engine of `train.polish`: what training has chosen is taken to the minimum beside it.
+"""The engine of `train.polish`: training by another engine, then L-BFGS to a nearby minimum.
 
 Noise and learning rate decide in which valley training ends, and keep it from the valley's floor.
 After the last step L-BFGS goes down the full objective from there, so that a claim about minima can

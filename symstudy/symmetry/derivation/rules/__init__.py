@@ -1,1 +1,1 @@
-"""What each ATen operation makes of what is known of the tensors that it reads."""
+"""A rule for each ATen operation: from what is known of its inputs to what is of its results."""

@@ -4,23 +4,12 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from symstudy.symmetry.derivation.axes import Axis, Dim, total
-from symstudy.symmetry.derivation.rules.elementwise import (
-    added,
-    bent,
-    nothing,
-    without_factors,
-)
+from symstudy.symmetry.derivation.rules.broadcasting import added, nothing
+from symstudy.symmetry.derivation.rules.elementwise import bent, without_factors
 from symstudy.symmetry.derivation.rules.registry import argument, rule
-from symstudy.symmetry.derivation.state import (
-    Contraction,
-    Reading,
-    State,
-    Value,
-    inside,
-    map_dim,
-    size_of,
-)
+from symstudy.symmetry.derivation.state import Reading, State
 from symstudy.symmetry.derivation.trace import Operation, Place
+from symstudy.symmetry.derivation.values import Contraction, Value, inside, map_dim, size_of
 
 __all__ = ["contract"]
 

@@ -4,11 +4,13 @@ from dataclasses import replace
 from fractions import Fraction
 
 from symstudy.symmetry.derivation.axes import NOTHING, Axis, Dim, scaled
-from symstudy.symmetry.derivation.rules.elementwise import added, bent, multiplied
+from symstudy.symmetry.derivation.rules.broadcasting import added, multiplied
+from symstudy.symmetry.derivation.rules.elementwise import bent
 from symstudy.symmetry.derivation.rules.products import grouped
 from symstudy.symmetry.derivation.rules.registry import argument, rule
-from symstudy.symmetry.derivation.state import Normalised, State, Value, inside, map_dim
+from symstudy.symmetry.derivation.state import Normalised, State
 from symstudy.symmetry.derivation.trace import Operation, Place
+from symstudy.symmetry.derivation.values import Value, inside, map_dim
 
 __all__: list[str] = []
 

@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
-from symstudy.symmetry.derivation.state import State, Value
+from symstudy.symmetry.derivation.state import State
 from symstudy.symmetry.derivation.trace import Operation, Place
+from symstudy.symmetry.derivation.values import Value
 
 __all__ = ["RULES", "Rule", "argument", "number_of", "rule"]
 

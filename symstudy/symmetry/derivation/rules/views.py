@@ -6,8 +6,9 @@ from itertools import accumulate, pairwise
 
 from symstudy.symmetry.derivation.axes import Axis, AxisClass, Dim, Restart, find, parts_of
 from symstudy.symmetry.derivation.rules.registry import argument, rule
-from symstudy.symmetry.derivation.state import State, Value, size_of
+from symstudy.symmetry.derivation.state import State
 from symstudy.symmetry.derivation.trace import Operation
+from symstudy.symmetry.derivation.values import Value, size_of
 
 __all__ = ["reshaped"]
 
