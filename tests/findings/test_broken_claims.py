@@ -158,7 +158,7 @@ def test_a_claim_that_is_not_what_its_file_says_does_not_judge(project, how):
     claim.write_text(text.replace("at_most=1.0", "at_most=BOUND * LIMIT"))
     assert set(load(project, print)) == {"good"}
     if how == "assigned":
-        sys.modules[f"{project.name}.claims.good"].BOUND = 2.0
+        vars(sys.modules[f"{project.name}.claims.good"])["BOUND"] = 2.0
     else:
         file = claim if how == "edited" else shared
         file.write_text(file.read_text().replace("1.0", "200.0", 1))
