@@ -86,11 +86,13 @@ def read_tracebacks(store: Any, rows: Sequence[Sequence[Any]]) -> dict[str, str]
     """
     from symstudy.launch import read_traceback
 
-    folders = {folder.name: folder for folder in store.folders}
-    return {
-        run_id: read_traceback(folders[study], run_id) if study in folders else ""
-        for study, run_id, *_ in rows
-    }
+    texts: dict[str, str] = {}
+    for study, run_id, *_ in rows:
+        # A copy of a study is one of the same name.
+        of_study = (folder for folder in store.folders if folder.name == study)
+        found = (read_traceback(folder, run_id) for folder in of_study)
+        texts[run_id] = next(filter(None, found), "")
+    return texts
 
 
 def print_tracebacks(texts: Mapping[str, str]) -> None:

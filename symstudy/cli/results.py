@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -170,23 +171,8 @@ def verify(results: ResultsPath = "results", as_json: Json = False) -> None:
         )
     else:
         for item in found:
-            account = item.account
-            study = printable_line(account.study)
-            if item.damaged:
-                say(f"{study}: {len(item.damaged)} damaged files: {', '.join(item.damaged)}")
-                continue
-            word = "proven" if item.is_proven else "not proven"
-            say(
-                f"{study}: {word}: {account.planned} planned = {account.done} done + "
-                f"{account.stopped} stopped + {account.num_failed} failed + "
-                f"{account.missing} missing, {len(item.twice)} twice, {len(item.unplanned)} "
-                f"unplanned, {len(item.incomplete)} packs incomplete"
-            )
-            if item.unknown_cells:
-                say(
-                    f"{study}: {len(item.unknown_cells)} planned cells without their "
-                    "hyperparameters. Run the study again: they are written down again."
-                )
+            for line in verified_lines(item):
+                say(line)
     for item in found:
         if item.certificate is not None and not item.certificate.holds:
             study, warning = item.account.study, certificate_warning(item.certificate)
@@ -195,6 +181,32 @@ def verify(results: ResultsPath = "results", as_json: Json = False) -> None:
         raise typer.Exit(2)
     if not all(item.is_proven and item.account.num_failed == 0 for item in found):
         raise typer.Exit(1)
+
+
+def verified_lines(item: Any) -> Iterator[str]:
+    """Yield what `verify` says of a study for a person."""
+    account = item.account
+    study = printable_line(account.study)
+    if item.damaged:
+        yield f"{study}: {len(item.damaged)} damaged files: {', '.join(item.damaged)}"
+        return
+    word = "proven" if item.is_proven else "not proven"
+    yield (
+        f"{study}: {word}: {account.planned} planned = {account.done} done + "
+        f"{account.stopped} stopped + {account.num_failed} failed + "
+        f"{account.missing} missing, {len(item.twice)} twice, {len(item.unplanned)} "
+        f"unplanned, {len(item.incomplete)} packs incomplete"
+    )
+    if not account.planned:
+        yield (
+            f"{study}: nothing is planned, so nothing is proven: the plan is lost, or no run was "
+            "planned yet. Run the study again: it is written down again."
+        )
+    if item.unknown_cells:
+        yield (
+            f"{study}: {len(item.unknown_cells)} planned cells without their hyperparameters. Run "
+            "the study again: they are written down again."
+        )
 
 
 def certificate_row(certificate: Any) -> dict[str, Any] | None:

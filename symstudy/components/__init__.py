@@ -12,8 +12,9 @@ from symstudy.components.component import (
     first_line,
     items_of,
 )
-from symstudy.components.own_code import changed_source, load_own, looking_in, source_of
+from symstudy.components.own_code import changed_source, load_own, source_of
 from symstudy.components.own_component import adapt_class, load_own_class
+from symstudy.components.own_modules import looking_in
 from symstudy.components.reference import Key, keys_of, keys_of_group
 from symstudy.components.registry import GROUPS, Entry, entries_of, find_component, load_all
 from symstudy.components.roles import ALWAYS, Choice, KnownBy, OwnCode, Role, Word

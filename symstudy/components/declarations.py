@@ -11,7 +11,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from symstudy.components.own_code import find_module, location_of
+from symstudy.components.own_modules import find_module, location_of
 
 __all__ = ["Declaration", "builtin_declarations", "declarations_in", "find_declaration"]
 

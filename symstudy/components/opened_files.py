@@ -12,6 +12,7 @@ import os
 import site
 import sys
 import sysconfig
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,9 @@ SYSTEM = ("/proc", "/sys", "/dev", "/etc", "/usr", "/lib", "/bin")
 
 HIDDEN = (".cache", ".config", ".local", ".triton", ".nv", ".matplotlib", ".keras")
 CACHES = ("XDG_CACHE_HOME", "HF_HOME", "TORCH_HOME", "SYMSTUDY_CACHE")
+
+SETTLED_NS = 2_000_000_000
+"""A file that was written so lately may be written again without its time being another."""
 
 Opened = dict[str, bool]
 """Paths that were opened, with whether they were opened for reading alone."""
@@ -117,7 +121,9 @@ def content_hash(path: Path) -> str:
     """Return the SHA-256 of a file, worked out once for its size and time; empty without one."""
     try:
         about = path.stat()
-        return hashed(path, about.st_size, about.st_mtime_ns)
+        is_settled = time.time_ns() - about.st_mtime_ns > SETTLED_NS
+        work_out = hashed if is_settled else hashed.__wrapped__
+        return work_out(path, about.st_size, about.st_mtime_ns)
     except OSError:
         return ""
 

@@ -1,128 +1,49 @@
 """Code of the user's own that a study file names as `package.module:Name`.
 
-A module is looked for beside the study file, then in the working directory, then among what Python
-can import. What is installed in a site-packages folder is taken to be installed on every node; the
-rest travels with the study. A run is known by the source of such code too: a module that has
-changed makes other runs.
+What is not installed travels with the study. A run is known by the source of such code too, and by
+the environment variables that it reads: a module that has changed makes other runs.
 """
 
-import ast
-import contextlib
-import contextvars
 import functools
 import hashlib
 import importlib
-import importlib.machinery
 import importlib.metadata
-import importlib.util
 import sys
-from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
+from symstudy.components.in_memory import differing_name, was_edited
 from symstudy.components.opened_files import files_opened
+from symstudy.components.own_modules import (
+    OwnModule,
+    files_of,
+    find_module,
+    has_same_files,
+    loaded_of,
+    location_of,
+    with_imports,
+)
+from symstudy.components.variables_read import values_of
 from symstudy.errors import ModelError
 
 __all__ = [
-    "OwnModule",
+    "changed_source",
     "code_of",
     "files_read_by",
-    "find_module",
     "load_own",
-    "looking_in",
-    "named_by_results",
-    "search_places",
     "source_hash",
     "source_of",
     "with_content",
-    "with_imports",
 ]
-
-IN_WORKING_DIRECTORY = contextvars.ContextVar("in_working_directory", default=True)
-PLACES: contextvars.ContextVar[tuple[Path, ...]] = contextvars.ContextVar("places", default=())
 
 LOADED: dict[str, str] = {}
 """What identified the source of each top-level module when `load_own` first imported it."""
 READ: dict[str, list[Path]] = {}
 """Files of the user's that each module read while `load_own` imported it."""
-OURS = "symstudy"
-"""This package: installed, wherever its files are; a study of its parts knows them by version."""
+EDITED = "edited after it was imported"
+"""Stands for the source of a module in `LOADED` that was imported before, and then written."""
 FILES = "+files:"
 """What stands in a source between the hash of the code and that of files that the code reads."""
-
-
-class OwnModule(NamedTuple):
-    """A top-level module or package that a study names.
-
-    Attributes:
-        name: As it is imported.
-        path: The file or the package's folder; None if it is installed.
-    """
-
-    name: str
-    path: Path | None
-
-
-@contextlib.contextmanager
-def looking_in(*places: Path) -> Iterator[None]:
-    """Look for own modules in `places` first, such as the folder of the study file."""
-    token = PLACES.set(places)
-    try:
-        yield
-    finally:
-        PLACES.reset(token)
-
-
-@contextlib.contextmanager
-def named_by_results() -> Iterator[None]:
-    """Look for own modules among what Python can import alone, since results name them.
-
-    What a study file names may be in the working directory; what results name is not looked for
-    there, since both may be somebody else's.
-    """
-    token = IN_WORKING_DIRECTORY.set(False)
-    try:
-        yield
-    finally:
-        IN_WORKING_DIRECTORY.reset(token)
-
-
-def search_places() -> tuple[Path, ...]:
-    """Return the folders in which own modules are looked for first."""
-    return (*PLACES.get(), Path.cwd()) if IN_WORKING_DIRECTORY.get() else PLACES.get()
-
-
-def find_module(name: str, places: Iterable[Path] | None = None) -> OwnModule | None:
-    """Return the top-level module called `name`; None if it is neither in a place nor importable.
-
-    Args:
-        name: Without dots.
-        places: Folders to look in first; those of `looking_in` and the working directory if None.
-    """
-    if name == OURS:
-        return OwnModule(name, None)
-    for place in search_places() if places is None else places:
-        path = module_in(place, name)
-        if path is not None:
-            return OwnModule(name, path)
-    try:
-        spec = importlib.util.find_spec(name)
-    except (ImportError, ValueError):
-        spec = None
-    if spec is None:
-        return None
-    found = location_of(spec)
-    is_installed = found is None or bool({"site-packages", "dist-packages"} & set(found.parts))
-    return OwnModule(name, None if is_installed else found)
-
-
-def location_of(spec: importlib.machinery.ModuleSpec) -> Path | None:
-    """Return the folder of a package or the Python file of a module; None if it has neither."""
-    if spec.submodule_search_locations:
-        return Path(next(iter(spec.submodule_search_locations)))
-    if spec.has_location and spec.origin and spec.origin.endswith(".py"):
-        return Path(spec.origin)
-    return None
 
 
 def load_own(name: str, key: str) -> Any:
@@ -143,7 +64,7 @@ def load_own(name: str, key: str) -> Any:
             sys.path.append(folder)
     top = path.partition(".")[0]
     if top not in sys.modules or top not in LOADED:
-        LOADED[top] = source_of(name)
+        LOADED[top] = source_in_memory(name)
     is_first = path not in sys.modules
     try:
         with files_opened() as read:
@@ -170,6 +91,16 @@ def load_own(name: str, key: str) -> Any:
     return getattr(module, attribute)
 
 
+def source_in_memory(name: str) -> str:
+    """Return what identifies the code behind `package.module:Name` that Python has or will import.
+
+    Something else may have imported its modules long before, and their files be others now.
+    """
+    found = find_module(name.partition(":")[0].partition(".")[0])
+    is_edited = found is not None and any(map(was_edited, loaded_of(found)))
+    return EDITED if is_edited else source_of(name)
+
+
 def check_imported(module: OwnModule | None, key: str) -> None:
     """Check that Python has imported the files that the source of `module` is told by.
 
@@ -194,20 +125,6 @@ def check_imported(module: OwnModule | None, key: str) -> None:
                 f"{each.path}: Python has another module of that name, {spec.origin}. Give yours "
                 "another name; in a notebook, restart Python."
             )
-
-
-def has_same_files(left: OwnModule, right: OwnModule) -> bool:
-    """Return whether two modules are in one place, or have the same Python files."""
-    if left.path is None or right.path is None:
-        return left.path is right.path
-    if left.path.resolve() == right.path.resolve():
-        return True
-    files = [
-        {file.relative_to(module.path.parent): file.read_bytes() for file in files_of(module)}
-        for module in (left, right)
-        if module.path is not None
-    ]
-    return files[0] == files[1]
 
 
 def import_advice(path: str, error: Exception) -> str:
@@ -246,10 +163,27 @@ def changed_source(name: str, planned: str) -> str:
         other = ", or this process imported another module of that name" if imported != here else ""
         restart = "start Python again and " if other else ""
         return (
-            f"but the source of {name!r} has changed since{other}. Put it back as it was, or "
+            f"but the source of {name!r} has changed since{variables_told(top)}{other}. Put it "
+            "back as it was, or "
             f"{restart}type `symstudy run STUDY --extend`: the changed code makes runs of their own"
         )
+    found = find_module(top)
+    for module in loaded_of(found) if found is not None else []:
+        if differing := differing_name(module):
+            return (
+                f"but `{module.__name__}.{differing}` in this process is not what "
+                f"{module.__file__} says: the file was changed after Python imported it, or "
+                "something was assigned to the name. Start Python again, then run the same study"
+            )
     return ""
+
+
+def variables_told(top: str) -> str:
+    """Return the environment variables that a module reads, as a part of a sentence."""
+    found = find_module(top)
+    files = [file for each in with_imports([found]) for file in files_of(each)] if found else []
+    names = ", ".join(name for name, _ in values_of(files))
+    return f", or the value of an environment variable that it reads ({names})" if names else ""
 
 
 def source_of(name: str) -> str:
@@ -304,6 +238,7 @@ def installed_version(name: str) -> str:
 def source_hash(path: Path) -> str:
     """Return the SHA-256 of a file or of a package's files, and of what they import of one's own.
 
+    The values of the environment variables that they read count too, where they read any.
     Where the modules lie does not count: on a worker each may be in a folder of its own.
     """
     files = sorted(
@@ -317,59 +252,6 @@ def source_hash(path: Path) -> str:
         source = file.read_bytes()
         total.update(f"{name}|{len(source)}|".encode())
         total.update(source)
+    for variable, value in values_of(file for _, file in files):
+        total.update(f"environment|{variable}|{value!r}|".encode())
     return total.hexdigest()
-
-
-def with_imports(modules: Iterable[OwnModule]) -> list[OwnModule]:
-    """Return modules with those of the user's own that they import, and that these import."""
-    found = {module.name: module for module in modules}
-    waiting = list(found.values())
-    while waiting:
-        new = [each for each in siblings(waiting.pop()) if each.name not in found]
-        found.update({each.name: each for each in new})
-        waiting += new
-    return list(found.values())
-
-
-def files_of(module: OwnModule) -> list[Path]:
-    """Return the Python files of a module; none where it is installed."""
-    if module.path is None:
-        return []
-    return [module.path] if module.path.is_file() else sorted(module.path.rglob("*.py"))
-
-
-def siblings(module: OwnModule) -> list[OwnModule]:
-    """Return the top-level modules of the user's own that the files of `module` import.
-
-    They lie in its folder, or elsewhere on Python's path without being installed.
-    """
-    if module.path is None:
-        return []
-    names = sorted({name for file in files_of(module) for name in imported_names(file)})
-    known = {*sys.stdlib_module_names, OURS, module.name}
-    found = [find_module(name, [module.path.parent]) for name in names if name not in known]
-    return [each for each in found if each is not None and each.path is not None]
-
-
-def imported_names(file: Path) -> set[str]:
-    """Return the top-level names that a Python file imports; none if it cannot be parsed."""
-    try:
-        tree = ast.parse(file.read_bytes())
-    except (OSError, SyntaxError, ValueError):
-        # Importing it says what is wrong, with the line.
-        return set()
-    names: set[str] = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            names.update(alias.name.partition(".")[0] for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
-            names.add(node.module.partition(".")[0])
-    return names
-
-
-def module_in(place: Path, name: str) -> Path | None:
-    """Return the file or package folder of the module `name` in `place`; None if it has none."""
-    folder, file = place / name, place / f"{name}.py"
-    if folder.is_dir() and any(folder.glob("**/*.py")):
-        return folder
-    return file if file.is_file() else None

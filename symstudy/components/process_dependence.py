@@ -8,7 +8,7 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-from symstudy.components.own_code import files_of, find_module, with_imports
+from symstudy.components.own_modules import files_of, find_module, with_imports
 
 __all__ = ["process_dependence"]
 

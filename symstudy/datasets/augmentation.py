@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from symstudy.components import load_own, source_of
+from symstudy.components.foreign_draws import called_and_drawn
 from symstudy.errors import DataError, ModelError, nearest
 from symstudy.identity import stream_key
 from symstudy.streams import Stream
@@ -173,7 +174,13 @@ def own_steps(
         key = stream_key(seed, f"{stream} {first + s}")
         generator = np.random.Generator(np.random.Philox(key=key))
         given = batch.reshape(len(batch), *shape).copy()
-        found = np.asarray(function(given, generator))
+        returned, drawn = called_and_drawn(functools.partial(function, given, generator))
+        found = np.asarray(returned)
+        if drawn:
+            raise ModelError(
+                f"data.augment must draw from the generator that it is given, but {name!r} draws "
+                f"from {drawn}, which a run's seed does not decide."
+            )
         if found.shape != given.shape or not np.isfinite(found).all():
             raise ModelError(
                 f"data.augment must return finite inputs of shape {list(given.shape)}, as it got "

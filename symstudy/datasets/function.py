@@ -234,6 +234,13 @@ def check_repeats(name: str, source: str, arguments: str) -> None:
         return
     takes_seed = "seed" in inspect.signature(load_own(name, "data.kind")).parameters
     second = fresh(name, arguments, 0 if takes_seed else None)
+    if lacking := sorted({*first.files} - {*second.files}):
+        raise DataError(
+            "kind",
+            f"must name a function that reads its files whenever it is called, but {name} did not "
+            f"read {', '.join(map(str, lacking))} again: what it keeps would not be what the file "
+            "holds. Leave functools.cache out: what it returns is kept",
+        )
     unlike = [key for key in ARRAYS if not same_arrays(getattr(first, key), getattr(second, key))]
     if unlike:
         raise DataError(
@@ -267,6 +274,13 @@ def checked(name: str, found: Any) -> Returned:
             f"`classes`, their number), but {name} returned {described(found)}",
         )
     x_train, y_train, x_test, y_test = (array_of(table[key]) for key in ARRAYS)
+    if y_train.ndim == 2 and y_train.shape[1] == 1 and y_train.dtype.kind in "iub":
+        raise DataError(
+            "kind",
+            f"must name a function whose y_train is [samples] for classes, or floats for numbers, "
+            f"but {name} returned integers {list(y_train.shape)}, which may be meant as either. "
+            "Return y.ravel() for classes, y.astype(float) for numbers",
+        )
     for side, x, y in (("train", x_train, y_train), ("test", x_test, y_test)):
         if not (x.ndim and y.ndim and len(x) == len(y) and len(x)):
             raise DataError(
@@ -298,7 +312,18 @@ def checked(name: str, found: Any) -> Returned:
 
 
 def array_of(value: Any) -> NDArray[Any]:
-    """Return an array, a tensor or nested lists as an array; truth values as 0 and 1."""
+    """Return an array, a tensor or nested lists as an array; truth values as 0 and 1.
+
+    Raises:
+        DataError: If some numbers are masked.
+    """
+    if isinstance(value, np.ma.MaskedArray) and value.mask.any():
+        raise DataError(
+            "kind",
+            "must name a function that returns arrays without masked numbers, since what a mask "
+            f"hides would be trained on, but {int(value.mask.sum())} are masked. Leave out these "
+            "samples, or return `array.filled(number)`",
+        )
     found = np.asarray(value)
     return found.astype(np.int64) if found.dtype.kind == "b" else found
 

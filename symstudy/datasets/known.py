@@ -7,7 +7,7 @@ from typing import ClassVar, Self
 
 import numpy as np
 
-from symstudy.components.own_code import search_places
+from symstudy.components.own_modules import search_places
 from symstudy.datasets.pictured import AbstractImagesConfig
 from symstudy.datasets.readers.download import Remote, download, md5_of
 from symstudy.datasets.readers.packages import Package

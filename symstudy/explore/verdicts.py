@@ -53,7 +53,9 @@ def read_verdicts(
         card = {name: values.get(name) for name in SHOWN}
         card["folder"] = folder.name
         card["is_stale"] = each.is_stale
-        card["has_figure"] = folder.has_file("figures", f"{values['claim']}.svg")
+        # Of two folders of one study the figure of the first is the one that is found by its name.
+        is_found = folder == next(one for one in folders if one.name == folder.name)
+        card["has_figure"] = is_found and folder.has_file("figures", f"{values['claim']}.svg")
         cards.append(card)
     refused = [f"{folder.path}/{name}" for folder, findings in found for name in findings.refused]
     return {"cards": cards, "refused": refused}

@@ -11,8 +11,10 @@ import importlib.util
 import sys
 from collections.abc import Collection, Iterable
 from pathlib import Path
+from types import ModuleType
 from typing import NamedTuple
 
+from symstudy.components.in_memory import differing_name, was_edited
 from symstudy.errors import ProjectError, unknown_name
 from symstudy.findings.claim import SHIPPED, Claim, declarations, restore
 from symstudy.installed import installed_points
@@ -80,11 +82,43 @@ def import_claims(project: Project | None, needed: Iterable[str]) -> Loaded:
         broken.update(load_package(shipped.analyses, SHIPPED, taken))
     claims: dict[str, Claim] = {}
     for name, declared in declarations().items():
+        if changed := changed_since(declared.module):
+            broken[name] = (
+                f"claim {name!r} is left out: {changed} is not what this process imported. Start "
+                "Python again: what judges would not be what the file says"
+            )
+            continue
         try:
             claims[name] = declared.claim
         except Exception as error:  # noqa: BLE001  # a rule is declared by code of the user's
             broken[name] = f"claim {name!r} is left out: {described(error)}"
     return Loaded(claims, broken)
+
+
+def changed_since(module: ModuleType) -> str:
+    """Return the file of a claim, or one that its package shares, that was changed since import.
+
+    Args:
+        module: Module of the claim.
+
+    Returns:
+        The path; empty if there is none.
+    """
+    package = module.__name__.partition(".")[0]
+    if package == SHIPPED.partition(".")[0]:
+        return ""
+    own = [
+        each
+        for name, each in list(sys.modules.items())
+        if each is module or (name.partition(".")[0] == package and not is_claim(name))
+    ]
+    changed = [each for each in own if was_edited(each) or differing_name(each)]
+    return str(changed[0].__file__) if changed else ""
+
+
+def is_claim(name: str) -> bool:
+    """Return whether the module called `name` has declared a claim."""
+    return any(each.function.__module__ == name for each in declarations().values())
 
 
 def pick_claims(project: Project | None, names: list[str], say: Say = warn) -> dict[str, Claim]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from symstudy.components.own_code import files_of
+from symstudy.components.own_modules import files_of
 from symstudy.launch.cluster.environment import own_modules
 from symstudy.store.files.folder import StudyFolder
 from symstudy.store.files.kept_texts import keep_text

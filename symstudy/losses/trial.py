@@ -1,15 +1,17 @@
 """A loss tried on few numbers: whether it is one number a sample, that of the sample alone."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from symstudy.components import DataShape
+from symstudy.components.foreign_draws import called_and_drawn
 from symstudy.errors import ModelError
 from symstudy.losses.config import AbstractLoss
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["fault_of"]
+__all__ = ["fault_of", "fault_of_returned"]
 
 RUNS, SAMPLES = 2, 3
 """Sizes of the outputs on which a loss is tried."""
@@ -35,7 +37,7 @@ def fault_of(loss: AbstractLoss, data: DataShape, dtype: str) -> str:
     if data.is_classification:
         targets = torch.nn.functional.one_hot(targets.argmax(dim=2), data.outputs).to(kind)
     try:
-        found = loss.per_sample(outputs, targets)
+        found, drawn = called_and_drawn(lambda: loss.per_sample(outputs, targets))
         alone = loss.per_sample(outputs[1:, 2:], targets[1:, 2:])
     except ModelError as error:
         return str(error).removeprefix("train.loss ")
@@ -44,7 +46,62 @@ def fault_of(loss: AbstractLoss, data: DataShape, dtype: str) -> str:
             f"must take outputs and targets [runs, samples, outputs], but {loss.kind} raised "
             f"{type(error).__name__} for {list(shape)}: {error}"
         )
-    return fault_of_values(loss, found, alone)
+    return draws_of(loss, drawn) or fault_of_values(loss, found, alone)
+
+
+def fault_of_returned(loss: AbstractLoss, given: Any, targets: "Tensor") -> str:
+    """Return what is wrong with a loss of what a module returns; empty if nothing is.
+
+    Args:
+        loss: The loss.
+        given: What the module of two runs returns for several samples: tensors in tuples and dicts.
+        targets: Targets `[runs, samples, outputs]`.
+
+    Raises:
+        Exception: What the loss raises.
+    """
+    import torch
+
+    found, drawn = called_and_drawn(lambda: loss.per_sample(given, targets))
+    alone = loss.per_sample(last_of(given, tuple(targets.shape[:2])), targets[1:, -1:])
+    if fault := draws_of(loss, drawn):
+        return fault
+    if tuple(found.shape) != tuple(targets.shape[:2]):
+        return (
+            f"must return one number a sample, {list(targets.shape[:2])} for targets of shape "
+            f"{list(targets.shape)}, but {loss.kind} returned {list(found.shape)}. Sum over the "
+            "last axis alone."
+        )
+    if not torch.allclose(found[1:, -1:], alone, rtol=TOLERANCE, atol=TOLERANCE, equal_nan=True):
+        return depends(loss)
+    return ""
+
+
+def last_of(given: Any, sizes: tuple[int, ...]) -> Any:
+    """Return what a module returned for the last sample of the second run, of `sizes` of both."""
+    if isinstance(given, Mapping):
+        return {key: last_of(each, sizes) for key, each in given.items()}
+    if isinstance(given, tuple | list):
+        return tuple(last_of(each, sizes) for each in given)
+    return given[1:, -1:] if tuple(given.shape[:2]) == sizes else given[1:]
+
+
+def draws_of(loss: AbstractLoss, drawn: str) -> str:
+    """Return what is wrong with a loss that has drawn from some generators; empty without any."""
+    if not drawn:
+        return ""
+    return (
+        f"must draw no random numbers, but {loss.kind} draws from {drawn}, so that a "
+        "run's loss depends on its pack. Draw in the model: in forward the draws are the run's own."
+    )
+
+
+def depends(loss: AbstractLoss) -> str:
+    """Return that a loss is not the loss of each sample by itself."""
+    return (
+        f"must be the loss of each sample by itself, but what {loss.kind} returns for one "
+        "depends on other samples or runs. Reduce over the last axis alone."
+    )
 
 
 def fault_of_values(loss: AbstractLoss, found: "Tensor", alone: "Tensor") -> str:
@@ -62,8 +119,5 @@ def fault_of_values(loss: AbstractLoss, found: "Tensor", alone: "Tensor") -> str
             "outputs for torch. Leave detach(), item() and numpy() out."
         )
     if not torch.allclose(found[1:, 2:], alone, rtol=TOLERANCE, atol=TOLERANCE, equal_nan=True):
-        return (
-            f"must be the loss of each sample by itself, but what {loss.kind} returns for one "
-            "depends on other samples or runs. Reduce over the last axis alone."
-        )
+        return depends(loss)
     return ""

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from symstudy.components.foreign_draws import called_and_drawn
 from symstudy.components.own_code import load_own
 from symstudy.errors import ModelError
 from symstudy.measures.attention_views import AttentionView, HeadsView, HeadWeights
@@ -79,18 +80,47 @@ def taken(item: Measure, view: Any) -> Any:
     """Return the value of a measure's function on a view.
 
     Raises:
-        ModelError: If a function of the user's own raises what is no fault of memory or device.
+        ModelError: If a function of the user's own raises what is no fault of memory or device,
+            draws random numbers, or writes to what it is shown.
     """
     function = function_of(item)
     if item.name in BUILTIN:
         return function(view)
+    shown = shown_by(view)
+    before = versions(shown)
     try:
-        return function(view)
+        value, drawn = called_and_drawn(lambda: function(view))
     except MISTAKES as error:
         raise ModelError(
             f"a measure must be taken without an error, but {item.path} raised "
             f"{type(error).__name__}: {error}"
         ) from error
+    if drawn:
+        raise ModelError(
+            f"a measure must draw from a generator of its own, but {item.path} draws from "
+            f"{drawn}, so that its value depends on when it is taken. Write "
+            "`generator=torch.Generator().manual_seed(0)` where it draws, once for all runs."
+        )
+    if versions(shown) != before:
+        raise ModelError(
+            f"a measure must leave what it is shown as it is, but {item.path} writes to a tensor "
+            "of the view, which other measures and the training read. Write `.clone()` first."
+        )
+    return value
+
+
+def shown_by(view: Any) -> list[Tensor]:
+    """Return the tensors that a view holds, and those of the view of a layer's symmetries."""
+    held = getattr(view, "__dict__", {})
+    return [
+        *(each for each in held.values() if isinstance(each, Tensor)),
+        *(shown_by(held["view"]) if "view" in held else ()),
+    ]
+
+
+def versions(tensors: Sequence[Tensor]) -> list[int]:
+    """Return how often each tensor, or one that shares its memory, was written to."""
+    return [each._version for each in tensors]  # noqa: SLF001  # torch has no other name for it
 
 
 def measure_layer(view: LayerView) -> dict[str, Tensor]:

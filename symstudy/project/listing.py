@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from symstudy.errors import UserError
+from symstudy.escaping import printable
 from symstudy.installed import installed_points
 from symstudy.project.folder import Project, shipped_project
 
@@ -56,7 +57,7 @@ class Listed:
 
 def warn(message: str) -> None:
     """Tell of a broken claim where nobody else does."""
-    warnings.warn(message, stacklevel=3)
+    warnings.warn(printable(message), stacklevel=3)
 
 
 def list_claims(project: Project | None, say: Say = warn) -> list[Listed]:

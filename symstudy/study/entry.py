@@ -7,7 +7,7 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-from symstudy.components.own_code import find_module
+from symstudy.components.own_modules import find_module
 from symstudy.errors import nearest
 
 __all__ = ["entry_mistake"]

@@ -16,7 +16,8 @@ from annotated_types import Ge
 
 from symstudy.components import Component, Role, component, looking_in, source_of
 from symstudy.components.opened_files import content_hash
-from symstudy.components.own_code import find_module, search_places, source_hash
+from symstudy.components.own_code import source_hash
+from symstudy.components.own_modules import find_module, search_places
 from symstudy.errors import nearest
 from symstudy.study.entry import entry_mistake
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from symstudy.components import check_table
-from symstudy.components.own_code import search_places
+from symstudy.components.own_modules import search_places
 from symstudy.errors import Mistake, StudyFileError
 from symstudy.study.dependent import RuleError, Rules, read_rules
 from symstudy.study.program_cells import flattened

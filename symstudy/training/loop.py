@@ -32,6 +32,7 @@ from symstudy.training.early_stopping import EarlyEnds, StopRule
 from symstudy.training.engines.base import LoadedPack, ShapeGroup, pick_device
 from symstudy.training.engines.choice import make_engine
 from symstudy.training.engines.rate_factors import slowest_factors
+from symstudy.training.measure_checks import check_measures_apart
 from symstudy.training.own_stop import OwnStop
 from symstudy.training.pack_checks import check_pack, check_sources
 from symstudy.training.probes import (
@@ -305,6 +306,9 @@ def record_probe(
     if is_detailed:
         recorder.begin_layers(alive)
         layers = measure_layers(trained, pack, sound, pack.runs[0].cell.probe.samples)
+        if not recorder.layers:
+            # Once is enough, at the first detailed probe.
+            check_measures_apart(group, sound, named, layers)
         for layer, measures in enumerate(layers, start=1):
             recorder.add_layer(step, sound, layer, measures)
         recorder.kept.add(step, sound, represent(trained, pack, sound))

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 from symstudy.components import looking_in
-from symstudy.components.own_code import search_places
+from symstudy.components.own_modules import search_places
 from symstudy.components.process_dependence import process_dependence
 from symstudy.datasets.config import build_task
 from symstudy.errors import ModelError

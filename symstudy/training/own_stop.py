@@ -3,6 +3,7 @@
 from typing import Any, final
 
 from symstudy.components import load_own
+from symstudy.components.foreign_draws import called_and_drawn
 from symstudy.errors import ModelError
 from symstudy.measures.views import RunView
 
@@ -36,12 +37,17 @@ class OwnStop:
             ModelError: If the function returns something else, or raises.
         """
         try:
-            found = self.function(run)
+            found, drawn = called_and_drawn(lambda: self.function(run))
         except Exception as error:
             raise ModelError(
                 f"train.stop must take the course of a run, but {self.name} raised "
                 f"{type(error).__name__} at step {int(run.steps[-1])}: {error}"
             ) from error
+        if drawn:
+            raise ModelError(
+                f"train.stop must draw no random numbers, but {self.name} draws from "
+                f"{drawn}: where a run ends would depend on its mates."
+            )
         # Comparisons of NumPy's numbers are its own booleans.
         told = found.item() if type(found).__module__ == "numpy" and found.ndim == 0 else found
         if not isinstance(told, bool | str):

@@ -13,16 +13,17 @@ from torch import Tensor
 from symstudy.components import changed_source, items_of
 from symstudy.datasets.base import Task
 from symstudy.errors import ChangedError, ModelError
-from symstudy.losses.trial import fault_of
+from symstudy.losses.trial import fault_of, fault_of_returned
 from symstudy.optimizers.muon import Muon, matrices_of
 from symstudy.study.cell import Cell
 from symstudy.training.engines.base import LoadedPack
 from symstudy.training.engines.clipping import check_clip
 from symstudy.training.engines.lane_optimizers import check_torch_optimizer
+from symstudy.training.optimizer_checks import check_own_optimizer
 
 __all__ = ["check_pack", "check_sources"]
 
-RUNS, SAMPLES = 2, 3
+RUNS, SAMPLES = 2, 5
 """Sizes of the outputs on which a loss is tried."""
 
 
@@ -75,6 +76,7 @@ def check_pack(pack: LoadedPack) -> None:
     check_loss(pack)
     check_clip(pack)
     check_torch_optimizer(pack)
+    check_own_optimizer(pack)
     check_matrices(pack)
     check_width_rule(pack)
 
@@ -185,7 +187,7 @@ def check_loss(pack: LoadedPack) -> None:
         return
     tried = trial_outputs(pack)
     try:
-        found = loss.per_sample(tried.given, tried.targets)
+        fault = fault_of_returned(loss, tried.given, tried.targets)
     except ModelError:
         raise
     except Exception as error:
@@ -193,12 +195,8 @@ def check_loss(pack: LoadedPack) -> None:
             f"train.loss must take {tried.what} and targets {list(tried.targets.shape)}, but "
             f"{loss.kind} raised {type(error).__name__}: {error}"
         ) from error
-    if tuple(found.shape) != tuple(tried.targets.shape[:2]):
-        raise ModelError(
-            f"train.loss must return one number a sample, {list(tried.targets.shape[:2])} for "
-            f"{tried.what}, but {loss.kind} returned {list(found.shape)}. Sum over the last axis "
-            "alone."
-        )
+    if fault:
+        raise ModelError(f"train.loss {fault}")
 
 
 class TrialOutputs(NamedTuple):
@@ -220,15 +218,14 @@ def trial_outputs(pack: LoadedPack) -> TrialOutputs:
     outputs = pack.data.test.y.shape[2]
     # As many samples as outputs would hide a sum over the wrong one of the two axes.
     samples = SAMPLES + (outputs == SAMPLES)
-    targets = torch.nn.functional.one_hot(torch.zeros(RUNS, samples, dtype=torch.int64), outputs)
+    targets = torch.from_numpy(pack.data.test.y[:1, :samples]).expand(RUNS, -1, -1)
     model = pack.model
-    seeds = [pack.runs[0].seed] * RUNS
+    seed = pack.runs[0].seed
+    seeds = [seed, seed - 1 if seed else 1]
     dtype = torch.float64 if pack.dtype == np.float64 else torch.float32
     theta = model.initialise(seeds, torch.ones(RUNS, dtype=dtype))
     inputs = torch.from_numpy(pack.data.test.x[:1, :samples]).expand(RUNS, -1, -1)
     bound = model.with_buffers(model.initial_buffers(seeds, dtype))
     with torch.no_grad():
         given = bound.forward(theta, inputs).for_loss
-    return TrialOutputs(
-        given, targets[:, : inputs.shape[1]].to(dtype), f"{model.returns} with a leading run axis"
-    )
+    return TrialOutputs(given, targets.to(dtype), f"{model.returns} with a leading run axis")

@@ -204,6 +204,9 @@ class Recorder:
         for place in places:
             mine = lanes == place
             columns = {name: column[mine] for name, column in rows.items()}
+            for column in columns.values():
+                # Several measures look at it, one after another.
+                column.flags.writeable = False
             views.append(RunView(self.seeds[place], steps[mine], columns))
         return views
 

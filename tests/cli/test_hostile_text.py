@@ -12,6 +12,7 @@ import pytest
 from symstudy.cli.app import main
 from symstudy.cli.output import print_crash
 from symstudy.escaping import HIDDEN, csv_text, figure_text, printable, printable_line
+from symstudy.project.listing import warn
 from symstudy.store.tables.schema import SCHEMA_VERSION
 from symstudy.testing.stores import plant_store
 
@@ -97,6 +98,21 @@ COMMANDS = {
     "an unknown claim": ("analyze", "results", "\x1b[2J", "--project", "{root}"),
     "plot": ("plot", "results", "--project", "{root}"),
     "report": ("report", "results", "--project", "{root}"),
+    "provenance": ("provenance", "results"),
+    "provenance --json": ("provenance", "results", "--json"),
+    "what a launch ran": ("provenance", "results", "--show", "\x1b[2J"),
+    "fit": ("fit", "results", "--x", "seed", "--y", "test_loss"),
+    "a figure of columns": ("plot", "scaling", "results", "--x", "seed", "--y", "test_loss"),
+    "a column that is none": ("plot", "scaling", "results", "--x", "\x1b[2J", "--y", "test_loss"),
+    "drop": ("drop", "results", "--never-trained", "--dry-run"),
+    "replicate": ("replicate", "results/hostile"),
+    "a folder that is none": ("verify", "\x1b[2Jnone"),
+    "an override that is none": ("plan", "studies/own.toml", "train.\x1b[2J=\x1b[2J"),
+    "a model that is none": ("symmetries", "\x1b[2J:\u202e"),
+    "a study that is none": ("run", "\x1b[2J.toml"),
+    "an option that is none": ("status", "--\x1b[2J"),
+    "list claims": ("list", "claims"),
+    "list measures": ("list", "measures"),
     "list studies": ("list", "studies"),
     "validate": ("validate", "studies/own.toml"),
     "plan": ("plan", "studies/own.toml"),
@@ -147,6 +163,12 @@ def test_r9_a_crash_is_told_without_what_a_terminal_obeys(capsys):
     said = capsys.readouterr().err
     assert hidden(said) == []
     assert "RuntimeError: \\x1b]0;owned" in said
+
+
+def test_r9_a_warning_of_a_claim_in_python_is_text():
+    with pytest.warns(UserWarning, match="owned") as told:
+        warn(LINES)
+    assert hidden(str(told[0].message)) == []
 
 
 def test_r9_a_run_that_crashes_ends_so(monkeypatch):

@@ -2,7 +2,8 @@
 
 import pytest
 
-from symstudy.components.own_code import find_module, load_own, looking_in, named_by_results
+from symstudy.components.own_code import load_own
+from symstudy.components.own_modules import find_module, looking_in, named_by_results
 from symstudy.errors import ModelError
 
 

@@ -145,7 +145,16 @@ def test_a_function_that_changed_makes_other_runs_and_stops_the_pack(
 
 
 READING = """
+import functools
 import numpy as np
+
+@functools.cache
+def loaded():
+    return np.loadtxt("PLACE/numbers.csv")[:, None]
+
+def keeping():
+    x = loaded()
+    return x, x, x, x
 
 def table(seed=0):
     x = np.loadtxt("PLACE/numbers.csv")[:, None]
@@ -200,3 +209,9 @@ def test_a_function_that_returns_other_data_each_time_is_refused(reading, study_
     name, _ = reading
     with pytest.raises(StudyFileError, match=r"returned another x_train.* the second time"):
         study_on({"kind": f"{name}:drawn"})
+
+
+def test_w3_a_function_that_keeps_what_it_has_read_is_refused(reading, study_on):
+    name, _ = reading
+    with pytest.raises(StudyFileError, match=r"did not read .*numbers.csv again.*functools.cache"):
+        study_on({"kind": f"{name}:keeping"})

@@ -144,3 +144,26 @@ def test_analyze_tests_the_other_claims_and_ends_with_2(project, study_of, monke
     assert "good on small: INCONCLUSIVE (supported alone" in said.stdout
     assert "claim 'broken' is left out" in said.stderr
     assert "claim 'lost' on small fails" in said.stderr
+
+
+def load(project, say):
+    return load_claims(find_project(project.parent), say)
+
+
+@pytest.mark.parametrize("how", ["edited", "assigned", "shared"])
+def test_a_claim_that_is_not_what_its_file_says_does_not_judge(project, how):
+    claim, shared = project / "claims" / "good.py", project / "shared.py"
+    shared.write_text("LIMIT = 1.0\n")
+    text = f"from {project.name}.shared import LIMIT\nBOUND = 1.0\n" + GOOD.format(name="good")
+    claim.write_text(text.replace("at_most=1.0", "at_most=BOUND * LIMIT"))
+    assert set(load(project, print)) == {"good"}
+    if how == "assigned":
+        vars(sys.modules[f"{project.name}.claims.good"])["BOUND"] = 2.0
+    else:
+        file = claim if how == "edited" else shared
+        file.write_text(file.read_text().replace("1.0", "200.0", 1))
+    said: list[str] = []
+    assert load(project, said.append) == {}
+    (message,) = said
+    assert re.search(r"good\.py|shared\.py", message)
+    assert "Start Python again" in message

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from symstudy.components.own_code import search_places
+from symstudy.components.own_modules import search_places
 from symstudy.errors import DataError
 
 __all__ = ["Source", "data_folder", "find_path", "sources_below"]

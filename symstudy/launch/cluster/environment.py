@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from symstudy.components import items_of, texts_of
-from symstudy.components.own_code import OwnModule, find_module, with_imports
+from symstudy.components.own_modules import OwnModule, find_module, with_imports
 from symstudy.datasets import AbstractDatasetConfig
 from symstudy.datasets.readers.cache import cache_folder
 from symstudy.datasets.readers.places import TRAVELLING

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
-from symstudy.components.own_code import named_by_results
+from symstudy.components.own_modules import named_by_results
 from symstudy.store.files.checkpoints import mend_checkpoints
 from symstudy.store.files.cleaning import clean
 from symstudy.store.files.compaction import GRACE_S

@@ -94,8 +94,11 @@ class Verification(NamedTuple):
 
     @property
     def is_proven(self) -> bool:
-        """Whether every planned run has ended, once, with all its rows."""
-        return self.is_consistent and self.account.missing == 0
+        """Whether there are planned runs, and each has ended, once, with all its rows.
+
+        Where nothing is planned the plan may be lost, and nothing is proven.
+        """
+        return self.is_consistent and self.account.missing == 0 and self.account.planned > 0
 
     @property
     def is_consistent(self) -> bool:
@@ -154,12 +157,27 @@ def read_account(store: Store) -> list[Account]:
     by_name = {account.study: account for account in count_studies(store)}
     accounts = []
     for folder, label in zip(store.folders, labels, strict=True):
-        if names[folder.name] == 1:
-            accounts.append(by_name.get(folder.name, Account(folder.name, 0, 0, 0, {}, 0)))
-            continue
-        (account,) = count_studies(Store([folder])) or [Account(folder.name, 0, 0, 0, {}, 0)]
-        accounts.append(account._replace(study=label))
+        if names[folder.name] == 1 and folder.name in by_name:
+            accounts.append(by_name[folder.name])
+        else:
+            # Of one name, or of one that its rows do not have.
+            accounts.append(total(label, count_studies(Store([folder]))))
     return accounts
+
+
+def total(study: str, accounts: Sequence[Account]) -> Account:
+    """Return the sum of some accounts as that of `study`."""
+    failed: Counter[tuple[str, str]] = Counter()
+    for account in accounts:
+        failed.update(account.failed)
+    return Account(
+        study,
+        sum(account.planned for account in accounts),
+        sum(account.done for account in accounts),
+        sum(account.stopped for account in accounts),
+        dict(failed),
+        sum(account.missing for account in accounts),
+    )
 
 
 def folder_labels(folders: Sequence[StudyFolder]) -> list[str]:

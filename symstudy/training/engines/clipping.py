@@ -14,6 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from symstudy.components import load_own
+from symstudy.components.foreign_draws import called_and_drawn
 from symstudy.errors import ModelError
 from symstudy.layout import Layout
 from symstudy.training.engines.base import LoadedPack
@@ -109,7 +110,7 @@ def check_clip(pack: LoadedPack) -> None:
     sides = (2, RUNS, pack.model.layout.size)
     gradient_KP, theta_KP = torch.randn(sides, generator=generator, dtype=torch.float64)
     try:
-        together = clip(gradient_KP, theta_KP)
+        together, drawn = called_and_drawn(lambda: clip(gradient_KP, theta_KP))
         alone = clip(gradient_KP[:1], theta_KP[:1])
     except ModelError:
         raise
@@ -118,6 +119,11 @@ def check_clip(pack: LoadedPack) -> None:
             "train.clip must take the gradients and the parameters, each a dictionary of tensors "
             f"[runs, ...], but {clip.name} raised {type(error).__name__}: {error}"
         ) from error
+    if drawn:
+        raise ModelError(
+            f"train.clip must draw no random numbers, but {clip.name} draws from "
+            f"{drawn}, which a run's seed does not decide."
+        )
     if not torch.allclose(together[:1], alone, rtol=1e-9, atol=1e-12):
         raise ModelError(
             f"train.clip must treat each run by itself, but what {clip.name} returns for a run "
