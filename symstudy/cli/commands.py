@@ -51,7 +51,7 @@ class ProgramGroup(TyperGroup):
     loaded: dict[str, dict[str, Any]]
 
     @property
-    def commands(self) -> MutableMapping[str, Any]:  # type: ignore[override]  # a plain attribute there
+    def commands(self) -> MutableMapping[str, Any]:
         """All commands by name, loaded."""
         return {name: each for module in MODULES for name, each in self.load(module).items()}
 

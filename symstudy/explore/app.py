@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import time
 from collections.abc import AsyncIterator, Callable
 from importlib import resources
 from pathlib import Path
@@ -32,7 +33,12 @@ PICTURE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 POLL_S = 2.0
 """Seconds between two looks at what has changed."""
 SHARE = 10.0
-"""A look that takes long is followed by a pause this many times as long."""
+"""A look is followed by a pause this many times as long as the processor worked for it.
+
+Not as long as the clock says: where a study trains on all cores a look waits for its turn, and the
+page would be minutes late just while there is something to see.
+"""
+MOST_PAUSE_S = 30.0
 
 
 class Answers:
@@ -152,18 +158,22 @@ class Answers:
 
     async def watch(self) -> None:
         """Look at what has changed until the server ends."""
-        loop = asyncio.get_running_loop()
         while not self.stopping.is_set():
-            start = loop.time()
-            await run_in_threadpool(self.session.refresh)
-            state = to_json(await run_in_threadpool(read_state, self.session))
+            state, busy_s = await run_in_threadpool(self.look)
             if state != self.state:
                 self.state = state
                 async with self.looked:
                     self.looked.notify_all()
-            pause = max(self.poll_s, SHARE * (loop.time() - start))
+            pause = max(self.poll_s, min(SHARE * busy_s, MOST_PAUSE_S))
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.stopping.wait(), pause)
+
+    def look(self) -> tuple[bytes, float]:
+        """Return what pages are told, and the processor's seconds that it took to find out."""
+        start = time.thread_time()
+        self.session.refresh()
+        state = to_json(read_state(self.session))
+        return state, time.thread_time() - start
 
     @contextlib.asynccontextmanager
     async def run(self, _: Starlette) -> AsyncIterator[None]:

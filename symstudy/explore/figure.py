@@ -1,6 +1,8 @@
 """A panel drawn for print in the theme of all figures: SVG, CSV, and what it came from."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -8,10 +10,11 @@ import pandas as pd
 from symstudy.escaping import figure_text
 from symstudy.explore.panels import PanelAnswer, answer_panel, finish_panel
 from symstudy.explore.session import Session
-from symstudy.explore.view import RequestError, View, read_view
+from symstudy.explore.view import RequestError, View, read_view, where
 from symstudy.identity import digest
-from symstudy.plots.figures import Figure, color_ramp, draw_heat_map, figure_files, theme
-from symstudy.plots.panels import Curve, Line, Panel, draw_panels
+from symstudy.plots.figures import Figure, color_ramp, figure_files, theme
+from symstudy.plots.plot import Plot
+from symstudy.plots.plotter import Plots
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,96 +25,86 @@ __all__ = ["draw_figure"]
 def draw_figure(session: Session, body: Mapping[str, Any]) -> dict[str, Any]:
     """Return a panel as SVG, CSV and JSON, as `symstudy plot` keeps figures.
 
+    Lines are those of `symstudy plot scaling`, and the grid is `symstudy plot heatmap`.
+
     Args:
         session: The results.
         body: `filters`, `want` (the panel) and `link`, the address that shows the panel.
 
     Raises:
         RequestError: If the panel is not drawn for print.
+        QueryError: If a figure cannot show it, such as more lines than can be told apart.
     """
     asked = body.get("want")
-    drawing = DRAWINGS.get(str(asked.get("panel"))) if isinstance(asked, dict) else None
-    if not isinstance(asked, dict) or drawing is None:
-        raise RequestError(f"a figure must be one of {', '.join(DRAWINGS)}, but got {asked!r}.")
+    panel = str(asked.get("panel")) if isinstance(asked, dict) else ""
+    if not isinstance(asked, dict) or panel not in DRAWN:
+        raise RequestError(f"a figure must be one of {', '.join(DRAWN)}, but got {asked!r}.")
     view = read_view(body.get("filters", {}), session.columns)
     with session.lock:
         answer = answer_panel(session.source, view, asked)
-        fingerprint = session.runs.store.fingerprint
     answer = finish_panel(answer, asked)
     if not answer.rows:
         raise RequestError("a figure must have something to draw, but no run is in view.")
-    import matplotlib.pyplot as plt
-
-    with theme():
-        figure = drawing(view, asked, answer)
-        rows = digest(repr(list(answer.rows)))
-        note = {
-            "queries": [answer.sql],
-            "fingerprint": fingerprint,
-            "rows": rows,
-            "link": str(body.get("link", "")),
-        }
-        try:
-            files = figure_files(figure, note)
-        finally:
-            plt.close(figure.canvas)
+    more = {"rows": digest(repr(list(answer.rows))), "link": str(body.get("link", ""))}
+    with session.lock:
+        store = session.runs.store
+        if panel in PLOTS:
+            plot = PLOTS[panel](store.plot, view, asked)
+            files = replace(plot, note={**plot.note, **more}).files()
+        else:
+            note = {"queries": [answer.sql], "fingerprint": store.fingerprint, **more}
+            files = scatter_files(view, asked, answer, note)
     return {suffix: content.decode() for suffix, content in files.items()}
 
 
-def draw_lines(view: View, asked: Mapping[str, Any], answer: PanelAnswer) -> Figure:
-    """Draw a measure against a column."""
+def plot_lines(plots: Plots, view: View, asked: Mapping[str, Any]) -> Plot:
+    """Draw a measure against a column, with the laws that the panel shows."""
     x, measure = view.column(asked.get("x")), view.column(asked.get("measure"))
-    by = view.column(asked["by"]) if asked.get("by") else None
-    frame = pd.DataFrame(answer.rows, columns=list(answer.columns))
-    is_categories = answer.more["x_form"] == "categories"
-    keys = list(dict.fromkeys(frame["x"])) if is_categories else []
-    lines, curves = [], []
-    laws = {law["line"]: law for law in answer.more["laws"]}
-    for place, key in enumerate(answer.more["lines"]):
-        own = frame[frame["line"].isna() if key is None else frame["line"] == key]
-        places = [keys.index(value) for value in own["x"]] if is_categories else own["x"]
-        points = pd.DataFrame(
-            {"place": places, "median": own["mean"], "low": own["low"], "high": own["high"]}
-        ).astype(float)
-        name = f"{by.label} {key}" if by else measure.label
-        if key in laws:
-            name += f": {laws[key]['text']}"
-            law = pd.DataFrame(laws[key]["points"], columns=["x", "y"])
-            curves.append(Curve(law["x"].to_numpy(), law["y"].to_numpy(), place, "--"))
-        lines.append(
-            Line(name, {by.name if by else "line": key}, points.assign(seeds=own["seeds"]))
-        )
-    panel = Panel(
-        "lines",
-        "",
-        x.name,
-        x.label,
-        measure.label,
-        lines,
-        curves,
-        is_log_x=answer.more["x_form"] == "log",
-        is_log_y=bool(answer.more["is_log"]),
+    by = [view.column(asked["by"]).name] if asked.get("by") else []
+    return plots.scaling(
+        x=x.name,
+        y=measure.name,
+        by=by,
+        average=averaged(view, (x.name, *by)),
+        where=condition_of(view),
+        fit=str(asked.get("fit") or "none"),
     )
-    figure = draw_panels([panel], caption_of(answer, "Means over seeds with 95 % t intervals."))
-    if is_categories:
-        (axes,) = figure.canvas.axes
-        axes.set_xticks(range(len(keys)), [figure_text(text_of(key)) for key in keys])
-    return figure
 
 
-def draw_grid(view: View, asked: Mapping[str, Any], answer: PanelAnswer) -> Figure:
+def plot_cells(plots: Plots, view: View, asked: Mapping[str, Any]) -> Plot:
     """Draw a measure over two columns."""
+    x, y = view.column(asked.get("x")), view.column(asked.get("y"))
+    return plots.heatmap(
+        x=x.name,
+        y=y.name,
+        color=view.column(asked.get("measure")).name,
+        average=averaged(view, (x.name, y.name)),
+        where=condition_of(view),
+    )
+
+
+def averaged(view: View, shown: Sequence[str]) -> list[str]:
+    """Return what the means of a panel are taken over besides seeds: the note below it says so."""
+    return [name for name in view.varying if name not in shown]
+
+
+def condition_of(view: View) -> str:
+    """Return the filters as SQL; empty without any."""
+    return where(view) if view.conditions else ""
+
+
+def scatter_files(
+    view: View, asked: Mapping[str, Any], answer: PanelAnswer, note: Mapping[str, Any]
+) -> dict[str, bytes]:
+    """Return the files of the panel of any two columns."""
     import matplotlib.pyplot as plt
 
-    measure = view.column(asked.get("measure"))
-    x, y = view.column(asked.get("x")), view.column(asked.get("y"))
-    frame = pd.DataFrame(answer.rows, columns=list(answer.columns)).dropna(subset=["mean"])
-    if frame.empty:
-        raise RequestError("a figure must have something to draw, but no cell has a mean.")
-    canvas, axes = plt.subplots(figsize=(6.4, 4.4), layout="constrained")
-    draw_heat_map(axes, frame, x="x", y="y", value="mean", label=figure_text(measure.label))
-    axes.set(xlabel=figure_text(x.label), ylabel=figure_text(y.label))
-    return Figure(canvas, frame.assign(panel="grid"), caption_of(answer, "Means over seeds."))
+    with theme():
+        figure = draw_scatter(view, asked, answer)
+        try:
+            return figure_files(figure, note)
+        finally:
+            plt.close(figure.canvas)
 
 
 def draw_scatter(view: View, asked: Mapping[str, Any], answer: PanelAnswer) -> Figure:
@@ -157,15 +150,14 @@ def draw_density(axes: "Axes", frame: pd.DataFrame, forms: Sequence[Mapping[str,
             scale("log")
 
 
-DRAWINGS = {"lines": draw_lines, "grid": draw_grid, "scatter": draw_scatter}
-"""How each panel that is drawn for print is drawn."""
+PLOTS: Mapping[str, Callable[[Plots, View, Mapping[str, Any]], Plot]] = MappingProxyType(
+    {"lines": plot_lines, "grid": plot_cells}
+)
+"""The figure of `symstudy plot` that each panel is drawn as."""
+DRAWN = (*PLOTS, "scatter")
+"""The panels that are drawn for print."""
 
 
 def caption_of(answer: PanelAnswer, first: str) -> str:
     """Return the caption of a figure: what is drawn, and what a reader must know of it."""
     return " ".join([first, *answer.notes])
-
-
-def text_of(value: Any) -> str:
-    """Return a value as a label."""
-    return f"{value:g}" if isinstance(value, float) else str(value)

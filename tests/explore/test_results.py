@@ -1,13 +1,18 @@
 """What changes, vanishes or is hostile while the page is open."""
 
 import hashlib
+import io
+import json
 import shutil
 import socket
+import time
 
+import pandas as pd
 import pytest
+from starlette.testclient import TestClient
 
 from symstudy.errors import LaunchError, StoreError
-from symstudy.explore.app import STATIC
+from symstudy.explore.app import SHARE, STATIC, create_app
 from symstudy.explore.live import read_state
 from symstudy.explore.server import MissingServerError, open_port, serve
 from symstudy.explore.session import Session
@@ -75,10 +80,34 @@ def test_a_panel_is_drawn_for_print_with_where_it_comes_from(client):
     want = {"panel": "lines", "x": "width", "by": "gamma", "measure": "test_loss"}
     files = client.post("/figure", json={"want": want, "link": "http://localhost/#x=width"}).json()
     assert files["svg"].startswith("<?xml")
-    assert files["csv"].startswith("width,median,low,high")
     assert '"link": "http://localhost/#x=width"' in files["json"]
     refused = client.post("/figure", json={"want": {"panel": "table"}})
     assert (refused.status_code, "lines, grid, scatter" in refused.json()["error"]) == (400, True)
+
+
+@pytest.mark.parametrize("name", ["lines", "grid"])
+def test_what_is_drawn_for_print_is_what_the_panel_shows(client, panel, name):
+    filters = {"seed": {"values": [0, 1, 2]}, "width": {"values": [8, 16]}}
+    axes = {"lines": {"by": "gamma"}, "grid": {"y": "gamma"}}[name]
+    want = {"panel": name, "x": "width", "measure": "test_loss", **axes}
+    shown = panel(name, filters, **{key: value for key, value in want.items() if key != "panel"})
+    files = client.post("/figure", json={"filters": filters, "want": want}).json()
+    drawn = pd.read_csv(io.StringIO(files["csv"]))
+    told = pd.DataFrame(shown["rows"], columns=shown["columns"])
+    gammas = "line" if name == "lines" else "y"
+    told = told.sort_values([gammas, "x"]).reset_index(drop=True)
+    drawn = drawn.sort_values(["gamma", "width"]).reset_index(drop=True)
+    assert len(told) == 4
+    assert list(drawn["width"]) == list(told["x"])
+    assert list(drawn["mean"]) == pytest.approx(list(told["mean"]))
+    assert list(drawn["seeds"]) == list(told["seeds"])
+    assert json.loads(files["json"])["kind"] == {"lines": "scaling", "grid": "heatmap"}[name]
+
+
+def test_a_figure_for_print_says_what_it_is_averaged_over(client):
+    want = {"panel": "lines", "x": "width", "measure": "test_loss"}
+    files = client.post("/figure", json={"want": want}).json()
+    assert "Averaged over gamma too" in json.loads(files["json"])["caption"]
 
 
 def test_a_figure_for_print_says_what_a_logarithmic_axis_has_no_place_for(client, monkeypatch):
@@ -109,6 +138,24 @@ def test_results_that_are_none_end_before_a_page_is_promised(tmp_path):
     with pytest.raises(OSError, match="holds none"):
         serve([str(tmp_path)], told=told.append, opens_browser=False)
     assert told == []
+
+
+def test_a_look_that_waits_for_its_turn_is_not_followed_by_a_long_pause(copied, monkeypatch):
+    session = Session([str(copied)])
+    looks = []
+
+    def slow():
+        looks.append(time.monotonic())
+        time.sleep(0.3)
+
+    monkeypatch.setattr(session, "refresh", slow)
+    app = create_app(session, token="x", port=80, poll_s=0.01)
+    with TestClient(app, base_url="http://127.0.0.1"):
+        end = time.monotonic() + 60
+        while len(looks) < 4 and time.monotonic() < end:
+            time.sleep(0.05)
+    slept = looks[3] - looks[0] - 3 * 0.3
+    assert slept < 2 * SHARE * 0.3, "three pauses of ten times what the clock says take 9 s"
 
 
 def test_launches_what_they_ran_and_hours_are_told(copied):

@@ -83,7 +83,9 @@ def test_pairs_are_drawn_by_layer_as_means_over_seeds_beside_their_chance(tmp_pa
     assert point["low"] == pytest.approx(values.mean() - margin, abs=1e-6)
     assert (point["permuted"], point["seeds"], point["pairs"]) == (pytest.approx(0.05), SEEDS, 4)
     dashed = [line for line in plot.figure.axes[0].lines if line.get_linestyle() == "--"]
-    assert [list(line.get_ydata()) for line in dashed] == [[pytest.approx(0.05)] * 2] * 2
+    assert [np.asarray(line.get_ydata()).tolist() for line in dashed] == [
+        [pytest.approx(0.05)] * 2
+    ] * 2
     assert "Means over 4 seeds with 95 % t intervals" in words_in(plot)
 
 

@@ -32,7 +32,7 @@ Parts = Callable[[Collection[str]], Sequence[ds.Dataset]]
 
 
 @final
-class PackedDataset(ds.UnionDataset):
+class PackedDataset(ds.UnionDataset):  # type: ignore[misc]  # pyarrow has no types
     """The files of a table, of which a scan reads those that its runs may be in.
 
     Attributes:

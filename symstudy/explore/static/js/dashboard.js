@@ -10,6 +10,7 @@ import { request } from "./api.js";
  * @property {HTMLElement} root
  * @property {(state: import("./state.js").State) => object|null} want What it needs; null for nothing.
  * @property {(answer: any, state: import("./state.js").State) => void} show
+ * @property {boolean} [isEarly] Whether it is drawn before others when the page opens.
  */
 
 export class Dashboard {
@@ -77,15 +78,21 @@ export class Dashboard {
 
   async round() {
     const state = this.stateOf();
-    const due = [];
+    const isFirst = !this.shown.size;
+    let due = [];
     for (const member of this.members) {
       if (!this.inSight.has(member.root)) continue;
       const want = member.want(state);
       const key = JSON.stringify([state.filters, want]);
-      if (this.shown.get(member) === key) continue;
-      this.shown.set(member, key);
-      if (want) due.push({ member, want });
+      if (this.shown.get(member) !== key) due.push({ member, want, key });
     }
+    if (isFirst && due.some(({ member }) => member.isEarly)) {
+      // The filters are quickest to work out: a page of a million runs shows them before the rest.
+      due = due.filter(({ member }) => member.isEarly);
+      this.isStale = true;
+    }
+    for (const { member, key } of due) this.shown.set(member, key);
+    due = due.filter(({ want }) => want);
     if (!due.length) return;
     for (const { member } of due) member.root.setAttribute("aria-busy", "true");
     let answers;

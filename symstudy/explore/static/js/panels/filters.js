@@ -39,7 +39,7 @@ export class Filters {
     for (const name of wanted) {
       if (!this.shown.has(name)) {
         const histogram = new Histogram(name, this.context);
-        const member = { root: histogram.root, want: () => ({ panel: "histogram", column: name }), show: (answer, now) => histogram.show(answer, now) };
+        const member = { root: histogram.root, want: () => ({ panel: "histogram", column: name }), show: (answer, now) => histogram.show(answer, now), isEarly: true };
         this.shown.set(name, { histogram, member });
       }
       const { histogram, member } = /** @type {any} */ (this.shown.get(name));
