@@ -46,7 +46,7 @@ def fit(
     Example: `symstudy fit results --x width --y test_loss --by gamma --form power+floor --json`
     """
     from symstudy.errors import unknown_name
-    from symstudy.statistics.scaling_laws import FORMS
+    from symstudy.statistics.scaling_forms import FORMS
     from symstudy.store import open_store
 
     if form not in FORMS:

@@ -48,7 +48,7 @@ class Certificate(NamedTuple):
 def read_certificate(store: Store) -> Certificate:
     """Return the verdict on the packs of a store; what diverged alone counts as a deviation."""
     if not store.sql("select 1 from certificates_files limit 1").rows:
-        return Certificate(0, 0, *[None] * 6, 0)
+        return Certificate(0, 0, None, None, None, None, None, None, 0)
     (row,) = store.sql(
         """
         with compared as (
