@@ -156,6 +156,7 @@ bench-gpu: setup ## Print how fast a GPU trains packs, beside the estimates (min
 
 golden: setup ## Refresh the golden files of the tests.
 	SYMSTUDY_REFRESH_GOLDEN=1 $(BIN)/python -m pytest -q -m "not gpu and not slow" tests
+	SYMSTUDY_REFRESH_GOLDEN=1 $(BIN)/python -m pytest -q -m "not gpu" tests/repository/test_notebooks.py
 
 docs: $(STAMP) ## Build the documents as a site, with every link checked, in build/site.
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet

@@ -247,6 +247,7 @@ def test_packs_of_the_cpu_train_beside_a_gpu_without_it(
     assert summary.done == 4
 
 
+@slow
 def test_a_model_of_the_user_travels_to_the_nodes(launcher_of, study_of, tmp_path, recorder):
     (tmp_path / "travelling_nets_71.py").write_text(
         "from torch import nn\n\n\n"

@@ -156,6 +156,7 @@ def test_a_worker_that_is_told_to_end_saves_its_pack_first(launcher, study_of, t
     assert verify(folder).is_proven
 
 
+@pytest.mark.slow  # the conformance of launchers stops and goes on by Ctrl-C, on Ray too
 def test_a_launch_is_cancelled_from_elsewhere_and_goes_on_from_its_state(
     launcher, study_of, tmp_path, recorder
 ):

@@ -37,7 +37,17 @@ def without_noise(notebook):
     return notebook
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+QUICK = "first_study"
+"""The notebook that runs with every change; the others train for half a minute each."""
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param(path, id=path.stem, marks=[] if path.stem == QUICK else pytest.mark.slow)
+        for path in NOTEBOOKS
+    ],
+)
 @pytest.mark.timeout(300)
 def test_a_notebook_runs_and_shows_tables_and_pictures(path, tmp_path, monkeypatch):
     monkeypatch.setenv("COLUMNS", "100")

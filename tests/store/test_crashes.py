@@ -151,7 +151,7 @@ def test_a_crash_of_a_repair_loses_no_pack_that_can_be_saved(folder, crashes, mo
         assert found.is_consistent, last
 
 
-@pytest.mark.parametrize("is_merged", [False, True])
+@pytest.mark.parametrize("is_merged", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_a_crash_while_rows_are_settled_keeps_one_of_each_run(folder, study, crashes, is_merged):
     before = [row[0] for row in rows_of(folder)[0]]
     plant_pack(folder, "planted", "other", study.runs()[3:6], measures_of)

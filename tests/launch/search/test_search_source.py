@@ -185,6 +185,7 @@ batch = 2
 """
 
 
+@pytest.mark.slow  # test_search_run.py ends a search at any batch, in this process
 def test_a_driver_that_is_killed_loses_and_doubles_no_trial(tmp_path):
     path = tmp_path / "small.toml"
     path.write_text(STUDY)
