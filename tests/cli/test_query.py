@@ -37,7 +37,7 @@ def test_the_ending_of_the_file_decides_the_format(query, tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("-o", "rows"), "must end in .txt, .csv, .json, .parquet.*Type --format csv"),
+        (("-o", "rows"), "must end in .txt, .csv, .json, .jsonl, .parquet.*Type --format csv"),
         (("-o", "x.parquet", "--format", "csv"), "type --output x.csv"),
         (("--format", "parquet"), "must have a file"),
         (("-o", "none/x.csv"), "no folder"),
@@ -69,6 +69,25 @@ def test_columns_of_one_name_are_told_apart(query, results, tmp_path):
     query(sql, "-o", tmp_path / "x.parquet")
     assert pq.read_table(tmp_path / "x.parquet").column_names == ["seed", "seed_2"]
     assert list(open_store(results).df(sql)) == ["seed", "seed_2"]
+
+
+def test_json_and_lines_of_json_are_what_programs_read(query, tmp_path):
+    sql = "select width, count(*) as n from runs group by all order by all"
+    rows = [{"width": 8, "n": 6}, {"width": 16, "n": 6}]
+    assert json.loads(query(sql, "--json").stdout) == rows
+    assert [
+        json.loads(line) for line in query(sql, "--format", "jsonl").stdout.splitlines()
+    ] == rows
+    query(sql, "-o", tmp_path / "x.jsonl")
+    assert [json.loads(line) for line in (tmp_path / "x.jsonl").read_text().splitlines()] == rows
+    with pytest.raises(UserError, match="--json is --format json"):
+        query(sql, "--json", "--format", "csv")
+
+
+def test_a_dash_takes_the_query_from_standard_input(results):
+    asked = ["query", str(results), "-", "--json"]
+    said = CliRunner().invoke(app, asked, input="select count(*) as n from runs")
+    assert json.loads(said.stdout) == [{"n": 12}]
 
 
 def test_nan_is_null_in_json(query):

@@ -218,7 +218,7 @@ def test_the_options_are_those_that_were_decided_on():
         "drop": {"--never-trained", "--dry-run", "--json"},
         "compact": {"--grace", "--json"},
         "verify": {"--json"},
-        "query": {"--format", "--output", "--memory", "--timeout"},
+        "query": {"--format", "--output", "--memory", "--timeout", "--json"},
         "explore": {"--port", "--and", "--no-open", "--json"},
         "analyze": {"--project", "--json"},
         "plot": set(),
