@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from symstudy.errors import ChangedError, LaunchError
 from symstudy.outcomes import Outcome
-from symstudy.programs.folders import Attempt, ProgramFolder, report_line
+from symstudy.programs.folders import SPOILT, Attempt, ProgramFolder, report_line
 from symstudy.programs.job import VARIABLE, ProgramJob
 from symstudy.programs.metrics import MetricError
 from symstudy.programs.process import ProgramProcess, end_marked
@@ -29,8 +29,6 @@ SHORT_POLL_S, LONG_POLL_S = 0.02, 0.1
 GRACE_S = 10.0
 """How long a program may take to save and end once it is told to."""
 LONGEST_REASON = 500
-SPOILT = (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError)
-"""What reading or writing a folder says that its program has deleted or replaced parts of."""
 MEMORY_ERRORS = ("MemoryError", "OutOfMemoryError")
 
 
@@ -201,8 +199,8 @@ class Supervisor:
         except SPOILT as error:
             process.end()
             self.folder.set_aside()
-            reason = f"a program must leave the file of its reports a file, but {error}"
-            return Fault(Outcome.ERROR, reason[:LONGEST_REASON], process.output)
+            why = f"a program must leave the file of its reports a file, but {error}"
+            return Fault(Outcome.ERROR, why[:LONGEST_REASON], process.output)
         finally:
             process.end()
 
@@ -276,12 +274,11 @@ class Supervisor:
             )
             return Fault(Outcome.ERROR, reason, process.output)
         if not rows.rows:
-            how = (
-                "run.report(step, loss=...)"
-                if self.program.entry
-                else "symstudy.report(step, loss=...)"
+            whose = "run" if self.program.entry else "symstudy"
+            reason = (
+                "a program must report at least once, but this one never did; call "
+                f"{whose}.report(step, loss=...)"
             )
-            reason = f"a program must report at least once, but this one never did; call {how}"
             return Fault(Outcome.ERROR, reason, process.output)
         try:
             rows.metrics()
