@@ -145,6 +145,7 @@ def train_and_survey(
         beta1=one,
         beta2=one,
         epsilon=one,
+        extra=one,
         coefficient=one,
         sigma=one,
         clip=np.zeros(1, kind),

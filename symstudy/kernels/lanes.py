@@ -41,6 +41,7 @@ class Lanes(NamedTuple):
         beta1: Momentum or beta1 `[K]`.
         beta2: beta2 `[K]`.
         epsilon: epsilon of Adam `[K]`.
+        extra: A further number of the optimiser's own `[K]`.
         coefficient: a of the polynomial activation `[K]`.
         sigma: Label noise drawn at each step `[K]`.
         clip: Norm that the gradient of the data loss is scaled down to `[K]`; 0 for any.
@@ -62,6 +63,7 @@ class Lanes(NamedTuple):
     beta1: Floats
     beta2: Floats
     epsilon: Floats
+    extra: Floats
     coefficient: Floats
     sigma: Floats
     clip: Floats
@@ -154,6 +156,7 @@ def update(lanes: Lanes, k: Index, s: Index, gradient: Floats, step: Step) -> No
             lanes.beta1[k],
             lanes.beta2[k],
             lanes.epsilon[k],
+            lanes.extra[k],
             lanes.step + s + 1,
         )
         # A moment that is not kept has no items in any stretch.

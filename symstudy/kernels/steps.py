@@ -41,6 +41,7 @@ class LaneNumbers(NamedTuple):
         beta1: Of `KernelNumbers`.
         beta2: Of `KernelNumbers`.
         epsilon: Of `KernelNumbers`.
+        extra: Of `KernelNumbers`.
         time: Number of the step, from 1.
     """
 
@@ -50,6 +51,7 @@ class LaneNumbers(NamedTuple):
     beta1: Any
     beta2: Any
     epsilon: Any
+    extra: Any
     time: Any
 
 
@@ -138,7 +140,7 @@ def compiled_step(step: KernelStep, kind: np.dtype[Any]) -> Any:
     """Return what `KernelStep.compiled` returns, worked out once."""
     from symstudy.kernels import jit
 
-    numbers = [*[kind.name] * 6, "int64"]
+    numbers = [*[kind.name] * (len(LaneNumbers._fields) - 1), "int64"]
     name = f"{step.function.__name__}-{step.stamp()}"
     try:
         return jit.compile_pointer(step.function, kind.name, LaneNumbers, numbers, name)

@@ -24,11 +24,13 @@ class KernelNumbers(NamedTuple):
         beta1: Momentum, or decay of the first moment.
         beta2: Decay of the second moment.
         epsilon: Added to the root of the second moment.
+        extra: A further number of the optimiser's own.
     """
 
     beta1: float = 0.0
     beta2: float = 0.0
     epsilon: float = 0.0
+    extra: float = 0.0
 
 
 class StepNumbers(NamedTuple):
@@ -151,7 +153,7 @@ class AbstractStepOptimizer(AbstractOptimizer):
 
     @property
     def is_in_kernels(self) -> bool:
-        """Whether there is a compiled step."""
+        """Whether there is a compiled step; the same for all runs that may share a pack."""
         return type(self).step_in_kernels() is not None
 
     @property

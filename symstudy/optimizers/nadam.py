@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge
 
 from symstudy.components import Role, component
+from symstudy.kernels.steps import KernelStep, LaneNumbers
 from symstudy.optimizers.adaptive import AbstractAdam
-from symstudy.optimizers.config import StepNumbers
+from symstudy.optimizers.config import KernelNumbers, StepNumbers
 from symstudy.width_rules import WidthRule
 
 if TYPE_CHECKING:
@@ -18,6 +19,38 @@ __all__ = ["NAdam"]
 
 TERMS = 60
 """Terms of the series of `momentum_product`: the next is below 2^-60 of the first."""
+LOG_BASE = math.log(0.96)
+
+
+@KernelStep
+def nadam_in_kernels(
+    theta: Any, first: Any, second: Any, gradient: Any, numbers: LaneNumbers
+) -> None:
+    """Take the step of `NAdam.step`; the product of momenta is that of `momentum_product`."""
+    kind = theta.dtype.type
+    coupled, epsilon, time = numbers.coupled, numbers.epsilon, numbers.time
+    beta1, beta2 = numbers.beta1, numbers.beta2
+    keep1, keep2 = kind(1.0) - beta1, kind(1.0) - beta2
+    top, slope = float(beta1), LOG_BASE * float(numbers.extra)
+    total = 0.0
+    for j in range(1, TERMS + 1):
+        geometric = float(time)
+        if slope < 0.0:
+            geometric = math.exp(j * slope) * math.expm1(time * j * slope) / math.expm1(j * slope)
+        total += geometric / (j * 2.0**j)
+    product = top**time * math.exp(-total)
+    now = top * (1.0 - 0.5 * math.exp(time * slope))
+    after = top * (1.0 - 0.5 * math.exp((time + 1) * slope))
+    of_gradient = kind(float(numbers.rate) * (1.0 - now) / (1.0 - product))
+    of_mean = kind(float(numbers.rate) * after / (1.0 - product * after))
+    root = kind(1.0 / math.sqrt(1.0 - float(beta2) ** time))
+    for i in range(theta.size):
+        g = gradient[i] + coupled * theta[i]
+        m = beta1 * first[i] + keep1 * g
+        v = beta2 * second[i] + keep2 * g * g
+        first[i] = m
+        second[i] = v
+        theta[i] -= (of_gradient * g + of_mean * m) / (math.sqrt(v) * root + epsilon)
 
 
 @component
@@ -30,12 +63,17 @@ class NAdam(AbstractAdam):
         Dozat 2016. The momentum of step t is beta1 (1 - 0.96^(t momentum_decay) / 2).
     """
 
+    kernel_step: ClassVar[KernelStep | None] = nadam_in_kernels
     width_rule: ClassVar[WidthRule] = "normalised"
 
     kind: Literal["nadam"] = "nadam"
     """Adam with Nesterov's momentum, with the penalty in the gradient."""
     momentum_decay: Annotated[float, Ge(0), Role.LANE] = 4e-3
     """How fast the momentum of nadam rises from half of beta1 to beta1."""
+
+    def kernel_numbers(self) -> KernelNumbers:
+        """Return decays, epsilon, and how fast the momentum rises."""
+        return KernelNumbers(self.beta1, self.beta2, self.epsilon, self.momentum_decay)
 
     @classmethod
     def step(
@@ -65,7 +103,7 @@ class NAdam(AbstractAdam):
 
 def momentum_at(beta1: "Tensor", psi: "Tensor", time: "int | Tensor") -> "Tensor":
     """Return the momentum beta1 (1 - 0.96^(t psi) / 2) of step `time`."""
-    return beta1 * (1.0 - 0.5 * (math.log(0.96) * time * psi).exp())
+    return beta1 * (1.0 - 0.5 * (LOG_BASE * time * psi).exp())
 
 
 def momentum_product(beta1: "Tensor", psi: "Tensor", time: "int | Tensor") -> "Tensor":
@@ -82,7 +120,7 @@ def momentum_product(beta1: "Tensor", psi: "Tensor", time: "int | Tensor") -> "T
     import torch
 
     powers = torch.arange(1, TERMS + 1, dtype=beta1.dtype, device=beta1.device)
-    slopes = math.log(0.96) * psi * powers
+    slopes = LOG_BASE * psi * powers
     # A momentum that does not rise has q = 1: every term of its series is 1.
     safe = slopes.where(slopes < 0.0, -1.0)
     geometric = safe.exp() * (time * safe).expm1() / safe.expm1()

@@ -1,19 +1,42 @@
 """RMSprop."""
 
+import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from annotated_types import Ge, Gt, Lt
 
 from symstudy.components import Role, component
+from symstudy.kernels.steps import KernelStep, LaneNumbers
 from symstudy.optimizers.adaptive import SMALLEST_EPSILON
-from symstudy.optimizers.config import AbstractStepOptimizer, StepNumbers
+from symstudy.optimizers.config import AbstractStepOptimizer, KernelNumbers, StepNumbers
 from symstudy.width_rules import WidthRule
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 __all__ = ["RmsProp"]
+
+
+@KernelStep
+def rmsprop_in_kernels(
+    theta: Any, first: Any, second: Any, gradient: Any, numbers: LaneNumbers
+) -> None:
+    """Take off rate v, v = momentum v + g / (sqrt(mean of squares) + epsilon)."""
+    kind = theta.dtype.type
+    rate, decay, epsilon = numbers.rate, numbers.coupled, numbers.epsilon
+    momentum, alpha = numbers.beta1, numbers.beta2
+    keep = kind(1.0) - alpha
+    has_velocity = second.size > 0
+    for i in range(theta.size):
+        g = gradient[i] + decay * theta[i]
+        v = alpha * first[i] + keep * g * g
+        first[i] = v
+        move = g / (math.sqrt(v) + epsilon)
+        if has_velocity:
+            move += momentum * second[i]
+            second[i] = move
+        theta[i] -= rate * move
 
 
 @component
@@ -28,6 +51,7 @@ class RmsProp(AbstractStepOptimizer):
     """
 
     counts_on_device: ClassVar[bool] = True
+    kernel_step: ClassVar[KernelStep | None] = rmsprop_in_kernels
     width_rule: ClassVar[WidthRule] = "normalised"
 
     kind: Literal["rmsprop"] = "rmsprop"
@@ -45,6 +69,15 @@ class RmsProp(AbstractStepOptimizer):
     def can_pad(self) -> bool:
         """Means of a zero gradient are zero, and their ratio is where epsilon counts."""
         return self.epsilon >= SMALLEST_EPSILON
+
+    @property
+    def is_in_kernels(self) -> bool:
+        """The compiled step knows no mean: `centred` would keep three moments with momentum."""
+        return not self.centred and super().is_in_kernels
+
+    def kernel_numbers(self) -> KernelNumbers:
+        """Return momentum, the decay of squares and epsilon."""
+        return KernelNumbers(self.momentum, self.alpha, self.epsilon)
 
     @classmethod
     def num_moments(cls, lanes: Sequence[Self]) -> int:

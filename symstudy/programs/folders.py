@@ -17,8 +17,10 @@ from symstudy.programs.metrics import MetricError
 from symstudy.programs.reports import ReportFile, Rows
 from symstudy.programs.states import StateError, read_head
 
-__all__ = ["ENDED", "STATE", "Attempt", "ProgramFolder", "report_line"]
+__all__ = ["ENDED", "SPOILT", "STATE", "Attempt", "ProgramFolder", "report_line"]
 
+SPOILT = (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError)
+"""What reading or writing a folder says that its program has deleted or replaced parts of."""
 STATE = "saved.state"
 ERROR = "error.json"
 ENDED = "ended.json"

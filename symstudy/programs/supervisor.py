@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 
 from symstudy.errors import ChangedError, LaunchError
 from symstudy.outcomes import Outcome
-from symstudy.programs.folders import Attempt, ProgramFolder, report_line
+from symstudy.programs.faults import LONGEST_REASON, Fault, fault_of
+from symstudy.programs.folders import SPOILT, Attempt, ProgramFolder, report_line
 from symstudy.programs.job import VARIABLE, ProgramJob
 from symstudy.programs.metrics import MetricError
 from symstudy.programs.process import ProgramProcess, end_marked
@@ -26,12 +27,11 @@ __all__ = ["ProgramEnd", "ProgramLaunch", "RunStopped", "Supervisor"]
 
 SHORT_POLL_S, LONG_POLL_S = 0.02, 0.1
 """How often the reports are read: at the start of a run, and later."""
+KILLED_S = 2.0
+"""How long a program that was killed is not yet a failed run: Ray kills what a worker has started
+when it ends the worker, which is over within this time and must not write that the run failed."""
 GRACE_S = 10.0
 """How long a program may take to save and end once it is told to."""
-LONGEST_REASON = 500
-SPOILT = (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError)
-"""What reading or writing a folder says that its program has deleted or replaced parts of."""
-MEMORY_ERRORS = ("MemoryError", "OutOfMemoryError")
 
 
 class RunStopped(Exception):  # noqa: N818  # not an error: the run was told to stop
@@ -71,20 +71,6 @@ class ProgramLaunch:
     home: str
     device: str
     cpus: int
-
-
-class Fault(NamedTuple):
-    """Why an attempt has failed.
-
-    Attributes:
-        outcome: How the run has ended, if it is not begun again.
-        reason: A sentence.
-        traceback: What the program left of what went wrong.
-    """
-
-    outcome: Outcome
-    reason: str
-    traceback: str
 
 
 class Supervisor:
@@ -201,8 +187,8 @@ class Supervisor:
         except SPOILT as error:
             process.end()
             self.folder.set_aside()
-            reason = f"a program must leave the file of its reports a file, but {error}"
-            return Fault(Outcome.ERROR, reason[:LONGEST_REASON], process.output)
+            why = f"a program must leave the file of its reports a file, but {error}"
+            return Fault(Outcome.ERROR, why[:LONGEST_REASON], process.output)
         finally:
             process.end()
 
@@ -225,6 +211,8 @@ class Supervisor:
                     return Fault(Outcome.STOPPED, why, "")
             if code is not None:
                 process.end()
+                if code == -signal.SIGKILL:
+                    time.sleep(KILLED_S)
                 self.read(file, rows, job)
                 return self.verdict(code, process, file, rows)
             if self.stop():
@@ -262,7 +250,11 @@ class Supervisor:
     def verdict(
         self, code: int, process: ProgramProcess, file: ReportFile, rows: Rows
     ) -> Fault | None:
-        """Return why a process that has ended with status `code` has failed; None if it is done."""
+        """Return why a process that has ended with status `code` has failed; None if it is done.
+
+        Raises:
+            MetricError: If a metric changes its type.
+        """
         error = self.folder.read_error()
         if code != 0:
             return fault_of(code, error, process.output)
@@ -276,17 +268,13 @@ class Supervisor:
             )
             return Fault(Outcome.ERROR, reason, process.output)
         if not rows.rows:
-            how = (
-                "run.report(step, loss=...)"
-                if self.program.entry
-                else "symstudy.report(step, loss=...)"
+            whose = "run" if self.program.entry else "symstudy"
+            reason = (
+                "a program must report at least once, but this one never did; call "
+                f"{whose}.report(step, loss=...)"
             )
-            reason = f"a program must report at least once, but this one never did; call {how}"
             return Fault(Outcome.ERROR, reason, process.output)
-        try:
-            rows.metrics()
-        except MetricError as wrong:
-            return Fault(Outcome.ERROR, f"MetricError: {wrong}"[:LONGEST_REASON], process.output)
+        rows.metrics()
         return None
 
     def job(self, attempt: Attempt, rows: Rows, begun: float) -> ProgramJob:
@@ -365,28 +353,6 @@ class Supervisor:
                 if (place or name != word) and path.is_file():
                     return str(path.absolute())
         return word
-
-
-def fault_of(code: int, error: Mapping[str, str], output: str) -> Fault:
-    """Return why a process has failed that ended with another status than 0.
-
-    Args:
-        code: Its exit status, negative for a signal.
-        error: Kind, text and traceback of its exception, if its function raised one.
-        output: The end of what it has printed.
-    """
-    if error:
-        is_memory = error["kind"] in MEMORY_ERRORS
-        outcome = Outcome.OUT_OF_MEMORY if is_memory else Outcome.ERROR
-        reason = f"{error['kind']}: {error['text']}"[:LONGEST_REASON]
-        return Fault(outcome, reason, error["traceback"])
-    lines = output.strip().splitlines()
-    said = f": {lines[-1].strip()}" if lines else " and printed nothing"
-    if code < 0:
-        name = signal.Signals(-code).name if -code in set(signal.Signals) else str(-code)
-        hint = ", as where memory runs out" if name == "SIGKILL" else ""
-        return Fault(Outcome.ERROR, f"ended by {name}{hint}{said}"[:LONGEST_REASON], output)
-    return Fault(Outcome.ERROR, f"exit status {code}{said}"[:LONGEST_REASON], output)
 
 
 def ended(

@@ -13,6 +13,9 @@ OPTIMIZERS: list[dict[str, Any]] = [
     {"optimizer": "sgd", "momentum": 0.9},
     {"optimizer": "adam"},
     {"optimizer": "adamw", "schedule": "cosine", "lr_final": 0.1},
+    {"optimizer": "rmsprop"},
+    {"optimizer": "rmsprop", "momentum": 0.9},
+    {"optimizer": "nadam"},
 ]
 TOKENS: list[dict[str, Any]] = [
     {"kind": "in_context", "length": 5, "token_dim": 3, "samples": 30, "test_samples": 20},

@@ -1,5 +1,6 @@
 """Whatever a program does wrong is a failed run with its traceback, and no other run's business."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -196,6 +197,36 @@ def test_a_worker_that_is_killed_takes_its_program_with_it(tmp_path, write_study
         assert time.monotonic() < deadline
         time.sleep(0.05)
     assert found[0].exists()
+
+
+@pytest.mark.slow
+def test_a_program_that_ends_with_its_worker_has_not_failed(tmp_path, write_study):
+    write_study(
+        """
+        import os, time
+        def main(run):
+            run.report(1, loss=1.0)
+            again = os.path.exists("pid")
+            open("pid", "w").write(str(os.getpid()))
+            while not again:
+                time.sleep(1)
+        """
+    )
+    command = ["-m", "symstudy", "run", str(tmp_path / "study.toml"), "--launcher", "inline"]
+    words = [sys.executable, *command, "--results", str(tmp_path / "results"), "--quiet"]
+    driver = subprocess.Popen(words)
+    deadline = time.monotonic() + 60
+    while not (found := list(tmp_path.glob("results/own/work/*/pid"))) or not found[0].read_text():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    # As Ray does where it ends a worker: first what it has started, then the worker.
+    os.kill(int(found[0].read_text()), signal.SIGKILL)
+    time.sleep(0.5)
+    driver.kill()
+    driver.wait()
+    assert not list(tmp_path.glob("results/own/work/*/ended.json"))
+    assert not list(tmp_path.glob("results/own/runs/*"))
+    assert subprocess.run(words, check=False).returncode == 0
 
 
 @pytest.mark.parametrize("command", ['["python", "train.py"]', '["./train.py"]'])

@@ -128,7 +128,13 @@ def test_a_batch_of_several_chunks_is_that_of_torch(batch, monkeypatch):
         ({"train": {"optimizer": "lion"}}, ""),
         ({"model": {"reparametrise": "hadamard"}}, "model.reparametrise = 'hadamard'"),
         ({"train": {"entropic": 0.1}}, "train.entropic = 0.1"),
-        ({"train": {"optimizer": "rmsprop"}}, "train.optimizer = 'rmsprop'"),
+        ({"train": {"optimizer": "nadam"}}, ""),
+        ({"train": {"optimizer": "rmsprop"}}, ""),
+        (
+            {"train": {"optimizer": "rmsprop", "centred": True}},
+            "train.optimizer = 'rmsprop'",
+        ),
+        ({"train": {"optimizer": "muon"}}, "train.optimizer = 'muon'"),
         (
             {"train": {"optimizer": "lbfgs", "lr": None, "batch_size": "full", "gamma": 0.1}},
             "model.kind = 'transformer' with train.optimizer = 'lbfgs'",

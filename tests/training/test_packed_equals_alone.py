@@ -41,6 +41,22 @@ def test_a_run_learns_the_same_bits_in_any_pack(runs):
         torch.testing.assert_close(together[place], alone[0], rtol=0, atol=0)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    ("optimizer", "axes"),
+    [
+        ("sgd", {"train.momentum": [0.0, 0.9]}),
+        ("rmsprop", {"train.momentum": [0.0, 0.9], "train.alpha": [0.5, 0.99]}),
+        ("nadam", {"train.momentum_decay": [0.0, 4e-3, 0.3]}),
+    ],
+)
+def test_a_run_has_the_same_bits_whatever_moments_its_mates_need(study_of, optimizer, axes, dtype):
+    runs = study_of(train={"optimizer": optimizer, "dtype": dtype}, sweep=axes).runs()
+    together = parameters(runs, "compiled")
+    for place, run in enumerate(runs):
+        assert torch.equal(parameters([run], "compiled")[0], together[place])
+
+
 @settings(max_examples=40, deadline=None)
 @given(runs=packs_of_runs())
 def test_torch_learns_the_same_up_to_the_last_bits(runs):

@@ -7,6 +7,8 @@ from symstudy.kernels.steps import KernelStep
 from symstudy.optimizers import KernelNumbers
 from symstudy.optimizers.adam import Adam
 from symstudy.optimizers.adamw import AdamW
+from symstudy.optimizers.nadam import NAdam
+from symstudy.optimizers.rmsprop import RmsProp
 from symstudy.optimizers.sgd import Sgd
 from symstudy.study import PackConfig
 from symstudy.training import train_pack
@@ -68,7 +70,18 @@ def test_a_compiled_step_that_is_another_step_is_refused(lanes, message):
         check_kernel_step(lanes)
 
 
-@pytest.mark.parametrize("lanes", [[Sgd()], [Sgd(momentum=0.9), Sgd()], [Adam()], [AdamW()]])
+@pytest.mark.parametrize(
+    "lanes",
+    [
+        [Sgd()],
+        [Sgd(momentum=0.9), Sgd()],
+        [Adam()],
+        [AdamW()],
+        [RmsProp()],
+        [RmsProp(momentum=0.9), RmsProp()],
+        [NAdam(), NAdam(momentum_decay=0.0)],
+    ],
+)
 def test_those_that_are_built_in_are_let_through(lanes):
     check_kernel_step(lanes)
 

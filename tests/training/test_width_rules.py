@@ -143,8 +143,48 @@ def test_at_the_base_width_runs_have_the_bits_of_the_standard(engine, optimizer)
     assert not ids[0] & ids[1]
 
 
+def of_a_pack(model, **keys):
+    """Return runs of one shape that differ in rate, penalty, its centre and seed."""
+    sweep = {"train.lr": [1e-3, 1e-2], "train.gamma": [0.0, 0.1], "seed": 2}
+    if ":" not in keys["optimizer"]:
+        sweep["train.syre"] = [0.0, 0.1]
+    return study_of(model, sweep, batch_size=7, steps=5, **keys).runs()
+
+
+WIDE_TRANSFORMER = {**TRANSFORMER, "width": 16, "heads": 2, "head_dim": 8, "mlp_width": 32}
+
+
+@pytest.mark.parametrize("model", [{"width": 64}, WIDE_TRANSFORMER], ids=["fcn", "transformer"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw", "lion", "rmsprop", "nadam"])
+def test_a_run_in_mup_has_the_bits_of_the_run_alone(model, dtype, optimizer):
+    runs = of_a_pack(model, optimizer=optimizer, dtype=dtype)
+    compiled = PackConfig(device="cpu", engine="compiled")
+    before, together, _ = trained(runs, compiled)
+    assert (before != together).any(dim=1).all()
+    for place in (0, 5, len(runs) - 1):
+        assert torch.equal(trained([runs[place]], compiled)[1][0], together[place])
+
+
+@pytest.mark.parametrize("model", [{"width": 64}, WIDE_TRANSFORMER], ids=["fcn", "transformer"])
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw", "muon", "torch.optim:Adam"])
+def test_torch_trains_a_run_in_mup_as_it_does_alone(model, optimizer):
+    runs = of_a_pack(model, optimizer=optimizer)
+    together = trained(runs, TORCH)[1]
+    for place in (0, 5, len(runs) - 1):
+        alone = trained([runs[place]], TORCH)[1][0]
+        torch.testing.assert_close(alone, together[place], rtol=1e-9, atol=1e-11)
+
+
 @pytest.mark.parametrize(
-    "keys", [{"optimizer": "sgd", "momentum": 0.9}, {"optimizer": "adam"}, {"optimizer": "adamw"}]
+    "keys",
+    [
+        {"optimizer": "sgd", "momentum": 0.9},
+        {"optimizer": "adam"},
+        {"optimizer": "adamw"},
+        {"optimizer": "rmsprop", "momentum": 0.9},
+        {"optimizer": "nadam"},
+    ],
 )
 def test_torch_takes_the_steps_of_the_kernels(keys):
     sweep = {"model.width": [64], "train.syre": [0, 0.1], "seed": 2}
@@ -364,6 +404,15 @@ def test_a_module_of_ones_own_names_its_base_network(own):
         changes.append((change[: first.stop], change[last.offset :]))
     torch.testing.assert_close(changes[1][0], 4 * changes[0][0])
     torch.testing.assert_close(changes[1][1], changes[0][1] / 4)
+
+
+def test_runs_of_a_module_in_mup_are_trained_as_alone(own):
+    model = {"kind": "mup_steps:Net", "width": 16, "base": 4}
+    runs = study_of(model, {"train.lr": [1e-3, 1e-2], "seed": 2}, optimizer="adam").runs()
+    before, together, _ = trained(runs)
+    assert (before != together).any(dim=1).all()
+    for place, run in enumerate(runs):
+        torch.testing.assert_close(trained([run])[1][0], together[place], rtol=1e-9, atol=1e-11)
 
 
 def test_a_module_with_a_base_network_needs_an_optimiser_with_a_rule(own):

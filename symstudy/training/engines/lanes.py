@@ -66,7 +66,7 @@ def lane_keys(optimizers: Sequence[AbstractStepOptimizer]) -> dict[str, NDArray[
 def kernel_step(pack: LoadedPack) -> KernelStep | None:
     """Return the step of the pack's optimiser for the compiled kernels; None where it has none."""
     lanes = stepped(pack)
-    return type(lanes[0]).step_in_kernels() if lanes else None
+    return type(lanes[0]).step_in_kernels() if lanes and lanes[0].is_in_kernels else None
 
 
 def compiled_step(pack: LoadedPack) -> Any:
@@ -159,7 +159,7 @@ def make_lanes(pack: LoadedPack, theta: NDArray[np.floating]) -> Lanes:
     moments = num_moments(pack) if is_stepped_by_kernels(pack) else 0
     optimizers = stepped(pack)
     numbers = [each.kernel_numbers() for each in optimizers] or [KernelNumbers()] * runs
-    beta1, beta2, epsilon = np.array(numbers, pack.dtype).T
+    beta1, beta2, epsilon, extra = np.array(numbers, pack.dtype).T
     penalty = make_penalty(pack)
     factors = make_rate_factors(pack)
     for k in np.flatnonzero(penalty.is_pulled_K):
@@ -179,6 +179,7 @@ def make_lanes(pack: LoadedPack, theta: NDArray[np.floating]) -> Lanes:
         beta1=np.ascontiguousarray(beta1),
         beta2=np.ascontiguousarray(beta2),
         epsilon=np.ascontiguousarray(epsilon),
+        extra=np.ascontiguousarray(extra),
         coefficient=np.full(runs, activation_coefficient(pack), pack.dtype),
         sigma=pack.data.sigma.astype(pack.dtype),
         clip=pack.lane_values("clip_norm").astype(pack.dtype),

@@ -97,8 +97,7 @@ def steps_in_python(
     coupled, shrink = (0.0, 1.0 - RATE * DECAY) if is_decoupled else (DECAY, 1.0)
     for theta, optimizer in zip(theta_KP, optimizers, strict=True):
         first, second = (np.zeros(PARAMETERS if moments > place else 0) for place in range(2))
-        beta1, beta2, epsilon = optimizer.kernel_numbers()
         for time in range(1, STEPS + 1):
-            numbers = LaneNumbers(RATE, coupled, shrink, beta1, beta2, epsilon, time)
+            numbers = LaneNumbers(RATE, coupled, shrink, *optimizer.kernel_numbers(), time)
             step.function(theta, first, second, np.sin(theta), numbers)
     return theta_KP
