@@ -46,7 +46,10 @@ def wrong_measures(cells: Sequence["Cell"], lines: Mapping[str, int]) -> Iterato
 
 
 def taken_columns(cell: "Cell") -> dict[str, str]:
-    """Return what each column of a study's results is, by name, without measures of one's own."""
+    """Return what each column of a study's results is, without measures of one's own.
+
+    By name in small letters: SQL takes `Rank` and `rank` for one column.
+    """
     from symstudy.study.columns import builtin_hyperparameters, hyperparameters_of
 
     taken = dict.fromkeys(TABLE_COLUMNS, "a column of every study")
@@ -56,7 +59,7 @@ def taken_columns(cell: "Cell") -> dict[str, str]:
         taken[item.name] = "a measure that comes with symstudy"
     for column in (*builtin_hyperparameters(), *hyperparameters_of(cell)):
         taken[column.name] = f"the hyperparameter {column.table}.{column.key}".rstrip(".")
-    return taken
+    return {name.lower(): what for name, what in taken.items()}
 
 
 def clashing_columns(cell: "Cell", lines: Mapping[str, int]) -> Iterator[Mistake]:
@@ -68,14 +71,14 @@ def clashing_columns(cell: "Cell", lines: Mapping[str, int]) -> Iterator[Mistake
     for name in names:
         item = find_measure(name)
         for column in (item.name, f"mean_{item.name}"):
-            if column in taken:
+            if column.lower() in taken:
                 what = (
                     f"must name measures that are no other column, but {name!r} would be "
-                    f"{column!r}, {taken[column]}. Rename the function"
+                    f"{column!r}, {taken[column.lower()]}. Rename the function"
                 )
                 yield cell.probe.where(lines, "measures", what)
                 break
-            taken[column] = f"as {name!r} is"
+            taken[column.lower()] = f"as {name!r} is"
 
 
 def missing_symmetries(cells: Sequence["Cell"], lines: Mapping[str, int]) -> Iterator[Mistake]:

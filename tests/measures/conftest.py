@@ -46,6 +46,21 @@ def gamma(view):
     return view.scale_K
 
 
+@measure(on="layer", kind="number", meaning="is a hyperparameter for SQL")
+def Gamma(view):
+    return view.scale_K
+
+
+@measure(on="layer", kind="number", meaning="is a built-in measure for SQL")
+def Rank(view):
+    return view.scale_K
+
+
+@measure(on="layer", kind="number", meaning="is another measure for SQL")
+def Peak_Norm(view):
+    return view.scale_K
+
+
 @measure(on="network", kind="number", meaning="has the name of another column")
 def test_loss(view):
     return view.losses()

@@ -103,15 +103,18 @@ def test_a_measure_is_found_without_importing_its_module(own):
     ("name", "message"),
     [
         ("gamma", "the hyperparameter train.gamma"),
+        ("Gamma", "'Gamma', the hyperparameter train.gamma"),
+        ("Rank", "'Rank', a measure that comes with symstudy"),
+        ("Peak_Norm", "must name measures that are no other column"),
         ("test_loss", "a column of every study"),
         ("undeclared", "must name a declared measure"),
         ("missing", "has no 'missing'"),
         ("Mirror.distanec", "Did you mean 'distance'"),
     ],
 )
-def test_what_cannot_be_a_column_is_a_mistake_of_the_study(own, study_with, name, message):
+def test_w1_what_cannot_be_a_column_is_a_mistake_of_the_study(own, study_with, name, message):
     with pytest.raises(StudyFileError, match=message):
-        study_with(names_in(own, name))
+        study_with(names_in(own, "peak_norm", name))
 
 
 def test_two_measures_of_one_name_are_a_mistake(own, study_with, tmp_path):
