@@ -11,6 +11,7 @@ import functools
 import importlib.machinery
 import importlib.util
 import inspect
+import marshal
 import os
 import sys
 from collections import Counter
@@ -68,24 +69,37 @@ class Expected(NamedTuple):
 def was_edited(module: ModuleType) -> bool:
     """Return whether the file of a module was written again after it was imported.
 
-    Python keeps the time and the size of the source with what it compiled. Where it cannot write
-    that, nothing is known.
+    Python keeps the time and the size of the source with what it compiled, and goes by them alone:
+    an edit of one second and size (or a copy that keeps the time) is not seen by it, so what it
+    compiled is held against the source. Where it cannot write that, nothing is known.
     """
     spec = module.__spec__
     if spec is None or not spec.cached or not spec.origin:
         return False
     kept = Path(spec.cached)
     try:
-        with kept.open("rb") as file:
-            head = file.read(HEAD)
+        content = kept.read_bytes()
         about = Path(spec.origin).stat()
     except OSError:
         return False
+    head = content[:HEAD]
     if len(head) < HEAD or head[:4] != importlib.util.MAGIC_NUMBER or any(head[4:8]):
         return False
     told = (int.from_bytes(head[8:12], "little"), int.from_bytes(head[12:], "little"))
     here = (int(about.st_mtime) & 0xFFFFFFFF, about.st_size & 0xFFFFFFFF)
-    return told != here and os.access(kept.parent, os.W_OK) and not sys.dont_write_bytecode
+    if told == here:
+        return not is_compiled_from(content[HEAD:], Path(spec.origin))
+    return os.access(kept.parent, os.W_OK) and not sys.dont_write_bytecode
+
+
+def is_compiled_from(compiled: bytes, source: Path) -> bool:
+    """Return whether compiled code is that of a source, as far as either can be read."""
+    try:
+        held = marshal.loads(compiled)  # noqa: S302  # Python has just run it
+        stated = compile(source.read_bytes(), str(source), "exec", dont_inherit=True)
+    except (OSError, EOFError, SyntaxError, TypeError, ValueError):
+        return True
+    return not isinstance(held, CodeType) or form(held) == form(stated)
 
 
 def differing_name(module: ModuleType) -> str:
@@ -129,13 +143,24 @@ def functions_in(code: CodeType) -> Iterator[CodeType]:
 
 def form(code: CodeType) -> Any:
     """Return what code does, without its place in the file."""
-    consts = tuple(
-        form(each) if isinstance(each, CodeType) else (type(each).__name__, repr(each))
-        for each in code.co_consts
-    )
+    consts = tuple(map(constant_form, code.co_consts))
     names = (code.co_names, code.co_varnames, code.co_freevars, code.co_cellvars)
     counts = (code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, code.co_flags)
     return (code.co_name, code.co_code, consts, names, counts, code.co_exceptiontable)
+
+
+def constant_form(value: Any) -> Any:
+    """Return what a constant of code is, alike in every process.
+
+    The order of a set of texts differs between processes, and with how it was read.
+    """
+    if isinstance(value, CodeType):
+        return form(value)
+    if isinstance(value, frozenset):
+        return ("frozenset", tuple(sorted(map(repr, value))))
+    if isinstance(value, tuple):
+        return ("tuple", tuple(map(constant_form, value)))
+    return (type(value).__name__, repr(value))
 
 
 def altered_names(tree: ast.Module) -> frozenset[str]:

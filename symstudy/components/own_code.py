@@ -42,6 +42,11 @@ READ: dict[str, list[Path]] = {}
 """Files of the user's that each module read while `load_own` imported it."""
 EDITED = "edited after it was imported"
 """Stands for the source of a module in `LOADED` that was imported before, and then written."""
+START_AGAIN = (
+    "Start Python again, then run the same study. If it says so again, Python has compiled another "
+    "file of this time and size: remove the folder __pycache__ beside it"
+)
+"""What to type where the code in memory is not that of its file."""
 FILES = "+files:"
 """What stands in a source between the hash of the code and that of files that the code reads."""
 
@@ -157,7 +162,7 @@ def changed_source(name: str, planned: str) -> str:
     if imported not in (here, planned):
         return (
             f"but this process imported another {name!r}: before it was changed, or from another "
-            "folder. Start Python again, then run the same study"
+            f"folder. {START_AGAIN}"
         )
     if here != planned:
         other = ", or this process imported another module of that name" if imported != here else ""
@@ -173,7 +178,7 @@ def changed_source(name: str, planned: str) -> str:
             return (
                 f"but `{module.__name__}.{differing}` in this process is not what "
                 f"{module.__file__} says: the file was changed after Python imported it, or "
-                "something was assigned to the name. Start Python again, then run the same study"
+                f"something was assigned to the name. {START_AGAIN}"
             )
     return ""
 

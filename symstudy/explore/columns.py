@@ -10,7 +10,16 @@ __all__ = ["PageColumn", "columns_of", "swept_in"]
 IDENTITY = ("run_id", "cell_id", "study", "seed", "pack_id")
 ENDING = ("outcome", "reason")
 PROVENANCE = (
-    *("history_rows", "layers_rows", "engine", "device", "host", "finished_at", "git_sha"),
+    *(
+        "history_rows",
+        "layers_rows",
+        "representations_rows",
+        "engine",
+        "device",
+        "host",
+        "finished_at",
+        "git_sha",
+    ),
     *("git_dirty", "symstudy_version", "torch_version", "numpy_version", "has_converged", "config"),
 )
 NUMBERS = ("BIGINT", "INTEGER", "DOUBLE", "FLOAT", "HUGEINT")

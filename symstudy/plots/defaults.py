@@ -15,7 +15,15 @@ DEFAULT = "default-"
 MAIN = ("test_loss", "test_accuracy", "train_loss", "mean_rank", "mean_distinct_neurons")
 """Measures that are shown first, where a study has them."""
 SPARE = (
-    *("seed", "steps_done", "history_rows", "layers_rows", "num_parameters", "seconds"),
+    *(
+        "seed",
+        "steps_done",
+        "history_rows",
+        "layers_rows",
+        "representations_rows",
+        "num_parameters",
+        "seconds",
+    ),
     *("iterations", "merges", "objective", "trivial_loss", "trivial_accuracy"),
 )
 """Numbers of runs that are no result."""

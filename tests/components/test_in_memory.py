@@ -6,12 +6,14 @@ would be known by code that did not train them.
 
 import hashlib
 import importlib
+import os
+import subprocess
 import sys
 
 import pytest
 
 from symstudy.components import changed_source, load_own, looking_in, source_of
-from symstudy.components.in_memory import differing_name
+from symstudy.components.in_memory import differing_name, was_edited
 
 MODULE = """
 import dataclasses
@@ -306,3 +308,42 @@ def test_a_source_that_reads_no_variable_is_the_hash_that_it_was(own):
     total = hashlib.sha256()
     total.update(f"{helper}.py|{len(HELPER)}|".encode() + HELPER.encode())
     assert source_of(f"{helper}:shifted") == total.hexdigest()
+
+
+def test_w3_a_file_of_the_time_and_size_that_python_compiled_is_told_by_its_code(own, monkeypatch):
+    """Python imports what it compiled before: a copy that keeps its time, an edit in one second."""
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    folder, name, _ = own
+    file = folder / f"{name}.py"
+    importlib.import_module(name)
+    assert told(name) == ""
+    at, text = file.stat(), file.read_text()
+    assert "NUMBER = 1.0" in text
+    file.write_text(text.replace("NUMBER = 1.0", "NUMBER = 9.0"))
+    os.utime(file, ns=(at.st_atime_ns, at.st_mtime_ns))
+    del sys.modules[name]
+    module = importlib.import_module(name)
+    assert module.NUMBER == 1.0
+    assert was_edited(module)
+    assert "__pycache__" in told(name)
+
+
+def test_w3_a_function_with_a_set_is_the_same_in_every_process(tmp_path, root):
+    """The order of texts in a set is another in each process: half of them refused the function."""
+    names = ", ".join(repr(f"name{number}") for number in range(30))
+    (tmp_path / "with_set.py").write_text(f"def known(x):\n    return x in {{{names}}}\n")
+    asked = (
+        "import sys; sys.dont_write_bytecode = False; import with_set\n"
+        "from symstudy.components.in_memory import differing_name, was_edited\n"
+        "print([differing_name(with_set), was_edited(with_set)])"
+    )
+    environment = {**os.environ, "PYTHONPATH": f"{tmp_path}:{root}"}
+    for seed in ("1", "3", "4", "5", "7"):
+        said = subprocess.run(
+            [sys.executable, "-c", asked],
+            env=environment | {"PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert said.stdout == "['', False]\n"

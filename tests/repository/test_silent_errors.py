@@ -15,6 +15,11 @@ ROWS = [
     if line.startswith("| ") and not line.startswith("| input |")
 ]
 KINDS = 23
+MARKS = [
+    *(f"W{number}" for number in range(1, 12)),
+    *(f"R{number}" for number in range(1, 10)),
+    *(f"G{number}" for number in range(1, 10)),
+]
 
 
 @cache
@@ -37,3 +42,20 @@ def test_each_input_names_a_test_that_is_there(row):
         file, _, test = name.partition("::")
         assert (ROOT / file).is_file(), name
         assert not test or test in names_of_tests(ROOT / file), name
+
+
+def rows_of_mark(mark):
+    """Return the rows that have a mark, or whose table has it for all of them."""
+    found, has_it = [], False
+    for line in PAGE.read_text(encoding="utf-8").splitlines():
+        if line.startswith("## "):
+            marks = re.findall(r"[WRG]\d+", line.rpartition("(")[2])
+            has_it = marks == [mark]
+        elif line in ROWS and (has_it or mark in line.partition(":")[0].strip("| ").split(", ")):
+            found.append(line)
+    return found
+
+
+@pytest.mark.parametrize("mark", MARKS)
+def test_each_mark_has_an_input_with_its_test(mark):
+    assert rows_of_mark(mark)

@@ -1,12 +1,16 @@
 """`verify` proves all tables, and `run` repairs what they lack."""
 
+import shutil
+
 import pyarrow.parquet as pq
 import pytest
 
-from symstudy.store import Store, verify
+from symstudy.launch import InlineLauncher, run_study
+from symstudy.store import Store, StudyFolder, open_location, verify
 from symstudy.store.files.compaction import compact
 from symstudy.store.files.manifest import list_tables
 from symstudy.store.files.repair import repair
+from symstudy.study import make_study
 from symstudy.testing.stores import plant_store
 
 
@@ -77,3 +81,42 @@ def test_rows_that_a_merged_file_lacks_are_told_too(folder):
 
 def test_failed_runs_need_no_rows(store):
     assert verify(store.folders[0]).incomplete == []
+
+
+@pytest.fixture(scope="module")
+def paired(tmp_path_factory):
+    """A study of two packs that keeps representations, trained."""
+    place = tmp_path_factory.mktemp("paired")
+    study = make_study(
+        name="paired",
+        model={"kind": "fcn", "depth": 3},
+        data={"kind": "teacher_student", "input_dim": 3, "samples": 20, "test_samples": 30},
+        train={"optimizer": "sgd", "batch_size": 5, "steps": 20},
+        sweep={"model.width": [4, 5], "train.lr": [0.01, 0.02], "seed": 1},
+        probe={"num": 4, "detail": 2, "samples": 8, "representations": 10},
+        pack={"size": 2, "pad": "never"},
+    )
+    run_study(study, str(place), InlineLauncher(device="cpu"))
+    return place / "paired"
+
+
+@pytest.mark.parametrize(
+    "keep", [lambda row: False, lambda row: row["layer"] != 2, lambda row: row["step"] != 0, None]
+)
+def test_r6_representations_that_are_lost_are_told_and_made_again(paired, tmp_path, keep):
+    place = tmp_path / "paired"
+    shutil.copytree(paired, place)
+    folder = StudyFolder(*open_location(str(place)))
+    assert verify(folder).is_proven
+    first = min((place / "representations").glob("*.parquet"))
+    if keep is None:
+        first.unlink()
+    else:
+        rewrite(folder, "representations", keep, first.name)
+    found = verify(folder)
+    assert found.incomplete == [first.stem]
+    assert not found.is_proven
+    assert any("representations" in sentence for sentence in repair(folder))
+    after = verify(folder)
+    assert (after.incomplete, after.account.missing) == ([], 2)
+    assert repair(folder) == []

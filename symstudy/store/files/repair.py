@@ -274,14 +274,16 @@ def write_again(folder: StudyFolder, lost: set[str]) -> int:
 
 
 def mend_rows(folder: StudyFolder) -> list[str]:
-    """Take out runs whose rows in history or layers are not all there; they are trained again."""
+    """Take out runs whose rows in other tables are not all there; they are trained again."""
     if has_all_rows(folder):
         return []
     losers = incomplete_runs(Store([folder]))
     if losers.num_rows == 0:
         return []
     drop_rows(folder, losers)
-    lost = f"{losers.num_rows} runs of {folder.name} lacked rows of history or layers"
+    lost = (
+        f"{losers.num_rows} runs of {folder.name} lacked rows of history, layers or representations"
+    )
     return [f"{lost} and are taken out; {AGAIN}"]
 
 

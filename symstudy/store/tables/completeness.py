@@ -1,8 +1,9 @@
 """Whether every run has all the rows that it was written with.
 
-The row of a run, which is written last, says how many rows it has in `history` and in `layers`.
-Rows of version 4 do not: there a run is held against others of its pack that took as many steps,
-which share its probes and its layers.
+The row of a run, which is written last, says how many rows it has in `history`, in `layers` and in
+`representations`. Rows of version 4 do not: there a run is held against others of its pack that
+took as many steps, which share its probes and its layers. Where a row does not say how many
+`representations` it has, these are not counted.
 """
 
 import pyarrow as pa
@@ -13,7 +14,7 @@ from symstudy.store.files.folder import StudyFolder
 from symstudy.store.files.manifest import list_tables
 from symstudy.store.tables.connection import Store
 from symstudy.store.tables.reading import read_column
-from symstudy.store.tables.schema import HISTORY, LAYERS, RUNS
+from symstudy.store.tables.schema import HISTORY, LAYERS, REPRESENTATIONS, RUNS
 
 __all__ = ["has_all_rows", "incomplete_runs"]
 
@@ -21,6 +22,7 @@ INCOMPLETE = """
 with counted as (
     select
         run_rows.study, run_id, run_rows.pack_id, steps_done, history_rows, layers_rows,
+        representations_rows, coalesce(r.num, 0) as in_representations,
         outcome in ('done', 'stopped') as has_ended,
         coalesce(h.num, 0) as in_history, coalesce(l.num, 0) as in_layers,
         h.last, coalesce(p.repeats, 0) as repeats
@@ -40,6 +42,9 @@ with counted as (
     left join (
         select run_id, pack_id, count(*) as num from layers_files group by all
     ) as l using (run_id, pack_id)
+    left join (
+        select run_id, pack_id, count(*) as num from representations_files group by all
+    ) as r using (run_id, pack_id)
 ),
 expected as (
     select
@@ -58,6 +63,7 @@ from expected
 where
     (has_ended and (last is null or last <> steps_done))
     or repeats > 0
+    or in_representations <> representations_rows
     or ((has_ended or history_rows is not null)
         and (in_history <> rows_of_history or in_layers <> rows_of_layers))
 order by pack_id, run_id
@@ -76,11 +82,15 @@ def incomplete_runs(store: Store) -> pa.Table:
 def has_all_rows(folder: StudyFolder) -> bool:
     """Return whether a study has as many rows as its runs were written with, in sum.
 
-    It costs two columns and no row of the large tables; where it is False, a row that a dead worker
-    has left may be the reason.
+    It costs three columns and no row of the large tables; where it is False, a row that a dead
+    worker has left may be the reason.
     """
-    runs = read_column(folder, RUNS.name, ("history_rows", "layers_rows"))
-    for table, column in ((HISTORY, runs["history_rows"]), (LAYERS, runs["layers_rows"])):
+    counted = (HISTORY, LAYERS, REPRESENTATIONS)
+    runs = read_column(folder, RUNS.name, tuple(f"{table.name}_rows" for table in counted))
+    for table in counted:
+        column = runs[f"{table.name}_rows"]
+        if column.null_count and table is REPRESENTATIONS:
+            continue
         if column.null_count:
             return False
         paths = list_tables(folder, [table.name]).paths(table.name)

@@ -77,7 +77,7 @@ class Verification(NamedTuple):
         account: The counts.
         twice: Runs that are done or stopped in more than one pack.
         unplanned: Runs that ended without having been planned.
-        incomplete: Packs that lack rows of their runs, in history or layers.
+        incomplete: Packs that lack rows of their runs, in history, layers or representations.
         damaged: Files that cannot be read through.
         unknown_cells: Planned cells whose hyperparameters are in no file.
         certificate: How runs that were trained once more alone compare with their packs; None where

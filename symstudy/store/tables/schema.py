@@ -172,6 +172,11 @@ RUNS = Table(
         Column("steps_done", COUNT, "Optimiser steps taken."),
         Column("history_rows", COUNT, "Rows that it has in history; null before version 5."),
         Column("layers_rows", COUNT, "Rows that it has in layers; null before version 5."),
+        Column(
+            "representations_rows",
+            COUNT,
+            "Rows that it has in representations; null in results that did not say so yet.",
+        ),
         Column("num_parameters", COUNT, "Number of parameters."),
         Column(
             "has_converged",

@@ -90,6 +90,7 @@ def write_pack(  # noqa: PLR0913  # a pack has so many tables
         **run_columns,
         "history_rows": rows_of_runs(runs, history),
         "layers_rows": rows_of_runs(runs, layers),
+        "representations_rows": rows_of_runs(runs, representations),
         "pack_id": [pack_id] * len(runs),
         "finished_at": [utc_now()] * len(runs),
         **{
@@ -109,7 +110,7 @@ def whole_table(table: Table, runs: Sequence[Run], metrics: Mapping[str, str] | 
     return with_named(table, runs[0].cell.probe.measures if runs else ())
 
 
-def rows_of_runs(runs: Sequence[Run], columns: Columns) -> list[int]:
+def rows_of_runs(runs: Sequence[Run], columns: Columns | None) -> list[int]:
     """Return how many rows each of `runs` has in a table of a pack."""
     counts = Counter(list(columns["run_id"]) if columns else [])
     return [counts[run.run_id] for run in runs]
