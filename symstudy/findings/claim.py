@@ -230,8 +230,13 @@ def hash_rule(rule: str, module: ModuleType, names: list[str]) -> str:
 
 
 def declarations() -> dict[str, Declaration]:
-    """Return the claims of every module that has been imported, by name."""
-    return dict(REGISTERED)
+    """Return the claims of every module that is imported, by name.
+
+    A module that was taken out of `sys.modules` again, as notebooks do, has none.
+    """
+    return {
+        name: each for name, each in REGISTERED.items() if each.function.__module__ in sys.modules
+    }
 
 
 def restore(before: Mapping[str, Declaration]) -> None:

@@ -3,6 +3,7 @@ import sys
 import pytest
 
 from symstudy.errors import ProjectError, UnknownNameError
+from symstudy.findings.claim import declarations
 from symstudy.findings.deciding import deciding_code
 from symstudy.findings.discovery import load_claims, pick_claims
 from symstudy.findings.machinery import machinery
@@ -178,6 +179,9 @@ def test_claims_of_installed_packages_are_found_by_entry_point(tmp_path, monkeyp
     monkeypatch.syspath_prepend(str(tmp_path))
     assert "plugged" in {item.name for item in list_claims(None)}
     assert load_claims(None)["plugged"].judge(None).reason == "7"
+    # A notebook may take a module out of those that are imported: its claims are gone with it.
+    del sys.modules["plugged_claims.plugged"]
+    assert "plugged" not in declarations()
 
 
 def with_tests(text, tests):
