@@ -86,8 +86,14 @@ def hidden_names(found: type[Any], base: type[Any]) -> list[str]:
     }
     for cls in base.__mro__:
         noted = inspect.get_annotations(cls)
-        kept |= {name for name, kind in noted.items() if get_origin(kind) is ClassVar}
+        kept |= {name for name, kind in noted.items() if is_constant(kind)}
     return [field.name for field in dataclasses.fields(found) if field.name in kept]
+
+
+def is_constant(annotation: Any) -> bool:
+    """Return whether an annotation is `ClassVar[...]`."""
+    origin: Any = get_origin(annotation)
+    return origin is ClassVar
 
 
 def described(found: Any) -> str:
