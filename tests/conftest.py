@@ -44,6 +44,18 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
     os.environ.pop("SYMSTUDY_DATA", None)
 
 
+@pytest.fixture(autouse=True, scope="session")
+def disk_is_not_waited_for() -> Iterator[None]:
+    """Let `os.fsync` do nothing: what tests write need not outlive a power cut.
+
+    It took a third of the tests' time. That the product calls it, and when, is what
+    `symstudy.testing.crashes` records.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda handle: None)
+        yield
+
+
 @pytest.fixture(autouse=True)
 def forget_own_modules(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Drop modules that a test has written and imported: the next one may write others so called.
