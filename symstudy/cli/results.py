@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -26,6 +26,8 @@ ENDINGS = {
 }
 """Format of a file by its ending."""
 STANDARD_INPUT = "-"
+MOST_LOST = 4
+"""Lost texts that are named."""
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -173,10 +175,9 @@ def verify(results: ResultsPath = "results", as_json: Json = False) -> None:
         for item in found:
             for line in verified_lines(item):
                 say(line)
-    for item in found:
-        if item.certificate is not None and not item.certificate.holds:
-            study, warning = item.account.study, certificate_warning(item.certificate)
-            note(printable_line(f"{study}: warning: {warning}"))
+    for folder, item in zip(folders, found, strict=True):
+        for warning in warnings_of(folder, item):
+            note(printable_line(f"{item.account.study}: warning: {warning}"))
     if not all(item.is_consistent for item in found):
         raise typer.Exit(2)
     if not all(item.is_proven and item.account.num_failed == 0 for item in found):
@@ -216,6 +217,16 @@ def certificate_row(certificate: Any) -> dict[str, Any] | None:
     return {**certificate._asdict(), "holds": certificate.holds}
 
 
+def warnings_of(folder: Any, item: Any) -> Iterator[str]:
+    """Yield what `verify` warns of in a study, whose rows are all there all the same."""
+    from symstudy.store.tables.launches import lost_texts
+
+    if item.certificate is not None and not item.certificate.holds:
+        yield certificate_warning(item.certificate)
+    if lost := lost_texts(folder):
+        yield lost_warning(lost)
+
+
 def certificate_warning(certificate: Any) -> str:
     """Return the sentence that tells of packs whose numbers are not those of runs alone."""
     return (
@@ -224,6 +235,15 @@ def certificate_warning(certificate: Any) -> str:
         f"{certificate.run_id}, by {certificate.relative:.2g} relative where "
         f"{certificate.tolerance:g} is allowed. They are the table `certificates` of "
         "`symstudy query`."
+    )
+
+
+def lost_warning(lost: Sequence[str]) -> str:
+    """Return the sentence that tells of lost texts on what launches ran: no row depends on them."""
+    return (
+        f"{len(lost)} of the texts that say what its launches ran are lost or have changed since: "
+        f"{', '.join(lost[:MOST_LOST])}{', ...' if len(lost) > MOST_LOST else ''}. No row "
+        "depends on them; `symstudy provenance` refuses what has changed."
     )
 
 

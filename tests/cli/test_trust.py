@@ -1,5 +1,6 @@
 """Faults R1, R4 and R9: the results, and the folder that they lie in, are somebody else's."""
 
+import json
 import shutil
 
 import pytest
@@ -61,3 +62,20 @@ def test_r1_no_command_reads_a_private_file_that_results_link_to(told_in, result
         assert status == 2, command
         assert "c.csv' is a symbolic link, which is not followed" in said
     assert not (place / "report.html").exists()
+
+
+@pytest.mark.parametrize("what", ["lost", "changed"])
+def test_r6_verify_tells_that_what_a_launch_kept_is_lost_or_changed(
+    told_in, results, tmp_path, what
+):
+    shutil.copytree(results, tmp_path / "results")
+    said, status = told_in(tmp_path, "verify")
+    assert (status, "warning" in said) == (0, False)
+    (record,) = (tmp_path / "results").glob("*/study.json")
+    (launch,) = json.loads(record.read_text())["launches"]
+    text = record.parent / "provenance" / launch["packages"]
+    text.unlink() if what == "lost" else text.write_text("numpy==9.9\n")
+    said, status = told_in(tmp_path, "verify")
+    assert status == 0
+    assert "warning: 1 of the texts that say what its launches ran are lost or have changed" in said
+    assert "packages.txt" in said

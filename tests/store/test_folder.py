@@ -143,6 +143,7 @@ WRONG: dict[str, object] = {
     "launches": [3],
     "swept": "lr",
     "rules": [],
+    "frozen": [3],
     "title": 3,
     "preset": {},
     "schema_version": "4",

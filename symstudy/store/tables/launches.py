@@ -7,7 +7,7 @@ from symstudy.errors import StoreError
 from symstudy.store.files.folder import StudyFolder
 from symstudy.store.files.kept_texts import read_text
 
-__all__ = ["LaunchRecord", "read_launches"]
+__all__ = ["LaunchRecord", "lost_texts", "read_launches"]
 
 
 class LaunchRecord(NamedTuple):
@@ -70,6 +70,28 @@ def read_launches(folder: StudyFolder) -> list[LaunchRecord]:
     """Return the launches of a study, the oldest first; what has a wrong type counts as absent."""
     records = folder.read_study().get("launches", [])
     return [read_launch(folder.name, record) for record in records]
+
+
+def lost_texts(folder: StudyFolder) -> list[str]:
+    """Return what launches have kept of what they ran, and is lost or not as it was written.
+
+    Args:
+        folder: Folder of a study.
+
+    Returns:
+        Launch and name of the text, such as `20261130T213402-702968 packages.txt`.
+    """
+    lost: list[str] = []
+    for record in read_launches(folder):
+        named = {"packages.txt": record.packages, "changes.diff": record.changes}
+        named |= {f"sources/{path}": name for path, name in record.sources.items()}
+        for file, name in named.items():
+            try:
+                if name is not None:
+                    read_text(folder, name)
+            except StoreError:
+                lost.append(f"{record.launch} {file}")
+    return lost
 
 
 def read_launch(study: str, record: Mapping[str, Any]) -> LaunchRecord:
