@@ -6,7 +6,7 @@ Its name and the hash of its source become fields of it, so that both count in a
 import dataclasses
 import inspect
 from types import FunctionType
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar, get_origin
 
 from symstudy.components.component import component
 from symstudy.components.own_code import load_own, source_of
@@ -72,9 +72,10 @@ def adapt_class(found: Any, name: str, key: str, base: type[Any], source_field: 
 
 
 def hidden_names(found: type[Any], base: type[Any]) -> list[str]:
-    """Return the keys of a component that hide a property or method of its contract.
+    """Return the keys of a component that hide a property, method or constant of its contract.
 
-    A field may stand for an abstract property: the contract then asks for it.
+    A field may stand for an abstract property: the contract then asks for it. A constant is what
+    the contract annotates as `ClassVar`.
     """
     kept = {
         name
@@ -83,6 +84,9 @@ def hidden_names(found: type[Any], base: type[Any]) -> list[str]:
         if isinstance(value, property | FunctionType | classmethod)
         if not getattr(value, "__isabstractmethod__", False)
     }
+    for cls in base.__mro__:
+        noted = inspect.get_annotations(cls)
+        kept |= {name for name, kind in noted.items() if get_origin(kind) is ClassVar}
     return [field.name for field in dataclasses.fields(found) if field.name in kept]
 
 

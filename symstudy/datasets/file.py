@@ -151,9 +151,10 @@ class FileConfig(AbstractStoredConfig):
         x_train, x_test = finished_inputs(done, scaling, is_integer=self.integers)
         y_train, y_test = done.train.y, done.test.y
         if self.standardise == "all":
-            spread = y_train.std(axis=0)
-            spread[spread == 0] = 1.0
-            mean = y_train.mean(axis=0)
+            mean, spread = y_train.mean(axis=0), y_train.std(axis=0)
+            # Told by the numbers: the mean of equal ones is rounded, and their spread then not 0.
+            is_constant = (y_train == y_train[0]).all(axis=0)
+            mean[is_constant], spread[is_constant] = y_train[0, is_constant], 1.0
             y_train, y_test = (y_train - mean) / spread, (y_test - mean) / spread
         outputs = len(names) if is_classification else y_train.shape[1]
         return Arrays(x_train, y_train, x_test, y_test, parts.train.x.shape[1:], outputs)

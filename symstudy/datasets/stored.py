@@ -26,7 +26,7 @@ from symstudy.identity import canonical_json, digest
 
 __all__ = ["AbstractStoredConfig"]
 
-FORMAT = 1
+FORMAT = 2
 """Raised when the arrays made of the same files and keys change."""
 LATER = frozenset(
     {

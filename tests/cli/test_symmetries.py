@@ -21,6 +21,14 @@ class Linear(Wide):
     def forward(self, x):
         return self.last(self.first(x))
 
+class Tokens(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.names, self.last = nn.Embedding(7, 3), nn.Linear(3, 2)
+
+    def forward(self, x):
+        return self.last(self.names(x + 3)).sum(dim=1)
+
 def number():
     return 3
 """
@@ -113,6 +121,10 @@ def test_the_json_has_what_was_discovered(folder, told_in):
             "Make the module smaller (--arguments)",
         ),
         (["wide_module:Missing", "--data", "4"], "Missing"),
+        (
+            ["wide_module:Tokens", "--data", "5", "--integers", "7"],
+            "must take a batch of whole numbers of shape [6, 5] in float64, where symmetries",
+        ),
     ],
 )
 def test_what_it_cannot_do_it_says_with_what_to_type(folder, told_in, words, expected):

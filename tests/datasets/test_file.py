@@ -251,6 +251,31 @@ def test_an_input_that_does_not_vary_is_only_centred(place, task_of):
     assert np.isfinite(task.x_test).all()
 
 
+@pytest.mark.parametrize("standardise", ["inputs", "channels", "all"])
+def test_what_does_not_vary_is_told_by_the_numbers_not_by_a_rounded_spread(
+    standardise, place, task_of
+):
+    value, other = 0.1, 0.1001  # sixty times 0.1, summed and divided by 60, is not 0.1
+    x, y = np.full((60, 2, 1, 1), value), np.full((60, 2), value)
+    x[:, 1, 0, 0] = y[:, 1] = np.arange(60.0)
+    np.savez(place / "a.npz", x=x, y=y)
+    np.savez(place / "b.npz", x=np.where(x == value, other, x), y=np.where(y == value, other, y))
+    task = task_of({**TABLE, "train": "a.npz", "test": "b.npz", "standardise": standardise})
+    assert (task.x_train[:, 0] == 0).all()
+    np.testing.assert_array_equal(task.x_test[:, 0], other - value)
+    if standardise == "all":
+        assert (task.y_train[:, 0] == 0).all()
+        np.testing.assert_array_equal(task.y_test[:, 0], other - value)
+
+
+def test_words_that_only_python_reads_as_numbers_are_words(place, task_of, study_on):
+    data = csv(place, "x,label\n" + "1,1_0\n2,10\n3,1_1\n" * 4, split="last")
+    task = task_of({**CLASSES, **data})
+    np.testing.assert_array_equal(task.y_train[:3].argmax(axis=1), [1, 0, 2])
+    data = csv(place, "x,y\n" + "1_000,1\n2,3\n" * 4)
+    assert "'x' holds '1_000' in row 1" in str(mistakes(study_on, {**TABLE, **data}))
+
+
 def test_a_random_split_is_the_same_for_every_seed_of_the_study(place, table, study_on):
     data = {**TABLE, **write_npz(place / "a.npz", *table)}
     config = study_on(data).cells[0].data

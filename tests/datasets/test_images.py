@@ -1,4 +1,5 @@
 import pickle
+import shutil
 
 import numpy as np
 import pyarrow as pa
@@ -157,6 +158,27 @@ def test_a_folder_that_is_none_of_classes_is_refused(place, study_on, spoil, wha
     spoil(place / path)
     with pytest.raises(StudyFileError, match=what):
         study_on({"kind": "images", "train": path})
+
+
+def test_classes_may_have_the_names_of_batches(place, study_on):
+    path, images = write_folders(place)
+    before = study_on({"kind": "images", "train": path}).cells[0].data
+    for old, new in (("class 0", "data_batch_1"), ("class 1", "test"), ("class 2", "train")):
+        if (place / path / old).exists():
+            (place / path / old).rename(place / path / new)
+    data = study_on({"kind": "images", "train": path}).cells[0].data
+    assert data.shape.outputs == before.shape.outputs
+    assert data.shape.train + data.shape.test == len(images.x)
+
+
+def test_folders_of_parts_are_not_taken_for_classes(place, study_on):
+    path, _ = write_folders(place)
+    (place / "all").mkdir()
+    for part in ("train", "test"):
+        shutil.copytree(place / path, place / "all" / part)
+    with pytest.raises(StudyFileError, match=r"each part of the data: test, train\. Type train = "):
+        study_on({"kind": "images", "train": "all"})
+    study_on({"kind": "images", "train": "all/train", "test": "all/test"})
 
 
 def test_a_class_that_only_the_test_folder_has_is_refused(place, study_on):

@@ -336,6 +336,10 @@ def test_what_is_no_such_component_is_refused_when_the_study_is_read(project, ke
             "@component\nclass Bare(Lion):\n    can_pad: bool = True",
             "'can_pad' of 'NAME:Bare' is something else in symstudy.optimizers.config",
         ),
+        (
+            "@component\nclass Bare(Lion):\n    is_decoupled: bool = True",
+            "'is_decoupled' of 'NAME:Bare' is something else in symstudy.optimizers.config",
+        ),
     ],
 )
 def test_an_own_component_that_is_incomplete_is_told_what_it_lacks(project, code, message):

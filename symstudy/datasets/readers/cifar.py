@@ -135,7 +135,7 @@ def is_cifar(path: Path) -> bool:
     """Return whether a path names CIFAR: a folder of batches, a packed one, or one batch."""
     name = path.name.lower()
     if path.is_dir():
-        return any(is_batch(file.name) for file in path.iterdir())
+        return any(is_batch(file.name) and file.is_file() for file in path.iterdir())
     return name.endswith((".tar.gz", ".tgz", ".bin")) or is_batch(name)
 
 

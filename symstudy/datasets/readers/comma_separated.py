@@ -106,6 +106,8 @@ def converted(column: NDArray[Any]) -> NDArray[Any]:
 
 def parsed(texts: NDArray[Any], kind: Callable[[str], float]) -> NDArray[Any] | None:
     """Return texts as integers or floats of 64 bits; None if one is none, or does not fit."""
+    if any("_" in each for each in texts):
+        return None  # 1_0 is a text; Python would read 10
     try:
         return np.array([kind(each) for each in texts], np.int64 if kind is int else np.float64)
     except (ValueError, OverflowError):
@@ -113,9 +115,9 @@ def parsed(texts: NDArray[Any], kind: Callable[[str], float]) -> NDArray[Any] | 
 
 
 def is_number(text: str) -> bool:
-    """Return whether a text is a number."""
+    """Return whether a text is a number; 1_0, which is one to Python, is none."""
     try:
         float(text)
     except ValueError:
         return False
-    return True
+    return "_" not in text

@@ -18,6 +18,8 @@ __all__ = ["Picture", "decode", "is_picture", "read_class_folders"]
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
 GREY = ("1", "L", "LA", "I;16", "I")
+PARTS = frozenset({"train", "training", "val", "valid", "validation", "test", "testing"})
+"""Names of folders that hold a part of a data set, with the folders of its classes in it."""
 LARGEST = 1 << 26
 """Pixels of a picture that are read at most."""
 
@@ -47,7 +49,7 @@ def read_class_folders(folder: Path, size: int) -> Part:
         size: Side that pictures are brought to; 0 for their own, which must be the same for all.
 
     Raises:
-        ValueError: If there are none, or they differ in size.
+        ValueError: If there are none, they differ in size, or the folders are parts of the data.
     """
     files = [each for each in sources_below(folder) if is_picture(each.path)]
     loose = [each.name for each in files if "/" not in each.name]
@@ -55,6 +57,13 @@ def read_class_folders(folder: Path, size: int) -> Part:
         raise ValueError(f"every picture must be in a folder of its class, but {loose[0]!r} is not")
     if not files:
         raise ValueError("it must have a folder of pictures for each class, but has no picture")
+    first = {each.name.split("/", 1)[0] for each in files}
+    if first <= PARTS and all(each.name.count("/") > 1 for each in files):
+        raise ValueError(
+            "it must have a folder for each class, but has a folder for each part of the data: "
+            f"{', '.join(sorted(first))}. Type train = '.../train' and, where there is one, "
+            "test = '.../test'"
+        )
     labels = np.array([each.name.split("/", 1)[0] for each in files], dtype=object)
     return Part(decode([Picture(each.name, each.path) for each in files], size), labels)
 

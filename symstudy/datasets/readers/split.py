@@ -260,8 +260,22 @@ def fit_scaling(
     total = sum_of(values, axes, None)
     mean = total / count
     spread = np.sqrt(sum_of(values, axes, mean) / count)
-    spread[spread == 0] = divisor
+    first = values[tuple(slice(0, 1 if axis in axes else None) for axis in range(values.ndim))]
+    is_constant = ~varies(values, axes, first)
+    mean[is_constant], spread[is_constant] = first[is_constant], divisor
     return np.broadcast_to(mean, (1, *shape))[0], np.broadcast_to(1.0 / spread, (1, *shape))[0]
+
+
+def varies(values: NDArray[Any], axes: tuple[int, ...], first: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return what differs from the first of its kind along `axes`, which are kept.
+
+    A spread of 0 does not tell: the mean of equal numbers is rounded, and so is not always one of
+    them.
+    """
+    found = np.zeros(first.shape, np.bool_)
+    for rows in blocks(len(values)):
+        found |= (values[rows] != first).any(axis=axes, keepdims=True)
+    return found
 
 
 def sum_of(

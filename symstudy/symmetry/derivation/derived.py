@@ -168,16 +168,18 @@ def observed(function: ModuleFunction) -> State:
     module, inputs = function.module, function.inputs
     try:
         return follow(trace_module(module, inputs))
-    except RuntimeError:
-        # Tensors that it creates may be of the default type.
+    except ModelError:
+        raise
+    except Exception:  # noqa: BLE001, S110 - tensors that it creates may be of the default type
         pass
     try:
         with float64_by_default():
             return follow(trace_module(module, inputs))
     except Exception as error:
+        kind = "" if inputs.is_floating_point() else "whole numbers of "
         raise ModelError(
-            f"{type(module).__name__} must take a batch of shape {list(inputs.shape)} in float64, "
-            "where symmetries are held to rounding, but its forward raised "
+            f"{type(module).__name__} must take a batch of {kind}shape {list(inputs.shape)} in "
+            "float64, where symmetries are held to rounding, but its forward raised "
             f"{type(error).__name__}: {error}"
         ) from error
 
