@@ -86,8 +86,14 @@ def hidden_names(found: type[Any], base: type[Any]) -> list[str]:
     }
     for cls in base.__mro__:
         noted = inspect.get_annotations(cls)
-        kept |= {name for name, kind in noted.items() if get_origin(kind) is ClassVar}
+        kept |= {name for name, kind in noted.items() if is_constant(kind)}
     return [field.name for field in dataclasses.fields(found) if field.name in kept]
+
+
+def is_constant(annotation: object) -> bool:
+    """Return whether an annotation is that of a constant of the class, `ClassVar`."""
+    origin: object = get_origin(annotation)
+    return annotation is ClassVar or origin is ClassVar
 
 
 def described(found: Any) -> str:
