@@ -90,10 +90,10 @@ def hidden_names(found: type[Any], base: type[Any]) -> list[str]:
     return [field.name for field in dataclasses.fields(found) if field.name in kept]
 
 
-def is_constant(annotation: Any) -> bool:
-    """Return whether an annotation is `ClassVar[...]`."""
-    origin: Any = get_origin(annotation)
-    return origin is ClassVar
+def is_constant(annotation: object) -> bool:
+    """Return whether an annotation is that of a constant of the class, `ClassVar`."""
+    origin: object = get_origin(annotation)
+    return annotation is ClassVar or origin is ClassVar
 
 
 def described(found: Any) -> str:

@@ -50,7 +50,8 @@ def one_difference(key: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> 
     """Return how two cells differ in a key."""
     naming = SOURCES.get(key)
     if naming is not None and old.get(naming) == new.get(naming):
-        if code_of(str(old.get(key))) == code_of(str(new.get(key))):
+        has_no_code = naming == "data.kind" and ":" not in str(new[naming])
+        if has_no_code or code_of(str(old.get(key))) == code_of(str(new.get(key))):
             return f"the files that {naming} = {new[naming]!r} reads, which have changed since"
         return f"the code of {naming} = {new[naming]!r}, which has changed since"
     return f"{key} ({shown(key, old)} there, {shown(key, new)} here)"

@@ -33,6 +33,7 @@ __all__ = [
     "PAIR_MEASURES",
     "SYMMETRY_METHODS",
     "Measure",
+    "columns_of_pair",
     "find_measure",
     "find_pair_measure",
     "installed_measures",
@@ -46,7 +47,10 @@ __all__ = [
 
 KEY = "probe.measures"
 PAIR_KEY = "pairs.measures"
-RESERVED_OF_PAIRS = ("study", "run_a", "run_b", "step_a", "step_b", "layer_a", "layer_b", "is_last")
+RESERVED_OF_PAIRS = (
+    *("study", "run_a", "run_b", "step_a", "step_b", "layer_a", "layer_b", "is_last"),
+    *("pair_between", "pair_settings", "measured_at"),
+)
 """Columns of pairs that are no measures."""
 GROUP = "symstudy.measures"
 PLACES = get_args(On)
@@ -208,12 +212,18 @@ def find_pair_measure(name: str) -> Measure:
             'it: @symstudy.measures.measure(on="pair", kind="number", meaning="...").'
         )
     short = name.rpartition(":")[2]
-    if short in BUILTIN or short in RESERVED_OF_PAIRS:
+    taken = {*BUILTIN, *RESERVED_OF_PAIRS}.union(*map(columns_of_pair, known))
+    if not taken.isdisjoint(column.lower() for column in columns_of_pair(short)):
         raise ModelError(
             f"{PAIR_KEY} must name measures that are not called like a column that is there, but "
             f"got {name!r}. Give the function another name."
         )
     return found._replace(name=short, path=name)
+
+
+def columns_of_pair(name: str) -> tuple[str, str, str]:
+    """Return the columns of a measure of pairs: itself, of permuted samples, and the p-value."""
+    return name, f"{name}_permuted", f"{name}_p"
 
 
 def own_measure(path: str) -> Measure:

@@ -10,7 +10,7 @@ from annotated_types import Ge
 from symstudy.components import Component, component, source_of
 from symstudy.errors import Mistake, ModelError, UnknownNameError, choices
 from symstudy.identity import canonical_json, digest
-from symstudy.measures.catalogue import PAIR_MEASURES, find_pair_measure
+from symstudy.measures.catalogue import PAIR_MEASURES, columns_of_pair, find_pair_measure
 from symstudy.study.cell import Cell, Run
 
 __all__ = ["SEED", "PairOfRuns", "PairsConfig", "pairs_mistakes", "pairs_of_runs"]
@@ -83,6 +83,24 @@ def rest_of(run: Run, between: Sequence[str]) -> str:
     return canonical_json([tables, None if SEED in between else run.seed])
 
 
+def measures_mistakes(config: PairsConfig, lines: Mapping[str, int]) -> Iterator[Mistake]:
+    """Yield which measures are none of pairs, or would be a column that is there."""
+    taken: dict[str, str] = {}
+    for name in config.measures:
+        try:
+            found = find_pair_measure(name)
+            # SQL takes `Apart` and `apart` for one column.
+            for column in columns_of_pair(found.name):
+                if (other := taken.setdefault(column.lower(), name)) != name:
+                    what = f"would be {column!r}, as {other!r} is. Rename the function"
+                    what = f"must name measures that are no other column, but {name!r} {what}"
+                    yield config.where(lines, "measures", what)
+                    break
+        except (ModelError, UnknownNameError) as error:
+            what = str(error).removeprefix(f"{config.table}.measures ")
+            yield config.where(lines, "measures", what)
+
+
 def pairs_mistakes(
     config: PairsConfig, swept: Sequence[str], cells: Sequence[Cell], lines: Mapping[str, int]
 ) -> Iterator[Mistake]:
@@ -100,12 +118,7 @@ def pairs_mistakes(
         if name != SEED and name not in swept:
             what = f"must name keys that are swept, or 'seed', but got {name!r}"
             yield config.where(lines, "between", f"{what}. {choices(name, [*swept, SEED])}")
-    for name in config.measures:
-        try:
-            find_pair_measure(name)
-        except (ModelError, UnknownNameError) as error:
-            what = str(error).removeprefix(f"{config.table}.measures ")
-            yield config.where(lines, "measures", what)
+    yield from measures_mistakes(config, lines)
     if any(cell.is_program for cell in cells):
         yield config.where(lines, "between", "must be left out of a study of a [program]")
         return

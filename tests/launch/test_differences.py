@@ -19,6 +19,14 @@ def test_changed_code_is_told_by_the_key_that_names_it():
     )
 
 
+def test_changed_files_of_data_are_no_changed_code():
+    data = [[json.dumps({"data": {"kind": "file", "data_source": each}})] for each in "ab"]
+    assert tell_difference(*data) == (
+        "The nearest cells differ in the files that data.kind = 'file' reads, which have changed "
+        "since."
+    )
+
+
 def test_the_nearest_cells_are_compared_of_all():
     held = [config(width=4, lr=0.1), config(width=8, lr=0.1)]
     told = tell_difference(held, [config(width=8, lr=0.2)])

@@ -201,6 +201,18 @@ def test_a_measure_of_ones_own_is_a_column_with_its_chance(tmp_path, monkeypatch
     assert rows.loc[rows["is_last"], "apart_p"].between(1 / 20, 1).all()
 
 
+@pytest.mark.parametrize("name", ["CKA", "cka_p", "Run_A", "pair_settings", "Apart"])
+def test_a_measure_of_pairs_that_sql_takes_for_another_column_is_refused(
+    name, tmp_path, monkeypatch
+):
+    module = f"mine_{name}_of_pairs"  # Python keeps a module that it has imported by its name
+    (tmp_path / f"{module}.py").write_text(f"{OWN}\n{OWN.replace('apart', name)}", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    study_of(pairs={"measures": [f"{module}:apart"]})
+    with pytest.raises(StudyFileError, match=r"pairs\.measures: must name measures that are no"):
+        study_of(pairs={"measures": [f"{module}:apart", f"{module}:{name}"]})
+
+
 def test_runs_of_other_samples_are_no_pair(tmp_path):
     with pytest.raises(LaunchError, match=r"same test inputs.*train\.replica"):
         run_study(study_of(pairs={"between": ["seed"]}), str(tmp_path))

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-from symstudy.measures.catalogue import LAYER_MEASURES, PAIR_MEASURES
+from symstudy.measures.catalogue import LAYER_MEASURES, PAIR_MEASURES, columns_of_pair
 from symstudy.study.columns import Kind
 
 __all__ = [
@@ -140,10 +140,11 @@ def pair_columns(name: str, meaning: str, source: str) -> tuple[Column, Column, 
     """Return the columns of a measure of pairs: its value, and what permuted samples give."""
     told = f"{meaning[:1].upper()}{meaning[1:]}" + (f" ({source})." if source else ".")
     of = "with the samples of the second permuted, at the last probe"
+    itself, permuted, p_value = columns_of_pair(name)
     return (
-        Column(name, NUMBER, told),
-        Column(f"{name}_permuted", NUMBER, f"Mean of {name} {of}."),
-        Column(f"{name}_p", NUMBER, f"(1 + draws in which {name} is as large {of}) / (1 + draws)."),
+        Column(itself, NUMBER, told),
+        Column(permuted, NUMBER, f"Mean of {name} {of}."),
+        Column(p_value, NUMBER, f"(1 + draws in which {name} is as large {of}) / (1 + draws)."),
     )
 
 
