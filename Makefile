@@ -106,8 +106,11 @@ paper-scale-plan: setup ## How long paper-scale takes on two idle cores; trains 
 test: setup ## Run the tests (minutes).
 	$(BIN)/python -m pytest -n auto --dist loadgroup
 
+# The shapes of arrays are checked in all of training here, whose tests that makes a third slower.
+ALL_SHAPES = $(shell sed -n 's/.*"\(--jaxtyping-packages=.*\)beartype.beartype",/\1symstudy.training,beartype.beartype/p' pyproject.toml)
+
 test-all: setup ## Run all tests, the slow ones too.
-	$(BIN)/python -m pytest -n auto --dist loadgroup -m "not gpu"
+	$(BIN)/python -m pytest -n auto --dist loadgroup -m "not gpu" $(ALL_SHAPES)
 
 test-acceptance: setup wheel ## Move eight kinds of training to the built wheel (a quarter of an hour).
 	$(PYTHON) -m venv --clear $(USER_ENV)

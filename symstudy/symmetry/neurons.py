@@ -231,16 +231,20 @@ def copy_gap(edges_KN: Float[Tensor, "runs neurons"], scale_K: Float[Tensor, " r
     is_gap_KM = ratios_KM >= LEAST_GAP
     has_gap_K = is_gap_KM.any(dim=1) & (scale_K1[:, 0] > 0)
     place_K = torch.where(has_gap_K, is_gap_KM.int().argmax(dim=1), ratios_KM.argmax(dim=1))
-
-    def at(values: Tensor) -> Tensor:
-        return values.gather(1, place_K[:, None])[:, 0]
-
-    middle_K = (at(heights_KN[:, :-1]) * at(heights_KN[:, 1:])).sqrt()
+    below_K, above_K = taken(heights_KN[:, :-1], place_K), taken(heights_KN[:, 1:], place_K)
+    middle_K = (below_K * above_K).sqrt()
     return CopyGap(
-        torch.where(scale_K1[:, 0] > 0, at(ratios_KM), nothing),
-        torch.where(has_gap_K, at(sorted_KN[:, :-1]), nothing),
+        torch.where(scale_K1[:, 0] > 0, taken(ratios_KM, place_K), nothing),
+        torch.where(has_gap_K, taken(sorted_KN[:, :-1], place_K), nothing),
         torch.where(has_gap_K, middle_K, torch.inf),
     )
+
+
+def taken(
+    values_KM: Float[Tensor, "runs places"], place_K: Int64[Tensor, " runs"]
+) -> Float[Tensor, " runs"]:
+    """Return the value of each run at its place."""
+    return values_KM.gather(1, place_K[:, None])[:, 0]
 
 
 def breaking_sorted(
