@@ -49,6 +49,17 @@ demo: setup ## The main job: three studies, SQL, findings, figures, report (minu
 images: $(STAMP) ## Fetch Fashion-MNIST and MNIST-5k into data, or SYMSTUDY_DATA, without root (a minute).
 	$(BIN)/python -m symstudy.datasets.fetch
 
+# Runs the studies named first with the options named second, and shows what comes of them.
+define experiments
+@set -e; for study in $(1); do \
+	$(BIN)/symstudy run studies/$$study.toml $(2) --results $(RESULTS); \
+done
+$(BIN)/symstudy verify $(RESULTS)
+$(BIN)/symstudy analyze $(RESULTS)
+@echo; echo "Figures:"; $(BIN)/symstudy plot $(RESULTS)
+@echo; echo "Report:"; $(BIN)/symstudy report $(RESULTS)
+endef
+
 # The paper's experiments on learning and capacity, in its order; then what theory adds to them.
 PAPER := learning_jumps learning_jumps_activations mode_timing depth_escape \
 	vision_transformers width_saturation width_saturation_noise restoration_by_decay phase_diagram \
@@ -58,26 +69,14 @@ PAPER := learning_jumps learning_jumps_activations mode_timing depth_escape \
 	rank_scaling_law rank_scaling_law_depth rank_scaling_law_relu depth_gap
 
 paper-laptop: setup ## The paper's experiments at laptop scale; goes on where it stopped (half an hour).
-	@set -e; for study in $(PAPER); do \
-		$(BIN)/symstudy run studies/$$study.toml --results $(RESULTS); \
-	done
-	$(BIN)/symstudy verify $(RESULTS)
-	$(BIN)/symstudy analyze $(RESULTS)
-	@echo; echo "Figures:"; $(BIN)/symstudy plot $(RESULTS)
-	@echo; echo "Report:"; $(BIN)/symstudy report $(RESULTS)
+	$(call experiments,$(PAPER))
 
 # Its experiments on representations: Figs. 4 to 6 and 11 to 15, from the shortest to the longest.
 PAPER_REPRESENTATIONS := universal_alignment universal_alignment_widths neural_collapse layer_hierarchy \
 	neural_collapse_resnet universal_alignment_images
 
 paper-representations: setup images ## The paper's experiments on representations, on real images; goes on where it stopped.
-	@set -e; for study in $(PAPER_REPRESENTATIONS); do \
-		$(BIN)/symstudy run studies/$$study.toml --results $(RESULTS); \
-	done
-	$(BIN)/symstudy verify $(RESULTS)
-	$(BIN)/symstudy analyze $(RESULTS)
-	@echo; echo "Figures:"; $(BIN)/symstudy plot $(RESULTS)
-	@echo; echo "Report:"; $(BIN)/symstudy report $(RESULTS)
+	$(call experiments,$(PAPER_REPRESENTATIONS))
 
 # Those of paper-laptop at the paper's own settings as far as two cores go, from the shortest to the longest: the
 # preset `scale` of each study. What takes a cluster is in docs/experiments/README.md.
@@ -88,13 +87,7 @@ PAPER_SCALE := adaptive_capacity_noise phase_diagram vision_transformers restora
 
 paper-scale: RESULTS := results-scale
 paper-scale: setup paper-scale-plan ## The paper's experiments at its own scale; goes on where it stopped (six hours).
-	@set -e; for study in $(PAPER_SCALE); do \
-		$(BIN)/symstudy run studies/$$study.toml --preset scale --results $(RESULTS); \
-	done
-	$(BIN)/symstudy verify $(RESULTS)
-	$(BIN)/symstudy analyze $(RESULTS)
-	@echo; echo "Figures:"; $(BIN)/symstudy plot $(RESULTS)
-	@echo; echo "Report:"; $(BIN)/symstudy report $(RESULTS)
+	$(call experiments,$(PAPER_SCALE),--preset scale)
 
 paper-scale-plan: setup ## How long paper-scale takes on two idle cores; trains nothing.
 	@set -e; set -o pipefail; for study in $(PAPER_SCALE); do \

@@ -47,12 +47,8 @@ def make_gather(rows: int, vectors: int) -> Callable[..., None]:
         numbers, c_ptr, a_ptr, b_ptr = of.numbers, of.moved(0), of.moved(3), of.moved(5)
         weight, pixel = of.data(8), of.data(9)
 
-        def target(row: int, col: int) -> Any:
-            line = builder.mul(ldc, numbers.integer(row))
-            return numbers.move(c_ptr, line, numbers.integer(col * numbers.lanes))
-
         tile = Tile(numbers, rows, vectors)
-        places = tile.places(target)
+        places = tile.rows_apart(c_ptr, ldc)
         tile.load_or_clear(places, acc)
         with cgutils.for_range(builder, count) as entries:
             at = builder.load(builder.gep(weight, [entries.index]))
@@ -60,10 +56,7 @@ def make_gather(rows: int, vectors: int) -> Callable[..., None]:
             b_tap = numbers.move(b_ptr, builder.load(builder.gep(pixel, [entries.index])))
             with cgutils.for_range(builder, depth) as loop:
                 b_line = numbers.move(b_tap, builder.mul(loop.index, ldb))
-                b_vectors = [
-                    numbers.load(numbers.move(b_line, numbers.integer(col * numbers.lanes)))
-                    for col in range(vectors)
-                ]
+                b_vectors = numbers.beside(b_line, vectors)
                 a_line = numbers.move(a_tap, builder.mul(loop.index, numbers.integer(rows)))
                 for row in range(rows):
                     one = builder.load(numbers.move(a_line, numbers.integer(row)))

@@ -42,19 +42,11 @@ def make_tile(rows: int, vectors: int) -> Callable[..., None]:
         _, _, ldc, _, _, a_row, a_col, _, _, ldb, depth, acc = args
         numbers, c_ptr, a_ptr, b_ptr = of.numbers, of.moved(0), of.moved(3), of.moved(7)
 
-        def target(row: int, col: int) -> Any:
-            line = builder.mul(ldc, numbers.integer(row))
-            return numbers.move(c_ptr, line, numbers.integer(col * numbers.lanes))
-
         tile = Tile(numbers, rows, vectors)
-        places = tile.places(target)
+        places = tile.rows_apart(c_ptr, ldc)
         tile.load_or_clear(places, acc)
         with cgutils.for_range(builder, depth) as loop:
-            b_line = numbers.move(b_ptr, builder.mul(loop.index, ldb))
-            b_vectors = [
-                numbers.load(numbers.move(b_line, numbers.integer(col * numbers.lanes)))
-                for col in range(vectors)
-            ]
+            b_vectors = numbers.beside(numbers.move(b_ptr, builder.mul(loop.index, ldb)), vectors)
             a_line = numbers.move(a_ptr, builder.mul(loop.index, a_col))
             for row in range(rows):
                 at = builder.mul(a_row, numbers.integer(row))

@@ -62,6 +62,11 @@ class Numbers(NamedTuple):
         target = self.builder.bitcast(pointer, self.vector.as_pointer())
         self.builder.store(value, target).align = self.item
 
+    def beside(self, pointer: Any, count: int) -> list[Any]:
+        """Return `count` vectors that lie side by side from `pointer` on."""
+        places = [self.integer(place * self.lanes) for place in range(count)]
+        return [self.load(self.move(pointer, place)) for place in places]
+
     def splat(self, value: Any) -> Any:
         """Return a vector of `value` alone."""
         undefined = ir.Constant(self.vector, ir.Undefined)
@@ -159,6 +164,16 @@ class Tile:
     def places(self, pointer: Callable[[int, int], Any]) -> dict[Cell, Any]:
         """Return where each vector lies in memory, as `pointer` says by row and column."""
         return {cell: pointer(*cell) for cell in self.slots}
+
+    def rows_apart(self, pointer: Any, stride: Any) -> dict[Cell, Any]:
+        """Return where each vector lies: columns side by side, rows `stride` items apart."""
+        numbers = self.numbers
+
+        def place(row: int, col: int) -> Any:
+            line = numbers.builder.mul(stride, numbers.integer(row))
+            return numbers.move(pointer, line, numbers.integer(col * numbers.lanes))
+
+        return self.places(place)
 
     def load(self, places: Mapping[Cell, Any]) -> None:
         """Begin with what lies in memory."""

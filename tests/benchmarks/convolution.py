@@ -8,14 +8,13 @@ alone: `python tests/benchmarks/convolution.py 8 16`.
 """
 
 import sys
-from typing import Any, Literal
+from typing import Any
 
 import torch
-from rounds import time_rounds
+from rounds import time_rounds, torch_engine
 
 from symstudy.models.own.network import OwnModel
 from symstudy.study import PackConfig, Run, make_study
-from symstudy.training.engines.torch import TorchEngine
 from symstudy.training.loop import make_engine, make_pack
 
 NETWORKS: dict[str, dict[str, Any]] = {
@@ -88,11 +87,6 @@ def runs_of(tables: dict[str, Any], width: int) -> list[Run]:
         }
     )
     return study.runs()
-
-
-def torch_engine(runs: list[Run], vmap: Literal["always", "never"]) -> TorchEngine:
-    """Return the torch engine of a pack, its runs in one call or one after another."""
-    return TorchEngine(make_pack(runs, PackConfig(device="cpu", engine="torch", vmap=vmap)))
 
 
 def main() -> None:

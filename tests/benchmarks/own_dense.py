@@ -8,14 +8,13 @@ timing all of them one after the other. Name widths to measure these alone:
 """
 
 import sys
-from typing import Any, Literal
+from typing import Any
 
 import torch
-from rounds import time_rounds
+from rounds import time_rounds, torch_engine
 from torch import nn
 
 from symstudy.study import PackConfig, Run, make_study
-from symstudy.training.engines.torch import TorchEngine
 from symstudy.training.loop import make_engine, make_pack
 
 WIDTHS = (16, 64, 256)
@@ -60,11 +59,6 @@ def runs_of(model: dict[str, Any]) -> list[Run]:
         }
     )
     return study.runs()
-
-
-def torch_engine(runs: list[Run], vmap: Literal["always", "never"]) -> TorchEngine:
-    """Return the torch engine of a pack, its runs in one call or one after another."""
-    return TorchEngine(make_pack(runs, PackConfig(device="cpu", engine="torch", vmap=vmap)))
 
 
 def main() -> None:

@@ -3,13 +3,22 @@
 import statistics
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
-__all__ = ["Rounds", "time_rounds"]
+from symstudy.study import PackConfig, Run
+from symstudy.training.engines.torch import TorchEngine
+from symstudy.training.loop import make_pack
+
+__all__ = ["Rounds", "time_rounds", "torch_engine"]
 
 ROUNDS = 5
 ROUND_S = 0.15
 """Processor time of one piece of a round, about."""
+
+
+def torch_engine(runs: list[Run], vmap: Literal["always", "never"]) -> TorchEngine:
+    """Return the torch engine of a pack, its runs in one call or one after another."""
+    return TorchEngine(make_pack(runs, PackConfig(device="cpu", engine="torch", vmap=vmap)))
 
 
 class Rounds:

@@ -55,9 +55,8 @@ def test_content_counts_and_names_do_not(tmp_path, numbers):
 
 
 @pytest.fixture
-def loss(tmp_path, monkeypatch):
+def loss(tmp_path):
     """Write the source of a module, and return how it is named."""
-    monkeypatch.setattr(sys, "path", list(sys.path))
 
     def write(source):
         (tmp_path / "loss_8b2f.py").write_text(source)
@@ -65,7 +64,6 @@ def loss(tmp_path, monkeypatch):
 
     with looking_in(tmp_path):
         yield write
-    sys.modules.pop("loss_8b2f", None)
 
 
 def test_a_module_that_reads_a_file_when_it_is_imported_is_refused_each_time(loss, numbers):

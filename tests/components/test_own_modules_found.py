@@ -11,15 +11,6 @@ from symstudy.errors import ModelError
 NET = "import parts_5e1c\nScale = parts_5e1c.SCALE\n"
 
 
-@pytest.fixture(autouse=True)
-def as_before(monkeypatch):
-    """Forget what a test imports, and where from."""
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    yield
-    for name in ("net_5e1c", "parts_5e1c"):
-        sys.modules.pop(name, None)
-
-
 @pytest.fixture
 def beside(tmp_path):
     """A folder with a module and the one that it imports."""

@@ -1,12 +1,8 @@
 """What augments: operations against references, and that only step, seed and samples count."""
 
-import sys
-
 import numpy as np
 import pytest
 
-from symstudy.components import registry
-from symstudy.datasets import augmentation
 from symstudy.datasets.augmentation import Augmentation, augment_steps
 from symstudy.errors import LaunchError, ModelError, StudyFileError
 from symstudy.study import PackConfig
@@ -42,17 +38,10 @@ def images(place):
 
 
 @pytest.fixture
-def own(place, monkeypatch):
+def own(place):
     """A module of functions that augment, beside the study."""
-    monkeypatch.setattr(sys, "path", [*sys.path])
     (place / "own_augment.py").write_text(CODE)
-    yield place / "own_augment.py"
-    sys.modules.pop("own_augment", None)
-    registry.find_component.cache_clear()
-    augmentation.load_function.cache_clear()
-    from symstudy.components import own_code
-
-    own_code.LOADED.pop("own_augment", None)
+    return place / "own_augment.py"
 
 
 @pytest.mark.parametrize(("name", "mode"), [("shift", "constant"), ("crop", "reflect")])

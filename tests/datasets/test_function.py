@@ -6,7 +6,6 @@ import sys
 import numpy as np
 import pytest
 
-from symstudy.components import own_code, registry
 from symstudy.errors import LaunchError, StudyFileError
 from symstudy.study import read_cell
 
@@ -52,15 +51,11 @@ def holes():
 
 
 @pytest.fixture(autouse=True)
-def module(place, monkeypatch, request):
+def module(place, request):
     """A module of functions whose name no other test has."""
     name = f"own_data_{abs(hash(request.node.nodeid)) % 10**9}"
     (place / f"{name}.py").write_text(CODE)
-    monkeypatch.setattr(sys, "path", [*sys.path])
-    yield name
-    sys.modules.pop(name, None)
-    own_code.LOADED.pop(name, None)
-    registry.find_component.cache_clear()
+    return name
 
 
 def test_its_keys_are_arguments_and_columns_may_be_swept(module, study_on, trained):

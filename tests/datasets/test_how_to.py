@@ -2,12 +2,9 @@
 
 import re
 import runpy
-import sys
 
 import pytest
 
-from symstudy.components import own_code, registry
-from symstudy.datasets import augmentation
 from symstudy.launch import InlineLauncher, open_study_folder, run_study
 from symstudy.store import Store
 from symstudy.study import load_study
@@ -16,21 +13,13 @@ BLOCK = re.compile(r"```(?:python|toml)\n# (\S+\.(?:py|toml))\n(.*?)```", re.DOT
 
 
 @pytest.fixture
-def page(root, place, monkeypatch):
+def page(root, place):
     """The text of the page, with the files that it shows in the working directory."""
-    monkeypatch.setattr(sys, "path", [*sys.path])
     text = (root / "docs" / "how-to" / "dataset.md").read_text()
-    names = []
     for name, body in BLOCK.findall(text):
         (place / name).write_text(body)
-        names.append(name.removesuffix(".py"))
     runpy.run_path(str(place / "make_files.py"))
-    yield text
-    for name in names:
-        sys.modules.pop(name, None)
-        own_code.LOADED.pop(name, None)
-    registry.find_component.cache_clear()
-    augmentation.load_function.cache_clear()
+    return text
 
 
 @pytest.mark.parametrize(("name", "runs"), [("weather", 4), ("small", 2), ("pictures", 2)])

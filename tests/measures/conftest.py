@@ -1,7 +1,5 @@
 """A module of the user's own with measures of every sort, beside a study file."""
 
-import sys
-
 import pytest
 
 from symstudy.components import looking_in
@@ -128,7 +126,6 @@ def own(tmp_path, monkeypatch, request):
     monkeypatch.syspath_prepend(str(tmp_path))
     with looking_in(tmp_path):
         yield name
-    sys.modules.pop(name, None)
 
 
 @pytest.fixture

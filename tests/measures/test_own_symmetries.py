@@ -44,8 +44,7 @@ class Odd(nn.Module):
 def nets(own, tmp_path):
     name = f"{own}_nets"
     (tmp_path / f"{name}.py").write_text(NETS.replace("MODULE", own), encoding="utf-8")
-    yield name
-    sys.modules.pop(name, None)
+    return name
 
 
 @pytest.fixture

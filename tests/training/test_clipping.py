@@ -1,7 +1,6 @@
 """Gradients are clipped as a plain torch loop clips them, on every engine that takes steps."""
 
 import itertools
-import sys
 from typing import Any
 
 import numpy as np
@@ -125,14 +124,12 @@ def test_the_engines_clip_alike_with_an_entropic_term_too():
 
 
 @pytest.fixture
-def own(tmp_path, monkeypatch, request):
+def own(tmp_path, request):
     """The name of a module beside the study, which no other test has."""
     name = f"clips_{abs(hash(request.node.nodeid)) % 10**9}"
     (tmp_path / f"{name}.py").write_text(CODE)
-    monkeypatch.setattr(sys, "path", [*sys.path])
     with looking_in(tmp_path):
         yield name
-    sys.modules.pop(name, None)
 
 
 def test_a_function_of_ones_own_clips_each_block(own):

@@ -1,7 +1,5 @@
 """Features of every kind of model: found, measured and stored."""
 
-import sys
-
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -245,7 +243,6 @@ def own(tmp_path, monkeypatch, request):
     monkeypatch.syspath_prepend(str(tmp_path))
     with looking_in(tmp_path):
         yield name
-    sys.modules.pop(name, None)
 
 
 def test_measures_of_ones_own_may_be_of_features_and_vectors(own):

@@ -146,15 +146,12 @@ TORCH = PackConfig(device="cpu")
 
 
 @pytest.fixture
-def project(tmp_path, monkeypatch, request):
+def project(tmp_path, request):
     """A folder with a study and a module beside it, whose name no other test has."""
     name = f"mine_{abs(hash(request.node.nodeid)) % 10**9}"
     (tmp_path / f"{name}.py").write_text(CODE)
     (tmp_path / "own.toml").write_text(STUDY.replace("NAME", name))
-    monkeypatch.setattr(sys, "path", [*sys.path])
-    yield tmp_path, name
-    sys.modules.pop(name, None)
-    registry.find_component.cache_clear()
+    return tmp_path, name
 
 
 def study_in(project, *overrides):

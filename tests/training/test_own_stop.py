@@ -46,14 +46,12 @@ def broken(run):
 
 
 @pytest.fixture
-def own(tmp_path, monkeypatch, request):
+def own(tmp_path, request):
     """The name of a module beside the study, which no other test has."""
     name = f"stops_{abs(hash(request.node.nodeid)) % 10**9}"
     (tmp_path / f"{name}.py").write_text(CODE, encoding="utf-8")
-    monkeypatch.setattr(sys, "path", [*sys.path])
     with looking_in(tmp_path):
         yield name
-    sys.modules.pop(name, None)
 
 
 def runs_of(stop=None, sweep=None, **train):

@@ -1,13 +1,12 @@
 """Classes of torch.optim by import path: one optimiser a run, its arguments keys of the study."""
 
-import sys
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from symstudy.components import looking_in, registry
+from symstudy.components import looking_in
 from symstudy.components.own_code import source_of
 from symstudy.errors import LaunchError, ModelError, StudyFileError
 from symstudy.study import PackConfig, make_study
@@ -140,15 +139,12 @@ def test_its_version_counts_whatever_devices_torch_was_built_for(monkeypatch):
 
 
 @pytest.fixture
-def own(tmp_path, monkeypatch, request):
+def own(tmp_path, request):
     """The name of a module beside the study, which no other test has."""
     name = f"steps_{abs(hash(request.node.nodeid)) % 10**9}"
     (tmp_path / f"{name}.py").write_text(CODE)
-    monkeypatch.setattr(sys, "path", [*sys.path])
     with looking_in(tmp_path):
         yield name
-    sys.modules.pop(name, None)
-    registry.find_component.cache_clear()
 
 
 def test_a_class_of_ones_own_is_one_too_and_the_penalty_joins_its_gradient(own):
