@@ -167,28 +167,35 @@ def own_steps(
     Raises:
         ModelError: If it returns other shapes, or no finite numbers.
     """
+    load_function(name)  # What importing it draws is no draw of a step.
+    # Once for all steps: to look at the shared generators takes longer than a small step.
+    done, drawn = called_and_drawn(lambda: list(own_batches(x, name, shape, stream, of)))
+    if drawn:
+        raise ModelError(
+            f"data.augment must draw from the generator that it is given, but {name!r} draws "
+            f"from {drawn}, which a run's seed does not decide."
+        )
+    return np.concatenate(done)
+
+
+def own_batches(
+    x: NDArray[Any], name: str, shape: tuple[int, ...], stream: str, of: tuple[int, int, int]
+) -> Iterator[NDArray[Any]]:
+    """Yield what `own_steps` returns, batch by batch."""
     seed, first, steps = of
     function = load_function(name)
-    done = []
     for s, batch in enumerate(np.split(x, steps)):
         key = stream_key(seed, f"{stream} {first + s}")
         generator = np.random.Generator(np.random.Philox(key=key))
         given = batch.reshape(len(batch), *shape).copy()
-        returned, drawn = called_and_drawn(functools.partial(function, given, generator))
-        found = np.asarray(returned)
-        if drawn:
-            raise ModelError(
-                f"data.augment must draw from the generator that it is given, but {name!r} draws "
-                f"from {drawn}, which a run's seed does not decide."
-            )
+        found = np.asarray(function(given, generator))
         if found.shape != given.shape or not np.isfinite(found).all():
             raise ModelError(
                 f"data.augment must return finite inputs of shape {list(given.shape)}, as it got "
                 f"them, but {name!r} returned shape {list(found.shape)}"
                 + ("." if found.shape != given.shape else " with NaN or infinity.")
             )
-        done.append(found.reshape(len(batch), -1).astype(x.dtype, copy=False))
-    return np.concatenate(done)
+        yield found.reshape(len(batch), -1).astype(x.dtype, copy=False)
 
 
 @functools.cache
