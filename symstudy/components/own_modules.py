@@ -7,6 +7,7 @@ can import. What is installed in a site-packages folder is taken to be installed
 import ast
 import contextlib
 import contextvars
+import functools
 import importlib.machinery
 import importlib.util
 import sys
@@ -149,20 +150,25 @@ def siblings(module: OwnModule) -> list[OwnModule]:
     return [each for each in found if each is not None and each.path is not None]
 
 
-def imported_names(file: Path) -> set[str]:
+def imported_names(file: Path) -> frozenset[str]:
     """Return the top-level names that a Python file imports; none if it cannot be parsed."""
     try:
-        tree = ast.parse(file.read_bytes())
+        return names_imported_by(file.read_bytes())
     except (OSError, SyntaxError, ValueError):
         # Importing it says what is wrong, with the line.
-        return set()
+        return frozenset()
+
+
+@functools.lru_cache(maxsize=1000)
+def names_imported_by(source: bytes) -> frozenset[str]:
+    """Return what `imported_names` does, of what a file holds."""
     names: set[str] = set()
-    for node in ast.walk(tree):
+    for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             names.update(alias.name.partition(".")[0] for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
             names.add(node.module.partition(".")[0])
-    return names
+    return frozenset(names)
 
 
 def loaded_of(module: OwnModule) -> list[ModuleType]:
