@@ -7,6 +7,7 @@ all alike.
 
 import importlib.util
 import statistics
+import sys
 import time
 from collections.abc import Mapping
 
@@ -55,6 +56,8 @@ def main() -> None:
     if not with_jax:
         print("jax is not installed; install the dependency group `bench` to compare with it")
     peak, product = multiply_add_peak(), matrix_rate()
+    if peak < product:
+        sys.exit(f"the peak, {peak:.3g}, is below a product's rate, {product:.3g}: measure anew")
     found = {
         (width, optimizer): measure(width, optimizer, with_jax=with_jax)
         for width in RUNS

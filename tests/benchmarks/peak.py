@@ -18,10 +18,14 @@ tile = make_tile(ROWS, WIDE)
 
 
 @compiled
-def many(c: Floats, a: Floats, b: Floats, depth: Index) -> None:
-    """Multiply and add the same numbers `depth` times into each register of a tile."""
+def many(c: Floats, a: Floats, b: Floats, depth: Index, step: Index) -> None:
+    """Multiply and add `depth` times into each register of a tile; numbers lie `step` apart.
+
+    With a `step` of 0 they are the same each time. The compiler may not know: it would add a
+    product once, times the number of rounds.
+    """
     zero = np.int64(0)
-    tile(c, zero, np.int64(COLUMNS), a, zero, np.int64(1), zero, b, zero, zero, depth, zero)
+    tile(c, zero, np.int64(COLUMNS), a, zero, np.int64(1), step, b, zero, step, depth, zero)
 
 
 def multiply_add_peak() -> float:
@@ -34,6 +38,6 @@ def multiply_add_peak() -> float:
     seconds = []
     for _ in range(REPEATS):
         start = time.perf_counter()
-        many(c, a, b, np.int64(DEPTH))
+        many(c, a, b, np.int64(DEPTH), np.int64(0))
         seconds.append(time.perf_counter() - start)
     return 2.0 * ROWS * COLUMNS * DEPTH / min(seconds[1:])
