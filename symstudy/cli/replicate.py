@@ -1,5 +1,6 @@
 """The command replicate: plans a study of new seeds that asks again what another one has asked."""
 
+import math
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -118,10 +119,15 @@ def replicate(
     say(f"{path}: {new.title}")
     for part in parts:
         needs = "too many" if part.seeds is None else part.seeds
+        seen = (
+            "all seeds alike"
+            if math.isinf(part.distance)
+            else f"observed {part.distance:.3g} sd from its bound, assumed "
+            f"{effect * part.distance:.3g}"
+        )
         say(
-            f"  {part.name}: observed {part.distance:.3g} sd from its bound, assumed "
-            f"{effect * part.distance:.3g}; to be {part.aim.label} with a chance of {power:.0%} "
-            f"takes {needs} seeds"
+            f"  {part.name}: {seen}; to be {part.aim.label} with a chance of {power:.0%} takes "
+            f"{needs} seeds"
         )
     say(f"  seeds    {len(new.seeds)} new ones, {new.seeds[0]} to {new.seeds[-1]}")
     say("  rule     frozen; its family is its own claims")

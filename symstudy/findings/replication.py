@@ -37,6 +37,8 @@ SHARE = 0.5
 """Share of the observed distance from the bound that is assumed to be true."""
 MOST_SEEDS = 1000
 """Beyond so many seeds a replication is not planned."""
+ROUNDING = 1e-12
+"""Spread of seeds over the largest of them below which they are alike but for rounding."""
 
 
 class PlannedPart(NamedTuple):
@@ -107,7 +109,7 @@ def distance_of(one: Tested) -> float:
     median = float(np.median(values))
     inside = min(median - one.bound[0], one.bound[1] - median)
     spread = float(values.std(ddof=1)) if len(values) > 1 else 0.0
-    if spread > 0:
+    if spread > ROUNDING * float(np.abs(values).max()):
         return inside / spread
     # All seeds are alike: any number of them agrees.
     return math.inf if inside >= 0 else -math.inf

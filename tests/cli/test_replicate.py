@@ -71,6 +71,8 @@ def test_what_lies_outside_is_to_be_refuted_and_at_the_bound_nothing_helps():
     assert open_part.seeds is None
     (alike,) = plan_replication(measured([1.0] * 5, at_least=0.0))
     assert alike.seeds == 5
+    (rounded,) = plan_replication(measured([1.0, 1.0, np.nextafter(1.0, 2), 1, 1], at_least=0.0))
+    assert rounded.distance == np.inf
     with pytest.raises(UserError, match="Type --seeds N"):
         plan_replication(("numbers", "of", "functions"))
 
