@@ -10,6 +10,7 @@ import importlib
 import importlib.metadata
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from symstudy.components.in_memory import differing_name, was_edited
@@ -24,7 +25,7 @@ from symstudy.components.own_modules import (
     with_imports,
 )
 from symstudy.components.variables_read import values_of
-from symstudy.errors import ModelError
+from symstudy.errors import ModelError, choices
 
 __all__ = [
     "changed_source",
@@ -90,10 +91,21 @@ def load_own(name: str, key: str) -> Any:
             "they hold into the module."
         )
     if not hasattr(module, attribute):
+        known = names_of(module)
         raise ModelError(
             f"{key} must name something that its module has, but {path!r} has no {attribute!r}."
+            f"{f' {choices(attribute, known)}' if known else ''}"
         )
     return getattr(module, attribute)
+
+
+def names_of(module: ModuleType) -> list[str]:
+    """Return the classes and functions that a module defines itself."""
+    return [
+        name
+        for name, each in vars(module).items()
+        if callable(each) and getattr(each, "__module__", None) == module.__name__
+    ]
 
 
 def source_in_memory(name: str) -> str:

@@ -45,19 +45,26 @@ class Rows:
     """Reports of one run, a row a step, in the order of steps.
 
     Reports of an attempt that the run goes on from are kept up to where the new ones begin.
+
+    Attributes:
+        taken: What each name stands for that no metric may have.
+        rows: The rows.
+        has_ended: Whether the program's function has returned.
+        was_signalled: Whether the program was sent SIGTERM, and looks whether it is to stop.
+        is_resumed: Whether the next report is the first of an attempt.
     """
 
     def __init__(self, taken: Mapping[str, str]) -> None:
         """Begin with nothing; `taken` says what each name stands for that no metric may have."""
         self.taken = taken
         self.rows: list[Row] = []
-        self.has_ended = False
+        self.has_ended = self.was_signalled = False
         self.is_resumed = False
 
     def resume(self) -> None:
         """Begin a new attempt: what it reports takes the place of rows at its steps and later."""
         self.is_resumed = True
-        self.has_ended = False
+        self.has_ended = self.was_signalled = False
 
     def add(self, line: bytes, elapsed: float) -> None:
         """Add a line of JSON.
@@ -74,6 +81,9 @@ class Rows:
         values = parsed(line)
         if values == {"end": True}:
             self.has_ended = True
+            return
+        if values == {"signalled": True}:
+            self.was_signalled = True
             return
         if "step" not in values:
             raise MetricError(f'a report must have a "step", but got {shown(line)}.')

@@ -1,5 +1,6 @@
 """The run as a program sees it: its hyperparameters, and how it reports, saves and is stopped."""
 
+import contextlib
 import json
 import os
 import signal
@@ -18,6 +19,8 @@ __all__ = ["ProgramRun", "current_run", "report"]
 
 END = b'{"end": true}\n'
 """Last line of the reports of an entry that has returned."""
+SIGNALLED = b'{"signalled": true}\n'
+"""Line of the reports of a program that was sent SIGTERM: that it returns then is no end."""
 
 
 class ProgramRun:
@@ -162,6 +165,9 @@ class ProgramRun:
         del frame
         if self.watches_stop:
             self.is_told_to_stop = True
+            if self.job and not self.has_ended:
+                with contextlib.suppress(OSError):
+                    self.append(SIGNALLED)
         else:
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)

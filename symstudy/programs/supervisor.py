@@ -27,9 +27,16 @@ __all__ = ["ProgramEnd", "ProgramLaunch", "RunStopped", "Supervisor"]
 
 SHORT_POLL_S, LONG_POLL_S = 0.02, 0.1
 """How often the reports are read: at the start of a run, and later."""
-KILLED_S = 2.0
-"""How long a program that was killed is not yet a failed run: Ray kills what a worker has started
-when it ends the worker, which is over within this time and must not write that the run failed."""
+SIGNALLED_S = 3.0
+"""How long a program that a signal has ended is not yet a failed run. Ray kills what a worker has
+started before the worker, and Slurm signals both at once: within this time the worker is over, or
+knows that the launch is to stop, and must not write that the run failed."""
+SIGNALLED = {
+    status
+    for number in (signal.SIGTERM, signal.SIGKILL)
+    for status in (-number, 128 + number)  # the second is what a shell makes of it
+}
+"""Statuses of programs that a signal has ended."""
 GRACE_S = 10.0
 """How long a program may take to save and end once it is told to."""
 
@@ -211,9 +218,9 @@ class Supervisor:
                     return Fault(Outcome.STOPPED, why, "")
             if code is not None:
                 process.end()
-                if code == -signal.SIGKILL:
-                    time.sleep(KILLED_S)
                 self.read(file, rows, job)
+                if self.is_interrupted(code, rows):
+                    raise RunStopped
                 return self.verdict(code, process, file, rows)
             if self.stop():
                 self.tell_to_stop(process)
@@ -247,6 +254,16 @@ class Supervisor:
         process.signal(signal.SIGTERM)
         process.wait(GRACE_S)
 
+    def is_interrupted(self, code: int, rows: Rows) -> bool:
+        """Return whether what ended a process is that the launch is to stop."""
+        if code == 0 and rows.has_ended and not rows.was_signalled:
+            return False
+        is_signalled = rows.was_signalled or code in SIGNALLED
+        deadline = time.monotonic() + (SIGNALLED_S if is_signalled else 0.0)
+        while not (is_stopped := bool(self.stop())) and time.monotonic() < deadline:
+            time.sleep(LONG_POLL_S)
+        return is_stopped
+
     def verdict(
         self, code: int, process: ProgramProcess, file: ReportFile, rows: Rows
     ) -> Fault | None:
@@ -258,6 +275,13 @@ class Supervisor:
         error = self.folder.read_error()
         if code != 0:
             return fault_of(code, error, process.output)
+        if rows.was_signalled:
+            reason = (
+                "a program must end by itself, but something other than symstudy sent it SIGTERM, "
+                f"and it returned after step {rows.last_step}; run it again with: symstudy run "
+                "STUDY --retry"
+            )
+            return Fault(Outcome.ERROR, reason, process.output)
         if file.partial.strip():
             reason = f"the last report must end its line, but is {file.partial[:80]!r}"
             return Fault(Outcome.ERROR, reason, process.output)

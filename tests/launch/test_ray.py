@@ -120,6 +120,73 @@ def test_a_killed_worker_costs_no_run(launcher, study_of, tmp_path, recorder):
     assert verify(open_store(tmp_path).folders[0]).is_proven
 
 
+PATIENT = """
+import os, time
+
+def main(run):
+    saved = run.restore() or {"step": 0}
+    for step in range(saved["step"] + 1, 21):
+        run.report(step, loss=1.0, begun=saved["step"])
+        if step == 10 and run.seed == 1:
+            run.save({"step": step})
+            with open("pid", "w") as file:
+                file.write(str(os.getpid()))
+            time.sleep(600)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("is_program_first", [False, True])
+def test_a_program_whose_worker_is_killed_goes_on_elsewhere_and_has_not_failed(
+    launcher, tmp_path, recorder, is_program_first
+):
+    from symstudy.study import load_study
+
+    (tmp_path / f"patient_{is_program_first}.py").write_text(PATIENT)
+    (tmp_path / "study.toml").write_text(
+        f'schema = 1\nname = "own"\n[program]\nentry = "patient_{is_program_first}:main"\n'
+        "[sweep]\nseed = 3\n"
+    )
+    killed = []
+
+    def kill():
+        deadline = time.monotonic() + 120
+        while not (found := program_pids(tmp_path / "results")) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        worker = parent_of(found[0])
+        assert worker in worker_pids()
+        if is_program_first:
+            # As Ray does where it ends a worker: first what it has started.
+            os.kill(found[0], signal.SIGKILL)
+            time.sleep(0.5)
+        os.kill(worker, signal.SIGKILL)
+        killed.append(worker)
+
+    killer = threading.Thread(target=kill, daemon=True)
+    killer.start()
+    study = load_study(tmp_path / "study.toml")
+    summary = run_study(study, str(tmp_path / "results"), launcher, listeners=[recorder])
+    killer.join(timeout=60)
+    assert killed
+    assert len(recorder.retries) == 1
+    assert (summary.done, summary.failed) == (3, 0)
+    store = open_store(tmp_path / "results")
+    asked = "select seed, count(*), max(step), max(begun) from history group by all order by all"
+    assert store.sql(asked).rows == [(seed, 20, 20, 10 if seed == 1 else 0) for seed in range(3)]
+    assert verify(store.folders[0]).is_proven
+
+
+def program_pids(results):
+    """Return the process that a program has written down."""
+    texts = [path.read_text() for path in results.glob("own/work/*/pid")]
+    return [int(text) for text in texts if text]
+
+
+def parent_of(pid):
+    """Return the process that has started another."""
+    return int(Path(f"/proc/{pid}/stat").read_text().rsplit(") ", 1)[1].split()[1])
+
+
 def test_a_store_that_cannot_be_written_ends_the_launch(launcher, study_of, tmp_path):
     study = study_of()
     (tmp_path / "small").mkdir()

@@ -60,6 +60,18 @@ def residual_of(num_features, num_classes):
     return Residual(num_features, num_classes)
 
 
+class Deep(nn.Module):
+    """A module that needs what symstudy does not pass."""
+
+    def __init__(self, input_dim, num_classes, *, depth, width=6):
+        super().__init__()
+        self.layers = nn.Sequential(*(nn.Linear(input_dim, input_dim) for _ in range(depth)))
+        self.last = nn.Linear(input_dim, num_classes)
+
+    def forward(self, x):
+        return self.last(self.layers(x))
+
+
 def nothing():
     """A function that returns no module."""
     return
@@ -143,6 +155,24 @@ def test_a_module_that_cannot_be_packed_is_refused(kind, message):
 def test_wrong_arguments_are_named():
     with pytest.raises(ModelError, match=r"Residual\(depth=3.*must be buildable"):
         build("Residual", depth=3)
+
+
+def test_missing_arguments_are_told_apart_from_those_that_symstudy_passes():
+    with pytest.raises(ModelError) as caught:
+        build("Deep")
+    message = str(caught.value)
+    assert "missing 1 required positional argument" in message
+    assert "passes input_dim, output_dim, input_shape to parameters of these names" in message
+    assert "here input_dim=4; the study must give num_classes, depth, each as a key" in message
+    assert "Type model.num_classes=VALUE" in message
+    assert '"{outputs}"' in message
+    assert build("Deep", num_classes="{outputs}", depth=2).layout.size == 50
+
+
+def test_an_error_inside_a_constructor_is_shown_without_advice_on_arguments():
+    with pytest.raises(ModelError, match=r"raised TypeError: .*str.*$") as caught:
+        build("Deep", num_classes=2, depth="3")
+    assert "passes" not in str(caught.value)
 
 
 def test_a_misspelt_argument_is_told_what_the_class_knows():

@@ -1,9 +1,13 @@
 """An interrupted run goes on from what it saved, and each report counts once."""
 
+import os
+import signal
+import threading
 import time
 
 import pytest
 
+from symstudy.launch import PackProgressed
 from symstudy.store import verify
 
 
@@ -134,3 +138,60 @@ def test_a_program_that_never_looks_ends_at_once(run_programs, stop_at):
     summary, _ = run_programs(script, listeners=[stop_at(1)])
     assert summary.stopped
     assert time.monotonic() - start < 8.0
+
+
+SIGNALLED = """
+import os, time
+def main(run):
+    start = (run.restore() or {{"step": 0}})["step"]
+    with open("pid", "w") as file:
+        file.write(str(os.getpid()))
+    for step in range(start + 1, 21):
+        run.report(step, loss=1.0)
+        time.sleep(0.1 if start == 0 else 0.0)
+        if {looks} and run.should_stop:
+            run.save({{"step": step}})
+            return
+"""
+
+
+class SignalledFirst:
+    """Sends a program SIGTERM as it reports; the launch is asked to stop a while later, if ever."""
+
+    def __init__(self, stop_at, folder):
+        self.stop_at = stop_at
+        self.folder = folder
+        self.is_over = False
+
+    def __call__(self, event):
+        if not isinstance(event, PackProgressed):
+            self.stop_at(event)
+        elif event.run_steps >= 5 and not self.is_over:
+            self.is_over = True
+            (file,) = self.folder.glob("results/own/work/*/pid")
+            os.kill(int(file.read_text()), signal.SIGTERM)
+            threading.Timer(0.7, self.stop_at, [event]).start()
+
+
+@pytest.mark.parametrize("looks", [True, False])
+def test_a_program_that_is_signalled_before_its_worker_is_neither_done_nor_failed(
+    run_programs, tmp_path, stop_at, looks
+):
+    # As scancel of Slurm does: all processes of a job at once, and the program may end first.
+    script = SIGNALLED.format(looks=looks)
+    summary, _ = run_programs(script, listeners=[SignalledFirst(stop_at(1), tmp_path)])
+    assert (summary.done, summary.failed, summary.stopped != "") == (0, 0, True)
+    summary, store = run_programs(script)
+    assert summary.done == 1
+    assert store.sql("select count(*), max(step) from history").rows == [(20, 20)]
+
+
+@pytest.mark.slow
+def test_a_program_that_returns_at_a_signal_of_something_else_has_not_ended(
+    run_programs, tmp_path, stop_at
+):
+    listener = SignalledFirst(stop_at(100), tmp_path)
+    summary, store = run_programs(SIGNALLED.format(looks=True), listeners=[listener])
+    assert (summary.done, summary.failed) == (0, 1)
+    ((reason,),) = store.sql("select reason from runs").rows
+    assert "must end by itself, but something other than symstudy sent it SIGTERM" in reason

@@ -21,6 +21,10 @@ __all__ = ["ModuleFactory", "find_factory"]
 
 PLACEHOLDER = re.compile(r"\{(\w+)\}")
 """An argument that stands for a size of the data, such as `num_classes = "{outputs}"`."""
+UNASKED = {"input_dim": "inputs", "output_dim": "outputs", "input_shape": "input_shape"}
+"""Parameters that are told a size of the data unasked, and which size."""
+NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+"""Kinds of parameters that a key of [model] can give."""
 
 
 @final
@@ -32,12 +36,14 @@ class ModuleFactory:
         name: Name of the class or function, for messages.
         call: The class or function.
         arguments: What it is called with.
+        told: Those of them that are sizes of the data, told unasked.
         files: Files that the arguments name, and so the identity of a run covers.
     """
 
     name: str
     call: Callable[..., Any]
     arguments: dict[str, Any]
+    told: tuple[str, ...] = ()
     files: tuple[Path, ...] = ()
 
     def __str__(self) -> str:
@@ -59,7 +65,7 @@ class ModuleFactory:
             except Exception as error:
                 raise ModelError(
                     f"{self} must be buildable from the keys of [model], but raised "
-                    f"{type(error).__name__}: {error}{self.parameters_known()}"
+                    f"{type(error).__name__}: {error}{self.advice()}"
                 ) from error
         self.check_files(read, "when it is built")
         if not isinstance(module, nn.Module):
@@ -97,15 +103,33 @@ class ModuleFactory:
                 f"model.{unknown[0].stem}={str(unknown[0])!r}"
             )
 
-    def parameters_known(self) -> str:
-        """Return which parameters the call knows, where it was given one that it does not."""
+    def advice(self) -> str:
+        """Return what to type where the call was given what it does not know, or lacks something.
+
+        What it lacks is a parameter without a default that neither [model] nor symstudy gives.
+        """
         known = parameters_of(self.call)
-        if any(each.kind is inspect.Parameter.VAR_KEYWORD for each in known.values()):
+        takes_any = any(each.kind is inspect.Parameter.VAR_KEYWORD for each in known.values())
+        unknown = [key for key in self.arguments if key not in known and not takes_any]
+        if known and unknown:
+            return f". {unknown[0]}: {choices(unknown[0], list(known))}"
+        lacking = [
+            key
+            for key, each in known.items()
+            if each.default is inspect.Parameter.empty
+            and each.kind in NAMED
+            and key not in self.arguments
+        ]
+        if not lacking:
             return ""
-        unknown = [key for key in self.arguments if key not in known]
-        if not known or not unknown:
-            return ""
-        return f". {unknown[0]}: {choices(unknown[0], list(known))}"
+        names = ", ".join(lacking)
+        told = " and ".join(f"{key}={self.arguments[key]!r}" for key in self.told) or "none"
+        return (
+            f". symstudy passes {', '.join(UNASKED)} to parameters of these names, here {told}; the "
+            f"study must give {names}, each as a key of [model]. Type model.{lacking[0]}=VALUE, "
+            f'or "{{inputs}}", "{{outputs}}", "{{input_shape}}" or "{{channels}}" as the value for '
+            "that size of the data"
+        )
 
 
 def find_factory(config: OwnModelConfig, data: DataShape) -> ModuleFactory:
@@ -126,18 +150,16 @@ def find_factory(config: OwnModelConfig, data: DataShape) -> ModuleFactory:
     sizes = sizes_of(data)
     arguments = {key: filled(key, item, sizes) for key, item in config.arguments.items()}
     known = parameters_of(call)
-    kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-    for key, size in (
-        ("input_dim", sizes["inputs"]),
-        ("output_dim", sizes["outputs"]),
-        ("input_shape", sizes["input_shape"]),
-    ):
-        if key in known and known[key].kind in kinds:
-            arguments.setdefault(key, size)
+    told = {
+        key: sizes[size]
+        for key, size in UNASKED.items()
+        if key in known and known[key].kind in NAMED and key not in arguments
+    }
     return ModuleFactory(
         name=config.kind.rpartition(":")[2],
         call=call,
-        arguments=arguments,
+        arguments={**arguments, **told},
+        told=tuple(told),
         files=tuple(config.files()),
     )
 
