@@ -30,6 +30,17 @@ settings.register_profile("symstudy", deadline=None)
 settings.load_profile("symstudy")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep tests that share a fixture of their module on one worker, so that it is made once."""
+    for item in items:
+        fixtures = getattr(item, "_fixtureinfo", None)
+        known = fixtures.name2fixturedefs.values() if fixtures else ()
+        is_shared = any(each[-1].scope == "module" for each in known)
+        if is_shared and item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_finish() -> None:
     """Tell the garbage collector that modules and tests stay: it need not look at them again."""
@@ -89,7 +100,7 @@ def root() -> Path:
     return ROOT
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def study_of() -> Callable[..., Study]:
     """Make a small study; keywords win over its tables key by key, or whole if they name a kind."""
 

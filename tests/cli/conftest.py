@@ -1,5 +1,8 @@
 """The program, called as a user calls it."""
 
+import contextlib
+import gc
+import io
 import os
 import subprocess
 import sys
@@ -7,13 +10,14 @@ import sys
 import pytest
 
 from symstudy.cli import main
+from symstudy.cli.ending import status_of
 from symstudy.launch import InlineLauncher, run_study
 from symstudy.study import load_study
 
 
 @pytest.fixture(scope="session")
-def program():
-    """Run the program in a process of its own and return what it said."""
+def process():
+    """Run the program in a process of its own and return what it said: a second of imports."""
 
     def call(*arguments, cwd=None, stdin="", env=None):
         return subprocess.run(
@@ -24,6 +28,38 @@ def program():
             cwd=cwd,
             env=env,
             check=False,
+        )
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def program():
+    """Run the program in this process and return what it said, and the status it would end with."""
+
+    def call(*arguments, cwd=".", stdin="", env=None):
+        words = ["symstudy", *map(str, arguments)]
+        pieces = gc.get_threshold()
+        with (
+            pytest.MonkeyPatch.context() as patch,
+            contextlib.redirect_stdout(io.StringIO()) as out,
+            contextlib.redirect_stderr(io.StringIO()) as err,
+        ):
+            patch.chdir(cwd)
+            patch.setattr("sys.argv", words)
+            # As it is called when it is installed, whatever started this process.
+            patch.setattr("__main__.__package__", "")
+            patch.setattr("sys.excepthook", sys.excepthook)
+            patch.setattr("sys.stdin", io.StringIO(stdin))
+            for name, value in (env or {}).items():
+                patch.setenv(name, value)
+            try:
+                with pytest.raises(SystemExit) as end:
+                    main()
+            finally:
+                gc.set_threshold(*pieces)
+        return subprocess.CompletedProcess(
+            words, status_of(end.value.code), out.getvalue(), err.getvalue()
         )
 
     return call

@@ -27,7 +27,7 @@ steps = 5
 
 
 @pytest.fixture
-def completed(tmp_path, root):
+def completed(program, tmp_path):
     """What bash is told of the last word of a line, in a folder with a study and its results."""
     (tmp_path / "mine.toml").write_text(STUDY)
     (tmp_path / "results" / "mine").mkdir(parents=True)
@@ -36,16 +36,11 @@ def completed(tmp_path, root):
 
     def complete(*words):
         environment = {
-            **os.environ,
-            "PYTHONPATH": str(root),
             "COMP_WORDS": " ".join(["symstudy", *words]),
             "COMP_CWORD": str(len(words)),
             "_SYMSTUDY_COMPLETE": "complete_bash",
         }
-        done = subprocess.run(
-            [sys.executable, "-c", MAIN],
-            cwd=tmp_path, env=environment, capture_output=True, text=True, check=False,
-        )  # fmt: skip
+        done = program(cwd=tmp_path, env=environment)
         assert not done.stderr, done.stderr
         return done.stdout.split()
 

@@ -46,6 +46,6 @@ def test_an_error_keeps_its_traceback_and_its_status():
     assert "RuntimeError: of ours" in done.stderr
 
 
-def test_the_program_ends_with_its_status(program, tmp_path):
-    assert program("list", "studies").returncode == 0
-    assert program("list", "nonsense").returncode == 2
+def test_the_program_ends_with_its_status(process, tmp_path):
+    assert process("list", "studies").returncode == 0
+    assert process("list", "nonsense").returncode == 2

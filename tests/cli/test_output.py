@@ -100,7 +100,7 @@ def test_runs_show_every_axis_whatever_table_its_key_is_of(study_of, tmp_path):
     assert len({tuple(line.split()[2:4]) for line in lines[1:]}) == 4
 
 
-def test_what_a_module_of_the_users_own_prints_is_not_taken_for_data(tmp_path, program):
+def test_what_a_module_of_the_users_own_prints_is_not_taken_for_data(tmp_path, process):
     (tmp_path / "chatty_5e0b.py").write_text(
         "def data(samples=8):\n"
         "    import numpy as np\n"
@@ -112,6 +112,6 @@ def test_what_a_module_of_the_users_own_prints_is_not_taken_for_data(tmp_path, p
         'schema = 1\nname = "chatty"\n[model]\nkind = "fcn"\nwidth = 2\n'
         '[data]\nkind = "chatty_5e0b:data"\n[train]\nlr = 0.1\nsteps = 2\nbatch_size = 4\n'
     )
-    done = program("run", "chatty.toml", "--launcher=inline", "--json", cwd=tmp_path)
+    done = process("run", "chatty.toml", "--launcher=inline", "--json", cwd=tmp_path)
     assert "made 8" in done.stderr
     assert json.loads(done.stdout)["done"] == 1

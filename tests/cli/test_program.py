@@ -84,7 +84,7 @@ def test_lists_are_also_json(program, root, noun):
     assert all(value is not None for value in rows[0].values())
 
 
-def test_run_inline_then_nothing_to_do(program, root, tmp_path):
+def test_run_inline_then_nothing_to_do(program, process, root, tmp_path):
     command = (
         "run",
         root / "studies" / "smoke.toml",
@@ -93,7 +93,7 @@ def test_run_inline_then_nothing_to_do(program, root, tmp_path):
         "--results",
         tmp_path,
     )
-    first = program(*command, "--json")
+    first = process(*command, "--json")
     assert first.returncode == 0
     answer = json.loads(first.stdout)
     assert (answer["planned"], answer["done"], answer["missing"]) == (12, 12, 0)
@@ -103,7 +103,7 @@ def test_run_inline_then_nothing_to_do(program, root, tmp_path):
     assert second.stdout == ""
 
 
-def test_failed_runs_make_exit_status_1(program, root, tmp_path):
+def test_failed_runs_make_exit_status_1(program, process, root, tmp_path):
     said = program(
         "run",
         root / "studies" / "smoke.toml",
@@ -114,7 +114,7 @@ def test_failed_runs_make_exit_status_1(program, root, tmp_path):
     assert said.returncode == 1
     assert "Trained again they would diverge at the same step" in said.stderr
     assert "--retry" not in said.stderr
-    assert program("verify", tmp_path).returncode == 1
+    assert process("verify", tmp_path).returncode == 1
 
 
 @pytest.mark.parametrize(
@@ -150,8 +150,8 @@ def test_query_prints_tables_csv_json_and_parquet(program, results, tmp_path):
     assert (tmp_path / "rows.parquet").stat().st_size > 0
 
 
-def test_query_reads_sql_from_a_pipe(program, results):
-    said = program("query", results, "--format=csv", stdin="select count(*) as n from runs")
+def test_query_reads_sql_from_a_pipe(process, results):
+    said = process("query", results, "--format=csv", stdin="select count(*) as n from runs")
     assert said.stdout == '"n"\n12\n'
 
 
@@ -189,7 +189,6 @@ def test_what_a_user_can_mend_exits_with_2_and_no_traceback(
         said = program(*filled, cwd=tmp_path)
         text, status = said.stderr, said.returncode
     else:
-        # In this process: a new one takes a second, and what it would say is the same.
         text, status = told_in(tmp_path, *filled)
     assert status == 2, text
     assert message in text

@@ -32,13 +32,13 @@ def shared(results, tmp_path):
     return place
 
 
-def test_r4_nothing_beside_the_results_is_run(program, root, shared, tmp_path, environment):
+def test_r4_nothing_beside_the_results_is_run(process, root, shared, tmp_path, environment):
     trace = tmp_path / "trace"
-    said = program("analyze", cwd=shared, env=environment | {"PLANTED": str(trace)})
+    said = process("analyze", cwd=shared, env=environment | {"PLANTED": str(trace)})
     assert said.returncode == 2
     assert "claims are code, so a project that is not named must be your own" in said.stderr
     assert "everybody may write to it" in said.stderr
-    named = program(
+    named = process(
         *("report", "--project", root), cwd=shared, env=environment | {"PLANTED": str(trace)}
     )
     assert named.returncode == 0, named.stderr

@@ -1,11 +1,14 @@
 """A claim of seconds on a planted study."""
 
+import shutil
 from typing import Any, NamedTuple
 
 import pandas as pd
 import pytest
 
 from symstudy.findings import Claim, Figure, Finding, Part, Verdict
+from symstudy.findings.evaluate import draw_claim, evaluate_claim
+from symstudy.store import StudyFolder, open_location
 from symstudy.testing.stores import plant_store
 
 
@@ -40,7 +43,7 @@ def draw(measured):
     return Figure(canvas, measured.losses, "Loss of each seed.")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def small_claim() -> Claim:
     """A claim that is supported wherever there are runs."""
     words: dict[str, Any] = {
@@ -50,17 +53,30 @@ def small_claim() -> Claim:
     return Claim(**words, measure=measure, judge=judge, draw=draw)
 
 
+def planted(place, study, rules=None):
+    """Plant the study `small` in a place, and return its folder."""
+    (folder,) = plant_store(place, study, lambda run: {"test_loss": run.seed / 10}).folders
+    frozen = folder.read_json("study.json")
+    folder.write_json({**frozen, "rules": rules or {}}, "study.json")
+    return folder
+
+
 @pytest.fixture
 def plant_small(study_of, tmp_path):
     """Plant the study `small` with as many seeds as asked for."""
+    return lambda seeds=3, rules=None: planted(tmp_path, study_of(sweep={"seed": seeds}), rules)
 
-    def plant(seeds=3, rules=None):
-        store = plant_store(
-            tmp_path, study_of(sweep={"seed": seeds}), lambda run: {"test_loss": run.seed / 10}
-        )
-        (folder,) = store.folders
-        frozen = folder.read_json("study.json")
-        folder.write_json({**frozen, "rules": rules or {}}, "study.json")
-        return folder
 
-    return plant
+@pytest.fixture(scope="session")
+def drawn_once(small_claim, study_of, tmp_path_factory):
+    """The study with one finding and its figure, made once."""
+    folder = planted(tmp_path_factory.mktemp("drawn"), study_of(sweep={"seed": 3}))
+    draw_claim(evaluate_claim(small_claim, folder), folder)
+    return folder
+
+
+@pytest.fixture
+def drawn(drawn_once, tmp_path):
+    """A copy of it that a test may change."""
+    place = shutil.copytree(drawn_once.path, tmp_path / "small")
+    return StudyFolder(*open_location(str(place)))

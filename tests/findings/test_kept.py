@@ -4,17 +4,8 @@ import json
 
 import pytest
 
-from symstudy.findings.evaluate import draw_claim, evaluate_claim
 from symstudy.findings.kept import read_findings
 from symstudy.html_report.page import plain_csv, render_report
-
-
-@pytest.fixture
-def drawn(small_claim, plant_small):
-    """A study with one finding and its figure."""
-    folder = plant_small()
-    draw_claim(evaluate_claim(small_claim, folder), folder)
-    return folder
 
 
 WRONG: dict[str, object] = {

@@ -235,10 +235,15 @@ def project(tmp_path_factory):
 
 def symstudy(folder: Path, *arguments: str) -> str:
     """Return what the program prints when it is run in `folder`, whose package is installed."""
+    return python(folder, "-m", "symstudy", *arguments)
+
+
+def python(folder: Path, *arguments: str) -> str:
+    """Return what a Python prints that is called in `folder`, whose package is installed."""
     root = Path(__file__).parents[2]
     environment = {**os.environ, "PYTHONPATH": f"{folder}{os.pathsep}{root}", "COLUMNS": "400"}
     done = subprocess.run(
-        [sys.executable, "-m", "symstudy", *arguments],
+        [sys.executable, *arguments],
         cwd=folder, env=environment, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
@@ -253,23 +258,42 @@ KEYS = {
 """Keys of a study file that the package adds, with the words of their declarations."""
 
 
-@pytest.mark.parametrize(
-    ("noun", "meanings"),
-    [
-        ("datasets", {"spiral": "Points on a spiral."}),
-        ("losses", {"power": "|f - y| to a power."}),
-        ("optimizers", {"signum": "Steps along the sign of a mean of gradients."}),
-        ("measures", {"peak_norm": "norm of the largest neuron"}),
-        ("symmetries", {"mirror": "(u, w) -> (-u, -w): neurons of this package"}),
-        ("launchers", {"quiet": "Trains in this process."}),
-        ("claims", {"learns": "The test loss of the median seed is at most 100."}),
-        ("keys", KEYS),
-        ("columns", KEYS),
-    ],
-)
-def test_each_is_in_the_reference_of_what_is_installed(project, noun, meanings):
-    rows = [list(row.values()) for row in json.loads(symstudy(project, "list", noun, "--json"))]
-    for name, meaning in meanings.items():
+MEANINGS = {
+    "datasets": {"spiral": "Points on a spiral."},
+    "losses": {"power": "|f - y| to a power."},
+    "optimizers": {"signum": "Steps along the sign of a mean of gradients."},
+    "measures": {"peak_norm": "norm of the largest neuron"},
+    "symmetries": {"mirror": "(u, w) -> (-u, -w): neurons of this package"},
+    "launchers": {"quiet": "Trains in this process."},
+    "claims": {"learns": "The test loss of the median seed is at most 100."},
+    "keys": KEYS,
+    "columns": KEYS,
+}
+"""What `symstudy list` must say of the package, by noun."""
+LISTING = """
+import contextlib, io, json, sys
+from symstudy.cli import main
+
+said = {}
+for noun in sys.argv[1:]:
+    sys.argv = ["symstudy", "list", noun, "--json"]
+    with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.suppress(SystemExit):
+        main()
+    said[noun] = json.loads(out.getvalue())
+print(json.dumps(said))
+"""
+
+
+@pytest.fixture(scope="module")
+def listed(project):
+    """The rows that `symstudy list` prints in the project, by noun."""
+    return json.loads(python(project, "-c", LISTING, *MEANINGS))
+
+
+@pytest.mark.parametrize("noun", MEANINGS)
+def test_each_is_in_the_reference_of_what_is_installed(listed, noun):
+    rows = [list(row.values()) for row in listed[noun]]
+    for name, meaning in MEANINGS[noun].items():
         (found,) = [row for row in rows if name in row]
         assert meaning in found
 

@@ -74,6 +74,16 @@ def test_rows_of_a_small_study_are_read_once_queries_have_named_them_often(store
     assert store.sql("select 1 from duckdb_views() where view_name = 'runs'").rows == [(1,)]
 
 
+def test_what_says_whether_runs_have_converged_is_read_once_named_a_second_time(store):
+    query = "select * from convergence order by run_id"
+    before = store.arrow(query)
+    assert store.views.read == set()
+    after = store.arrow(query)
+    assert store.views.read == {"convergence"}
+    assert after.schema == before.schema
+    assert after == before
+
+
 def test_one_query_that_names_them_often_has_them_read_first(store):
     store.sql("select count(*) from runs as a join runs as b using (run_id)")
     assert not in_memory(store)
@@ -100,5 +110,5 @@ def test_rows_that_do_not_fit_into_memory_are_read_for_each_query(store):
     views.connection = NoRoom()
     for _ in range(4):
         assert len(store.sql(OFTEN).rows) == 12
-    assert views.is_read
+    assert views.read == {"runs"}
     assert not in_memory(store)

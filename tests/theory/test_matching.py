@@ -15,6 +15,8 @@ from symstudy.theory.matching import (
 )
 from symstudy.theory.neuron_maps import random_neuron_map
 
+slow = pytest.mark.slow
+
 
 def parameters(model, seed):
     return torch.from_numpy(Stream(seed, "test").normal(1, model.layout.size))
@@ -43,8 +45,20 @@ def test_the_assignment_is_the_best_of_all(signed):
     assert signed or (sign == 1).all()
 
 
-@pytest.mark.parametrize("activation", ["tanh", "relu", "linear", "silu"])
-@pytest.mark.parametrize("sizes", [[5, 12, 3], [5, 12, 9, 3], [5, 8, 8, 8, 8, 3]])
+SHAPES = [[5, 12, 3], [5, 12, 9, 3], [5, 8, 8, 8, 8, 3]]
+
+
+@pytest.mark.parametrize(
+    ("activation", "sizes"),
+    [
+        # Linear neurons have signs and scales; four layers of them take seconds.
+        pytest.param(
+            activation, sizes, marks=slow if len(sizes) > 4 and activation != "linear" else []
+        )
+        for activation in ("tanh", "relu", "linear", "silu")
+        for sizes in SHAPES
+    ],
+)
 def test_a_planted_map_is_recovered(activation, sizes):
     model = Fcn(sizes, activation)
     theta = parameters(model, 1)
@@ -73,7 +87,7 @@ def test_activations_recover_a_planted_map(activation):
     assert matching.similarity == pytest.approx(1.0, abs=1e-12)
 
 
-@pytest.mark.parametrize("activation", ["tanh", "relu"])
+@pytest.mark.parametrize("activation", ["tanh", pytest.param("relu", marks=slow)])
 def test_matching_brings_independent_runs_nearer_than_any_random_map(activation):
     model = Fcn([6, 16, 16, 4], activation)
     theta, other = parameters(model, 6), parameters(model, 7)
@@ -113,7 +127,7 @@ def best_of_all(layout, reference, other, width):
     return max(totals)
 
 
-@pytest.mark.parametrize("width", [4, 6])
+@pytest.mark.parametrize("width", [4, pytest.param(6, marks=slow)])
 def test_small_layers_are_matched_as_by_a_search_of_all_permutations(width):
     layout = Fcn([2, width, width, 2], "silu").layout
     generator = torch.Generator().manual_seed(0)

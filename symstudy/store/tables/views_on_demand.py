@@ -2,11 +2,13 @@
 
 DuckDB checks all columns of a view as it makes it, some of three hundred: all of them take a fifth
 of a second, and a query needs one or two. It checks and plans them again wherever a query names the
-view: the queries of a claim name `runs`, or a view over it, up to eighty times. So the rows of a
-small study are read into memory once queries have named them often, and `runs` is a view of these.
+view: the queries of a claim name `runs`, or a view over it, up to eighty times, and `convergence`
+once for each reason to leave a run out. So the rows of a small study are read into memory once
+queries have named them often, and `runs` and `convergence` are views of these.
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 from contextlib import suppress
 from functools import cached_property
@@ -18,12 +20,13 @@ __all__ = ["ViewsOnDemand"]
 
 CATALOGS = ("show", "describe", "summarize", "information_schema", "duckdb_", "pg_", "sqlite_")
 """Words of queries that may list views."""
-READ = "runs"
-"""The view whose rows are read into memory: those over it that queries name most read it."""
-IN_MEMORY = "runs_in_memory"
-"""The table of these rows."""
-FEW_NAMES = 2
-"""Names of `runs`, or of a view over it, up to which its files are read for each."""
+READ = {"runs": 2, "convergence": 1}
+"""The views whose rows are read into memory: those over them that queries name most read them.
+
+Each with the number of names, of its own or of a view over it, up to which files are read for each.
+"""
+IN_MEMORY = "_in_memory"
+"""Behind a view's name, the table of its rows."""
 
 
 @final
@@ -33,10 +36,11 @@ class ViewsOnDemand:
     Attributes:
         connection: Where they are made.
         statements: The statement that makes each view, by its name; what a view reads comes first.
-        is_small: Whether the rows of `runs` may be read into memory.
+        is_small: Whether rows may be read into memory.
         made: Names of those that are there.
-        num_names: How often queries have named `runs`, or a view over it.
-        is_read: Whether the rows of `runs` are in memory, or could not be.
+        num_names: How often queries have named a view that may be read into memory, or a view over
+            it, by its name.
+        read: Names of views whose rows are in memory, or could not be.
     """
 
     def __init__(
@@ -51,8 +55,8 @@ class ViewsOnDemand:
         self.statements = statements
         self.is_small = is_small
         self.made: set[str] = set()
-        self.num_names = 0
-        self.is_read = False
+        self.num_names: Counter[str] = Counter()
+        self.read: set[str] = set()
 
     @property
     def are_all_made(self) -> bool:
@@ -67,25 +71,28 @@ class ViewsOnDemand:
             return
         named = [word for word in re.findall(r"\w+", text) if word in self.statements]
         self.make(named)
-        self.num_names += sum(word in self.over_runs for word in named)
-        if self.is_small and not self.is_read and self.num_names > FEW_NAMES:
-            self.read_runs()
+        for view, few in READ.items():
+            self.num_names[view] += sum(word in self.over[view] for word in named)
+            if self.is_small and view not in self.read and self.num_names[view] > few:
+                self.read_rows(view)
 
     @cached_property
-    def over_runs(self) -> set[str]:
-        """The names of `runs` and of the views over it."""
-        found = {READ}
+    def over(self) -> dict[str, set[str]]:
+        """Of each view that may be read into memory, its name and those of the views over it."""
+        found = {view: {view} for view in READ}
         for name, statement in self.statements.items():
-            if sources_of(statement) & found:
-                found.add(name)
+            for names in found.values():
+                if sources_of(statement) & names:
+                    names.add(name)
         return found
 
-    def read_runs(self) -> None:
-        """Read the rows of `runs` into memory, if they fit; it is a view of them from then on."""
-        self.is_read = True
+    def read_rows(self, view: str) -> None:
+        """Read the rows of a view into memory, if they fit; it is a view of them from then on."""
+        self.read.add(view)
+        rows = f"{view}{IN_MEMORY}"
         with suppress(duckdb.OutOfMemoryException):
-            self.connection.execute(f"create table {IN_MEMORY} as select * from {READ}")  # noqa: S608  # names of our own
-            self.connection.execute(f"create or replace view {READ} as select * from {IN_MEMORY}")  # noqa: S608  # as above
+            self.connection.execute(f"create table {rows} as select * from {view}")  # noqa: S608  # names of our own
+            self.connection.execute(f"create or replace view {view} as select * from {rows}")  # noqa: S608  # as above
 
     def make_all(self) -> None:
         """Make every view."""
