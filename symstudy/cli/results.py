@@ -165,6 +165,8 @@ def verify(results: ResultsPath = "results", as_json: Json = False) -> None:
                     "incomplete": item.incomplete,
                     "damaged": item.damaged,
                     "unknown_cells": item.unknown_cells,
+                    "lost": item.lost,
+                    "untold": item.untold,
                     "certificate": certificate_row(item.certificate),
                     "proven": item.is_proven,
                 }
@@ -178,6 +180,8 @@ def verify(results: ResultsPath = "results", as_json: Json = False) -> None:
     for folder, item in zip(folders, found, strict=True):
         for warning in warnings_of(folder, item):
             note(printable_line(f"{item.account.study}: warning: {warning}"))
+        for sentence in item.untold:
+            note(printable_line(f"{item.account.study}: older results: {sentence}"))
     if not all(item.is_consistent for item in found):
         raise typer.Exit(2)
     if not all(item.is_proven and item.account.num_failed == 0 for item in found):
@@ -198,6 +202,8 @@ def verified_lines(item: Any) -> Iterator[str]:
         f"{account.missing} missing, {len(item.twice)} twice, {len(item.unplanned)} "
         f"unplanned, {len(item.incomplete)} packs incomplete"
     )
+    for sentence in item.lost:
+        yield f"{study}: {printable_line(sentence)}"
     if not account.planned:
         yield (
             f"{study}: nothing is planned, so nothing is proven: the plan is lost, or no run was "

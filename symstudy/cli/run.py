@@ -161,6 +161,7 @@ def counts_of(summary: Any) -> dict[str, int]:
         "trained": summary.done + summary.early + summary.failed,
         "run_steps": summary.run_steps,
         "pairs": summary.pairs,
+        "pairs_left_out": summary.pairs_left_out,
     }
 
 
@@ -174,6 +175,11 @@ def note_counts(study: str, summary: Any, seconds: float, results: str) -> None:
         )
     if summary.pairs:
         note(f"{study}: {summary.pairs} pairs of runs compared: the view `pairs`")
+    if summary.pairs_left_out:
+        note(
+            f"{study}: warning: {summary.pairs_left_out} pairs of runs are left out, since a run "
+            "of each has kept no activations; `symstudy verify` tells what is lost"
+        )
 
 
 def claim_rules(study: Any, source: Path, project: Path | None) -> dict[str, str]:

@@ -14,10 +14,12 @@ from symstudy.components.component import Field, fields_of
 from symstudy.components.registry import find_component, load_all
 from symstudy.errors import Mistake, ModelError, UnknownNameError, choices, nearest
 
-__all__ = ["check_table", "field_names"]
+__all__ = ["SMALLEST", "check_table", "field_names", "is_too_small"]
 
 T = TypeVar("T")
 
+SMALLEST = 2.0**-126
+"""Smallest normal number of 32 bits; kernels flush those below to 0."""
 RELATIONS = {
     "greater_than_equal": ("ge", "at least {}"),
     "greater_than": ("gt", "greater than {}"),
@@ -169,7 +171,10 @@ def unread_keys(field: Field) -> set[str]:
 
 
 def not_plain(table: Mapping[str, Any], prefix: str, lines: Mapping[str, int]) -> list[Mistake]:
-    """Return a mistake if a value has no JSON form, such as a date, or is too large an integer."""
+    """Return a mistake if a value has no JSON form, such as a date, or is no number of a column.
+
+    Integers may be too large for one, and numbers so small that training takes them for 0.
+    """
     for name, value in table.items():
         key = f"{prefix}.{name}"
         if not is_plain(value):
@@ -177,6 +182,12 @@ def not_plain(table: Mapping[str, Any], prefix: str, lines: Mapping[str, int]) -
             return [Mistake(line=lines.get(key, 0), key=key, what=what)]
         if large := next(filter(is_too_large, numbers_in(value)), None):
             what = f"must be an integer below 2^63, as a column can hold it, but got {large}"
+            return [Mistake(line=lines.get(key, 0), key=key, what=what)]
+        if small := next(filter(is_too_small, numbers_in(value)), None):
+            what = (
+                f"must be 0, or at least {SMALLEST:.3g} in size, as training in 32 bits tells it "
+                f"from 0, but got {small!r}. Type 0"
+            )
             return [Mistake(line=lines.get(key, 0), key=key, what=what)]
     return []
 
@@ -195,6 +206,11 @@ def numbers_in(value: object) -> Iterator[object]:
 def is_too_large(value: object) -> bool:
     """Return whether `value` is an integer that 64 bits cannot hold."""
     return isinstance(value, int) and not -(2**63) <= value < 2**63
+
+
+def is_too_small(value: object) -> bool:
+    """Return whether `value` is a number that kernels take for 0: its cell would train as that."""
+    return isinstance(value, float) and 0.0 < abs(value) < SMALLEST
 
 
 def unsigned(value: Any) -> Any:

@@ -1,7 +1,8 @@
 """Environment variables that code of the user's own reads: their values decide what it does.
 
 They are found in the source, by name: `os.environ["NAME"]`, `os.environ.get("NAME")` and
-`os.getenv("NAME")`. A name that is worked out is not seen. What tells of the machine, and what is
+`os.getenv("NAME")`. A name that is worked out is not seen, nor is one among all, as of
+`os.environ.items()`: such uses are told with their lines. What tells of the machine, and what is
 secret, is not counted, since it differs between the nodes of a cluster.
 """
 
@@ -9,10 +10,10 @@ import ast
 import functools
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-__all__ = ["values_of", "variables_in"]
+__all__ = ["unnamed_in", "values_of", "variables_in"]
 
 MACHINE = re.compile(
     r"HOME|USER|LOGNAME|SHELL|PATH|PWD|TMPDIR|TEMP|TMP|HOST|HOSTNAME|TERM|DISPLAY|LANG|COLUMNS|RANK"
@@ -24,6 +25,14 @@ MACHINE = re.compile(
 SECRET = re.compile(r"TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL|(^|_)KEY($|_)", re.IGNORECASE)
 CALLS = frozenset({"get", "pop"})
 SETTERS = frozenset({"setdefault", "update"})
+SOURCES = frozenset({"environ", "environb", "getenv", "getenvb"})
+"""Names of what variables are read from."""
+NAMING = CALLS | {"setdefault"}
+"""Methods of `environ` whose first argument names the variable."""
+WRITING = frozenset({"update", "clear"})
+"""Methods of `environ` that read none."""
+LONGEST_CODE = 60
+"""Characters of code that are shown."""
 
 
 def values_of(files: Iterable[Path]) -> list[tuple[str, str | None]]:
@@ -78,6 +87,71 @@ def uses_in(tree: ast.AST) -> Iterator[tuple[str, bool]]:
                     keys = first.keys if isinstance(first, ast.Dict) else [first]
                     yield from ((name, True) for key in keys for name in text_of(key))
                     yield from ((name, True) for name in given)
+
+
+def unnamed_in(file: Path) -> tuple[tuple[int, str], ...]:
+    """Return line and code of each use of variables in a Python file that does not name them."""
+    try:
+        return unnamed_of(file.read_bytes())
+    except (OSError, SyntaxError, ValueError):
+        return ()
+
+
+@functools.lru_cache(maxsize=1000)
+def unnamed_of(source: bytes) -> tuple[tuple[int, str], ...]:
+    """Return what `unnamed_in` does, of what a file holds."""
+    tree = ast.parse(source)
+    found = {(node.lineno, code_of(node)) for node in unnamed_uses(tree)}
+    return tuple(sorted(found))
+
+
+def unnamed_uses(tree: ast.AST) -> Iterator[ast.expr | ast.stmt]:
+    """Yield each use of variables whose names are not written out, or that takes all of them."""
+    parents = {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module == "os":
+            names = [(each.name, each.asname) for each in node.names]
+            if any(name in SOURCES and other not in (None, name) for name, other in names):
+                yield node
+        elif isinstance(node, ast.Name | ast.Attribute) and last_name(node) in SOURCES:
+            use = use_of(node, parents)
+            if use is not None:
+                yield use
+
+
+def use_of(node: ast.Name | ast.Attribute, parents: Mapping[ast.AST, ast.AST]) -> ast.expr | None:
+    """Return the expression that uses `environ` or `getenv`; None if it names its variable."""
+    around = parents.get(node)
+    if last_name(node).startswith("getenv"):
+        is_call = isinstance(around, ast.Call) and around.func is node
+        return unless_named(around) if isinstance(around, ast.Call) and is_call else node
+    if isinstance(around, ast.Subscript) and around.value is node:
+        is_read = isinstance(around.ctx, ast.Load)
+        return around if is_read and not text_of(around.slice) else None
+    if isinstance(around, ast.Compare) and node in around.comparators:
+        return None if text_of(around.left) else around
+    return use_of_method(around, parents) if isinstance(around, ast.Attribute) else node
+
+
+def use_of_method(method: ast.Attribute, parents: Mapping[ast.AST, ast.AST]) -> ast.expr | None:
+    """Return the expression that uses a method of `environ`; None if it names its variable."""
+    call = parents.get(method)
+    if not isinstance(call, ast.Call) or call.func is not method:
+        return method
+    if method.attr in NAMING:
+        return unless_named(call)
+    return None if method.attr in WRITING else call
+
+
+def unless_named(call: ast.Call) -> ast.Call | None:
+    """Return a call; None if its first argument is a text that is written out."""
+    return None if call.args and text_of(call.args[0]) else call
+
+
+def code_of(node: ast.AST) -> str:
+    """Return code as a line, cut where it is long."""
+    text = " ".join(ast.unparse(node).split())
+    return text if len(text) <= LONGEST_CODE else f"{text[:LONGEST_CODE]}..."
 
 
 def is_environment(node: ast.AST) -> bool:

@@ -14,6 +14,7 @@ PROVENANCE = (
         "history_rows",
         "layers_rows",
         "representations_rows",
+        "certificates_rows",
         "engine",
         "device",
         "host",

@@ -12,6 +12,7 @@ from symstudy.findings.family import Family, family_of
 from symstudy.findings.finding import Finding, Verdict
 from symstudy.findings.freezing import Caveats, read_caveats
 from symstudy.findings.kept import member_of, read_findings
+from symstudy.findings.shared_runs import shared_notes
 from symstudy.findings.standing import Member, Standing, hold, stand, told
 from symstudy.plots.figures import Figure, figure_files, theme
 from symstudy.plots.page import letter_panels, write_above
@@ -134,8 +135,11 @@ def evaluate_claim(claim: Claim, folder: StudyFolder, families: Sequence[Family]
         measured=measured,
         fingerprint=store.fingerprint,
         queries=tuple(store.queries),
-        caveats=with_gaps(
-            read_caveats(record, claim.name, claim.rule_hash), Store([folder]), measured
+        caveats=with_shared(
+            with_gaps(read_caveats(record, claim.name, claim.rule_hash), Store([folder]), measured),
+            folder,
+            claim.name,
+            member.family,
         ),
         member=member,
         standing=stand([member])[0],
@@ -168,6 +172,12 @@ def with_gaps(caveats: Caveats, store: Store, measured: Any) -> Caveats:
         if count:
             gaps.append(f"{count} runs have NaN as {name} and are left out")
     return caveats._replace(notes=(*caveats.notes, *gaps))
+
+
+def with_shared(caveats: Caveats, folder: StudyFolder, claim: str, family: Family) -> Caveats:
+    """Return caveats with a note on each study beside this one that has the same runs."""
+    others = frozenset(key.partition("/")[0] for key in family.claims if family.is_declared)
+    return caveats._replace(notes=(*caveats.notes, *shared_notes(folder, claim, others)))
 
 
 def settle(evaluated: Sequence[tuple[StudyFolder, Evaluated]]) -> list[Evaluated]:

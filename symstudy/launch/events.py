@@ -132,10 +132,12 @@ class PairsMeasured(Event):
     Attributes:
         pairs: Number of them.
         left: Number of pairs still to compare.
+        left_out: Number of pairs that cannot be compared: a run of each has kept no activations.
     """
 
     pairs: int
     left: int
+    left_out: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,6 +22,7 @@ from symstudy.store.tables.pairs import (
     read_activations,
     write_pairs,
 )
+from symstudy.store.tables.pairs_record import record_pairs
 from symstudy.streams import Stream
 from symstudy.study.cell import Run
 from symstudy.study.pairs import PairOfRuns, PairsConfig, pairs_of_runs
@@ -86,25 +87,30 @@ def measure_pairs(study: Study, control: DriverControl, tell: Listener) -> None:
     folder = control.folder
     packs = ended_packs(folder)
     done = measured_pairs(folder, study.pairs.settings)
-    pairs = [
+    ended = [
         pair
         for pair in pairs_of_runs(study.pairs, study.runs())
-        if pair.first.run_id in packs
-        and pair.second.run_id in packs
-        and (pair.first.run_id, pair.second.run_id) not in done
+        if pair.first.run_id in packs and pair.second.run_id in packs
     ]
+    pairs = [pair for pair in ended if (pair.first.run_id, pair.second.run_id) not in done]
     for start in range(0, len(pairs), BATCH):
         if control.stopping:
             return
         batch = pairs[start : start + BATCH]
-        compare(folder, study, batch, packs)
-        tell(PairsMeasured(pairs=len(batch), left=len(pairs) - start - len(batch)))
+        count = compare(folder, study, batch, packs)
+        left = len(pairs) - start - len(batch)
+        tell(PairsMeasured(pairs=count, left=left, left_out=len(batch) - count))
+    # Only now: of what a launch that was killed has not measured, none is lost.
+    record_pairs(folder, study.pairs.settings, len(ended))
 
 
 def compare(
     folder: StudyFolder, study: Study, batch: Sequence[PairOfRuns], packs: dict[str, str]
-) -> None:
-    """Measure some pairs and write them as one file."""
+) -> int:
+    """Measure some pairs and write them as one file; return how many.
+
+    A pair is left out where a run of it has kept no activations.
+    """
     assert study.pairs is not None, "asked for"
     wanted = {run.run_id: packs[run.run_id] for pair in batch for run in pair}
     kept = read_activations(folder, wanted)
@@ -119,6 +125,7 @@ def compare(
             measures=study.pairs.measures,
             settings=study.pairs.settings,
         )
+    return len({(row["run_a"], row["run_b"]) for row in rows})
 
 
 @contextlib.contextmanager
@@ -140,7 +147,6 @@ def rows_of(
     """Return the rows of some pairs of runs, of those that have kept activations."""
     rows: list[dict[str, Any]] = []
     for first, second in batch:
-        # A run that diverged has ended too, and may have kept nothing.
         if first.run_id in kept and second.run_id in kept:
             about = {"run_a": first.run_id, "run_b": second.run_id}
             pair = kept[first.run_id], kept[second.run_id]

@@ -152,6 +152,7 @@ def record_launch(
             "seeds": fixed.seeds,
             "rows": fixed.rows,
             "planned": fixed.planned,
+            "dropped": 0,
             **ran,
         }
     )
@@ -171,6 +172,7 @@ def record_launch(
             "rules": {**new, **kept},
             "frozen": {**before.get("frozen", {}), **dict.fromkeys(new, when)},
             "document": fixed.document if not fixed.rows else before.get("document"),
+            "pairs": before.get("pairs"),
             "launches": launches,
         },
     )

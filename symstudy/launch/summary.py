@@ -17,6 +17,7 @@ class Summary:
         done: Number of runs that ended as planned in this launch.
         failed: Number of runs that failed in this launch.
         pairs: Number of pairs of runs that were compared in this launch.
+        pairs_left_out: Number of pairs that could not be compared, since a run has kept nothing.
         early: Number of runs that a search or train.stop ended early in this launch.
         run_steps: Optimiser steps taken, summed over runs.
         reports: Report of each pack that ended.
@@ -26,6 +27,7 @@ class Summary:
     done: int = 0
     failed: int = 0
     pairs: int = 0
+    pairs_left_out: int = 0
     early: int = 0
     run_steps: int = 0
     reports: list[PackReport] = field(default_factory=list)
@@ -37,6 +39,7 @@ class Summary:
             self.add(event.report)
         elif isinstance(event, PairsMeasured):
             self.pairs += event.pairs
+            self.pairs_left_out += event.left_out
         elif isinstance(event, LaunchEnded):
             self.stopped = event.stopped
 

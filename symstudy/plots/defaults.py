@@ -21,6 +21,7 @@ SPARE = (
         "history_rows",
         "layers_rows",
         "representations_rows",
+        "certificates_rows",
         "num_parameters",
         "seconds",
     ),

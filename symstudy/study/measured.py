@@ -17,8 +17,8 @@ __all__ = ["TABLE_COLUMNS", "wrong_measures"]
 TABLE_COLUMNS = frozenset(
     {
         "activations",
-        "alone", "cell_id", "config", "decay_budget", "device", "engine", "finished_at",
-        "elapsed",
+        "alone", "cell_id", "certificates_rows", "config", "decay_budget", "device", "engine",
+        "finished_at", "elapsed",
         "git_dirty", "git_sha", "grad_norm", "grad_ratio", "has_converged", "history_rows",
         "host", "iterations",
         "layer", "layers_rows", "learning_rate", "measure", "merge_gain", "merges",

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
+from symstudy.components.check import SMALLEST, is_too_small
 from symstudy.errors import Mistake
 from symstudy.study.sweep import is_pair, without_condition
 
@@ -139,6 +140,11 @@ def read_dimension(name: str, value: object) -> Dimension:
         raise ValueError(f"the first end must be below the second, but got {low!r} and {high!r}")
     if kind == "log" and low <= 0:
         raise ValueError(f"a log range must start above 0, but got {low!r}")
+    if any(map(is_too_small, (low, high))):
+        raise ValueError(
+            f"the ends of a range must be 0, or at least {SMALLEST:.3g} in size, as training in 32 "
+            f"bits tells them from 0, but got {low!r} and {high!r}"
+        )
     is_integer = isinstance(low, int) and isinstance(high, int)
     return Dimension(
         field=name,

@@ -20,6 +20,7 @@ from symstudy.study.document import (
 from symstudy.study.expand import PROGRAM_TABLES, TRAINED_TABLES, expand_cells
 from symstudy.study.notes import idle_notes, merged_notes, missing_files
 from symstudy.study.overrides import apply_overrides
+from symstudy.study.own_names import unnamed_variables
 from symstudy.study.pairs import PairsConfig, pairs_mistakes
 from symstudy.study.program import names_in
 from symstudy.study.read_search import Around, read_search, rules_of
@@ -230,7 +231,7 @@ def check_study(document: Document) -> Study:
     check_own_keys(grid.cells, document.source)
     space = [] if search is None else [dimension.field for dimension in search.space]
     swept = [field for axis in sweep.axes for field in axis.fields] + space
-    return Study(
+    study = Study(
         name=str(values["name"]),
         title=str(values.get("title", values["name"])),
         description=str(values.get("description", "")),
@@ -257,6 +258,7 @@ def check_study(document: Document) -> Study:
         ),
         document=values,
     )
+    return dataclasses.replace(study, notes=(*study.notes, *unnamed_variables(study)))
 
 
 def read_tables(

@@ -180,3 +180,29 @@ def test_a_file_of_families_that_is_wrong_says_what_must_hold(tmp_path, text, wh
     (tmp_path / "family.toml").write_text(text)
     with pytest.raises(ProjectError, match=what):
         read_families(tmp_path)
+
+
+@pytest.mark.parametrize("claims", [["own_claim0"], ["own_claim1"]])
+def test_w8_runs_that_a_copy_under_another_name_has_too_are_one_piece_of_evidence(
+    planted, study_of, claims
+):
+    results = planted()
+    sweep = {"model.width": [8, 16], "seed": 6}
+    copy = study_of(name="copied", claims=claims, sweep=sweep)
+    plant_store(results, copy, lambda run: {"test_loss": 1 + 0.01 * run.seed})
+    found = CliRunner().invoke(app, ["analyze", str(results), claims[0], "--json"])
+    assert found.exit_code == 0, found.output
+    headlines = {item["study"]: item["headline"] for item in json.loads(found.stdout)}
+    assert "12 of 18 runs are those of copied too: one piece of evidence" in headlines["planted"]
+    assert "12 of 12 runs are those of planted too: one piece of evidence" in headlines["copied"]
+
+
+def test_a_study_without_the_same_runs_or_claims_is_not_told(planted, study_of):
+    results = planted()
+    for name, claims, seeds in (("others", ["own_claim0"], [8, 9]), ("unjudged", [], 6)):
+        sweep = {"model.width": [8, 16], "seed": seeds}
+        plant_store(
+            results, study_of(name=name, claims=claims, sweep=sweep), lambda _: {"test_loss": 1.0}
+        )
+    found = CliRunner().invoke(app, ["analyze", str(results / "planted"), "own_claim0", "--json"])
+    assert "piece of evidence" not in found.stdout

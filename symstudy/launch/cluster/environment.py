@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from symstudy.components import items_of, texts_of
+from symstudy.components import texts_of
 from symstudy.components.own_modules import OwnModule, find_module, with_imports
 from symstudy.datasets import AbstractDatasetConfig
 from symstudy.datasets.readers.cache import cache_folder
@@ -22,7 +22,7 @@ from symstudy.datasets.readers.places import TRAVELLING
 from symstudy.errors import LaunchError
 from symstudy.identity import digest
 from symstudy.study import Study
-from symstudy.study.cell import different_tables
+from symstudy.study.own_names import own_names, study_cells
 
 __all__ = [
     "OwnModule",
@@ -60,27 +60,9 @@ def own_modules(study: Study) -> list[OwnModule]:
     return with_imports(found.values())
 
 
-def own_names(study: Study) -> set[str]:
-    """Return what the components of `study` name as `package.module:Name`."""
-    names = {
-        value
-        for table in different_tables(study.cells)
-        for _, field, value in items_of(table)
-        if field.name == "kind" or field.choice is not None or field.source
-    }
-    if study.is_program:
-        cells = {id(run.cell): run.cell for run in study.expected_runs()}.values()
-        return {name for cell in cells for name in cell.program.modules}
-    names |= {
-        name for measures in {cell.probe.measures for cell in study.cells} for name in measures
-    }
-    names |= {name for data in data_tables(study) for name in data.own_sources}
-    return {name for name in names if ":" in name}
-
-
 def data_tables(study: Study) -> list[AbstractDatasetConfig]:
     """Return the different data tables of a study's cells."""
-    trained = [cell.data for cell in study.cells if not cell.is_program]
+    trained = [cell.data for cell in study_cells(study) if not cell.is_program]
     return list({id(data): data for data in trained}.values())
 
 
@@ -90,7 +72,7 @@ def require_files(study: Study) -> None:
     Raises:
         LaunchError: If one is not.
     """
-    trained = [cell for cell in study.cells if not cell.is_program]
+    trained = [cell for cell in study_cells(study) if not cell.is_program]
     missing = sorted({cell.model.missing for cell in trained if cell.model.missing})
     if missing:
         raise LaunchError(

@@ -30,6 +30,9 @@ from symstudy.store.files.version_4 import MERGED_PREFIX
 from symstudy.store.tables.cells import cells_table, write_cells
 from symstudy.store.tables.completeness import has_all_rows, incomplete_runs
 from symstudy.store.tables.connection import Store
+from symstudy.store.tables.dropping import keep_rows
+from symstudy.store.tables.pairs_record import lacking_pairs
+from symstudy.store.tables.plan_record import read_plan_loss
 from symstudy.store.tables.reading import read_column
 from symstudy.store.tables.schema import CELLS, PACKS, PAIRS, PLAN, RUNS
 from symstudy.store.tables.settling import drop_rows
@@ -41,6 +44,8 @@ from symstudy.study.expand import read_cell
 __all__ = ["repair"]
 
 AGAIN = "its runs are trained again"
+PAIR = ("run_a", "run_b", "pair_settings")
+"""Columns that say which pair a row is of."""
 
 
 def repair(folder: StudyFolder) -> list[str]:
@@ -62,6 +67,7 @@ def repair(folder: StudyFolder) -> list[str]:
             *mend_plan(folder),
             *migrate(folder),
             *mend_cells(folder),
+            *mend_pair_files(folder),
             *mend_rows(folder),
             *mend_pairs(folder),
             *mend_orders(folder),
@@ -201,7 +207,8 @@ def set_aside_all(folder: StudyFolder, names: set[str], broken: list[str]) -> li
 def mend_plan(folder: StudyFolder) -> list[str]:
     """Plan again what a damaged plan has planned: it is known from packs and from rows."""
     found = look_through(folder, PLAN.name)
-    count = plan_again(folder, found.sound, is_damaged=bool(found.broken))
+    is_damaged = bool(found.broken or found.lost) or read_plan_loss(folder).is_certain
+    count = plan_again(folder, found.sound, is_damaged=is_damaged)
     notes = set_files_aside(folder, found, "its runs are planned again")
     if count:
         notes.append(f"{count} runs of {folder.name} were in no plan; they are planned again")
@@ -281,16 +288,34 @@ def mend_rows(folder: StudyFolder) -> list[str]:
     if losers.num_rows == 0:
         return []
     drop_rows(folder, losers)
-    lost = (
-        f"{losers.num_rows} runs of {folder.name} lacked rows of history, layers or representations"
-    )
-    return [f"{lost} and are taken out; {AGAIN}"]
+    tables = sorted({name for names in losers["tables"].to_pylist() for name in names})
+    lost = f"{losers.num_rows} runs of {folder.name} lacked rows of {', '.join(tables)}"
+    return [f"{lost}, or had some twice, and are taken out; {AGAIN}"]
+
+
+def mend_pair_files(folder: StudyFolder) -> list[str]:
+    """Set damaged files of pairs aside: what is in none is measured again."""
+    found = look_through(folder, PAIRS.name)
+    return set_files_aside(folder, found, "its pairs are measured again")
 
 
 def mend_pairs(folder: StudyFolder) -> list[str]:
-    """Set aside damaged files of pairs: what is in none is measured again."""
-    found = look_through(folder, PAIRS.name)
-    return set_files_aside(folder, found, "its pairs are measured again")
+    """Take pairs out that lack rows: they are measured again."""
+    if not list_tables(folder, [PAIRS.name]).paths(PAIRS.name):
+        return []
+    lacking = lacking_pairs(Store([folder]))
+    if lacking.num_rows == 0:
+        return []
+    gone = set(zip(*(lacking[name].to_pylist() for name in PAIR), strict=True))
+    keep_rows(folder, PAIRS.name, lambda rows: without_pairs(rows, gone))
+    lost = f"{len(gone)} pairs of runs of {folder.name} lacked rows, or had some twice"
+    return [f"{lost}, and are measured again"]
+
+
+def without_pairs(rows: pa.Table, gone: set[tuple[str, ...]]) -> pa.Table:
+    """Return the rows of other pairs than those in `gone`."""
+    pairs = zip(*(rows[name].to_pylist() for name in PAIR), strict=True)
+    return rows.filter(pa.array([pair not in gone for pair in pairs], pa.bool_()))
 
 
 def plan_again(folder: StudyFolder, sound: list[str], *, is_damaged: bool) -> int:

@@ -36,6 +36,7 @@ def is_study(values: dict[str, Any]) -> bool:
         isinstance(rules, dict)
         and all(isinstance(rule, str) for rule in rules.values())
         and isinstance(values.get("frozen", {}), dict)
+        and isinstance(values.get("pairs"), dict | None)
         and isinstance(values.get("preset"), str | None)
         and type(values.get("schema_version", 1)) is int
     )

@@ -16,6 +16,7 @@ from symstudy.store.tables.certificates import Certificate, read_certificate
 from symstudy.store.tables.completeness import incomplete_runs
 from symstudy.store.tables.connection import Store
 from symstudy.store.tables.keys import ENDED
+from symstudy.store.tables.losses import find_losses
 from symstudy.store.tables.reading import read_column
 from symstudy.store.tables.schema import PACKS
 from symstudy.study.cell import Run
@@ -77,9 +78,11 @@ class Verification(NamedTuple):
         account: The counts.
         twice: Runs that are done or stopped in more than one pack.
         unplanned: Runs that ended without having been planned.
-        incomplete: Packs that lack rows of their runs, in history, layers or representations.
+        incomplete: Packs that lack rows of their runs, or have some twice.
         damaged: Files that cannot be read through.
         unknown_cells: Planned cells whose hyperparameters are in no file.
+        lost: What is lost, a sentence each, with what to do about it.
+        untold: What cannot be told, since an older version did not record it, a sentence each.
         certificate: How runs that were trained once more alone compare with their packs; None where
             files are damaged. It decides nothing here: the rows are there all the same.
     """
@@ -90,6 +93,8 @@ class Verification(NamedTuple):
     incomplete: list[str]
     damaged: list[str]
     unknown_cells: list[str]
+    lost: list[str]
+    untold: list[str]
     certificate: Certificate | None
 
     @property
@@ -104,7 +109,7 @@ class Verification(NamedTuple):
     def is_consistent(self) -> bool:
         """Whether nothing is wrong with what there is, even if runs are missing."""
         found = (self.twice, self.unplanned, self.incomplete, self.damaged, self.unknown_cells)
-        return not any(found)
+        return not any(found) and not self.lost
 
 
 def ended_runs(folder: StudyFolder, *, failed_count: bool) -> set[str]:
@@ -231,16 +236,12 @@ def verify(folder: StudyFolder) -> Verification:
     damaged = damaged_files(folder)
     if damaged:
         nothing = Account(folder.name, 0, 0, 0, {}, 0)
-        return Verification(nothing, [], [], [], damaged, [], None)
+        return Verification(nothing, [], [], [], damaged, [], [], [], None)
     store = Store([folder])
     (account,) = read_account(store)
     twice = store.sql(
         "select run_id from runs_keys where outcome in ('done', 'stopped') group by run_id "
         "having count(*) > 1 order by run_id"
-    )
-    doubled = store.sql(
-        "select run_id from history_files join run_rows using (run_id, pack_id) "
-        "where step = steps_done group by run_id having count(*) > 1"
     )
     unplanned = store.sql(
         "select run_id from runs_ended anti join plan_keys using (study, run_id) order by run_id"
@@ -249,12 +250,16 @@ def verify(folder: StudyFolder) -> Verification:
         "select distinct cell_id from plan_files anti join cells_keys using (study, cell_id) "
         "order by cell_id"
     )
+    incomplete = incomplete_runs(store)
+    losses = find_losses(folder, store, incomplete)
     return Verification(
         account,
-        sorted({row[0] for row in (*twice.rows, *doubled.rows)}),
+        [row[0] for row in twice.rows],
         [row[0] for row in unplanned.rows],
-        sorted(set(incomplete_runs(store)["pack_id"].to_pylist())),
+        sorted(set(incomplete["pack_id"].to_pylist())),
         damaged,
         [row[0] for row in unknown.rows],
+        losses.lost,
+        losses.untold,
         read_certificate(store),
     )

@@ -178,6 +178,12 @@ RUNS = Table(
             COUNT,
             "Rows that it has in representations; null in results that did not say so yet.",
         ),
+        Column(
+            "certificates_rows",
+            COUNT,
+            "Rows that it has in certificates: some where it was trained once more alone, else 0; "
+            "null in results that did not say so yet.",
+        ),
         Column("num_parameters", COUNT, "Number of parameters."),
         Column(
             "has_converged",

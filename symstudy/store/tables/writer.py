@@ -91,6 +91,7 @@ def write_pack(  # noqa: PLR0913  # a pack has so many tables
         "history_rows": rows_of_runs(runs, history),
         "layers_rows": rows_of_runs(runs, layers),
         "representations_rows": rows_of_runs(runs, representations),
+        "certificates_rows": rows_of_runs(runs, certificates),
         "pack_id": [pack_id] * len(runs),
         "finished_at": [utc_now()] * len(runs),
         **{
