@@ -127,8 +127,8 @@ class ModuleFactory:
         return (
             f". symstudy passes {', '.join(UNASKED)} to parameters of these names, here {told}; "
             f"the study must give {names}, each as a key of [model]. Type "
-            f'model.{lacking[0]}=VALUE, or "{{inputs}}", "{{outputs}}", "{{input_shape}}" or "{{channels}}" as the value for '
-            "that size of the data"
+            f'model.{lacking[0]}=VALUE, or "{{inputs}}", "{{outputs}}", "{{input_shape}}" or '
+            '"{channels}" as the value for that size of the data'
         )
 
 
