@@ -7,7 +7,6 @@ import pytest
 from symstudy.findings.kept import read_findings
 from symstudy.html_report.page import plain_csv, render_report
 
-
 WRONG: dict[str, object] = {
     "claim": "../../../../secret",
     "verdict": "certain",

@@ -33,6 +33,12 @@ def test_a_list_of_views_has_all_of_them(store, query):
     assert {row[0] for row in store.sql(query).rows} >= {*VIEWS, *INNER_VIEWS}
 
 
+def test_the_columns_of_a_view_are_listed_without_making_the_others(store):
+    listed = store.sql("select column_name from (describe runs)").rows
+    assert "cells" not in store.views.made
+    assert [name for (name,) in listed] == store.columns()["runs"]
+
+
 def test_a_view_whose_name_is_put_together_is_found(store):
     (row,) = store.sql("select count(*) from query_table('ru' || 'ns')").rows
     assert row == (12,)
