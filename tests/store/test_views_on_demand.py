@@ -5,7 +5,7 @@ import pytest
 
 from symstudy.errors import QueryError
 from symstudy.store import Store
-from symstudy.store.tables import connection
+from symstudy.store.tables import opening
 from symstudy.store.tables.view_statements import INNER_VIEWS, VIEWS
 
 
@@ -98,7 +98,7 @@ def test_one_query_that_names_them_often_has_them_read_first(store):
 
 
 def test_rows_of_a_large_study_are_never_read_into_memory(store, monkeypatch):
-    monkeypatch.setattr(connection, "MOST_IN_MEMORY", 11)
+    monkeypatch.setattr(opening, "MOST_IN_MEMORY", 11)
     many = Store(store.folders)
     for _ in range(4):
         assert len(many.sql(OFTEN).rows) == 12
