@@ -95,10 +95,20 @@ def was_edited(module: ModuleType) -> bool:
 def is_compiled_from(compiled: bytes, source: Path) -> bool:
     """Return whether compiled code is that of a source, as far as either can be read."""
     try:
-        held = marshal.loads(compiled)  # noqa: S302  # Python has just run it
-        stated = compile(source.read_bytes(), str(source), "exec", dont_inherit=True)
+        return agrees(compiled, source.read_bytes(), str(source))
     except (OSError, EOFError, SyntaxError, TypeError, ValueError):
         return True
+
+
+@functools.lru_cache(maxsize=256)
+def agrees(compiled: bytes, text: bytes, file: str) -> bool:
+    """Return whether compiled code is that of a text.
+
+    Raises:
+        EOFError, SyntaxError, TypeError, ValueError: If either cannot be read.
+    """
+    held = marshal.loads(compiled)  # noqa: S302  # Python has just run it
+    stated = compile(text, file, "exec", dont_inherit=True)
     return not isinstance(held, CodeType) or form(held) == form(stated)
 
 

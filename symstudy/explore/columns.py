@@ -68,10 +68,7 @@ class PageColumn(NamedTuple):
 
 def columns_of(store: Store) -> dict[str, PageColumn]:
     """Return the columns of the view `runs`, by name, in its order."""
-    types = store.sql(
-        "select column_name, data_type from information_schema.columns "
-        "where table_name = 'runs' order by ordinal_position"
-    ).rows
+    types = store.sql("select column_name, column_type from (describe runs)").rows
     hyperparameters = {each.name: each for each in store.hyperparameters}
     meanings = {column.name: column.meaning for column in RUNS.columns}
     swept = set(swept_in(store))

@@ -159,8 +159,7 @@ def with_gaps(caveats: Caveats, store: Store, measured: Any) -> Caveats:
     known = {
         name
         for (name,) in store.sql(
-            "select column_name from information_schema.columns "
-            "where table_name = 'runs' and data_type = 'DOUBLE'"
+            "select column_name from (describe runs) where column_type = 'DOUBLE'"
         ).rows
     }
     read = dict.fromkeys(name for need in measured.rule.needs for name in need.columns)

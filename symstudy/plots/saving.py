@@ -1,10 +1,12 @@
 """Files of a figure: pictures with their text embedded, the table drawn, a note of its origin."""
 
 import base64
+import functools
 import importlib.metadata
 import io
 import json
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -121,8 +123,6 @@ def fonts_in(svg: str) -> set[tuple[str, bool, bool]]:
 
 def subset(family: str, letters: str, *, is_italic: bool, is_bold: bool) -> bytes:
     """Return the letters of a font that matplotlib has, compressed; empty if there is none."""
-    from fontTools.subset import Options, Subsetter
-    from fontTools.ttLib import TTFont
     from matplotlib.font_manager import FontProperties, findfont
 
     wanted = FontProperties(
@@ -134,13 +134,50 @@ def subset(family: str, letters: str, *, is_italic: bool, is_bold: bool) -> byte
         path = findfont(wanted, fallback_to_default=False)
     except ValueError:
         return b""
+    TAKEN[path] += 1
+    # A process that draws one figure need not wait for letters that it does not draw.
+    if TAKEN[path] > 1 and COMMON.issuperset(letters):
+        return letters_of(io.BytesIO(common_letters(path)), letters, "woff")
+    return letters_of(path, letters, "woff")
+
+
+COMMON = frozenset(
+    chr(code) for first, last in ((0x20, 0x7E), (0xA0, 0x17F), (0x370, 0x3CF), (0x2010, 0x22FF))
+    for code in range(first, last + 1)
+)  # fmt: skip
+"""Letters that figures are written in: Latin, Greek, and signs of mathematics."""
+TAKEN: Counter[str] = Counter()
+"""How often letters have been taken from each file of a font."""
+
+
+@functools.cache
+def common_letters(path: str) -> bytes:
+    """Return a font with the letters of `COMMON` alone, from which fewer are taken sooner.
+
+    The letters that are taken from it are byte for byte those that are taken from the whole font,
+    of whose six thousand the pairs that stand closer (kerning) take a tenth of a second to read.
+    """
+    return letters_of(path, "".join(COMMON), None)
+
+
+def letters_of(font: str | io.BytesIO, letters: str, flavor: str | None) -> bytes:
+    """Return some letters of a font.
+
+    Args:
+        font: Its file, or the content of one.
+        letters: The letters.
+        flavor: Compression, such as `woff`; none if None.
+    """
+    from fontTools.subset import Options, Subsetter
+    from fontTools.ttLib import TTFont
+
     options = Options(hinting=False, layout_features=["kern"], name_IDs=[], notdef_outline=True)
     options.drop_tables += ["FFTM"]
-    font = TTFont(path, recalcTimestamp=False)
+    whole = TTFont(font, recalcTimestamp=False)
     subsetter = Subsetter(options)
     subsetter.populate(text=letters)
-    subsetter.subset(font)
-    font.flavor = "woff"
+    subsetter.subset(whole)
+    whole.flavor = flavor
     sink = io.BytesIO()
-    font.save(sink)
+    whole.save(sink)
     return sink.getvalue()

@@ -72,14 +72,11 @@ class Columns(NamedTuple):
 
 def read_columns(source: Source) -> list[Columns]:
     """Return the columns of each view that figures are drawn from."""
-    rows = source.df(
-        "select table_name, column_name, data_type from information_schema.columns "
-        "order by table_name, ordinal_position"
-    )
-    found: dict[str, dict[str, str]] = {}
-    for view, column, kind in rows.itertuples(index=False):
-        found.setdefault(view, {})[column] = kind
-    return [Columns(view, found[view]) for view in VIEWS if view in found]
+    described = (source.df(f"from (describe {view})") for view in VIEWS)  # names of ours
+    return [
+        Columns(view, dict(zip(rows["column_name"], rows["column_type"], strict=True)))
+        for view, rows in zip(VIEWS, described, strict=True)
+    ]
 
 
 def has_numbers(columns: Columns, name: str) -> bool:

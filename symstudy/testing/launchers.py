@@ -45,9 +45,6 @@ from symstudy.study import Pack, PackConfig, Study, make_study, plan_packs
 
 __all__ = ["ChainedSource", "LauncherConformance", "small_study"]
 
-LONG_STEPS = 1_200_000
-"""Steps of a pack that trains for some seconds, longer than workers take to hear of a stop."""
-
 
 def small_study(*, seeds: int, size: int, steps: int = 20, **model: Any) -> Study:
     """Return a study of one small network.
@@ -116,7 +113,14 @@ class ChainedSource(AbstractPackSource):
 
 
 class LauncherConformance(ABC):
-    """Tests that a launcher keeps the contract of `AbstractLauncher`."""
+    """Tests that a launcher keeps the contract of `AbstractLauncher`.
+
+    Attributes:
+        long_steps: Steps of a pack that trains for some seconds, longer than workers take to hear
+            of a stop; a launcher that hears of it at once may say fewer.
+    """
+
+    long_steps = 1_200_000
 
     @abstractmethod
     def make_launcher(self, config: PackConfig) -> AbstractLauncher:
@@ -191,7 +195,7 @@ class LauncherConformance(ABC):
         self, run: RunStudy
     ) -> None:
         """Ctrl-C saves packs in training; the next launch ends them."""
-        study = small_study(seeds=2, size=2, steps=LONG_STEPS, width=32)
+        study = small_study(seeds=2, size=2, steps=self.long_steps, width=32)
         interrupt = Once(PackProgressed, lambda: os.kill(os.getpid(), signal.SIGINT))
         summary, store = run(study, interrupt)
         assert summary.stopped == "stopped by SIGINT"
@@ -206,7 +210,7 @@ class LauncherConformance(ABC):
         if type(self).worker_processes is LauncherConformance.worker_processes:
             pytest.skip("this launcher trains in the calling process: it has no worker to lose")
         events: list[Event] = []
-        study = small_study(seeds=2, size=2, steps=LONG_STEPS, width=32)
+        study = small_study(seeds=2, size=2, steps=self.long_steps, width=32)
         summary, store = run(study, events.append, Once(PackProgressed, self.kill_worker))
         assert any(isinstance(event, PackRetried) for event in events)
         assert summary.done == 2

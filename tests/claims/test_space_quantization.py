@@ -111,7 +111,7 @@ def test_more_neurons_than_fit_are_found(claims, plant):
     assert finding.part(FITS).verdict is Verdict.REFUTED
 
 
-@pytest.mark.parametrize("slope", [0.0, 1.0])
+@pytest.mark.parametrize("slope", [0.0, pytest.param(1.0, marks=pytest.mark.slow)])
 def test_exponents_that_the_conjecture_allows_are_supported(claims, plant, slope):
     # The distance above a gap has no floor: exactly gamma apart at every gamma is a planted truth.
     finding = judge(claims, plant, slope=slope, noise=0.05)

@@ -49,25 +49,25 @@ def shrunk(m, form):
     return u * soft(values) @ vt
 
 
+FAR = [("hadamard", 0.2), ("gate", 1.0), ("factorised", 0.2)]
+"""Cases of G5 in which nothing is near the threshold, so that few steps do."""
+
+
 @pytest.mark.parametrize(
-    ("form", "amplitude"),
-    cases(
-        ["hadamard", "gate", "factorised"],
-        [0.2, 1.0],
-        quick=[("hadamard", 0.2), ("gate", 1.0), ("factorised", 0.2)],
-    ),
+    ("form", "amplitude"), cases(["hadamard", "gate", "factorised"], [0.2, 1.0], quick=FAR)
 )
 def test_g5_products_of_weights_have_exact_thresholds(study_of, form, amplitude):
+    steps = 1500 if (form, amplitude) in FAR else 6000
     study = study_of(
         model={"kind": "deep_linear", "depth": 1, "reparametrise": form},
         data={"kind": "spectrum", "input_dim": 4, "samples": 8, "amplitude": amplitude,
               "test_samples": 2},
-        train={"optimizer": "sgd", "lr": 0.2, "gamma": TAU, "dtype": "float64", "steps": 6000,
+        train={"optimizer": "sgd", "lr": 0.2, "gamma": TAU, "dtype": "float64", "steps": steps,
                "batch_size": "full"},
         sweep={"seed": [1, 3]},
     )  # fmt: skip
     engine = engine_of(study)
-    engine.advance(0, 6000)
+    engine.advance(0, steps)
     found = engine.pack.model.network_parameters(engine.theta_KP).reshape(2, 4, 4).numpy()
     data = engine.pack.data.train
     for k in range(2):

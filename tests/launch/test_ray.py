@@ -257,6 +257,28 @@ def test_a_launch_is_cancelled_from_elsewhere_and_goes_on_from_its_state(
     )
 
 
+def test_ray_tune_trains_a_search(launcher, study_of, tmp_path):
+    search = {
+        "method": "tpe",
+        "objective": "test_loss",
+        "space": {"train.gamma": {"log": [1e-3, 0.3]}},
+        "trials": 6,
+        "batch": 2,
+        "halt": {"measure": "test_loss", "reduction": 2, "rungs": 1},
+    }
+    study = study_of(
+        search=search,
+        sweep={"seed": 2},
+        pack={"size": 2},
+        train={"steps": 200},
+        probe={"num": 12, "detail": 12},
+    )
+    summary = run_study(study, str(tmp_path), launcher)
+    assert summary.done + summary.early == 12
+    assert summary.early > 0
+    assert verify(open_store(tmp_path).folders[0]).is_proven
+
+
 def test_more_cpus_than_there_are_is_refused(launcher):
     greedy = RayLauncher(PackConfig(device="cpu", cpus=10_000))
     greedy.nodes = list(launcher.nodes)

@@ -1,10 +1,12 @@
 """The scaling figure: what is drawn, said and fitted."""
 
 import json
+from collections import Counter
 
 import pytest
 
 from symstudy.errors import UserError
+from symstudy.plots import saving
 
 
 def words_in(plot):
@@ -118,6 +120,19 @@ def test_files_are_the_pictures_the_table_and_their_origin(planted, tmp_path):
     assert note["fingerprint"] == store.fingerprint
     assert note["queries"][0].startswith("with chosen")
     assert {"kind", "options", "version", "caption"} <= set(note)
+
+
+@pytest.mark.parametrize("is_bold", [False, True])
+def test_letters_taken_again_are_those_taken_first(monkeypatch, is_bold):
+    monkeypatch.setattr(saving, "TAKEN", Counter())
+    letters = "Test loss, AV To: \N{GREEK SMALL LETTER GAMMA} 10\N{MINUS SIGN}3"
+    first, *more = (
+        saving.subset("DejaVu Sans", letters, is_italic=False, is_bold=is_bold) for _ in range(3)
+    )
+    assert first
+    assert more == [first, first]
+    rare = "\N{BLACK CHESS KING}"
+    assert saving.subset("DejaVu Sans", rare, is_italic=False, is_bold=is_bold) != first
 
 
 def test_the_letters_of_an_svg_come_with_it(planted):

@@ -15,6 +15,8 @@ from symstudy.store.tables.writer import write_plan
 from symstudy.testing.crashes import crashed_states, recorded, replay
 from symstudy.testing.stores import plant_pack, plant_store
 
+some_crashes = pytest.mark.parametrize("every", [4, pytest.param(1, marks=pytest.mark.slow)])
+"""Quick tests look at each fourth crash, slow ones at all."""
 COLUMNS = "run_id, seed, pack_id, outcome, test_loss, steps_done, config"
 
 
@@ -40,9 +42,12 @@ def folder(tmp_path, study):
 
 @pytest.fixture
 def crashes(folder, tmp_path):
-    """Record what an action does to the files, and yield the folder of every crash."""
+    """Record what an action does to the files, and yield the folder of every crash.
 
-    def after(action):
+    Or of the last and every so many of the others, where `every` is more than 1.
+    """
+
+    def after(action, every=1):
         before = tmp_path / "before"
         shutil.copytree(folder.path, before)
         with recorded(Path(folder.path)) as operations:
@@ -54,8 +59,9 @@ def crashes(folder, tmp_path):
             replay(before, target, operations[:count], lost)
             is_over = count == len(operations)
             state = (is_over, *contents(target))
-            if state not in met:
-                met.add(state)
+            is_new = state not in met
+            met.add(state)
+            if is_new and (is_over or len(met) % every == 0):
                 crashed = StudyFolder(*open_location(str(target)))
                 yield crashed, is_over, operations[count - 1 : count]
             shutil.rmtree(target)
@@ -77,7 +83,8 @@ def mend(folder):
     return [*repair(folder), *settle(folder)]
 
 
-def test_a_crash_of_a_writer_loses_no_pack_that_was_written(folder, study, crashes):
+@some_crashes
+def test_a_crash_of_a_writer_loses_no_pack_that_was_written(folder, study, crashes, every):
     before = rows_of(folder)
     runs = [run._replace(run_id=f"new{place}") for place, run in enumerate(study.runs()[:2])]
 
@@ -85,7 +92,7 @@ def test_a_crash_of_a_writer_loses_no_pack_that_was_written(folder, study, crash
         plant_pack(folder, "planted", "new", runs, measures_of)
 
     seen = set()
-    for crashed, is_over, _ in crashes(write):
+    for crashed, is_over, _ in crashes(write, every):
         found = verify(crashed)
         assert not found.damaged
         assert not found.incomplete
@@ -105,8 +112,11 @@ def test_a_crash_of_a_writer_loses_no_pack_that_was_written(folder, study, crash
     assert seen == {0, 2}
 
 
+@some_crashes
 @pytest.mark.parametrize("is_second", [False, pytest.param(True, marks=pytest.mark.slow)])
-def test_a_crash_of_a_compaction_loses_and_doubles_nothing(folder, study, crashes, is_second):
+def test_a_crash_of_a_compaction_loses_and_doubles_nothing(
+    folder, study, crashes, is_second, every
+):
     if is_second:
         compact(folder, grace_s=0)
         extra = [study.runs()[0]._replace(run_id="x")]
@@ -114,22 +124,23 @@ def test_a_crash_of_a_compaction_loses_and_doubles_nothing(folder, study, crashe
         plant_pack(folder, "planted", "extra", extra, measures_of)
     before = rows_of(folder)
     count = 0
-    for crashed, _, last in crashes(lambda: compact(folder, grace_s=0)):
+    for crashed, _, last in crashes(lambda: compact(folder, grace_s=0), every):
         assert rows_of(crashed) == before, last
         mend(crashed)
         assert rows_of(crashed) == before, last
         count += 1
-    assert count > 15
+    assert count > 15 // every
 
 
-def test_a_crash_of_a_repair_is_mended_by_the_next(folder, study, crashes):
+@some_crashes
+def test_a_crash_of_a_repair_is_mended_by_the_next(folder, study, crashes, every):
     compact(folder, grace_s=0)
     plant_pack(folder, "planted", "pack0009", [study.runs()[0]._replace(run_id="x")], measures_of)
     place = Path(folder.path, "generations")
     for victim in (next(place.glob("*/layers/*.parquet")), place / "current.json"):
         content = victim.read_bytes()
         victim.write_bytes(content[: len(content) // 2])
-    for crashed, _, last in crashes(lambda: repair(folder)):
+    for crashed, _, last in crashes(lambda: repair(folder), every):
         mend(crashed)
         found = verify(crashed)
         assert found.account.missing == 12, last
@@ -137,27 +148,31 @@ def test_a_crash_of_a_repair_is_mended_by_the_next(folder, study, crashes):
         assert mend(crashed) == []
 
 
-def test_a_crash_of_a_repair_loses_no_pack_that_can_be_saved(folder, crashes, monkeypatch):
+@some_crashes
+def test_a_crash_of_a_repair_loses_no_pack_that_can_be_saved(folder, crashes, monkeypatch, every):
     monkeypatch.setattr(compaction, "GROUP_BYTES", 1)
     compact(folder, grace_s=0)
     (victim,) = Path(folder.path, "generations").glob("*/history/*.parquet")
     content = bytearray(victim.read_bytes())
     content[60] ^= 0x10
     victim.write_bytes(bytes(content))
-    for crashed, _, last in crashes(lambda: repair(folder)):
+    for crashed, _, last in crashes(lambda: repair(folder), every):
         mend(crashed)
         found = verify(crashed)
         assert found.account.missing == 6, last
         assert found.is_consistent, last
 
 
+@some_crashes
 @pytest.mark.parametrize("is_merged", [False, pytest.param(True, marks=pytest.mark.slow)])
-def test_a_crash_while_rows_are_settled_keeps_one_of_each_run(folder, study, crashes, is_merged):
+def test_a_crash_while_rows_are_settled_keeps_one_of_each_run(
+    folder, study, crashes, is_merged, every
+):
     before = [row[0] for row in rows_of(folder)[0]]
     plant_pack(folder, "planted", "other", study.runs()[3:6], measures_of)
     if is_merged:
         compact(folder, grace_s=0)
-    for crashed, _, last in crashes(lambda: settle(folder)):
+    for crashed, _, last in crashes(lambda: settle(folder), every):
         mend(crashed)
         assert [row[0] for row in rows_of(crashed)[0]] == before, last
         assert verify(crashed).is_proven, last

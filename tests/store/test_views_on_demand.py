@@ -5,7 +5,7 @@ import pytest
 
 from symstudy.errors import QueryError
 from symstudy.store import Store
-from symstudy.store.tables import connection
+from symstudy.store.tables import opening
 from symstudy.store.tables.view_statements import INNER_VIEWS, VIEWS
 
 
@@ -31,6 +31,12 @@ def test_every_view_alone_has_all_views_that_it_reads(store, name):
 )
 def test_a_list_of_views_has_all_of_them(store, query):
     assert {row[0] for row in store.sql(query).rows} >= {*VIEWS, *INNER_VIEWS}
+
+
+def test_the_columns_of_a_view_are_listed_without_making_the_others(store):
+    listed = store.sql("select column_name from (describe runs)").rows
+    assert "cells" not in store.views.made
+    assert [name for (name,) in listed] == store.columns()["runs"]
 
 
 def test_a_view_whose_name_is_put_together_is_found(store):
@@ -92,7 +98,7 @@ def test_one_query_that_names_them_often_has_them_read_first(store):
 
 
 def test_rows_of_a_large_study_are_never_read_into_memory(store, monkeypatch):
-    monkeypatch.setattr(connection, "MOST_IN_MEMORY", 11)
+    monkeypatch.setattr(opening, "MOST_IN_MEMORY", 11)
     many = Store(store.folders)
     for _ in range(4):
         assert len(many.sql(OFTEN).rows) == 12

@@ -32,18 +32,13 @@ from symstudy.store.tables.answers import (
     plain_numbers,
     query_error,
 )
-from symstudy.store.tables.copies import copy_name
 from symstudy.store.tables.hyperparameters import RESERVED
-from symstudy.store.tables.keys import KEYS
-from symstudy.store.tables.limits import (
-    MEMORY,
-    TIMEOUT_S,
-    check_limits,
-)
+from symstudy.store.tables.limits import MEMORY, TIMEOUT_S, check_limits
+from symstudy.store.tables.opening import Opened, open_tables
 from symstudy.store.tables.running import Limits, run_within
-from symstudy.store.tables.scans import JOINED, MERGED, StudyTables
-from symstudy.store.tables.schema import CELLS, RUNS, Table
-from symstudy.store.tables.view_statements import VIEWS, quoted, view_statements
+from symstudy.store.tables.scans import StudyTables
+from symstudy.store.tables.schema import RUNS, Table
+from symstudy.store.tables.view_statements import VIEWS, quoted
 from symstudy.store.tables.views_on_demand import ViewsOnDemand
 from symstudy.study.columns import Hyperparameter, builtin_columns, builtin_names
 
@@ -53,21 +48,6 @@ if TYPE_CHECKING:
     from symstudy.plots.plotter import Plots
 
 __all__ = ["Answer", "Store", "open_store"]
-
-SETTINGS = (
-    # DuckDB knows no sizes of Arrow's files, and would hash the million rows of runs and not those
-    # of the cells: the views have the smaller table on the right, which is the one that is hashed.
-    "set disabled_optimizers = 'build_side_probe_side'",
-    "set autoinstall_known_extensions = false",
-    "set autoload_known_extensions = false",
-    "set python_enable_replacements = false",
-    "set temp_directory = ''",
-    "set enable_external_access = false",
-    "set lock_configuration = true",
-)
-
-MOST_IN_MEMORY = 5000
-"""Rows of runs up to which they are read into memory, where they lie on a disk: 20 MB."""
 
 
 class Answer(NamedTuple):
@@ -97,8 +77,7 @@ class Store:
         folders: The studies' folders.
         memory: Memory that a query may use, such as `4GB`.
         timeout_s: Seconds that a query may take.
-        tables: The tables of the studies as they were when the connection was made.
-        views: The views over them, which `sql`, `df` and `arrow` make as queries name them.
+        tables: The tables of the studies as they were when the files were last listed.
         queries: Every query that was run.
 
     Examples:
@@ -127,48 +106,29 @@ class Store:
         self.connect()
 
     def connect(self) -> None:
-        """List the files there are now, and make the tables and views over them.
+        """List the files there are now; the tables and views over them are made when asked for.
 
         Raises:
             StoreError: If a file of a study is damaged.
         """
-        self.__dict__.pop("fingerprint", None)
+        for found in ("fingerprint", "opened"):
+            self.__dict__.pop(found, None)
         self.tables = read_again(lambda: StudyTables(self.folders))
-        self.connection = duckdb.connect(":memory:")
-        for name, rows in self.tables.datasets.items():
-            self.connection.register(f"{SQL_NAMES.get(name, name)}_files", rows)
-        several = len(self.folders) > 1
-        clauses = {
-            "pack": "study, pack_id" if several else "pack_id",
-            "cell": "study, cell_id" if several else "cell_id",
-            "but_study": "exclude (study)" if several else "",
-        }
-        for keys in KEYS:
-            name = SQL_NAMES.get(keys.table.name, keys.table.name)
-            once = self.tables.once[keys.table.name]
-            self.connection.register(f"{name}_keys", self.tables.keys[keys.table.name])
-            if once.superseded is not None:
-                self.connection.register(f"{name}_superseded", once.superseded)
-            for rows in ("files", "keys"):
-                clauses[f"{name}_{rows}_once"] = once.clause(f"{name}_{rows}", f"{name}_superseded")
-        runs = self.tables.once[RUNS.name]
-        for name in (JOINED, MERGED):
-            clauses[f"{name}_once"] = runs.clause(f"{name}_files", "runs_superseded")
-        sources = self.tables.run_sources
-        clauses["runs_sources"] = " union all by name select * from ".join(sources)
-        names = {each.name: copy_name(each) for each in self.hyperparameters}
-        self.connection.execute("set memory_limit = ?", [self.memory])
-        measures = {
-            table: [each.name for each in fields] for table, fields in self.tables.named.items()
-        }
-        views = view_statements(
-            clauses, names, measures, self.tables.without_means, self.tables.aliases
-        )
-        for statement in SETTINGS:
-            self.connection.execute(statement)
-        num_runs = self.tables.keys[RUNS.name].num_rows
-        is_small = num_runs <= MOST_IN_MEMORY and all(folder.is_local for folder in self.folders)
-        self.views = ViewsOnDemand(self.connection, views, is_small=is_small)
+
+    @property
+    def connection(self) -> duckdb.DuckDBPyConnection:
+        """The connection to DuckDB, with the tables there were when the files were listed."""
+        return self.opened.connection
+
+    @property
+    def views(self) -> ViewsOnDemand:
+        """The views over them, which `sql`, `df` and `arrow` make as queries name them."""
+        return self.opened.views
+
+    @cached_property
+    def opened(self) -> Opened:
+        """The connection and its views, made when a query first needs them."""
+        return open_tables(self.tables, memory=self.memory)
 
     @property
     def hyperparameters(self) -> tuple[Hyperparameter, ...]:
@@ -352,10 +312,6 @@ class Store:
         for table, column in rows:
             found.setdefault(table, []).append(column)
         return found
-
-
-SQL_NAMES = {CELLS.name: "cells"}
-"""What tables are called in SQL, where it is not their own name."""
 
 
 def open_store(*locations: str | Path, memory: str = MEMORY, timeout_s: float = TIMEOUT_S) -> Store:

@@ -20,6 +20,8 @@ __all__ = ["ViewsOnDemand"]
 
 CATALOGS = ("show", "describe", "summarize", "information_schema", "duckdb_", "pg_", "sqlite_")
 """Words of queries that may list views."""
+OF_ONE = re.compile(r"\(\s*describe\s+\w+\s*\)")
+"""What lists the columns of one view that it names."""
 READ = {"runs": 2, "convergence": 1}
 """The views whose rows are read into memory: those over them that queries name most read them.
 
@@ -66,7 +68,7 @@ class ViewsOnDemand:
     def make_for(self, query: str) -> None:
         """Make the views that a query names, or may list."""
         text = query.lower()
-        if any(word in text for word in CATALOGS):
+        if any(word in OF_ONE.sub("", text) for word in CATALOGS):
             self.make_all()
             return
         named = [word for word in re.findall(r"\w+", text) if word in self.statements]

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from symstudy.errors import StoreError
-from symstudy.launch import InlineLauncher, RayLauncher, run_study
+from symstudy.launch import InlineLauncher, run_study
 from symstudy.launch.messages import PackReport
 from symstudy.launch.search import BatchSettings, SearchSource, SearchState
 from symstudy.store import StudyFolder, open_location, open_store, verify
@@ -127,27 +127,6 @@ def test_what_goes_wrong_in_the_thread_is_raised_in_the_launcher(source_of, monk
     monkeypatch.setattr(source, "write_journal", full)
     with pytest.raises(StoreError, match="the disk is full"):
         source.next_assignment()
-
-
-@pytest.mark.ray
-@pytest.mark.xdist_group("ray")
-@pytest.mark.filterwarnings("ignore::DeprecationWarning:ray.*")
-@pytest.mark.filterwarnings("ignore::ResourceWarning")
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-@pytest.mark.filterwarnings("ignore::FutureWarning")
-def test_ray_tune_trains_a_search(study_with, tmp_path):
-    halt = {"measure": "test_loss", "reduction": 2, "rungs": 1}
-    study = study_with(
-        {**HUNT, "method": "tpe", "halt": halt, "trials": 6},
-        sweep={"seed": 2},
-        pack={"size": 2},
-        train={"steps": 200},
-        probe={"num": 12, "detail": 12},
-    )
-    summary = run_study(study, str(tmp_path), RayLauncher(study.pack, workers=2))
-    assert summary.done + summary.early == 12
-    assert summary.early > 0
-    assert verify(open_store(tmp_path).folders[0]).is_proven
 
 
 SCRIPT = """
