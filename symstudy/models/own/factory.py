@@ -125,8 +125,9 @@ class ModuleFactory:
         names = ", ".join(lacking)
         told = " and ".join(f"{key}={self.arguments[key]!r}" for key in self.told) or "none"
         return (
-            f". symstudy passes {', '.join(UNASKED)} to parameters of these names, here {told}; the "
-            f"study must give {names}, each as a key of [model]. Type model.{lacking[0]}=VALUE, "
+            f". symstudy passes {', '.join(UNASKED)} to parameters of these names, here {told}; "
+            f"the study must give {names}, each as a key of [model]. Type "
+            f"model.{lacking[0]}=VALUE, "
             f'or "{{inputs}}", "{{outputs}}", "{{input_shape}}" or "{{channels}}" as the value for '
             "that size of the data"
         )
