@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from symstudy.cli.output import note, say
+from symstudy.errors import ModelError
 from symstudy.quantities import size
 
 __all__ = ["Dry", "beside_study", "print_modules", "try_modules"]
@@ -19,17 +20,36 @@ Dry = Annotated[
         help="Train modules of your own for a step on their data, and say what they are.",
     ),
 ]
+MODULE = "model.kind"
+"""Key that names a module of one's own."""
 FASTER = 1.25
 """Measured gain from which on another setting is worth typing."""
 
 
 @contextlib.contextmanager
-def beside_study(source: str | Path) -> Iterator[None]:
-    """Look for modules beside the study file first."""
-    from symstudy.components import looking_in
+def beside_study(source: Path, overrides: Sequence[str] = ()) -> Iterator[None]:
+    """Look for modules beside the study file first, and say where it names one that is refused.
 
-    with looking_in(Path(source).absolute().parent):
-        yield
+    Args:
+        source: The study file.
+        overrides: What was typed, `key=value`, in the place of keys of the file.
+
+    Raises:
+        ModelError: That of the block, with file and line of the key that it is about.
+    """
+    from symstudy.components import looking_in
+    from symstudy.study.document import read_document
+
+    with looking_in(source.absolute().parent):
+        try:
+            yield
+        except ModelError as error:
+            first = str(error).partition(" ")[0]
+            lines = read_document(source).lines
+            key = first if first in lines else MODULE
+            if key not in lines or any(each.startswith(f"{key}=") for each in overrides):
+                raise
+            raise ModelError(f"{source}:{lines[key]}: {error}") from error
 
 
 def try_modules(studies: Sequence[Any], *, device: str) -> Any:

@@ -81,7 +81,7 @@ def plan(
         plan_program(loaded, workers=workers, device=device, results=results, as_json=as_json)
         return
     runs = loaded.expected_runs()
-    with beside_study(study):
+    with beside_study(study, overrides or ()):
         modules = try_modules([loaded], device=device) if dry else None
         speed = plan_speed(loaded, modules, device, target, probe=probe)
     count = packs_at_a_time(workers, target.kind, loaded.pack.cpus)

@@ -61,7 +61,7 @@ def validate(
     ]
     found = None
     if dry:
-        with beside_study(study):
+        with beside_study(study, overrides or ()):
             found = try_modules(studies, device="cpu")
     unique = list({str(row["preset"]): row for row in rows}.values())
     if as_json:

@@ -100,11 +100,15 @@ def load_own(name: str, key: str) -> Any:
 
 
 def names_of(module: ModuleType) -> list[str]:
-    """Return the classes and functions that a module defines itself."""
+    """Return the classes and functions that a module defines, or a package has from its modules."""
+    homes = {name: str(getattr(each, "__module__", "")) for name, each in vars(module).items()}
+    inside = f"{module.__name__}." if hasattr(module, "__path__") else None
     return [
         name
-        for name, each in vars(module).items()
-        if callable(each) and getattr(each, "__module__", None) == module.__name__
+        for name, home in homes.items()
+        if (home == module.__name__ or (inside and home.startswith(inside)))
+        and not name.startswith("_")
+        and callable(getattr(module, name))
     ]
 
 

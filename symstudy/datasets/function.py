@@ -288,6 +288,8 @@ def checked(name: str, found: Any) -> Returned:
                 f"must name a function that returns as many inputs as targets, but {name} returned "
                 f"x_{side} {list(x.shape)} and y_{side} {list(y.shape)}",
             )
+    for key, array in zip(ARRAYS, (x_train, y_train, x_test, y_test), strict=True):
+        check_finite(name, key, array)
     parts = Parts(Part(columns(x_train), y_train), Part(columns(x_test), y_test))
     is_classification = y_train.ndim == 1 and y_train.dtype.kind in "iub"
     is_integer = x_train.dtype in {np.dtype(np.int32), np.dtype(np.int64)}
@@ -309,6 +311,23 @@ def checked(name: str, found: Any) -> Returned:
     for array in arrays:
         array.flags.writeable = False
     return Returned(*arrays, is_classification, sizes)
+
+
+def check_finite(name: str, key: str, array: NDArray[Any]) -> None:
+    """Check that what a function has returned as `key` has no NaN and no infinity.
+
+    Raises:
+        DataError: If it has.
+    """
+    if array.dtype.kind != "f" or np.isfinite(array).all():
+        return
+    is_odd = ~np.isfinite(array).reshape(len(array), -1).all(axis=1)
+    raise DataError(
+        "kind",
+        f"must name a function that returns finite numbers, but of what {name} returned as {key} "
+        f"{int(is_odd.sum())} of {len(array)} samples have NaN or infinity, {key}"
+        f"[{int(is_odd.argmax())}] first. Leave these samples out in the function",
+    )
 
 
 def array_of(value: Any) -> NDArray[Any]:

@@ -23,11 +23,14 @@ class AbstractLoss(Component, ABC):
         kernel_code: Code by which the compiled kernels know it; None where they do not.
         takes_any_output: Whether `per_sample` is meant for whatever a user's own module returns,
             and not for outputs of the targets' shape alone.
+        compares_samples: Whether the loss of a sample depends on the others of its batch. It is
+            then measured in batches of the training's size, and not on all samples at once.
     """
 
     table: ClassVar[str] = "train"
     kernel_code: ClassVar[int | None] = None
     takes_any_output: ClassVar[bool] = False
+    compares_samples: ClassVar[bool] = False
     kind: str
 
     @abstractmethod

@@ -27,7 +27,8 @@ class OwnLoss(AbstractLoss):
 
     It gets outputs and targets `[runs, samples, outputs]` and returns one number a sample,
     `[runs, samples]`. Of a module that returns something else it gets that: a tensor, or a tuple or
-    dict of tensors, each with a leading run axis.
+    dict of tensors, each with a leading run axis. With `function.compares_samples = True` a sample
+    may be held against the others of its batch.
     """
 
     takes_any_output: ClassVar[bool] = True
@@ -77,7 +78,9 @@ def adapt_own(name: str) -> type[Component]:
             f"train.loss must be a function (outputs, targets) or a loss component, but {name!r} "
             f"is a {type(found).__name__}."
         )
-    return own_loss(name, str(found.__doc__ or ""), source_of(name))
+    made_of = own_loss(name, str(found.__doc__ or ""), source_of(name))
+    made_of.compares_samples = bool(getattr(found, "compares_samples", False))
+    return made_of
 
 
 def own_loss(name: str, meaning: str, source: str) -> type[OwnLoss]:

@@ -38,7 +38,7 @@ def fault_of(loss: AbstractLoss, data: DataShape, dtype: str) -> str:
         targets = torch.nn.functional.one_hot(targets.argmax(dim=2), data.outputs).to(kind)
     try:
         found, drawn = called_and_drawn(lambda: loss.per_sample(outputs, targets))
-        alone = loss.per_sample(outputs[1:, 2:], targets[1:, 2:])
+        alone = loss.per_sample(outputs[1:, kept(loss)], targets[1:, kept(loss)])
     except ModelError as error:
         return str(error).removeprefix("train.loss ")
     except Exception as error:  # noqa: BLE001  # whatever own code raises is what is wrong
@@ -63,7 +63,8 @@ def fault_of_returned(loss: AbstractLoss, given: Any, targets: "Tensor") -> str:
     import torch
 
     found, drawn = called_and_drawn(lambda: loss.per_sample(given, targets))
-    alone = loss.per_sample(last_of(given, tuple(targets.shape[:2])), targets[1:, -1:])
+    sizes, rows = tuple(targets.shape[:2]), kept(loss)
+    alone = loss.per_sample(last_of(given, sizes, rows), targets[1:, rows])
     if fault := draws_of(loss, drawn):
         return fault
     if tuple(found.shape) != tuple(targets.shape[:2]):
@@ -72,18 +73,23 @@ def fault_of_returned(loss: AbstractLoss, given: Any, targets: "Tensor") -> str:
             f"{list(targets.shape)}, but {loss.kind} returned {list(found.shape)}. Sum over the "
             "last axis alone."
         )
-    if not torch.allclose(found[1:, -1:], alone, rtol=TOLERANCE, atol=TOLERANCE, equal_nan=True):
+    if not torch.allclose(found[1:, rows], alone, rtol=TOLERANCE, atol=TOLERANCE, equal_nan=True):
         return depends(loss)
     return ""
 
 
-def last_of(given: Any, sizes: tuple[int, ...]) -> Any:
-    """Return what a module returned for the last sample of the second run, of `sizes` of both."""
+def kept(loss: AbstractLoss) -> slice:
+    """Return the samples of a run that are tried by themselves: the last, or all of them."""
+    return slice(None) if loss.compares_samples else slice(-1, None)
+
+
+def last_of(given: Any, sizes: tuple[int, ...], rows: slice) -> Any:
+    """Return what a module returned for some samples of the second run, of `sizes` of both."""
     if isinstance(given, Mapping):
-        return {key: last_of(each, sizes) for key, each in given.items()}
+        return {key: last_of(each, sizes, rows) for key, each in given.items()}
     if isinstance(given, tuple | list):
-        return tuple(last_of(each, sizes) for each in given)
-    return given[1:, -1:] if tuple(given.shape[:2]) == sizes else given[1:]
+        return tuple(last_of(each, sizes, rows) for each in given)
+    return given[1:, rows] if tuple(given.shape[:2]) == sizes else given[1:]
 
 
 def draws_of(loss: AbstractLoss, drawn: str) -> str:
@@ -97,10 +103,17 @@ def draws_of(loss: AbstractLoss, drawn: str) -> str:
 
 
 def depends(loss: AbstractLoss) -> str:
-    """Return that a loss is not the loss of each sample by itself."""
+    """Return that a loss is not the loss of each sample, or run, by itself."""
+    if loss.compares_samples:
+        return (
+            f"must be the loss of each run by itself, but what {loss.kind} returns for one depends "
+            "on other runs of its pack. Reduce over every axis but the first."
+        )
     return (
         f"must be the loss of each sample by itself, but what {loss.kind} returns for one "
-        "depends on other samples or runs. Reduce over the last axis alone."
+        "depends on other samples or runs. Reduce over the last axis alone. Where a sample is "
+        "meant to be held against others of its batch, as in InfoNCE, say so below the function: "
+        f"{loss.kind.rpartition(':')[2]}.compares_samples = True"
     )
 
 
@@ -118,6 +131,8 @@ def fault_of_values(loss: AbstractLoss, found: "Tensor", alone: "Tensor") -> str
             f"must have a gradient, but {loss.kind} returned numbers that do not depend on the "
             "outputs for torch. Leave detach(), item() and numpy() out."
         )
-    if not torch.allclose(found[1:, 2:], alone, rtol=TOLERANCE, atol=TOLERANCE, equal_nan=True):
+    if not torch.allclose(
+        found[1:, kept(loss)], alone, rtol=TOLERANCE, atol=TOLERANCE, equal_nan=True
+    ):
         return depends(loss)
     return ""

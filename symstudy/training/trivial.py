@@ -23,15 +23,16 @@ def trivial_measures(pack: LoadedPack) -> dict[str, NDArray[np.float64]]:
 
     Returns:
         `trivial_loss` and `trivial_accuracy`, an entry a run; the second is NaN in regression. The
-        first is NaN where the loss is given something else than outputs of the targets' shape, so
-        that no constant answer is known. Nothing where there are no data.
+        first is NaN where the loss is given something else than outputs of the targets' shape, or
+        holds samples against each other, so that no constant answer is known. Nothing where there
+        are no data.
     """
     if pack.data.is_absent:
         return {}
     split = pack.data.test
     targets_GBO = torch.from_numpy(split.y).double()
     loss_G = accuracy_G = np.full(len(targets_GBO), np.nan)
-    if not pack.model.returns:
+    if not (pack.model.returns or pack.train.loss.compares_samples):
         loss_G = constant_loss(pack.train.loss, targets_GBO).numpy()
     if pack.data.tasks[0].is_classification:
         accuracy_G = targets_GBO.mean(dim=1).amax(dim=1).numpy()

@@ -300,9 +300,13 @@ class TorchEvaluator(AbstractEvaluator):
     def part_size(self, split: Split) -> int:
         """Return the samples of a part: all, unless inputs or what a model leaves are many numbers.
 
-        It depends on data and model alone, so that a run's sums are the same in any pack.
+        It depends on data and model alone, so that a run's sums are the same in any pack. Where the
+        loss holds samples against each other, it is a batch of the training: numbers of batches of
+        another size would not be those of the loss that is trained.
         """
         count, inputs = map(int, split.x.shape[1:])
+        if self.pack.train.loss.compares_samples:
+            return max(1, min(count, self.pack.train.batch_size or count))
         # A network of convolutions keeps many times its inputs.
         size = count if count * inputs <= EVALUATED else max(1, EVALUATED // inputs)
         left = self.pack.model.activations
