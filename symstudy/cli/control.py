@@ -1,5 +1,6 @@
 """Commands about the runs of a study, from any terminal: runs, cancel, retry, drop."""
 
+import shlex
 import time
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
@@ -219,7 +220,7 @@ def drop(
         if lease is not None and may_be_alive(lease):
             raise UserError(
                 f"drop must wait until no launch trains {folder.name!r}, but {lease.driver} does. "
-                f"Type: symstudy cancel {folder.path}"
+                f"Type: symstudy cancel {shlex.quote(folder.location)}"
             )
         runs = find_never_trained(folder)
         count = len(runs) if dry_run else drop_planned(folder, runs)

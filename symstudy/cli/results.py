@@ -88,7 +88,7 @@ def print_left(folders: Any, accounts: Any, left: list[int]) -> None:
 
     for folder, account, count in zip(folders, accounts, left, strict=True):
         if count:
-            note(f"{account.study}: {drop_advice(count, folder.path)}")
+            note(f"{account.study}: {drop_advice(count, folder.location)}")
 
 
 def read_driver(folder: Any) -> dict[str, Any] | None:

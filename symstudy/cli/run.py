@@ -147,10 +147,10 @@ def run(
     outcome = report_outcome(folder, wanted_runs(loaded))
     seconds = time.monotonic() - start
     if as_json:
-        told = {"study": loaded.name, "results": folder.path, **counts_of(summary)}
+        told = {"study": loaded.name, "results": folder.location, **counts_of(summary)}
         print_json({**told, "seconds": round(seconds, 3), **outcome})
     else:
-        note_counts(loaded.name, summary, seconds, folder.path)
+        note_counts(loaded.name, summary, seconds, folder.location)
     if outcome["failed"]:
         raise typer.Exit(1)
 
@@ -285,12 +285,13 @@ def report_outcome(folder: object, wanted: set[str] | None) -> dict[str, int]:
                 failed[outcome, reason] = failed.get((outcome, reason), 0) + 1
     for (outcome, reason), count in failed.items():
         what = printable_line(f"{count} runs {outcome}: {reason}")
-        note(f"{account.study}: {what.rstrip('.')}. {remedy(outcome, folder.path)}")
+        note(f"{account.study}: {what.rstrip('.')}. {remedy(outcome, folder.location)}")
     if earlier:
+        place = shlex.quote(folder.location)
         note(
             f"{account.study}: {earlier} runs of an earlier form of the study failed; take them "
-            f"back with symstudy retry {folder.path}, then drop them with symstudy drop "
-            f"{folder.path} --never-trained"
+            f"back with symstudy retry {place}, then drop them with symstudy drop {place} "
+            "--never-trained"
         )
     return {
         "planned": account.planned,

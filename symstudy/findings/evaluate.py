@@ -30,7 +30,7 @@ class Evaluated:
     Attributes:
         claim: The claim.
         study: Name of the study.
-        path: Path of its folder.
+        path: Path or URI of its folder, as a user types it.
         num_served: Claims that the study serves: the family of a replication of it.
         finding: The verdict by the rule alone.
         measured: What `judge` saw; `draw` draws it.
@@ -129,7 +129,7 @@ def evaluate_claim(claim: Claim, folder: StudyFolder, families: Sequence[Family]
     evaluated = Evaluated(
         claim=claim,
         study=folder.name,
-        path=folder.path,
+        path=folder.location,
         num_served=max(1, len(record.get("claims", []))),
         finding=finding,
         measured=measured,

@@ -11,6 +11,7 @@ or taken over only as it was read. No clocks are compared.
 import json
 import os
 import platform
+import shlex
 import time
 from collections.abc import Callable
 from typing import NamedTuple
@@ -139,10 +140,11 @@ def take_lease(
         seen = read_seen(folder, *PLACE)
         found = parse_lease(seen.content) if seen else None
         if found is not None and is_alive(folder, found, sleep=sleep):
+            place = shlex.quote(folder.location)
             raise LaunchError(
-                f"{folder.path!r} must have one driver at a time, but {found.driver}, is at work. "
-                f"Watch it with `symstudy status {folder.path} --watch`, end it with `symstudy "
-                f"cancel {folder.path}`, or name another place with --results."
+                f"{folder.location!r} must have one driver at a time, but {found.driver}, is at "
+                f"work. Watch it with `symstudy status {place} --watch`, end it with `symstudy "
+                f"cancel {place}`, or name another place with --results."
             )
         # Only as it was when its driver was found dead: of two that do so, one succeeds.
         if write_lease(folder, lease, seen):

@@ -100,7 +100,7 @@ def earlier_form(folder: StudyFolder, wanted: set[str]) -> list[str]:
         StoreError: If the results cannot be read.
     """
     left = never_trained(folder, wanted)
-    return [drop_advice(len(left), folder.path)] if left else []
+    return [drop_advice(len(left), folder.location)] if left else []
 
 
 def drop_advice(count: int, place: str) -> str:

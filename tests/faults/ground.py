@@ -23,7 +23,11 @@ from symstudy.study import Study, make_study
 
 __all__ = ["Ground", "make_small_study"]
 
-VOLATILE = ("pack_id", "seconds", "finished_at", "host", "git_sha", "git_dirty")
+VOLATILE = (
+    *("pack_id", "seconds", "finished_at", "host", "git_sha", "git_dirty"),
+    # Which pack is certified follows from the packs of a launch.
+    "certificates_rows",
+)
 """Columns that two launches of one study may differ in."""
 QUIT, REFUSED, BROKEN = 0, 3, 4
 """How a child ends: it ran to its end, it raised what a user would be told, or anything else."""

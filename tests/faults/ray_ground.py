@@ -225,7 +225,7 @@ class RayGround(Ground):
         planned = len(self.study.runs())
         assert said.returncode == DONE, said
         assert (row["planned"], row["done"], row["proven"]) == (planned, planned, True), row
-        wrong = ("twice", "missing", "failed", "damaged", "unplanned", "incomplete")
+        wrong = ("twice", "missing", "failed", "damaged", "unplanned", "incomplete", "lost")
         assert not any(row[name] for name in wrong), row
 
 

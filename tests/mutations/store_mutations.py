@@ -164,8 +164,8 @@ STORE = (
         f"{TABLES}/completeness.py",
         (
             Change(
-                "(in_history <> rows_of_history or in_layers <> rows_of_layers)",
-                "in_history <> rows_of_history",
+                "((has_ended or history_rows is not null) and of_layers <> wanted_layers)",
+                "false",
             ),
         ),
         (
