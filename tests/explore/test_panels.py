@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from symstudy.cli.app import app
 from symstudy.explore.panels.base import Source
-from symstudy.explore.panels.histogram import Bins, log_bins
+from symstudy.explore.panels.histogram import Bins, bin_sql, log_bins
 
 HELD = {"width": {"values": [8]}}
 
@@ -33,6 +33,25 @@ def test_values_of_0_and_below_keep_a_place_beside_logarithmic_bins(client):
     query = f"select {bins.sql} from {values}"
     (answer,) = client.post("/sql", json={"queries": [query]}).json()["answers"]
     assert [row[0] for row in answer["rows"]] == [-1, -1, 0, 2, 5]
+
+
+@pytest.mark.parametrize("low", [1.0, -1.0])
+def test_bins_have_a_place_or_none_for_values_of_studies_that_are_not_looked_at(client, low):
+    bins = {
+        "log": log_bins("x", 1.0, 1000.0, low, 3).sql,
+        "linear": bin_sql("isfinite(x)", "(x - 1) / 333", 3),
+    }
+    odd = "(select unnest([0, -5, 1e-300, 1e300, 'inf', 'nan', null, 50.0]::double[]) as x)"
+    queries = [f"select {each} from {odd}" for each in bins.values()]
+    logarithmic, linear = (
+        [row[0] for row in answer["rows"]]
+        for answer in client.post("/sql", json={"queries": queries}).json()["answers"]
+    )
+    aside = None if low > 0 else -1
+    assert logarithmic[:4] == [aside, aside, 0, 2]
+    assert logarithmic[4:6] == [None, None]
+    assert logarithmic[7] == 1
+    assert linear == [0, 0, 0, 2, None, None, None, 0]
 
 
 def test_the_grid_counts_what_failed_and_what_is_missing(panel):

@@ -137,13 +137,21 @@ def bins_of(source: Source, view: View, name: str, count: int = NUM_BINS) -> Bin
         return Bins((float(low), float(high)), is_log=False, sql="0")
     edges = (*(float(low) + width * at for at in range(count)), float(high))
     place = f"({quoted(name)} - {literal(float(low))}) / {literal(width)}"
-    return Bins(edges, is_log=False, sql=bin_sql(quoted(name), place, count))
+    held = f"isfinite({quoted(name)}::double)"
+    return Bins(edges, is_log=False, sql=bin_sql(held, place, count))
 
 
-def bin_sql(value: str, place: str, count: int) -> str:
-    """Return SQL for the bin of a value, from its place in widths of a bin; null if not finite."""
-    at = f"least(greatest(cast(floor({place}) as int), 0), {count - 1})"
-    return f"case when isfinite({value}::double) then {at} end"
+def bin_sql(held: str, place: str, count: int) -> str:
+    """Return SQL for the bin of a value from its place in widths of a bin, for any value there is.
+
+    It is worked out for runs of studies that are not looked at too, whose values are anywhere.
+
+    Args:
+        held: What must hold for there to be a place; else the bin is null.
+        place: SQL for the place.
+        count: Number of bins.
+    """
+    return f"case when {held} then cast(greatest(least(floor({place}), {count - 1}), 0) as int) end"
 
 
 def log_bins(value: str, positive: float, high: float, low: float, count: int) -> Bins:
@@ -151,6 +159,7 @@ def log_bins(value: str, positive: float, high: float, low: float, count: int) -
     start = math.log10(positive)
     width = (math.log10(high) - start) / count
     edges = (*(10 ** (start + width * at) for at in range(count)), high)
-    place = bin_sql(value, f"(log10({value}) - {literal(start)}) / {literal(width)}", count)
+    held = f"{value} > 0 and isfinite({value}::double)"
+    place = bin_sql(held, f"(log10({value}) - {literal(start)}) / {literal(width)}", count)
     sql = f"case when {value} > 0 then {place} else -1 end" if low <= 0 else place
     return Bins((positive, *edges[1:]), is_log=True, sql=sql)

@@ -95,7 +95,7 @@ export class Panel {
     return element("div", { class: "astable" },
       element("p", {}, `${words} `, button("save CSV", () => save(`${this.name}.csv`, "text/csv", csv(columns, rows)))),
       element("div", { class: "scroll", tabindex: "0" }, element("table", {},
-        element("thead", {}, element("tr", {}, ...columns.map((name) => element("th", { text: name })))),
+        element("thead", {}, element("tr", {}, ...columns.map((name, at) => element("th", { text: name, class: shown.some((row) => typeof row[at] === "number") ? "n" : "" })))),
         element("tbody", {}, ...body))));
   }
 

@@ -14,6 +14,8 @@ import { store } from "../state.js";
 
 /** Points up to which each has a symbol, and a whisker for its interval; of more, intervals are bands. */
 const MOST_SYMBOLS = 400;
+/** More bands than these are drawn fainter, since they lie upon each other. */
+const FEW_BANDS = 6;
 const FITS = [{ value: "", text: "no law" }, { value: "power", text: "a x^b" }, { value: "power+floor", text: "c + a x^b" }, { value: "broken", text: "a x^b, broken" }];
 
 export class Lines {
@@ -107,7 +109,7 @@ export function drawLines(chart, legend, answer, { x, by, measure, context }) {
     const usable = own.filter((row) => !more.is_log || row[2] > 0);
     const index = series.length;
     const ends = usable.map((row) => [place(row[1]), row[3], row[4], row[2]]);
-    series.push(lineSeries(usable.map((row) => [place(row[1]), row[2]]), colours[k], isBare), isBare ? band(ends, colours[k], more.is_log) : whiskers(ends, colours[k], more.is_log));
+    series.push(lineSeries(usable.map((row) => [place(row[1]), row[2]]), colours[k], isBare), isBare ? band(ends, colours[k], more.is_log, keys.length > FEW_BANDS ? 0.06 : 0.16) : whiskers(ends, colours[k], more.is_log));
     usable.forEach((row, at) => marks.push({
       series: index, index: at, place: [place(row[1]), row[2]],
       at: { [x]: row[1], ...(by ? { [by]: key } : {}) },
@@ -180,7 +182,7 @@ function whiskers(data, colour, isLog) {
 }
 
 /** One shape from all lower ends of intervals to all upper ends. */
-function band(data, colour, isLog) {
+function band(data, colour, isLog, opacity) {
   const whole = data.filter(([, low, high]) => Number.isFinite(low) && Number.isFinite(high));
   return {
     type: "custom", silent: true, z: 2, clip: true, data: whole.length ? [whole[0]] : [], encode: { x: 0, y: [3] },
@@ -188,7 +190,7 @@ function band(data, colour, isLog) {
       const below = api.getHeight() * 2;
       const upper = whole.map(([x, , high]) => api.coord([x, high]));
       const lower = whole.map(([x, low]) => (isLog && low <= 0 ? [api.coord([x, 1])[0], below] : api.coord([x, low])));
-      return { type: "polygon", shape: { points: [...upper, ...lower.reverse()] }, style: { fill: colour, opacity: 0.16 } };
+      return { type: "polygon", shape: { points: [...upper, ...lower.reverse()] }, style: { fill: colour, opacity } };
     },
   };
 }
