@@ -1,6 +1,7 @@
 """The command `explore`: results in a browser."""
 
 import contextlib
+import signal
 from typing import Annotated, Any
 
 import typer
@@ -64,3 +65,5 @@ def explore(
             opens_browser=not no_open and not as_json,
         )
     note("The explorer has ended.")
+    # A thread may be in the middle of reading a file; another Ctrl-C does not wait for it.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -61,6 +61,7 @@ class Answers:
         self.stopping = asyncio.Event()
         self.looked = asyncio.Condition()
         self.state: bytes = b""
+        self.is_warm = False
 
     async def page(self, _: Request) -> Response:
         """Return the page."""
@@ -171,6 +172,9 @@ class Answers:
     def look(self) -> tuple[bytes, float]:
         """Return what pages are told, and the processor's seconds that it took to find out."""
         start = time.thread_time()
+        if not self.is_warm:
+            self.is_warm = True
+            self.session.warm()
         self.session.refresh()
         state = to_json(read_state(self.session))
         return state, time.thread_time() - start
@@ -186,8 +190,9 @@ class Answers:
             await task
 
     async def stop(self) -> None:
-        """End live events and the watch."""
+        """End live events, the watch, and queries that somebody waits for."""
         self.stopping.set()
+        self.session.end()
         async with self.looked:
             self.looked.notify_all()
 
@@ -222,7 +227,7 @@ def create_app(session: Session, *, token: str, port: int, poll_s: float = POLL_
         exception_handlers={UserError: refused, HTTPException: not_found, Exception: crashed},
         lifespan=answers.run,
     )
-    return Guard(app, token=token, port=port)
+    return Guard(app, token=token, port=port, stop=answers.stop)
 
 
 async def answer(work: Callable[[], Any]) -> Response:

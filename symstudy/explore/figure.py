@@ -46,7 +46,7 @@ def draw_figure(session: Session, body: Mapping[str, Any]) -> dict[str, Any]:
     if not answer.rows:
         raise RequestError("a figure must have something to draw, but no run is in view.")
     more = {"rows": digest(repr(list(answer.rows))), "link": str(body.get("link", ""))}
-    with session.lock:
+    with session.lock, session.runs.reading:
         store = session.runs.store
         if panel in PLOTS:
             plot = PLOTS[panel](store.plot, view, asked)

@@ -57,17 +57,21 @@ def cookie_name(port: int) -> str:
 class Guard:
     """Lets requests through to an application if they may ask."""
 
-    def __init__(self, app: Application, *, token: str, port: int) -> None:
+    def __init__(
+        self, app: Application, *, token: str, port: int, stop: Callable[[], Awaitable[None]]
+    ) -> None:
         """See the class.
 
         Args:
             app: The application.
             token: What a page must know.
             port: Port of the server.
+            stop: Ends what the application does, so that its requests end too.
         """
         self.app = app
         self.token = token
         self.cookie = cookie_name(port)
+        self.stop = stop
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or pass it on."""

@@ -3,13 +3,16 @@
 from typing import Any
 
 from symstudy.errors import UserError
+from symstudy.explore.panels.base import ENDED
 from symstudy.explore.session import Session
 from symstudy.launch.control import read_progress
 from symstudy.launch.lease import may_be_alive, read_lease
 from symstudy.launch.progress import parse_snapshot
-from symstudy.store import StudyFolder
+from symstudy.store import StudyFolder, quoted
 
 __all__ = ["read_state"]
+
+ENDINGS = f"select study, {ENDED}, count(*) from runs group by all"  # names of our own
 
 
 def read_state(session: Session) -> dict[str, Any]:
@@ -30,14 +33,12 @@ def read_state(session: Session) -> dict[str, Any]:
 def count_runs(session: Session) -> list[dict[str, Any]]:
     """Return counts of the runs of each study by how they ended, from the rows in memory."""
     with session.lock:
-        rows = session.runs.rows(
-            "select study, count(*) filter (outcome = 'done'), "
-            "count(*) filter (outcome = 'stopped'), "
-            "count(*) filter (outcome not in ('done', 'stopped')) from runs group by study"
-        )
-        missing = dict(session.runs.rows("select study, count(*) from missing group by study"))
+        rows = session.source.counts(ENDINGS, [quoted("study"), ENDED], [])
+        missing = dict(session.source.rows("select study, count(*) from missing group by study"))
         folders = session.folders
-    ended = {study: counts for study, *counts in rows}
+    ended: dict[str, list[int]] = {}
+    for study, end, count in rows:
+        ended.setdefault(study, [0, 0, 0])[end] = count
     accounts = []
     for name in dict.fromkeys([folder.name for folder in folders] + list(ended) + list(missing)):
         done, stopped, failed = ended.get(name, (0, 0, 0))

@@ -1,10 +1,11 @@
 """The server of the explorer: a port of this machine, a token, a browser, and how it ends."""
 
+import logging
 import os
 import secrets
 import socket
 import webbrowser
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
 from symstudy.errors import LaunchError, UserError
@@ -15,6 +16,13 @@ HOST = "127.0.0.1"
 USUAL_PORT = 8787
 """The first port that is tried where none is named."""
 NEXT_PORTS = 20
+SETTINGS: dict[str, Any] = {
+    "log_level": "error",
+    "access_log": False,
+    "server_header": False,
+    "ws": "none",
+    "timeout_graceful_shutdown": 1,
+}
 
 
 class MissingServerError(UserError, ImportError):
@@ -117,18 +125,31 @@ def serve(
         address = Address(listener.getsockname()[1], secrets.token_urlsafe(32))
         session = Session(locations)
         app = create_app(session, token=address.token, port=address.port)
-        settings = uvicorn.Config(
-            app,
-            log_level="error",
-            access_log=False,
-            server_header=False,
-            ws="none",
-            timeout_graceful_shutdown=1,
-        )
         told(address)
         if opens_browser:
             open_browser(address.page)
-        uvicorn.Server(settings).run(sockets=[listener])
+        run_server(uvicorn.Config(app, **SETTINGS), app.stop, listener)
+
+
+def run_server(config: Any, stop: Callable[[], Awaitable[None]], listener: socket.socket) -> None:
+    """Answer requests until interrupted.
+
+    Args:
+        config: The server's, of uvicorn.
+        stop: Ends what the application does.
+        listener: Where requests come in.
+    """
+    import uvicorn
+
+    class Server(uvicorn.Server):
+        """Ends what is asked before it waits for answers, of which there is nothing to tell."""
+
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
+            await stop()
+            await super().shutdown(sockets)
+
+    Server(config).run(sockets=[listener])
 
 
 def open_browser(page: str) -> bool:

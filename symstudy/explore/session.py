@@ -15,6 +15,7 @@ from symstudy.store import (
     StudyFolder,
     find_studies,
     open_store,
+    quoted,
     read_launches,
     worker_times,
 )
@@ -31,8 +32,10 @@ MEMORY = "4GB"
 MOST_SQL_ROWS = 10_000
 MOST_QUERIES = 20
 MOST_PANELS = 64
+ENDED = "the explorer has ended."
 MOST_CURVES = 50
 """Runs whose learning curves are drawn together."""
+PER_STUDY = "select study, count(*) from runs group by study"
 FIRST = ("test_loss",)
 """Measures that are loaded before anybody asks."""
 
@@ -45,6 +48,7 @@ class Session:
         columns: The columns of runs.
         changes: Grows whenever rows were added.
         error: Why the results cannot be read any more; empty while they can.
+        is_ending: Whether nothing is answered any more.
     """
 
     def __init__(self, locations: Sequence[str]) -> None:
@@ -60,12 +64,13 @@ class Session:
         self.box_changes = -1
         self.changes = 0
         self.error = ""
+        self.is_ending = False
         self.signature = self.sign()
         store = open_store(*locations, memory=MEMORY, timeout_s=60.0)
         self.columns = columns_of(store)
         swept = [column.name for column in self.columns.values() if column.is_swept]
         self.runs = LoadedRuns(store, columns=(*swept, *FIRST, "reason"), timeout_s=QUERY_S)
-        self.source = Source(self.runs, {}, {})
+        self.source = Source.of(self.runs)
         self.census: tuple[int, dict[str, Any]] | None = None
 
     @property
@@ -87,6 +92,15 @@ class Session:
             view = read_view(filters, self.columns)
         return [self.panel(view, each) for each in asked]
 
+    def warm(self) -> None:
+        """Work out what the first page asks for, so that it need not wait for it.
+
+        A page that asks meanwhile is answered in between.
+        """
+        swept = [column.name for column in self.columns.values() if column.is_swept]
+        for name in (*swept, *FIRST, "outcome", "seed"):
+            self.panels({}, [{"panel": "histogram", "column": name}])
+
     def panel(self, view: View, asked: object) -> dict[str, Any]:
         """Return what a panel shows, or what is wrong with what it asks for.
 
@@ -95,6 +109,7 @@ class Session:
             asked: What the panel asks for; its `and` holds more conditions.
         """
         try:
+            self.check_open()
             if not isinstance(asked, dict):
                 raise RequestError(f"a panel must be an object, but got {asked!r}.")
             more = read_view(asked.get("and", {}), self.columns)
@@ -104,6 +119,22 @@ class Session:
             return finish_panel(answer, asked).to_json()
         except UserError as error:
             return {"error": str(error)}
+
+    def check_open(self) -> None:
+        """Raise if the explorer ends.
+
+        Raises:
+            RequestError: If it does.
+        """
+        if self.is_ending:
+            raise RequestError(ENDED)
+
+    def end(self) -> None:
+        """Answer nothing any more, and end the queries that somebody waits for."""
+        self.is_ending = True
+        self.runs.interrupt()
+        if self.box is not None:
+            self.box.connection.interrupt()
 
     def sql(self, queries: object, *, on_rows: bool, most_rows: object = 1000) -> list[Any]:
         """Return the first rows of the answer to each query, or what is wrong with it.
@@ -127,10 +158,12 @@ class Session:
         answers = []
         for query in listed:
             try:
+                self.check_open()
                 found = self.ask_rows(query, most_rows) if on_rows else self.ask(query, most_rows)
                 answers.append({**found._asdict(), "error": ""})
             except UserError as error:
-                answers.append({"columns": [], "rows": [], "is_all": True, "error": str(error)})
+                said = ENDED if self.is_ending else str(error)
+                answers.append({"columns": [], "rows": [], "is_all": True, "error": said})
         return answers
 
     def ask_rows(self, query: str, most_rows: int) -> FirstRows:
@@ -164,8 +197,10 @@ class Session:
                 "select study, run_id, pack_id from runs where run_id in "
                 f"({', '.join(map(literal, listed))})"
             )
-            packed = [PackedRun(*row) for row in rows]
-            table = read_curves(self.runs.store, packed, str(measure))
+            runs = self.runs
+        packed = [PackedRun(*row) for row in rows]
+        with runs.reading:
+            table = read_curves(runs.store, packed, str(measure))
         curves: dict[tuple[str, str], list[tuple[int, Any]]] = {
             (r.study, r.run_id): [] for r in packed
         }
@@ -183,7 +218,7 @@ class Session:
         """Return what a page must know before it asks for anything."""
         with self.lock:
             store = self.runs.store
-            counts = dict(self.runs.rows("select study, count(*) from runs group by study"))
+            counts = dict(self.source.counts(PER_STUDY, [quoted("study")], []))
             studies = [describe(folder, store, counts) for folder in store.folders]
             measures = curve_measures(store)
         return {
@@ -201,18 +236,24 @@ class Session:
         }
 
     def verdicts(self) -> dict[str, Any]:
-        """Return the findings kept with the results, each as it stands in its family."""
-        with self.lock:
-            return read_verdicts(self.folders, self.runs.store.fingerprint_of)
+        """Return the findings kept with the results, each as it stands in its family.
+
+        The fingerprint of a million runs takes a second, in which panels are answered.
+        """
+        runs = self.runs
+        with runs.reading:
+            return read_verdicts(runs.store.folders, runs.store.fingerprint_of)
 
     def provenance(self) -> dict[str, Any]:
         """Return the launches of the studies, and what each claim has cost."""
-        with self.lock:
+        runs = self.runs
+        with runs.reading:
+            folders = runs.store.folders
             return {
                 "launches": [
-                    launch._asdict() for folder in self.folders for launch in read_launches(folder)
+                    launch._asdict() for folder in folders for launch in read_launches(folder)
                 ],
-                "claims": [time._asdict() for time in worker_times(self.runs.store)],
+                "claims": [time._asdict() for time in worker_times(runs.store)],
             }
 
     def ran(self, study: object, launch: object, file: object) -> dict[str, str]:
@@ -238,6 +279,7 @@ class Session:
 
         It looks at every file, so pages ask for it once they show something.
         """
+        self.check_open()
         if self.census is None or self.census[0] != self.changes:
             store = open_store(*self.locations, memory=MEMORY, timeout_s=60.0)
             found = recorded_columns(store, self.columns)
@@ -263,6 +305,7 @@ class Session:
         Where the results are gone or damaged, `error` says so, and the rows stay as they were.
         """
         try:
+            self.check_open()
             now = self.sign()
             if now == self.signature and not self.error:
                 return False
@@ -287,8 +330,9 @@ class Session:
             self.box = None
         else:
             self.runs.refresh(store)
-        self.columns = columns_of(self.runs.store)
-        self.source = Source(self.runs, {}, {})
+        with self.runs.reading:
+            self.columns = columns_of(self.runs.store)
+        self.source = Source.of(self.runs)
         self.signature = now
 
 

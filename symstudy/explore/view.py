@@ -8,7 +8,16 @@ from symstudy.errors import UserError, choices
 from symstudy.explore.columns import PageColumn
 from symstudy.store import quoted
 
-__all__ = ["Condition", "RequestError", "View", "column_in", "literal", "read_view", "where"]
+__all__ = [
+    "Condition",
+    "RequestError",
+    "View",
+    "column_in",
+    "conditions",
+    "literal",
+    "read_view",
+    "where",
+]
 
 MOST_VALUES = 1000
 """Values of one condition."""
@@ -211,7 +220,11 @@ def literal(value: Any) -> str:
     return f"'{escaped}'"
 
 
+def conditions(view: View, *more: str) -> list[str]:
+    """Return what must hold for the runs of a view, with conditions of ours before."""
+    return [*more, *(condition.sql() for condition in view.conditions)]
+
+
 def where(view: View, *more: str) -> str:
-    """Return what follows WHERE for the runs of a view, with conditions of ours before."""
-    parts = [*more, *(condition.sql() for condition in view.conditions)]
-    return " and ".join(parts) or "true"
+    """Return the same as what follows WHERE."""
+    return " and ".join(conditions(view, *more)) or "true"

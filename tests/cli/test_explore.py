@@ -1,9 +1,12 @@
+import contextlib
 import json
 import os
 import signal
 import socket
 import subprocess
 import sys
+import threading
+import time
 import urllib.error
 import urllib.request
 
@@ -40,6 +43,34 @@ def test_it_prints_where_the_page_is_answers_and_ends_with_ctrl_c(started):
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=20) == 0
     assert process.stderr.read() == "The explorer has ended.\n"
+
+
+ENDLESS = "select sum(a.seed * b.seed) from range(1000000) a(seed), range(1000000) b(seed)"
+
+
+def test_ctrl_c_ends_a_query_and_a_live_page_without_a_traceback(started):
+    process, told = started
+    live = urllib.request.urlopen(told["frame"] + "live")
+    query = urllib.request.Request(
+        told["frame"] + "sql",
+        json.dumps({"queries": [ENDLESS]}).encode(),
+        {"Content-Type": "application/json"},
+    )
+    answers = []
+
+    def ask():
+        with contextlib.suppress(OSError):
+            answers.append(fetch(query))
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    time.sleep(1)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=20) == 0
+    assert process.stderr.read() == "The explorer has ended.\n"
+    asking.join()
+    live.close()
+    assert [answer["answers"][0]["error"] for answer in answers] == ["the explorer has ended."]
 
 
 def test_a_notebook_shows_it_in_a_frame_and_closes_it(results):

@@ -1,5 +1,4 @@
 import json
-import math
 import shlex
 
 import pytest
@@ -7,7 +6,8 @@ from scipy import stats
 from typer.testing import CliRunner
 
 from symstudy.cli.app import app
-from symstudy.explore.panels.histogram import Bins, log_bins
+from symstudy.explore.panels.base import Source
+from symstudy.explore.panels.histogram import Bins, bin_sql, log_bins
 
 HELD = {"width": {"values": [8]}}
 
@@ -33,6 +33,25 @@ def test_values_of_0_and_below_keep_a_place_beside_logarithmic_bins(client):
     query = f"select {bins.sql} from {values}"
     (answer,) = client.post("/sql", json={"queries": [query]}).json()["answers"]
     assert [row[0] for row in answer["rows"]] == [-1, -1, 0, 2, 5]
+
+
+@pytest.mark.parametrize("low", [1.0, -1.0])
+def test_bins_have_a_place_or_none_for_values_of_studies_that_are_not_looked_at(client, low):
+    bins = {
+        "log": log_bins("x", 1.0, 1000.0, low, 3).sql,
+        "linear": bin_sql("isfinite(x)", "(x - 1) / 333", 3),
+    }
+    odd = "(select unnest([0, -5, 1e-300, 1e300, 'inf', 'nan', null, 50.0]::double[]) as x)"
+    queries = [f"select {each} from {odd}" for each in bins.values()]
+    logarithmic, linear = (
+        [row[0] for row in answer["rows"]]
+        for answer in client.post("/sql", json={"queries": queries}).json()["answers"]
+    )
+    aside = None if low > 0 else -1
+    assert logarithmic[:4] == [aside, aside, 0, 2]
+    assert logarithmic[4:6] == [None, None]
+    assert logarithmic[7] == 1
+    assert linear == [0, 0, 0, 2, None, None, None, 0]
 
 
 def test_the_grid_counts_what_failed_and_what_is_missing(panel):
@@ -186,21 +205,67 @@ def test_names_are_values_and_never_sql(panel):
     assert panel("table")["more"]["total"] == 16
 
 
-def test_the_query_of_a_panel_gives_the_same_on_all_tables(panel, client):
-    for name, asked in {
-        "histogram": {"column": "width"},
-        "grid": {"x": "width", "y": "gamma", "measure": "test_loss"},
-        "endings": {},
-    }.items():
-        answer = panel(name, **asked)
+VIEWS = {
+    "all": {},
+    "some widths": {"width": {"values": [8, 32]}},
+    "a range": {"test_loss": {"low": 1.0, "high": 2.05}},
+    "what failed too": {"outcome": {"values": ["done", "diverged"]}, "seed": {"values": [1, 2]}},
+    "no run": {"width": {"values": [7]}},
+}
+
+
+def near(rows):
+    """Rows by their values, with sums as near as rounding leaves them."""
+    return [
+        [pytest.approx(value, rel=1e-12) if isinstance(value, float) else value for value in row]
+        for row in rows
+    ]
+
+
+@pytest.mark.parametrize("filters", VIEWS.values(), ids=VIEWS)
+def test_what_a_panel_shows_is_what_its_query_gives_on_all_tables(
+    panel, client, monkeypatch, filters
+):
+    def both(name, **asked):
+        answer = panel(name, filters, **asked)
         (found,) = client.post("/sql", json={"queries": [answer["sql"]]}).json()["answers"]
         assert not found["error"]
-        assert len(found["rows"]) <= len(answer["rows"])
-        assert math.isclose(
-            sum(row[1] for row in found["rows"] if isinstance(row[1], int | float)),
-            sum(
-                row[1]
-                for row in answer["rows"][: len(found["rows"])]
-                if isinstance(row[1], int | float)
-            ),
-        )
+        return answer["rows"], found["rows"]
+
+    shown, found = both("histogram", column="width")
+    assert [row for row in shown if row[1]] == found
+    shown, found = both("histogram", column="test_loss")
+    in_bins = [row for row in found if row[0] >= 0]
+    assert [[at, row[2]] for at, row in enumerate(shown) if row[2]] == in_bins
+    shown, found = both("grid", x="width", y="gamma", measure="test_loss")
+    assert near([[*row[:7], row[8]] for row in shown if sum(row[4:7])]) == found
+    for by in ("gamma", None):
+        shown, found = both("lines", x="width", by=by, measure="test_loss")
+        assert near([[*row[:3], *row[5:]] for row in shown]) == [
+            [*row[:3], *row[4:]] for row in found
+        ]
+    shown, found = both("endings")
+    assert [row for row in shown if row[1] != "missing"] == found
+    monkeypatch.setattr("symstudy.explore.panels.scatter.MOST_POINTS", -1)
+    monkeypatch.setattr("symstudy.explore.panels.parallel.MOST_LINES", 0)
+    shown, found = both("scatter", x="width", y="test_loss")
+    assert shown == found
+    shown, found = both("parallel", axes=["width", "gamma"], measure="test_loss")
+    assert shown == found
+
+
+def test_where_values_are_too_many_to_be_coded_sql_gives_the_same(panel, session, monkeypatch):
+    wanted = {
+        "histogram": {"column": "width"},
+        "grid": {"x": "width", "y": "gamma", "measure": "test_loss"},
+        "lines": {"x": "width", "by": "gamma", "measure": "test_loss"},
+        "endings": {},
+    }
+    coded = {name: panel(name, **asked) for name, asked in wanted.items()}
+    monkeypatch.setattr("symstudy.store.tables.coded.MOST_VALUES", 1)
+    monkeypatch.setattr("symstudy.store.tables.coded.MOST_PLACES", 1)
+    monkeypatch.setattr(session, "source", Source.of(session.runs))
+    for name, asked in wanted.items():
+        answer = panel(name, **asked)
+        assert near(coded[name]["rows"]) == answer["rows"]
+        assert coded[name]["notes"] == answer["notes"]

@@ -1,15 +1,20 @@
 """What panels share: where rows come from, what an answer is, and what is said of averages."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from symstudy.explore.view import RequestError, View, literal, where
+import numpy as np
+
+from symstudy.explore.packed import LEAST_ROWS, pack_rows
+from symstudy.explore.view import RequestError, View, conditions, literal, where
 from symstudy.store import quoted
 from symstudy.store.tables.answers import FirstRows
+from symstudy.store.tables.coded import CodedRuns
 from symstudy.store.tables.loaded import LoadedRuns
 
 __all__ = [
     "DONE",
+    "ENDED",
     "PanelAnswer",
     "Source",
     "averaged_note",
@@ -22,6 +27,8 @@ __all__ = [
 ]
 
 DONE = "outcome = 'done'"
+ENDED = "case outcome when 'done' then 0 when 'stopped' then 1 else 2 end"
+"""SQL for how a run ended: 0 for done, 1 for stopped early, 2 for failed."""
 MOST_ANSWERS = 200
 """Queries whose answers are kept."""
 LOG_RATIO = 30.0
@@ -46,8 +53,11 @@ class PanelAnswer(NamedTuple):
     more: Mapping[str, Any] = {}  # never written to
 
     def to_json(self) -> dict[str, Any]:
-        """Return the answer as JSON values."""
-        return {**self._asdict(), "more": dict(self.more)}
+        """Return the answer as JSON values; many rows are packed."""
+        values = {**self._asdict(), "more": dict(self.more)}
+        if len(self.rows) < LEAST_ROWS:
+            return values
+        return {**values, "rows": [], "packed": pack_rows(self.rows)}
 
 
 class Source(NamedTuple):
@@ -55,13 +65,20 @@ class Source(NamedTuple):
 
     Attributes:
         runs: The rows in memory.
+        coded: The same rows, to be counted quickly.
         domains: Values and ranges of columns in some studies, once they are worked out.
         answers: Rows of the latest queries, by query.
     """
 
     runs: LoadedRuns
+    coded: CodedRuns
     domains: dict[tuple[Any, ...], tuple[Any, ...] | None]
     answers: dict[str, list[tuple[Any, ...]]]
+
+    @classmethod
+    def of(cls, runs: LoadedRuns) -> "Source":
+        """Return a source that has answered nothing yet."""
+        return cls(runs, CodedRuns(runs), {}, {})
 
     def ask(self, sql: str, most_rows: int) -> FirstRows:
         """Return the first rows of the answer to a query."""
@@ -69,10 +86,29 @@ class Source(NamedTuple):
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         """Return all rows of the answer to a query; panels that ask the same share it."""
+        return self.kept(sql, lambda: self.runs.rows(sql))
+
+    def counts(self, sql: str, by: Sequence[str], held: Sequence[str]) -> list[tuple[Any, ...]]:
+        """Return the rows of a query that counts runs in groups.
+
+        Args:
+            sql: The query: the values of `by`, and `count(*)`, of the runs for which `held` holds.
+            by: What it groups by.
+            held: Its conditions.
+        """
+
+        def count() -> list[tuple[Any, ...]]:
+            found = self.coded.counts(by, held)
+            return self.runs.rows(sql) if found is None else found
+
+        return self.kept(sql, count)
+
+    def kept(self, sql: str, answer: Callable[[], list[tuple[Any, ...]]]) -> list[tuple[Any, ...]]:
+        """Return the rows of a query, which are worked out if they are not known."""
         if sql not in self.answers:
             while len(self.answers) >= MOST_ANSWERS:
                 del self.answers[next(iter(self.answers))]
-            self.answers[sql] = self.runs.rows(sql)
+            self.answers[sql] = answer()
         return self.answers[sql]
 
 
@@ -87,15 +123,11 @@ def averaged_note(source: Source, view: View, but: Sequence[str]) -> list[str]:
     names = [name for name in view.varying if name not in but]
     if not names:
         return []
-    counts = ", ".join(
-        f"count(distinct {quoted(name)}) + max(cast({quoted(name)} is null as int))"
-        for name in names
-    )
-    row = source.rows(f"select {counts} from runs where {where(view, DONE)}")[0]
+    counts = {name: distinct(source, view, name) for name in names}
     over = [
         f"{view.columns[name].label} ({count} values)"
-        for name, count in zip(names, row, strict=True)
-        if (count or 0) > 1
+        for name, count in counts.items()
+        if count > 1
     ]
     if not over:
         return []
@@ -103,14 +135,26 @@ def averaged_note(source: Source, view: View, but: Sequence[str]) -> list[str]:
     return [f"{said}: filter to one value, or show it as an axis."]
 
 
-def uneven_note(runs_a_seed: Iterable[float]) -> list[str]:
+def distinct(source: Source, view: View, name: str) -> int:
+    """Return the number of values of a column among the runs of a view that are done."""
+    value = quoted(name)
+    found = source.coded.counts([value], conditions(view, DONE))
+    if found is not None:
+        return len(found)
+    sql = f"select count(distinct {value}) + max(({value} is null)::int) from runs"
+    return source.rows(f"{sql} where {where(view, DONE)}")[0][0] or 0
+
+
+def uneven_note(runs: Iterable[int], seeds: Iterable[int]) -> list[str]:
     """Return the sentence about means of different settings; nothing where all are of the same.
 
     Args:
-        runs_a_seed: Runs over seeds at each point.
+        runs: Number of runs at each point.
+        seeds: Number of seeds at each point.
     """
-    counts = sorted({round(count, 6) for count in runs_a_seed})
-    if len(counts) < 2:
+    many = np.fromiter(seeds, float)
+    counts = np.unique(np.round(np.fromiter(runs, float)[many > 0] / many[many > 0], 6))
+    if counts.size < 2:
         return []
     said = f"Points are means of different settings, {counts[0]:g} to {counts[-1]:g} runs a seed"
     return [f"{said}, since runs failed, are missing or filtered out: compare them with care."]
@@ -118,19 +162,19 @@ def uneven_note(runs_a_seed: Iterable[float]) -> list[str]:
 
 def left_out_note(source: Source, view: View, measure: str) -> list[str]:
     """Return the sentences about runs that have ended and are in no mean."""
-    row = source.rows(
-        f"select count(*) filter (not ({DONE})), "
-        f"count(*) filter ({DONE} and {quoted(measure)} is null), "
-        f"count(*) filter ({DONE} and not isfinite({quoted(measure)}::double)) "
-        f"from runs where {where(view)}"
-    )[0]
+    ending = (
+        f"case when not ({DONE}) then 0 when {quoted(measure)} is null then 1 "
+        f"when not {finite(measure)} then 2 else 3 end"
+    )
+    sql = f"select {ending}, count(*) from runs where {where(view)} group by 1"
+    counts = dict(source.counts(sql, [ending], conditions(view)))
     label = view.columns[measure].label
     said = (
         "not done (stopped early or failed)",
         f"without {label}",
         f"whose {label} is NaN or infinite",
     )
-    parts = [f"{count_text(count)} {what}" for count, what in zip(row, said, strict=True) if count]
+    parts = [f"{count_text(counts[at])} {what}" for at, what in enumerate(said) if at in counts]
     return [f"Left out: {'; '.join(parts)}."] if parts else []
 
 

@@ -5,22 +5,25 @@ from collections.abc import Mapping
 from typing import Any
 
 from symstudy.explore.panels.base import PanelAnswer, Source, missing_view
-from symstudy.explore.view import View, literal, where
+from symstudy.explore.view import View, conditions, literal, where
+from symstudy.store import quoted
 
 __all__ = ["answer"]
 
 MOST_REASONS = 500
+REASON = "coalesce(\"reason\", '')"
 
 
 def answer(source: Source, view: View, asked: Mapping[str, Any]) -> PanelAnswer:
     """Return the number of runs of each study by how they ended, with what to type for each."""
     del asked
     sql = (
-        "select study, outcome, coalesce(\"reason\", '') as reason, count(*) as runs from runs\n"
+        f"select study, outcome, {REASON} as reason, count(*) as runs from runs\n"
         f"where {where(view)} group by all order by study, runs desc, outcome, reason"
     )
-    found = source.ask(sql, MOST_REASONS)
-    rows = list(found.rows)
+    by = [*map(quoted, ("study", "outcome")), REASON]
+    every = source.counts(sql, by, conditions(view))
+    rows = sorted(every, key=lambda row: (row[0], -row[3], row[1], row[2]))[:MOST_REASONS]
     planned = missing_view(view)
     if planned is not None:
         rows += source.rows(
@@ -28,7 +31,7 @@ def answer(source: Source, view: View, asked: Mapping[str, Any]) -> PanelAnswer:
             f"where {where(planned)} group by study order by study"
         )
     notes = []
-    if not found.is_all:
+    if len(every) > MOST_REASONS:
         notes.append(f"Reasons beyond the first {MOST_REASONS} are left out: use the SQL box.")
     remedies = [remedy(*row[:3]) for row in rows]
     return PanelAnswer(sql, ("study", "outcome", "reason", "runs"), rows, notes, {"type": remedies})

@@ -5,6 +5,7 @@ from typing import Any
 
 from symstudy.explore.panels.base import (
     DONE,
+    ENDED,
     PanelAnswer,
     Source,
     averaged_note,
@@ -15,7 +16,7 @@ from symstudy.explore.panels.base import (
     uneven_note,
 )
 from symstudy.explore.panels.histogram import MOST_CATEGORIES, categories
-from symstudy.explore.view import RequestError, View, where
+from symstudy.explore.view import RequestError, View, conditions, where
 from symstudy.store import quoted
 
 __all__ = ["answer"]
@@ -54,18 +55,36 @@ def answer(source: Source, view: View, asked: Mapping[str, Any]) -> PanelAnswer:
         "  sum(stopped) as stopped, sum(failed) as failed, sum(in_mean) as runs\n"
         "from per_seed group by x, y order by y, x"
     )
-    cells = {(row[0], row[1]): list(row) for row in source.rows(sql)}
+    found = source.kept(sql, lambda: cell_rows(source, view, (xs, ys), measure.name, sql))
     missing = count_missing(source, view, xs, ys)
-    rows = []
-    for place in dict.fromkeys([*cells, *missing]):
-        *cell, runs = cells.get(place) or [*place, None, 0, 0, 0, 0, 0]
-        rows.append((*cell, missing.get(place, 0), runs))
+    rows = [(*row[:7], missing.pop(row[:2], 0), row[7]) for row in found]
+    rows += [(*place, None, 0, 0, 0, 0, count, 0) for place, count in missing.items()]
     notes = averaged_note(source, view, (x.name, y.name))
-    notes += uneven_note(row[8] / row[3] for row in rows if row[3])
+    notes += uneven_note((row[8] for row in rows), (row[3] for row in rows))
     notes += left_out_note(source, view, measure.name)
     means = [row[2] for row in rows if row[2] is not None]
     more = {"x": places[x.name], "y": places[y.name], "is_log": is_log(means)}
     return PanelAnswer(sql, COLUMNS, rows, notes, more)
+
+
+def cell_rows(
+    source: Source, view: View, axes: tuple[str, str], measure: str, sql: str
+) -> list[tuple[Any, ...]]:
+    """Return the rows of the grid's query."""
+    by = axes[::-1]
+    means = source.coded.seed_means(by, quoted(measure), conditions(view, DONE, finite(measure)))
+    ends = source.coded.spread(by, ENDED, conditions(view))
+    if means is None or ends is None:
+        return source.runs.rows(sql)
+    many = len(ends.keys)
+    mean: list[float | None] = [None] * many
+    seeds, runs = [0] * many, [0] * many
+    own = zip(*means.over_seeds(), strict=True)
+    for at, (value, _, num, count) in zip(ends.among(means.places), own, strict=True):
+        mean[at], seeds[at], runs[at] = value, num, count
+    counts = [ends.of(end) for end in range(3)]
+    ys, xs = zip(*ends.keys, strict=True) if many else ((), ())
+    return list(zip(xs, ys, mean, seeds, *counts, runs, strict=True))
 
 
 def count_missing(source: Source, view: View, xs: str, ys: str) -> dict[tuple[Any, Any], int]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from symstudy.explore.panels.base import LOG_RATIO, PanelAnswer, Source
-from symstudy.explore.view import RequestError, View, literal, where
+from symstudy.explore.view import RequestError, View, conditions, literal, where
 from symstudy.store import quoted
 
 __all__ = ["MOST_CATEGORIES", "Bins", "answer", "bins_of", "categories"]
@@ -49,7 +49,7 @@ def answer(source: Source, view: View, asked: Mapping[str, Any]) -> PanelAnswer:
             f"select {quoted(column.name)} as value, count(*) as runs from runs "
             f"where {where(others)} group by 1 order by 1"
         )
-        counts = dict(source.rows(sql))
+        counts = dict(source.counts(sql, [quoted(column.name)], conditions(others)))
         rows = [(value, counts.get(value, 0)) for value in values]
         return PanelAnswer(sql, ("value", "runs"), rows, more={"form": "categories"})
     return binned(source, others, view, column.name)
@@ -71,7 +71,7 @@ def binned(source: Source, others: View, view: View, name: str) -> PanelAnswer:
         f"select {place} as bin, count(*) as runs from runs where {where(others)} "
         "group by 1 order by 1"
     )
-    counts = dict(source.rows(sql))
+    counts = dict(source.counts(sql, [place], conditions(others)))
     edges = bins.edges
     rows = [
         (low, high, counts.get(at, 0)) for at, (low, high) in enumerate(itertools.pairwise(edges))
@@ -136,11 +136,22 @@ def bins_of(source: Source, view: View, name: str, count: int = NUM_BINS) -> Bin
         # The range itself is beyond what a float holds, or too narrow to be divided.
         return Bins((float(low), float(high)), is_log=False, sql="0")
     edges = (*(float(low) + width * at for at in range(count)), float(high))
-    sql = (
-        f"least(greatest(cast(floor(({quoted(name)} - {literal(float(low))}) / {literal(width)}) "
-        f"as int), 0), {count - 1})"
-    )
-    return Bins(edges, is_log=False, sql=sql)
+    place = f"({quoted(name)} - {literal(float(low))}) / {literal(width)}"
+    held = f"isfinite({quoted(name)}::double)"
+    return Bins(edges, is_log=False, sql=bin_sql(held, place, count))
+
+
+def bin_sql(held: str, place: str, count: int) -> str:
+    """Return SQL for the bin of a value from its place in widths of a bin, for any value there is.
+
+    It is worked out for runs of studies that are not looked at too, whose values are anywhere.
+
+    Args:
+        held: What must hold for there to be a place; else the bin is null.
+        place: SQL for the place.
+        count: Number of bins.
+    """
+    return f"case when {held} then cast(greatest(least(floor({place}), {count - 1}), 0) as int) end"
 
 
 def log_bins(value: str, positive: float, high: float, low: float, count: int) -> Bins:
@@ -148,9 +159,7 @@ def log_bins(value: str, positive: float, high: float, low: float, count: int) -
     start = math.log10(positive)
     width = (math.log10(high) - start) / count
     edges = (*(10 ** (start + width * at) for at in range(count)), high)
-    place = (
-        f"least(greatest(cast(floor((log10({value}) - {literal(start)}) / {literal(width)}) "
-        f"as int), 0), {count - 1})"
-    )
+    held = f"{value} > 0 and isfinite({value}::double)"
+    place = bin_sql(held, f"(log10({value}) - {literal(start)}) / {literal(width)}", count)
     sql = f"case when {value} > 0 then {place} else -1 end" if low <= 0 else place
     return Bins((positive, *edges[1:]), is_log=True, sql=sql)

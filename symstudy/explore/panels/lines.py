@@ -18,10 +18,11 @@ from symstudy.explore.panels.base import (
     text_of,
     uneven_note,
 )
-from symstudy.explore.view import RequestError, View, where
+from symstudy.explore.view import RequestError, View, conditions, where
 from symstudy.statistics.scaling_forms import FORMS
 from symstudy.statistics.scaling_laws import ScalingFit, fit_scaling
 from symstudy.store import quoted
+from symstudy.store.tables.coded import SeedMeans
 
 __all__ = ["answer", "with_laws"]
 
@@ -47,16 +48,21 @@ def answer(source: Source, view: View, asked: Mapping[str, Any]) -> PanelAnswer:
     by = text_of(asked, "by")
     lines = view.column(by) if by else None
     sql = means_sql(view, x.name, by, measure.name)
-    found = source.ask(sql, MOST_POINTS)
-    if not found.is_all:
+    own = source.coded.seed_means(
+        [quoted(name) for name in (by, x.name) if name],
+        quoted(measure.name),
+        conditions(view, DONE, finite(measure.name)),
+    )
+    found = mean_rows(own, by) if own else source.ask(sql, MOST_POINTS + 1).rows
+    if len(found) > MOST_POINTS:
         raise RequestError(
             f"this panel must have up to {MOST_POINTS:,} points, but {x.label} has more values. "
             "Filter it, or look at it in the panel of any two columns."
         )
-    rows = [with_interval(row) for row in found.rows]
+    rows = with_intervals(found)
     keys = list(dict.fromkeys(row[0] for row in rows))
     notes = averaged_note(source, view, (x.name, *([lines.name] if lines else [])))
-    notes += uneven_note(row[6] / row[5] for row in rows)
+    notes += uneven_note((row[6] for row in rows), (row[5] for row in rows))
     notes += left_out_note(source, view, measure.name)
     if len(keys) > MOST_LINES:
         label = lines.label if lines else ""
@@ -67,7 +73,7 @@ def answer(source: Source, view: View, asked: Mapping[str, Any]) -> PanelAnswer:
     xs = [row[1] for row in rows]
     means = [row[2] for row in rows]
     more = {
-        "seeds": seed_points(source, view, x.name, by, measure.name, rows),
+        "seeds": seed_points(own, by) if own else [],
         "laws": [],
         "lines": keys[:MOST_LINES],
         "x_form": form_of(x.kind, xs),
@@ -111,26 +117,39 @@ def means_sql(view: View, x: str, by: str | None, measure: str) -> str:
     )
 
 
-def with_interval(row: Sequence[Any]) -> tuple[Any, ...]:
-    """Return a mean with its 95 % t interval; none of a single seed."""
+def mean_rows(means: SeedMeans, by: str | None) -> list[tuple[Any, ...]]:
+    """Return line, x, mean, deviation, seeds and runs of each point, as the panel's query does."""
+    rows = zip(*means.over_seeds(), strict=True)
+    return [(*key, *row) for key, row in zip(keys_of(means, by), rows, strict=True)]
+
+
+def keys_of(means: SeedMeans, by: str | None) -> list[tuple[Any, ...]]:
+    """Return line and x of each group."""
+    return means.keys if by else [(None, *key) for key in means.keys]
+
+
+def with_intervals(rows: Sequence[Sequence[Any]]) -> list[tuple[Any, ...]]:
+    """Return means with their 95 % t intervals; none of a single seed."""
     from scipy.special import stdtrit
 
-    line, x, mean, deviation, seeds, runs = row
-    if seeds < 2 or deviation is None or not math.isfinite(deviation):
-        return line, x, mean, None, None, seeds, runs
-    margin = float(stdtrit(seeds - 1, 0.975)) * deviation / math.sqrt(seeds)
-    return line, x, mean, mean - margin, mean + margin, seeds, runs
+    most = {seeds: float(stdtrit(seeds - 1, 0.975)) for seeds in {row[4] for row in rows} - {1}}
+    found = []
+    for line, x, mean, deviation, seeds, runs in rows:
+        low = high = None
+        if deviation is not None and math.isfinite(deviation):
+            margin = most[seeds] * deviation / math.sqrt(seeds)
+            low, high = mean - margin, mean + margin
+        found.append((line, x, mean, low, high, seeds, runs))
+    return found
 
 
-def seed_points(
-    source: Source, view: View, x: str, by: str | None, measure: str, rows: Sequence[Sequence[Any]]
-) -> list[tuple[Any, ...]]:
+def seed_points(means: SeedMeans, by: str | None) -> list[tuple[Any, ...]]:
     """Return line, x, study, seed and value of each seed; nothing where they are too many."""
-    if sum(row[5] for row in rows) > MOST_SEED_POINTS:
+    places = np.argwhere(means.runs)
+    if len(places) > MOST_SEED_POINTS:
         return []
-    sql = per_seed_sql(view, x, by, measure)
-    found = source.ask(f"select line, x, study, seed, value from ({sql})", MOST_SEED_POINTS)
-    return found.rows if found.is_all else []
+    keys = keys_of(means, by)
+    return [(*keys[at], *means.seeds[seed], float(means.means[at, seed])) for at, seed in places]
 
 
 def form_of(kind: str, values: Sequence[Any]) -> str:

@@ -1,11 +1,12 @@
 """Parallel coordinates: a line a cell, or a band as wide as its runs where cells are many."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from symstudy.explore.panels.base import DONE, PanelAnswer, Source, finite, left_out_note
 from symstudy.explore.panels.histogram import bins_of, categories
-from symstudy.explore.view import RequestError, View, literal, where
+from symstudy.explore.view import RequestError, View, conditions, literal, where
 from symstudy.store import quoted
 
 __all__ = ["MOST_LINES", "answer"]
@@ -37,17 +38,22 @@ def answer(source: Source, view: View, asked: Mapping[str, Any]) -> PanelAnswer:
         f"from runs where {where(view, DONE, finite(measure))}\n"
         f"group by study, cell_id, {listed_sql} order by {listed_sql}, cell_id"
     )
-    found = source.ask(sql, MOST_LINES)
+    held = conditions(view, DONE, finite(measure))
     notes = left_out_note(source, view, measure)
     forms = [axis_form(source, view, name) for name in axes]
     last = measure_form(source, view, measure)
     more: dict[str, Any] = {"axes": [*forms, last], "form": "lines"}
-    if found.is_all:
-        return PanelAnswer(sql, found.columns, found.rows, notes, more)
-    sql = bands_sql(source, view, axes, measure)
+    cells = source.coded.counts(['"study"', *map(quoted, axes)], held)
+    if cells is None or len(cells) <= MOST_LINES:
+        found = source.ask(sql, MOST_LINES)
+        if found.is_all:
+            return PanelAnswer(sql, found.columns, found.rows, notes, more)
+    places = [place_sql(source, view, name) for name in (*axes, measure)]
+    sql = bands_sql(places, where(view, DONE, finite(measure)))
     notes.append(f"More than {MOST_LINES:,} cells: a band is as wide as the runs in it.")
     more["form"] = "bands"
-    return PanelAnswer(sql, ("axis", "from", "to", "runs"), source.rows(sql), notes, more)
+    rows = source.kept(sql, lambda: band_rows(source, places, held, sql))
+    return PanelAnswer(sql, ("axis", "from", "to", "runs"), rows, notes, more)
 
 
 def axis_form(source: Source, view: View, name: str) -> dict[str, Any]:
@@ -72,9 +78,21 @@ def measure_form(source: Source, view: View, name: str) -> dict[str, Any]:
     }
 
 
-def bands_sql(source: Source, view: View, axes: Sequence[str], measure: str) -> str:
+def band_rows(
+    source: Source, places: Sequence[str], held: Sequence[str], sql: str
+) -> list[tuple[Any, ...]]:
+    """Return the rows of the query of `bands_sql`."""
+    rows: list[tuple[Any, ...]] = []
+    for axis, pair in enumerate(itertools.pairwise(places)):
+        counts = source.coded.counts(pair, held)
+        if counts is None:
+            return source.runs.rows(sql)
+        rows += [(axis, str(start), str(end), count) for start, end, count in counts]
+    return sorted(rows)
+
+
+def bands_sql(places: Sequence[str], held: str) -> str:
     """Return SQL for the number of runs between each two neighbouring places of the axes."""
-    places = [place_sql(source, view, name) for name in (*axes, measure)]
     listed = ", ".join(f"{place} as p{at}" for at, place in enumerate(places))
     pairs = " union all ".join(
         f'select {at} as axis, p{at}::varchar as "from", p{at + 1}::varchar as "to", '
@@ -83,7 +101,7 @@ def bands_sql(source: Source, view: View, axes: Sequence[str], measure: str) -> 
     )
     return (
         f"with placed as (select {listed}, count(*) as num from runs "
-        f"where {where(view, DONE, finite(measure))} group by all)\n{pairs} order by all"
+        f"where {held} group by all)\n{pairs} order by all"
     )
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from symstudy.explore.columns import PageColumn
 from symstudy.explore.panels.base import PanelAnswer, Source, count_text, text_of
 from symstudy.explore.panels.histogram import bins_of, categories
-from symstudy.explore.view import RequestError, View, where
+from symstudy.explore.view import RequestError, View, conditions, where
 from symstudy.store import quoted
 
 __all__ = ["MOST_POINTS", "answer"]
@@ -25,9 +25,7 @@ def answer(source: Source, view: View, asked: Mapping[str, Any]) -> PanelAnswer:
     x, y = view.column(asked.get("x")), view.column(asked.get("y"))
     by = text_of(asked, "by")
     kept = [present(column) for column in (x, y)]
-    total, drawn = source.rows(
-        f"select count(*), count(*) filter ({' and '.join(kept)}) from runs where {where(view)}"
-    )[0]
+    total, drawn = (source.coded.total(conditions(view, *more)) for more in ((), kept))
     notes = []
     if total > drawn:
         notes.append(f"Left out: {count_text(total - drawn)} without a finite value of both.")
@@ -89,6 +87,5 @@ def density(
         f"where {where(view, *kept)} group by 1, 2 order by 1, 2"
     )
     notes = [*notes, f"More than {MOST_POINTS:,} runs: the colour is their number."]
-    return PanelAnswer(
-        sql, ("x", "y", "runs"), source.rows(sql), notes, {"form": "density", "axes": axes}
-    )
+    rows = source.counts(sql, places, conditions(view, *kept))
+    return PanelAnswer(sql, ("x", "y", "runs"), rows, notes, {"form": "density", "axes": axes})

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from symstudy.explore.panels.base import PanelAnswer, Source, count_text
-from symstudy.explore.view import RequestError, View, where
+from symstudy.explore.view import RequestError, View, conditions, where
 from symstudy.store import quoted
 
 __all__ = ["MOST_ROWS", "answer"]
@@ -34,7 +34,7 @@ def answer(source: Source, view: View, asked: Mapping[str, Any]) -> PanelAnswer:
         f'select {", ".join(map(quoted, shown))}, "pack_id" from runs where {where(view)}\n'
         f"order by {first}{direction}study, run_id limit {count} offset {start}"
     )
-    total = source.rows(f"select count(*) from runs where {where(view)}")[0][0]
+    total = source.coded.total(conditions(view))
     rows = source.ask(sql, MOST_ROWS).rows
     notes = []
     if total > count:

@@ -6,6 +6,7 @@ as fast. Columns are loaded when a query first names them, since most are never 
 """
 
 import re
+import threading
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
@@ -63,12 +64,14 @@ class Packs(NamedTuple):
 class LoadedRuns:
     """Native copies of `runs` and `missing`, brought up to date on request.
 
-    Not to be shared by threads, nor is its store.
+    Not to be shared by threads. Others may use the store meanwhile if they hold `reading`.
 
     Attributes:
         store: What it is a copy of.
+        reading: Held while the store is read.
         packs: Which rows it holds.
         loaded: The columns loaded so far, by view.
+        generation: Grows whenever rows are added, or may have another order.
     """
 
     def __init__(
@@ -92,6 +95,7 @@ class LoadedRuns:
             QueryError: If a limit is none.
         """
         self.store = store
+        self.reading = threading.RLock()
         self.limits = Limits(memory, check_limits(memory, timeout_s), timeout_s)
         self.connection = duckdb.connect(":memory:")
         self.connection.execute("set memory_limit = ?", [memory])
@@ -99,6 +103,7 @@ class LoadedRuns:
             self.connection.execute(statement)
         self.loaded: dict[str, list[str]] = {}
         self.packs = Packs(frozenset(), {})
+        self.generation = 0
         self.copy(columns)
 
     def copy(self, columns: Iterable[str]) -> None:
@@ -119,10 +124,11 @@ class LoadedRuns:
 
     def read_packs(self) -> Packs:
         """Return which rows the store has."""
-        rows = self.store.sql(
-            "select distinct study, pack_id, cast(finished_at as varchar) from runs_keys"
-        ).rows
-        every = self.store.columns()
+        with self.reading:
+            rows = self.store.sql(
+                "select distinct study, pack_id, cast(finished_at as varchar) from runs_keys"
+            ).rows
+            every = self.store.columns()
         return Packs(
             frozenset((study, pack, at) for study, pack, at in rows),
             {view: tuple(every[view]) for view in LOADED},
@@ -132,9 +138,10 @@ class LoadedRuns:
         """Return columns of a view, and the number that tells its rows apart."""
         listed = ", ".join(map(quoted, columns))
         comma = ", " if listed else ""
-        return self.store.arrow(
-            f"select {KEY_SQL} as {KEY}{comma}{listed} from {view} where {condition}"  # noqa: S608  # names of our own
-        )
+        with self.reading:
+            return self.store.arrow(
+                f"select {KEY_SQL} as {KEY}{comma}{listed} from {view} where {condition}"  # noqa: S608  # names of our own
+            )
 
     def execute(self, statement: str, more: pa.Table | None = None) -> None:
         """Run a statement of our own, to which `more` is a table.
@@ -152,6 +159,7 @@ class LoadedRuns:
                 "not. Look at fewer studies at a time, or use: symstudy query RESULTS SQL"
             ) from error
         finally:
+            self.generation += 1
             if more is not None:
                 self.connection.unregister("more")
 
@@ -240,13 +248,48 @@ class LoadedRuns:
 
     def refresh_missing(self) -> bool:
         """Read the missing runs anew if their number has changed; return whether it has."""
-        count = self.store.sql("select count(*) from missing").rows[0][0]
+        with self.reading:
+            count = self.store.sql("select count(*) from missing").rows[0][0]
         known = self.connection.sql("select count(*) from missing").fetchall()[0][0]
         if count == known:
             return False
         rows = self.read("missing", self.loaded["missing"])
         self.execute("create or replace table missing as select * from more", rows)
         return True
+
+    def interrupt(self) -> None:
+        """End the queries that other threads wait for now."""
+        self.connection.interrupt()
+        self.store.connection.interrupt()
+
+    @property
+    def count(self) -> int:
+        """The number of runs."""
+        return int(self.connection.sql("select count(*) from runs").fetchall()[0][0])
+
+    def need_for(self, *expressions: str) -> None:
+        """Load the columns that expressions of SQL name in double quotes.
+
+        Raises:
+            StoreError: If a file is damaged, or the results change faster than they are read.
+        """
+        self.need(name.replace('""', '"') for each in expressions for name in QUOTED.findall(each))
+
+    def column(self, expression: str) -> pa.ChunkedArray:
+        """Return an expression of columns that are loaded, for every run, in the rows' order.
+
+        The order is the same until `generation` has grown.
+
+        Raises:
+            QueryError: If DuckDB refuses it.
+        """
+        query = f"select {expression} as value from runs"  # noqa: S608  # of names that the store has
+        try:
+            table = run_within(self.connection, query, (), self.limits)
+        except duckdb.Error as error:
+            raise query_error(query, error) from error
+        assert table is not None, "a SELECT has rows"
+        return plain_numbers(table).column(0)
 
     def ask(self, query: str, most_rows: int) -> FirstRows:
         """Return the first rows of the answer to one SELECT statement over `runs` and `missing`.
@@ -257,7 +300,7 @@ class LoadedRuns:
             QueryError: If it is not one, or DuckDB refuses it.
             StoreError: If a file turns out to be damaged.
         """
-        self.need(name.replace('""', '"') for name in QUOTED.findall(query))
+        self.need_for(query)
         check_reads(self.connection, query)
         try:
             table = run_within(

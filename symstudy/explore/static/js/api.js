@@ -30,6 +30,42 @@ export async function request(path, body) {
 }
 
 /**
+ * Ask for what panels show.
+ * @param {object} filters
+ * @param {object[]} want
+ * @returns {Promise<any[]>} An answer a panel.
+ */
+export async function ask(filters, want) {
+  const { panels } = await request("panels", { filters, want });
+  for (const answer of panels) if (answer.packed) answer.rows = rowsOf(answer.packed);
+  return panels;
+}
+
+/**
+ * Rows of columns that came as bytes.
+ * @param {any[]} packed
+ * @returns {any[][]}
+ */
+function rowsOf(packed) {
+  const columns = packed.map((column) => {
+    if (column.list) return column.list;
+    if (column.at) return Array.from(new (column.values.length <= 256 ? Uint8Array : Uint16Array)(bytes(column.at)), (at) => column.values[at]);
+    const numbers = Array.from(new Float64Array(bytes(column.numbers)));
+    for (const at of column.none) numbers[at] = null;
+    return numbers;
+  });
+  return columns[0].map((/** @type {any} */ _, /** @type {number} */ row) => columns.map((column) => column[row]));
+}
+
+/** @param {string} text Base64. */
+function bytes(text) {
+  const raw = atob(text);
+  const found = new Uint8Array(raw.length);
+  for (let at = 0; at < raw.length; at += 1) found[at] = raw.charCodeAt(at);
+  return found.buffer;
+}
+
+/**
  * Be told what has changed while studies run.
  * @param {(state: any) => void} onState
  * @param {(isConnected: boolean) => void} onConnection

@@ -9,6 +9,27 @@ import { css } from "./palette.js";
 
 /* global echarts */
 
+/** Pixels from a mark within which it is pointed at. */
+const NEAR = 24;
+
+/** @type {Promise<void>|null} */
+let library = null;
+
+/** Load ECharts once something is drawn with it: a megabyte that the first histograms do not wait for. */
+function load() {
+  library ??= new Promise((resolve, reject) => {
+    const script = document.createElement("script");
+    script.src = new URL("../vendor/echarts.min.js", import.meta.url).href;
+    script.onload = () => resolve();
+    script.onerror = () => {
+      library = null;
+      reject(new Error("The explorer does not answer: its charts could not be loaded. Type symstudy explore again."));
+    };
+    document.head.append(script);
+  });
+  return library;
+}
+
 /**
  * @typedef {Object} Mark
  * @property {number} series
@@ -34,7 +55,7 @@ export class Chart {
     /** @type {Mark[]} */
     this.marks = [];
     this.at = -1;
-    new ResizeObserver(() => this.chart?.resize()).observe(this.box);
+    new ResizeObserver(() => this.fit()).observe(this.box);
     onHover((at) => this.highlight(at));
     this.box.addEventListener("keydown", (event) => this.onKey(event));
     this.box.addEventListener("blur", () => this.leave());
@@ -43,12 +64,51 @@ export class Chart {
   start() {
     if (this.chart) return;
     this.chart = echarts.init(this.box, null, { renderer: "canvas" });
-    this.chart.on("mouseover", (event) => this.enter(this.markOf(event), event.event?.event));
-    this.chart.on("mouseout", () => this.leave());
+    this.chart.on("mouseover", (event) => !this.isBare && this.enter(this.markOf(event), event.event?.event));
+    this.chart.on("mouseout", () => !this.isBare && this.leave());
     this.chart.on("click", (event) => {
+      if (this.isBare) return;
       const mark = this.markOf(event);
       if (mark) this.onPick(mark.at);
     });
+    const zr = this.chart.getZr();
+    zr.on("mousemove", (event) => {
+      if (!this.isBare) return;
+      const mark = this.nearest(event);
+      if (mark === this.near) return;
+      this.near = mark;
+      if (mark) this.enter(mark, event.event);
+      else this.leave();
+    });
+    zr.on("click", (event) => {
+      const mark = this.isBare && this.nearest(event);
+      if (mark) this.onPick(mark.at);
+    });
+    zr.on("globalout", () => {
+      if (this.isBare && this.near) this.leave();
+      this.near = undefined;
+    });
+  }
+
+  /** Take the size of the box, where it is another: to draw twice takes twice as long. */
+  fit() {
+    const { clientWidth, clientHeight } = this.box;
+    if (this.chart && (this.chart.getWidth() !== clientWidth || this.chart.getHeight() !== clientHeight)) this.chart.resize();
+  }
+
+  /**
+   * The mark next to a place, where marks have no symbols of their own to point at.
+   * @param {{offsetX: number, offsetY: number}} event
+   * @returns {Mark|undefined}
+   */
+  nearest({ offsetX, offsetY }) {
+    let [found, least] = [undefined, NEAR ** 2];
+    for (const mark of this.marks) {
+      const [x, y] = this.chart.convertToPixel({ gridIndex: 0 }, mark.place);
+      const far = (x - offsetX) ** 2 + (y - offsetY) ** 2;
+      if (far < least) [found, least] = [mark, far];
+    }
+    return found;
   }
 
   /** @param {any} event @returns {Mark|undefined} */
@@ -60,19 +120,27 @@ export class Chart {
    * Draw.
    * @param {any} option
    * @param {Mark[]} marks
+   * @param {boolean} [isBare] Whether marks have no symbols: the nearest one is pointed at then.
    */
-  draw(option, marks) {
-    this.start();
+  draw(option, marks, isBare = false) {
     this.marks = marks;
+    this.isBare = isBare;
+    this.near = undefined;
     this.byPlace = new Map(marks.map((mark) => [`${mark.series}/${mark.index}`, mark]));
     this.option = { ...base(), ...option };
+    if (typeof echarts !== "undefined") this.show();
+    else load().then(() => this.show(), (error) => this.box.replaceChildren(element("p", { class: "error", text: error.message })));
+  }
+
+  show() {
+    this.start();
+    this.fit();
     this.chart.setOption(this.option, { notMerge: true });
-    this.chart.resize();
   }
 
   /** @param {Mark|undefined} mark @param {MouseEvent} [event] */
   enter(mark, event) {
-    if (!mark) return;
+    if (!mark || !this.chart) return;
     const box = this.box.getBoundingClientRect();
     const [x, y] = this.chart.convertToPixel({ seriesIndex: mark.series }, mark.place) ?? [0, 0];
     showTip(event?.clientX ?? box.left + x, event?.clientY ?? box.top + y, mark.tip, "Click or Enter: its runs and learning curves");
@@ -111,6 +179,7 @@ export class Chart {
 
   /** @returns {string} */
   svg() {
+    if (!this.chart) return "";
     const twin = echarts.init(null, null, { renderer: "svg", ssr: true, width: this.box.clientWidth || 800, height: this.box.clientHeight });
     twin.setOption({ ...this.option, animation: false, backgroundColor: css("--paper") });
     const content = twin.renderToSVGString();

@@ -22,6 +22,16 @@ export class Context {
     this.limits = meta.limits;
     /** @type {Set<string>|null} Columns that hold any value, once it is known. */
     this.present = null;
+    /** Grows when something of the above is another. */
+    this.version = 0;
+  }
+
+  /**
+   * What offered columns depend on.
+   * @param {import("./state.js").State} state
+   */
+  offered(state) {
+    return [this.version, this.chosenStudies(state)];
   }
 
   /** @param {string} name */

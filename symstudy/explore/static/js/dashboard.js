@@ -3,7 +3,7 @@
  * @module dashboard
  */
 
-import { request } from "./api.js";
+import { ask } from "./api.js";
 
 /**
  * @typedef {Object} Member
@@ -25,6 +25,8 @@ export class Dashboard {
     this.changes = 0;
     this.isBusy = false;
     this.isStale = false;
+    /** Resolves when what comes first is drawn. */
+    this.begun = new Promise((resolve) => { this.begin = resolve; });
     this.observer = new IntersectionObserver((entries) => {
       for (const entry of entries) this.inSight[entry.isIntersecting ? "add" : "delete"](entry.target);
       this.refresh();
@@ -69,6 +71,7 @@ export class Dashboard {
       do {
         this.isStale = false;
         await this.round();
+        this.begin();
       } while (this.isStale);
     } finally {
       this.isBusy = false;
@@ -81,7 +84,8 @@ export class Dashboard {
     const isFirst = !this.shown.size;
     let due = [];
     for (const member of this.members) {
-      if (!this.inSight.has(member.root)) continue;
+      // What is in sight is known after a first frame, which the filters do not wait for.
+      if (!this.inSight.has(member.root) && !(isFirst && member.isEarly)) continue;
       const want = member.want(state);
       const key = JSON.stringify([state.filters, want]);
       if (this.shown.get(member) !== key) due.push({ member, want, key });
@@ -97,7 +101,7 @@ export class Dashboard {
     for (const { member } of due) member.root.setAttribute("aria-busy", "true");
     let answers;
     try {
-      ({ panels: answers } = await request("panels", { filters: state.filters, want: due.map((each) => each.want) }));
+      answers = await ask(state.filters, due.map((each) => each.want));
     } catch (error) {
       answers = due.map(() => ({ error: error.message }));
       for (const { member } of due) this.shown.delete(member);

@@ -57,14 +57,16 @@ async function start() {
     const state = stateOf();
     header.update(state);
     filters.update(state);
+    dashboard.refresh();
     verdicts.update(state);
     for (const member of members) member.update(state);
     box.update(state);
     provenance.update(state);
-    dashboard.refresh();
   };
   store.subscribe(update);
   update();
+  await dashboard.begun;
+  await new Promise((painted) => requestAnimationFrame(() => setTimeout(painted)));
   verdicts.load();
 
   let seen = meta.changes;
@@ -74,7 +76,7 @@ async function start() {
     if (state.changes === seen) return;
     seen = state.changes;
     const now = await request("meta").catch(() => null);
-    if (now) Object.assign(context, new Context(now), { present: context.present });
+    if (now) Object.assign(context, new Context(now), { present: context.present, version: context.version + 1 });
     dashboard.renew(seen);
     update();
     verdicts.load();
@@ -87,6 +89,7 @@ async function start() {
     const { columns } = await request("present").catch(() => ({ columns: null }));
     if (!columns) return;
     context.present = new Set(columns);
+    context.version += 1;
     update();
   }
   // Only then: it looks at every file, and what is in sight comes first.

@@ -22,8 +22,16 @@ export function isDark() {
  * @returns {string}
  */
 export function css(name) {
-  return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  const known = values.get(name);
+  if (known !== undefined) return known;
+  const value = getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  values.set(name, value);
+  return value;
 }
+
+/** Values of the style sheet: to ask the browser for one a mark takes as long as to draw it. */
+const values = new Map();
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => values.clear());
 
 /**
  * A colour between dark and light, by a number from 0 to 1.
@@ -31,17 +39,24 @@ export function css(name) {
  * @returns {string}
  */
 export function ramp(share) {
+  return RAMP[Math.round(Math.min(Math.max(share, 0), 1) * (RAMP.length - 1))] ?? RAMP[0];
+}
+
+/** @param {number} share @returns {string} */
+function mixed(share) {
   const place = Math.min(Math.max(share, 0), 1) * (VIRIDIS.length - 1);
   const at = Math.min(Math.floor(place), VIRIDIS.length - 2);
   const [one, other] = [VIRIDIS[at], VIRIDIS[at + 1]].map(channels);
-  const mixed = one.map((value, i) => Math.round(value + (other[i] - value) * (place - at)));
-  return `rgb(${mixed.join(",")})`;
+  const colour = one.map((value, i) => Math.round(value + (other[i] - value) * (place - at)));
+  return `rgb(${colour.join(",")})`;
 }
 
 /** @param {string} colour @returns {number[]} */
 function channels(colour) {
   return [1, 3, 5].map((at) => Number.parseInt(colour.slice(at, at + 2), 16));
 }
+
+const RAMP = Array.from({ length: 1001 }, (_, at) => mixed(at / 1000));
 
 /**
  * Whether text on a colour of the ramp must be dark.

@@ -34,6 +34,7 @@ export class Panel {
     /** @type {Answer|null} */
     this.answer = null;
     this.mode = "";
+    this.offered = "";
     this.choices = element("div", { class: "choices" });
     this.actions = element("div", { class: "actions" });
     this.body = element("div", { class: "body" }, element("p", { class: "empty", text: "Loading ..." }));
@@ -56,6 +57,18 @@ export class Panel {
     if (this.can.print) {
       this.actions.append(button("for print", () => this.print(), { title: "Draw it in the theme of the figures: SVG, CSV and where they come from" }));
     }
+  }
+
+  /**
+   * Offer choices, made anew only where they are others: a brush changes none.
+   * @param {any[]} key What they depend on.
+   * @param {() => Element[]} make
+   */
+  offer(key, make) {
+    const text = JSON.stringify(key);
+    if (text === this.offered) return;
+    this.offered = text;
+    this.choices.replaceChildren(...make());
   }
 
   /** @param {string} mode */
@@ -82,7 +95,7 @@ export class Panel {
     return element("div", { class: "astable" },
       element("p", {}, `${words} `, button("save CSV", () => save(`${this.name}.csv`, "text/csv", csv(columns, rows)))),
       element("div", { class: "scroll", tabindex: "0" }, element("table", {},
-        element("thead", {}, element("tr", {}, ...columns.map((name) => element("th", { text: name })))),
+        element("thead", {}, element("tr", {}, ...columns.map((name, at) => element("th", { text: name, class: shown.some((row) => typeof row[at] === "number") ? "n" : "" })))),
         element("tbody", {}, ...body))));
   }
 

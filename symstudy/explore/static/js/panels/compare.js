@@ -23,15 +23,16 @@ export class Compare {
     this.state = state;
     this.panel.root.hidden = this.context.studies.length < 2;
     if (this.context.chosenStudies(state).length < 2) {
-      this.panel.choices.replaceChildren();
+      this.panel.offer([], () => []);
       this.panel.answer = null;
       this.panel.notes.replaceChildren();
       this.panel.body.replaceChildren(element("p", { class: "empty" }, "One study is in view. ", button("show all studies", () => store.filter("study", null))));
       return;
     }
-    this.panel.choices.replaceChildren(
+    this.panel.offer([...this.context.offered(state), state.measure, state.cx], () => [
       select("measure", this.context.measureOptions(state), state.measure, (measure) => store.set({ measure })),
-      select("along", this.context.axisOptions(state), state.cx, (cx) => store.set({ cx })));
+      select("along", this.context.axisOptions(state), state.cx, (cx) => store.set({ cx })),
+    ]);
   }
 
   /** @param {import("../state.js").State} state */

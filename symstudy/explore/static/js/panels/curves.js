@@ -26,9 +26,10 @@ export class Curves {
   /** @param {import("../state.js").State} state */
   update(state) {
     this.state = state;
-    this.panel.choices.replaceChildren(
+    this.panel.offer([...this.context.offered(state), state.curve, state.scale], () => [
       select("measure", this.context.curveMeasures.map((name) => ({ value: name, text: this.context.label(name) })), state.curve, (curve) => store.set({ curve })),
-      select("axes", [{ value: "log", text: "logarithmic" }, { value: "linear", text: "linear" }], state.scale, (scale) => store.set({ scale })));
+      select("axes", [{ value: "log", text: "logarithmic" }, { value: "linear", text: "linear" }], state.scale, (scale) => store.set({ scale })),
+    ]);
   }
 
   /** @param {import("../state.js").State} state */

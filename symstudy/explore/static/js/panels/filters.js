@@ -43,12 +43,20 @@ export class Filters {
         this.shown.set(name, { histogram, member });
       }
       const { histogram, member } = /** @type {any} */ (this.shown.get(name));
-      this.list.append(histogram.root);
       if (!this.dashboard.members.includes(member)) this.dashboard.add(member);
       histogram.update(state);
     }
+    const roots = wanted.map((name) => /** @type {any} */ (this.shown.get(name)).histogram.root);
+    if (roots.some((root, at) => this.list.children[at] !== root)) this.list.replaceChildren(...roots);
+    const key = JSON.stringify([...this.context.offered(state), wanted]);
+    if (key !== this.offered) this.offer(wanted, state);
+    this.offered = key;
+  }
+
+  /** Offer the columns that have no histogram yet. */
+  offer(wanted, state) {
     const options = this.context.options((each) => !wanted.includes(each.name) && !["run_id", "cell_id", "config", "study"].includes(each.name), state);
-    this.add.replaceChildren(select("Filter by", [{ value: "", text: "another column ..." }, ...options], "", (value) => value && store.set({ more: [...state.more, value] })));
+    this.add.replaceChildren(select("Filter by", [{ value: "", text: "another column ..." }, ...options], "", (value) => value && store.set({ more: [...store.state.more, value] })));
   }
 
   /** @param {import("../state.js").State} state */

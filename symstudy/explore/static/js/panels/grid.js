@@ -9,6 +9,7 @@ import { labelStep, number, valueText } from "../format.js";
 import { agrees, hideTip, hover, onHover, showTip } from "../hover.js";
 import { css, isLight, ramp } from "../palette.js";
 import { Panel } from "../panel.js";
+import { makeCells } from "./cells.js";
 import { store } from "../state.js";
 
 /** Room above the cells, for the name of the axis that goes up. */
@@ -22,22 +23,27 @@ export class Grid {
       svg: () => this.svg(),
       print: () => ({ filters: store.state.filters, want: this.want(this.state) }),
     });
-    /** @type {{key: string, at: Record<string, any>, node: SVGElement, fill: SVGElement, box: any, row?: any[]}[]} */
+    /** @type {{key: string, at: Record<string, any>, row?: any[]}[]} */
     this.cells = [];
+    /** @type {any} How they are drawn. */
+    this.drawing = null;
     this.key = "";
     this.hatched = element("p", { class: "legend" }, element("span", {}, element("i", { class: "swatch hatched" }), "hatched: runs of the cell failed or are missing"));
-    onHover((at) => this.cells.forEach((cell) => cell.node.classList.toggle("lit", agrees(cell.at, at))));
+    onHover((at) => this.drawing?.light(this.cells.map((cell) => agrees(cell.at, at))));
     new ResizeObserver(() => this.answer && this.draw()).observe(this.panel.root);
   }
 
   /** @param {import("../state.js").State} state */
   update(state) {
     this.state = state;
-    const axes = this.context.axisOptions(state);
-    this.panel.choices.replaceChildren(
-      select("colour", this.context.measureOptions(state), state.measure, (measure) => store.set({ measure })),
-      select("across", axes, state.gx, (gx) => store.set({ gx })),
-      select("up", axes, state.gy, (gy) => store.set({ gy })));
+    this.panel.offer([...this.context.offered(state), state.measure, state.gx, state.gy], () => {
+      const axes = this.context.axisOptions(state);
+      return [
+        select("colour", this.context.measureOptions(state), state.measure, (measure) => store.set({ measure })),
+        select("across", axes, state.gx, (gx) => store.set({ gx })),
+        select("up", axes, state.gy, (gy) => store.set({ gy })),
+      ];
+    });
   }
 
   /** @param {import("../state.js").State} state */
@@ -76,43 +82,34 @@ export class Grid {
       this.build(xs, ys, { width, left, wide, high, bottom });
     }
     this.wash = css("--wash");
-    this.cells.forEach((cell) => this.paint(cell, found.get(cell.key), scale));
+    for (const cell of this.cells) cell.row = found.get(cell.key);
+    this.drawing.paint(this.cells.map((cell) => this.look(cell.row, scale)));
     this.scale.replaceChildren(...legend(scale, width - 80, Math.min(bottom, 180)));
     this.hatched.hidden = !rows.some((row) => row[6] || row[7]);
-    this.panel.place(this.picture, this.hatched);
+    this.panel.place(this.frame, this.hatched);
   }
 
   /** Make the cells; a brush then changes their colours alone. */
   build(xs, ys, { width, left, wide, high, bottom }) {
     const picture = svg("svg", { width, height: bottom + 52 + TOP, viewBox: `0 ${-TOP} ${width} ${bottom + 52 + TOP}`, role: "application", tabindex: "0", "aria-label": "Grid: arrow keys go from cell to cell, Enter shows its runs" });
     picture.append(hatching());
-    const gap = wide > 8 && high > 8 ? 0.5 : 0;
-    this.cells = [];
-    ys.forEach((y, j) => xs.forEach((x, i) => {
-      const box = { x: left + i * wide + gap, y: j * high + gap, width: wide - 2 * gap, height: high - 2 * gap };
-      const fill = svg("rect", box);
-      const node = svg("g", { class: "cell" }, fill);
-      this.cells.push({ key: JSON.stringify([x, y]), at: { [this.state.gx]: x, [this.state.gy]: y }, node, fill, box });
-      picture.append(node);
-    }));
+    this.cells = ys.flatMap((y) => xs.map((x) => ({ key: JSON.stringify([x, y]), at: { [this.state.gx]: x, [this.state.gy]: y } })));
+    this.drawing = makeCells(xs.length, ys.length, { left, top: TOP, wide, high });
+    picture.append(this.drawing.root);
     this.scale = svg("g");
     picture.append(...this.labels(xs, ys, { left, wide, high, bottom }), this.scale);
     this.picture = picture;
+    this.frame = element("div", { class: "overlaid" }, this.drawing.under, picture);
     this.listen(picture, xs.length);
   }
 
-  /** Colour a cell, write its number, and hatch it where runs failed or are missing. */
-  paint(cell, row, scale) {
+  /** How a cell looks: its colour, its number, and whether runs failed or are missing. */
+  look(row, scale) {
     const [mean, failed, missing] = row ? [row[2], row[6], row[7]] : [null, 0, 0];
-    const share = mean === null ? null : scale.share(mean);
-    cell.row = row;
-    cell.fill.setAttribute("fill", share === null ? this.wash : ramp(share));
-    while (cell.node.childNodes.length > 1) cell.node.lastChild?.remove();
-    if (failed || missing) cell.node.append(svg("rect", { ...cell.box, fill: share === null ? "url(#hatch)" : "url(#hatch-light)" }));
-    if (mean !== null && this.hasNumbers) {
-      const { x, y, width, height } = cell.box;
-      cell.node.append(svg("text", { x: x + width / 2, y: y + height / 2 + 4, "text-anchor": "middle", class: isLight(share) ? "on-light" : "on-dark", text: short(mean) }));
-    }
+    if (mean === null) return { fill: this.wash, hatch: failed || missing ? "hatch" : "", text: "", textClass: "" };
+    const share = scale.share(mean);
+    const hasText = this.hasNumbers && typeof mean === "number";
+    return { fill: ramp(share), hatch: failed || missing ? "hatch-light" : "", text: hasText ? short(mean) : "", textClass: isLight(share) ? "on-light" : "on-dark" };
   }
 
   tip(at, row) {
@@ -142,8 +139,7 @@ export class Grid {
       hover(this.cells[at].at);
     };
     const leave = () => { hideTip(); hover(null); };
-    const places = new Map(this.cells.map((cell, at) => [cell.node, at]));
-    const placeOf = (/** @type {Event} */ event) => places.get(/** @type {Element} */ (event.target).closest(".cell"));
+    const placeOf = (/** @type {MouseEvent} */ event) => this.drawing.at(event);
     picture.addEventListener("pointermove", (event) => {
       const at = placeOf(event);
       if (at === undefined) leave();
@@ -162,7 +158,7 @@ export class Grid {
         const next = this.at < 0 ? 0 : this.at + step;
         if (next < 0 || next >= this.cells.length) return;
         this.at = next;
-        const box = this.cells[next].node.getBoundingClientRect();
+        const box = this.drawing.rectOf(next);
         enter(next, box.right, box.top);
       } else if (event.key === "Enter" && this.at >= 0) this.pick(this.at);
     });
@@ -176,7 +172,10 @@ export class Grid {
 
   svg() {
     if (!this.picture) return "";
-    return standalone(/** @type {SVGElement} */ (this.picture.cloneNode(true)));
+    const copy = /** @type {SVGElement} */ (this.picture.cloneNode(true));
+    const image = this.drawing.exported();
+    if (image) copy.prepend(image);
+    return standalone(copy);
   }
 }
 

@@ -71,14 +71,26 @@ export class Histogram {
       return;
     }
     const most = Math.max(1, ...this.bars.map((bar) => bar.runs));
+    const heights = this.bars.map((bar) => (bar.runs ? Math.max(2, (bar.runs / most) * (HEIGHT - 4)) : 0));
+    const drawn = JSON.stringify([this.isBins, ...this.bars.map((bar) => bar.label)]);
+    if (drawn !== this.drawn || !this.picture?.isConnected) this.build(many);
+    this.drawn = drawn;
+    this.rects.forEach((/** @type {SVGElement} */ rect, /** @type {number} */ at) => {
+      rect.setAttribute("y", String(HEIGHT - heights[at]));
+      rect.setAttribute("height", String(heights[at]));
+    });
+    this.paint();
+  }
+
+  /** Make the bars; a brush of another histogram then changes their heights alone. */
+  build(many) {
     const each = WIDTH / many;
     const picture = svg("svg", {
       viewBox: `0 0 ${WIDTH} ${HEIGHT + 16}`, tabindex: "0", role: "application",
       "aria-label": `${this.context.label(this.column)}: histogram and filter. Arrow keys go from bar to bar, Enter selects, Esc clears`,
     });
-    this.rects = this.bars.map((bar, at) => {
-      const height = bar.runs ? Math.max(2, (bar.runs / most) * (HEIGHT - 4)) : 0;
-      const rect = svg("rect", { x: at * each + each * 0.06, width: each * 0.88, y: HEIGHT - height, height, rx: 1 });
+    this.rects = this.bars.map((_, at) => {
+      const rect = svg("rect", { x: at * each + each * 0.06, width: each * 0.88, y: HEIGHT, height: 0, rx: 1 });
       const target = svg("rect", { class: "target", x: at * each, width: each, y: 0, height: HEIGHT + 16, "data-at": at });
       picture.append(rect, target);
       return rect;
@@ -95,7 +107,6 @@ export class Histogram {
     this.picture = picture;
     this.plot.replaceChildren(picture);
     if (hadFocus) picture.focus({ preventScroll: true });
-    this.paint();
   }
 
   /** @param {number} each Width of a bar. */

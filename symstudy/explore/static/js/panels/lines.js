@@ -4,7 +4,7 @@
  */
 
 import { axis, Chart, labelled, numberAxis } from "../chart.js";
-import { request } from "../api.js";
+import { ask } from "../api.js";
 import { conditions } from "../context.js";
 import { element, select } from "../dom.js";
 import { number, valueText } from "../format.js";
@@ -12,8 +12,10 @@ import { css, lineColours } from "../palette.js";
 import { Panel } from "../panel.js";
 import { store } from "../state.js";
 
-/** Points up to which intervals have ends of their own. */
-const MOST_CAPS = 400;
+/** Points up to which each has a symbol, and a whisker for its interval; of more, intervals are bands. */
+const MOST_SYMBOLS = 400;
+/** More bands than these are drawn fainter, since they lie upon each other. */
+const FEW_BANDS = 6;
 const FITS = [{ value: "", text: "no law" }, { value: "power", text: "a x^b" }, { value: "power+floor", text: "c + a x^b" }, { value: "broken", text: "a x^b, broken" }];
 
 export class Lines {
@@ -31,12 +33,15 @@ export class Lines {
   /** @param {import("../state.js").State} state */
   update(state) {
     this.state = state;
-    const axes = this.context.axisOptions(state);
-    this.panel.choices.replaceChildren(
-      select("measure", this.context.measureOptions(state), state.measure, (measure) => store.set({ measure })),
-      select("along", axes, state.x, (x) => store.set({ x })),
-      select("a line for each", [{ value: "-", text: "(one line)" }, ...axes.filter((each) => each.value !== state.x)], state.by || "-", (by) => store.set({ by })),
-      select("fit", FITS, state.fit, (fit) => store.set({ fit })));
+    this.panel.offer([...this.context.offered(state), state.measure, state.x, state.by, state.fit], () => {
+      const axes = this.context.axisOptions(state);
+      return [
+        select("measure", this.context.measureOptions(state), state.measure, (measure) => store.set({ measure })),
+        select("along", axes, state.x, (x) => store.set({ x })),
+        select("a line for each", [{ value: "-", text: "(one line)" }, ...axes.filter((each) => each.value !== state.x)], state.by || "-", (by) => store.set({ by })),
+        select("fit", FITS, state.fit, (fit) => store.set({ fit })),
+      ];
+    });
   }
 
   /** @param {import("../state.js").State} state */
@@ -60,7 +65,7 @@ export class Lines {
     const wait = element("li", { class: "soft", text: "fitting ..." });
     this.legend.append(wait);
     const want = [{ ...this.want(state), fit: state.fit }];
-    const fitted = await request("panels", { filters: state.filters, want }).then(({ panels }) => panels[0], (error) => ({ error: error.message }));
+    const fitted = await ask(state.filters, want).then(([first]) => first, (error) => ({ error: error.message }));
     wait.remove();
     if (this.panel.answer !== answer) return;
     if (fitted.error) this.legend.append(element("li", { class: "error", text: fitted.error }));
@@ -97,11 +102,14 @@ export function drawLines(chart, legend, answer, { x, by, measure, context }) {
   const place = (/** @type {any} */ value) => (isCategories ? places.indexOf(value) : value);
   const series = [];
   const marks = [];
+  const drawn = new Set(keys);
+  const isBare = rows.filter((row) => drawn.has(row[0])).length > MOST_SYMBOLS;
   keys.forEach((key, k) => {
     const own = rows.filter((row) => row[0] === key && (isCategories || row[1] !== null)).sort((one, other) => compare(one[1], other[1]));
     const usable = own.filter((row) => !more.is_log || row[2] > 0);
     const index = series.length;
-    series.push(lineSeries(usable.map((row) => [place(row[1]), row[2]]), colours[k]), whiskers(usable.map((row) => [place(row[1]), row[3], row[4], row[2]]), colours[k], more.is_log, rows.length <= MOST_CAPS));
+    const ends = usable.map((row) => [place(row[1]), row[3], row[4], row[2]]);
+    series.push(lineSeries(usable.map((row) => [place(row[1]), row[2]]), colours[k], isBare), isBare ? band(ends, colours[k], more.is_log, keys.length > FEW_BANDS ? 0.06 : 0.16) : whiskers(ends, colours[k], more.is_log));
     usable.forEach((row, at) => marks.push({
       series: index, index: at, place: [place(row[1]), row[2]],
       at: { [x]: row[1], ...(by ? { [by]: key } : {}) },
@@ -124,8 +132,10 @@ export function drawLines(chart, legend, answer, { x, by, measure, context }) {
   const horizontal = isCategories
     ? axis(context.label(x), "x", { type: "category", data: places.map(valueText) })
     : labelled(numberAxis(context.label(x), "x", more.x_form === "log", places.filter((value) => value !== null), text), places.filter((value) => value !== null));
-  chart.draw({ xAxis: horizontal, yAxis: numberAxis(context.label(measure), "y", more.is_log, [...ys, ...more.seeds.map((row) => row[4]).filter((value) => !more.is_log || value > 0)], text), series }, marks);
-  legend.replaceChildren(...(by ? [element("li", { class: "soft", text: context.label(by) })] : []), ...(by || more.laws.length ? some(keys, more.laws.length ? keys.length : MOST_NAMED).map((k) => legendItem(keys[k], colours[k], by, more.laws)) : []));
+  chart.draw({ xAxis: horizontal, yAxis: numberAxis(context.label(measure), "y", more.is_log, [...ys, ...more.seeds.map((row) => row[4]).filter((value) => !more.is_log || value > 0)], text), series }, marks, isBare);
+  const hasIntervals = rows.some((row) => row[3] !== null);
+  const said = [hasIntervals && `${isBare ? "band" : "bar"}: 95 % interval over seeds`, more.seeds.length && "small point: one seed"].filter(Boolean).join("; ");
+  legend.replaceChildren(...(by ? [element("li", { class: "soft", text: context.label(by) })] : []), ...(by || more.laws.length ? some(keys, more.laws.length ? keys.length : MOST_NAMED).map((k) => legendItem(keys[k], colours[k], by, more.laws)) : []), ...(said ? [element("li", { class: "soft", text: said })] : []));
 }
 
 /** Lines that the legend names; of more, some from first to last. */
@@ -150,12 +160,12 @@ function legendItem(key, colour, by, laws) {
   return element("li", {}, swatch, words);
 }
 
-function lineSeries(data, colour) {
-  return { type: "line", data, symbol: "circle", symbolSize: 7, itemStyle: { color: colour }, lineStyle: { color: colour, width: 1.8 }, emphasis: { scale: 1.6, itemStyle: { borderColor: css("--ink"), borderWidth: 2 } }, z: 3 };
+function lineSeries(data, colour, isBare) {
+  return { type: "line", data, symbol: "circle", symbolSize: 7, showSymbol: !isBare, itemStyle: { color: colour }, lineStyle: { color: colour, width: 1.8 }, emphasis: { scale: 1.6, itemStyle: { borderColor: css("--ink"), borderWidth: 2 } }, z: 3 };
 }
 
 /** Vertical lines from one end of an interval to the other. */
-function whiskers(data, colour, isLog, hasCaps) {
+function whiskers(data, colour, isLog) {
   return {
     type: "custom", silent: true, z: 2, data, encode: { x: 0, y: [3] },
     renderItem: (/** @type {any} */ _, /** @type {any} */ api) => {
@@ -165,10 +175,23 @@ function whiskers(data, colour, isLog, hasCaps) {
       const bottom = isLog && low <= 0 ? api.getHeight() * 2 : api.coord([api.value(0), low])[1];
       const style = { stroke: colour, lineWidth: 1.4, opacity: 0.85 };
       const line = (/** @type {any} */ shape) => ({ type: "line", shape, style });
-      if (!hasCaps) return line({ x1: x, y1: top, x2: x, y2: bottom });
       return { type: "group", children: [line({ x1: x, y1: top, x2: x, y2: bottom }), line({ x1: x - 4, y1: top, x2: x + 4, y2: top }), line({ x1: x - 4, y1: bottom, x2: x + 4, y2: bottom })] };
     },
     clip: true,
+  };
+}
+
+/** One shape from all lower ends of intervals to all upper ends. */
+function band(data, colour, isLog, opacity) {
+  const whole = data.filter(([, low, high]) => Number.isFinite(low) && Number.isFinite(high));
+  return {
+    type: "custom", silent: true, z: 2, clip: true, data: whole.length ? [whole[0]] : [], encode: { x: 0, y: [3] },
+    renderItem: (/** @type {any} */ _, /** @type {any} */ api) => {
+      const below = api.getHeight() * 2;
+      const upper = whole.map(([x, , high]) => api.coord([x, high]));
+      const lower = whole.map(([x, low]) => (isLog && low <= 0 ? [api.coord([x, 1])[0], below] : api.coord([x, low])));
+      return { type: "polygon", shape: { points: [...upper, ...lower.reverse()] }, style: { fill: colour, opacity } };
+    },
   };
 }
 

@@ -3,7 +3,7 @@
  * @module parallel
  */
 
-import { svg } from "../dom.js";
+import { element, svg } from "../dom.js";
 import { labelStep, number, valueText } from "../format.js";
 import { agrees, hideTip, hover, onHover, showTip } from "../hover.js";
 import { css, isDark, ramp } from "../palette.js";
@@ -63,7 +63,9 @@ export class Parallel {
     picture.append(group, ...axes.flatMap((axis, at) => this.axis(axis, xs[at], at === axes.length - 1, step < 170 && at % 2 === 1)));
     this.listen(picture);
     this.picture = picture;
-    this.panel.body.replaceChildren(picture);
+    const last = this.context.label(axes[axes.length - 1].name);
+    const said = form === "lines" ? [element("p", { class: "legend", text: `A line is a cell, in the colour of its mean ${last} on the last axis.` })] : [];
+    this.panel.body.replaceChildren(picture, ...said);
   }
 
   addLines(group, axes, xs) {
@@ -103,7 +105,9 @@ export class Parallel {
     const parts = [svg("line", { class: "axisline", x1: x, x2: x, y1: TOP, y2: TOP + HEIGHT, stroke: css("--line-strong") }),
       svg("text", { class: "axis", x, y: isLow ? 27 : 13, "text-anchor": isLast ? "end" : x < 80 ? "start" : "middle", dx: isLast ? 60 : x < 80 ? -40 : 0, text: this.context.label(axis.name) })];
     const side = isLast ? 1 : -1;
-    const label = (y, text) => svg("text", { class: "tick halo", x: x + side * 7, y: y + 4, "text-anchor": isLast ? "start" : "end", text });
+    const label = (y, text) => svg("g", {},
+      svg("rect", { class: "plate", fill: css("--paper"), x: isLast ? x + 5 : x - 9 - text.length * 6.3, y: y - 7, width: text.length * 6.3 + 4, height: 14, rx: 2 }),
+      svg("text", { class: "tick halo", x: x + side * 7, y: y + 4, "text-anchor": isLast ? "start" : "end", text }));
     if (axis.form === "categories") {
       const step = labelStep(axis.values.length, HEIGHT, 14);
       axis.values.forEach((value, at) => {

@@ -43,7 +43,7 @@ export class Runs {
     const head = shown.map((name) => {
       const isOrder = state.order === name;
       const turn = () => store.set({ order: name, falls: isOrder && state.falls !== "1" ? "1" : "", start: 0 });
-      return element("th", { "aria-sort": isOrder ? (state.falls === "1" ? "descending" : "ascending") : "none", title: this.context.meaning(name) },
+      return element("th", { class: rows.some((row) => typeof row[columns.indexOf(name)] === "number") ? "n" : "", "aria-sort": isOrder ? (state.falls === "1" ? "descending" : "ascending") : "none", title: this.context.meaning(name) },
         button(this.context.label(name) + (isOrder ? (state.falls === "1" ? " ↓" : " ↑") : ""), turn, { class: "quiet" }));
     });
     this.rows = rows.map((row) => {

@@ -26,10 +26,13 @@ export class Scatter {
   /** @param {import("../state.js").State} state */
   update(state) {
     this.state = state;
-    const options = this.context.options((each) => each.kind !== "text" || each.is_swept || each.name === "outcome", state);
-    this.panel.choices.replaceChildren(
-      select("across", options, state.sx, (sx) => store.set({ sx })),
-      select("up", options, state.sy, (sy) => store.set({ sy })));
+    this.panel.offer([...this.context.offered(state), state.sx, state.sy], () => {
+      const options = this.context.options((each) => each.kind !== "text" || each.is_swept || each.name === "outcome", state);
+      return [
+        select("across", options, state.sx, (sx) => store.set({ sx })),
+        select("up", options, state.sy, (sy) => store.set({ sy })),
+      ];
+    });
   }
 
   /** @param {import("../state.js").State} state */

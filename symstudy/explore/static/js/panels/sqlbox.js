@@ -65,7 +65,7 @@ export class SqlBox {
     this.result.replaceChildren(
       element("p", {}, `${words}${more} `, button("save CSV", () => save("rows.csv", "text/csv", csv(columns, rows)))),
       element("div", { class: "scroll", tabindex: "0" }, element("table", {},
-        element("thead", {}, element("tr", {}, ...columns.map((name) => element("th", { text: name })))),
+        element("thead", {}, element("tr", {}, ...columns.map((name, at) => element("th", { text: name, class: rows.some((row) => typeof row[at] === "number") ? "n" : "" })))),
         element("tbody", {}, ...rows.slice(0, SHOWN).map((row) => element("tr", {}, ...row.map((value) => element("td", { class: typeof value === "number" ? "n" : "", text: typeof value === "object" && value !== null ? JSON.stringify(value) : valueText(value), title: typeof value === "number" ? String(value) : undefined }))))))));
   }
 }
