@@ -1,6 +1,7 @@
 """Reads the `[search]` table of a study file, with everything that is wrong in it."""
 
 import dataclasses
+import functools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -21,6 +22,7 @@ from symstudy.study.search_keys import (
 )
 from symstudy.study.space import Dimension, read_space
 from symstudy.study.sweep import Axis, Sweep
+from symstudy.study.whole_numbers import whole_numbers
 
 __all__ = ["Around", "read_search"]
 
@@ -97,7 +99,7 @@ def read_search(
         around: The rest of the study file.
         lines: Line of each dotted key.
     """
-    parts, mistakes = read_parts(table, lines)
+    parts, mistakes = read_parts(table, around.tables, lines)
     config = parts.config
     if config is not None:
         found = method_mistakes(config, table, is_seeded=around.is_seeded)
@@ -150,7 +152,9 @@ def in_space(mistake: Mistake, names: Sequence[str]) -> Mistake:
     return dataclasses.replace(mistake, key=key)
 
 
-def read_parts(table: Mapping[str, Any], lines: Mapping[str, int]) -> tuple[Parts, list[Mistake]]:
+def read_parts(
+    table: Mapping[str, Any], tables: Mapping[str, Mapping[str, Any]], lines: Mapping[str, int]
+) -> tuple[Parts, list[Mistake]]:
     """Return the tables of a search, and what is wrong with each by itself."""
     own = {key: value for key, value in table.items() if key not in ("space", *SUBTABLES)}
     config, mistakes = check_table(SearchConfig, own, "search", lines)
@@ -171,7 +175,7 @@ def read_parts(table: Mapping[str, Any], lines: Mapping[str, int]) -> tuple[Part
         what = f"must be a table [search.space], but got {space_table!r}"
         mistakes.append(search_mistake(lines, "space", what))
         space_table = {}
-    space, found = read_space(space_table, lines)
+    space, found = read_space(space_table, lines, functools.partial(whole_numbers, tables))
     mistakes.extend(found)
     names = tuple(space_table)
     parts = Parts(

@@ -1,7 +1,7 @@
 """The space of a search: fields and the ranges that they are taken from."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -88,13 +88,18 @@ class Space(NamedTuple):
     conditions: dict[str, Any]
 
 
-def read_space(table: Mapping[str, Any], lines: Mapping[str, int]) -> tuple[Space, list[Mistake]]:
+def read_space(
+    table: Mapping[str, Any],
+    lines: Mapping[str, int],
+    is_whole: Callable[[str], bool | None] = lambda _: None,
+) -> tuple[Space, list[Mistake]]:
     """Return the dimensions that the flat `[search.space]` table declares, and what is wrong.
 
     Args:
         table: Dotted field to a range `{log = [low, high]}` or `{linear = [low, high]}`, or a list;
             a range may have a condition beside it, and so may `{values = [...]}`.
         lines: Line of each dotted key of the file.
+        is_whole: Whether a field is of whole numbers; None where nothing says.
     """
     space: list[Dimension] = []
     conditions: dict[str, Any] = {}
@@ -103,7 +108,8 @@ def read_space(table: Mapping[str, Any], lines: Mapping[str, int]) -> tuple[Spac
         key = f"search.space.{name}"
         try:
             plain, condition = without_condition(value)
-            space.append(read_dimension(name, plain))
+            whole = is_whole(name) if isinstance(plain, dict) else None
+            space.append(read_dimension(name, plain, is_whole=whole))
             if condition is not None:
                 conditions[name] = condition
         except ValueError as error:
@@ -112,8 +118,13 @@ def read_space(table: Mapping[str, Any], lines: Mapping[str, int]) -> tuple[Spac
     return Space(tuple(space), conditions), mistakes
 
 
-def read_dimension(name: str, value: object) -> Dimension:
-    """Return one dimension.
+def read_dimension(name: str, value: object, *, is_whole: bool | None = None) -> Dimension:
+    """Return one dimension; of integers where both ends are, unless the field is not of such.
+
+    Args:
+        name: Dotted name of the field.
+        value: Range or list as written.
+        is_whole: Whether the field is of whole numbers; None where nothing says.
 
     Raises:
         ValueError: If it is not one; says what must hold.
@@ -145,7 +156,12 @@ def read_dimension(name: str, value: object) -> Dimension:
             f"the ends of a range must be 0, or at least {SMALLEST:.3g} in size, as training in 32 "
             f"bits tells them from 0, but got {low!r} and {high!r}"
         )
-    is_integer = isinstance(low, int) and isinstance(high, int)
+    is_integer = isinstance(low, int) and isinstance(high, int) and is_whole is not False
+    if is_integer and is_whole is None and high - low == 1:
+        raise ValueError(
+            f"must say whether numbers between are meant: type [{float(low)!r}, {float(high)!r}] "
+            f"for these, or the list [{low}, {high}], but got {value!r}"
+        )
     return Dimension(
         field=name,
         kind=kind,

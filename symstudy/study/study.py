@@ -1,6 +1,7 @@
 """A study: what to train, what varies, what is measured, which claims it serves."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from html import escape
 from pathlib import Path
@@ -29,6 +30,7 @@ from symstudy.study.sections import PackConfig
 from symstudy.study.sweep import Axis, read_sweep
 from symstudy.study.tabulate import check_own_keys
 from symstudy.study.unread import unread_mistakes
+from symstudy.study.whole_numbers import whole_numbers
 
 __all__ = ["PILOT", "STUDY_KEYS", "Study", "load_study", "make_study"]
 
@@ -204,7 +206,8 @@ def check_study(document: Document) -> Study:
     mistakes.extend(found)
     pairs, found = read_pairs(tables.pop("pairs"), lines)
     mistakes.extend(found)
-    sweep, found = read_sweep(tables.pop("sweep"), lines)
+    is_whole = functools.partial(whole_numbers, tables)
+    sweep, found = read_sweep(tables.pop("sweep"), lines, is_whole)
     mistakes.extend(found)
     search_table, derived = tables.pop("search"), tables.pop("derive")
     search: Search | None = None

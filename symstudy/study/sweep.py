@@ -16,6 +16,8 @@ MOST_RUNS = 1_000_000
 two gigabytes."""
 MOST_VALUES = 1_000_000
 """Values of a range at most."""
+ROUNDING = 1e-9
+"""Relative error of a value of a range that is taken for rounding."""
 LARGEST_SEED = 2**32 - 1
 """Seeds are words of the random number generator's key, and integers of every store."""
 
@@ -48,12 +50,17 @@ class Sweep:
     conditions: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
-def read_sweep(table: Mapping[str, Any], lines: Mapping[str, int]) -> tuple[Sweep, list[Mistake]]:
+def read_sweep(
+    table: Mapping[str, Any],
+    lines: Mapping[str, int],
+    is_whole: Callable[[str], bool | None] = lambda _: None,
+) -> tuple[Sweep, list[Mistake]]:
     """Return the axes that the flat `[sweep]` table declares, and what is wrong with it.
 
     Args:
         table: Dotted field (or `seed`, `zip`) to values or a range.
         lines: Line of each dotted key of the file.
+        is_whole: Whether a field is of whole numbers; None where nothing says.
     """
     mistakes: list[Mistake] = []
 
@@ -74,7 +81,8 @@ def read_sweep(table: Mapping[str, Any], lines: Mapping[str, int]) -> tuple[Swee
                 seeds = read_seeds(value, most)
             elif key != "zip":
                 plain, conditions[key] = without_condition(value)
-                values[key] = read_values(plain)
+                whole = is_whole(key) if isinstance(plain, dict) else None
+                values[key] = read_values(plain, is_whole=whole)
         except ValueError as error:
             wrong(key, str(error))
     conditions = {key: condition for key, condition in conditions.items() if condition is not None}
@@ -227,21 +235,29 @@ def without_condition(value: object) -> tuple[object, object]:
     return rest, value["when"]
 
 
-def read_values(value: object) -> tuple[Any, ...]:
-    """Return the values of a list, or of a range {log = [lo, hi], num = n} or {linear = ...}."""
+def read_values(value: object, *, is_whole: bool | None = None) -> tuple[Any, ...]:
+    """Return the values of a list, or of a range {log = [lo, hi], num = n} or {linear = ...}.
+
+    Args:
+        value: As written.
+        is_whole: Whether the field is of whole numbers; None where nothing says.
+
+    Raises:
+        ValueError: If it is neither; says what must hold.
+    """
     if isinstance(value, list):
         if not value:
             raise ValueError("must hold at least one value, but the list is empty")
         return tuple(value)
     if isinstance(value, dict):
-        return read_range(value)
+        return read_range(value, is_whole=is_whole)
     raise ValueError(
         f"must be a list or a range such as {{log = [1e-4, 1e-1], num = 7}}, but got {value!r}"
     )
 
 
-def read_range(table: Mapping[str, Any]) -> tuple[Any, ...]:
-    """Return the values of a range; integers where both ends are."""
+def read_range(table: Mapping[str, Any], *, is_whole: bool | None) -> tuple[Any, ...]:
+    """Return the values of a range; integers where both ends are and the field is of such."""
     kind = "log" if "log" in table else "linear"
     ends = table.get(kind)
     num = table.get("num")
@@ -265,7 +281,12 @@ def read_range(table: Mapping[str, Any]) -> tuple[Any, ...]:
         exact = [math.exp(math.log(low) + s * (math.log(high) - math.log(low))) for s in shares]
     else:
         exact = [low + s * (high - low) for s in shares]
-    if isinstance(low, int) and isinstance(high, int):
+    if isinstance(low, int) and isinstance(high, int) and is_whole is not False:
+        if is_whole is None and any(abs(x - round(x)) > ROUNDING * abs(x) for x in exact):
+            raise ValueError(
+                f"must say whether whole numbers are meant: for any others type [{float(low)!r}, "
+                f"{float(high)!r}], for whole ones a list, but got {dict(table)!r}"
+            )
         return tuple(dict.fromkeys(round(x) for x in exact))
     # Six digits: enough for a range, and the same on every machine.
     return tuple(float(f"{x:.6g}") for x in exact)

@@ -1,10 +1,11 @@
 """Functions of each number of one tensor by itself."""
 
+import math
 from dataclasses import replace
 from fractions import Fraction
 
 from symstudy.symmetry.derivation.axes import NOTHING, Axis, scaled
-from symstudy.symmetry.derivation.rules.registry import number_of, rule
+from symstudy.symmetry.derivation.rules.registry import argument, number_of, rule
 from symstudy.symmetry.derivation.state import State
 from symstudy.symmetry.derivation.trace import Operation, Place
 from symstudy.symmetry.derivation.values import Value
@@ -21,9 +22,9 @@ ODD = ("tanh", "sin", "tan", "sinh", "asinh", "atan", "asin", "atanh", "erf", "s
        "softshrink", "tanhshrink", "round", "trunc")  # fmt: skip
 EVEN = ("cos", "cosh")
 OTHER = (
-    "gelu", "silu", "sigmoid", "elu", "selu", "celu", "softplus", "mish", "hardswish", "clamp",
-    "log_sigmoid", "log_sigmoid_forward", "hardsigmoid", "hardtanh", "relu6", "clamp_min",
-    "clamp_max", "threshold", "exp", "exp2", "expm1", "log", "log1p", "log2", "log10", "acosh",
+    "gelu", "silu", "sigmoid", "elu", "selu", "celu", "softplus", "mish", "hardswish",
+    "log_sigmoid", "log_sigmoid_forward", "hardsigmoid", "relu6", "exp", "exp2",
+    "expm1", "log", "log1p", "log2", "log10", "acosh",
     "floor", "ceil", "logit", "erfc", "erfinv", "frac", "lgamma", "digamma", "logical_not",
     "bitwise_not", "isnan", "isinf", "isfinite", "nan_to_num", "softsign",
 )  # fmt: skip
@@ -61,6 +62,11 @@ def drop(state: State, operation: Operation) -> Value | list[Value]:
 @rule(*HOMOGENEOUS)
 def homogeneous(state: State, operation: Operation) -> Value:
     """A function with f(c z) = c f(z) for positive c."""
+    return scaled_alike(state, operation)
+
+
+def scaled_alike(state: State, operation: Operation) -> Value:
+    """Return what a function gives that passes positive factors on, and no signs."""
     value = state.value(operation.args[0])
     bent(value, operation.name)
     for axis in value.axes:
@@ -94,6 +100,40 @@ def even(state: State, operation: Operation) -> Value:
 @rule(*OTHER)
 def other(state: State, operation: Operation) -> Value:
     """A function without such a property."""
+    return held(state, operation, keeps_sign=False)
+
+
+@rule("hardtanh", "clamp", "clamp_min", "clamp_max")
+def limited(state: State, operation: Operation) -> Value:
+    """Numbers cut off at two ends: odd between -c and c, homogeneous where one end is 0."""
+    low, high = limits_of(state, operation)
+    if (low, high) in ((0.0, math.inf), (-math.inf, 0.0)):
+        return scaled_alike(state, operation)
+    return held(state, operation, keeps_sign=low is not None and high is not None and low == -high)
+
+
+def limits_of(state: State, operation: Operation) -> tuple[float | None, float | None]:
+    """Return where an operation cuts off, infinite at an open end; None where that is no number."""
+    name = operation.name.removeprefix("aten.")
+    is_hard = name == "hardtanh"
+    ends = [-1.0, 1.0] if is_hard else [-math.inf, math.inf]
+    words = ("min_val", "max_val") if is_hard else ("min", "max")
+    places = {"clamp_min": (1, None), "clamp_max": (None, 1)}.get(name, (1, 2))
+    found: list[float | None] = []
+    for end, word, place in zip(ends, words, places, strict=True):
+        given = None if place is None else argument(operation, place, word)
+        found.append(end if given is None else number_of(state, given))
+    return found[0], found[1]
+
+
+@rule("threshold")
+def cut(state: State, operation: Operation) -> Value:
+    """Numbers above a threshold, and another number below: ReLU where both are 0."""
+    ends = [
+        number_of(state, argument(operation, i, n)) for i, n in ((1, "threshold"), (2, "value"))
+    ]
+    if ends == [0.0, 0.0]:
+        return scaled_alike(state, operation)
     return held(state, operation, keeps_sign=False)
 
 
