@@ -103,7 +103,7 @@ class OfAWidth(torch.nn.Sequential):
         {"train": {"syre": 0.1}},
         {"train": {"gamma": 0.1, "syre_anisotropy": 0.5}},
         {"train": {"entropic": 0.1}},
-        {"train": {"epsilon": 1e-40}},
+        {"train": {"epsilon": 1e-35}},
         {"train": {"optimizer": "sgd", "dtype": "float64", "polish": 5}},
         {"train": {"optimizer": "lbfgs", "lr": None, "batch_size": "full"}},
         {"model": {"reparametrise": "hadamard"}},

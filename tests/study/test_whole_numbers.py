@@ -1,19 +1,21 @@
 """Ranges between two whole numbers: what they hold goes by the key, not by how ends are written."""
 
+from typing import Any
+
 import pytest
 
 from symstudy.errors import StudyFileError
 from symstudy.study import make_study
 
-TRAINED = {
+TRAINED: dict[str, Any] = {
     "schema": 1,
     "name": "ranges",
     "model": {"kind": "fcn"},
     "data": {"kind": "teacher_student"},
     "train": {"lr": 0.1, "optimizer": "sgd"},
 }
-PROGRAM = {"schema": 1, "name": "ranges", "program": {"command": ["true"]}}
-SEARCH = {"method": "qmc", "objective": "test_loss", "trials": 4}
+PROGRAM: dict[str, Any] = {"schema": 1, "name": "ranges", "program": {"command": ["true"]}}
+SEARCH: dict[str, Any] = {"method": "qmc", "objective": "test_loss", "trials": 4}
 
 
 def values_of(study):
@@ -68,7 +70,9 @@ def test_a_range_of_whole_numbers_of_a_key_that_nothing_tells_of_must_say_what_i
 def test_a_space_between_whole_numbers_goes_by_the_key():
     tables = {**TRAINED, "train": {"lr": 0.1}}
     space = {"train.gamma": {"linear": [0, 1]}, "model.width": {"log": [4, 64]}}
-    gamma, width = make_study(**tables, search={**SEARCH, "space": space}).search.space
+    search = make_study(**tables, search={**SEARCH, "space": space}).search
+    assert search is not None
+    gamma, width = search.space
     assert (gamma.is_integer, width.is_integer) == (False, True)
     assert gamma.at(0.25) == 0.25
 
@@ -81,4 +85,5 @@ def test_a_space_of_a_program_from_0_to_1_must_say_whether_numbers_between_are_m
     told = make_study(
         **PROGRAM, config={}, search={**SEARCH, "space": {"config.x": {"linear": [1, 3]}}}
     )
+    assert told.search is not None
     assert told.search.space[0].is_integer
