@@ -59,7 +59,8 @@ def print_finding(item: Any) -> None:
         interval = f" {part.interval}" if part.interval else ""
         word = part.verdict.label if part.decides else "reported"
         say(f"    {word:>12}  {part.name}: {estimate}{interval} ({part.rule})")
-    say(f"  {finding.seeds} seeds; rule {item.claim.rule_hash}{frozen_note(item.rule_is_frozen)}")
+    rule = f"rule {item.claim.rule_hash}{frozen_note(item.rule_is_frozen)}"
+    say(f"  {finding.seed_range} seeds; {rule}")
     if standing.adjusted is not None and not standing.falls:
         say(f"  {standing.chance}")
     for why, count in finding.excluded:
@@ -106,7 +107,7 @@ def print_overview(evaluated: Sequence[Any]) -> None:
             caveats = "".join(f"; {note}" for note in item.caveats.notes)
             say(
                 f"  {item.standing.label:>12}  {item.claim.name} on {item.study}: "
-                f"{estimate}{interval} {finding.unit}, {finding.seeds} seeds{beside}{caveats}"
+                f"{estimate}{interval} {finding.unit}, {finding.seed_range} seeds{beside}{caveats}"
             )
 
 

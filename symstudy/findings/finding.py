@@ -1,5 +1,6 @@
 """What a claim's test returns."""
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from html import escape
 from typing import Any
@@ -8,7 +9,18 @@ from symstudy.statistics.intervals import Interval
 from symstudy.statistics.part import Part, combine, refutation_p
 from symstudy.statistics.verdict import Verdict
 
-__all__ = ["Finding", "Interval", "Part", "Verdict", "combine"]
+__all__ = ["Finding", "Interval", "Part", "Verdict", "combine", "seed_range"]
+
+
+def seed_range(seeds: int, parts: Iterable[int]) -> str:
+    """Return how many seeds a verdict rests on, as `10`, or as `6 to 10` where parts differ.
+
+    Args:
+        seeds: Of the whole.
+        parts: Seeds of each part that decides; 0 where they are not known.
+    """
+    fewest = min(filter(None, parts), default=seeds)
+    return f"{seeds}" if fewest >= seeds else f"{fewest} to {seeds}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +70,11 @@ class Finding:
             return refutation_p(self.parts)
         return None
 
+    @property
+    def seed_range(self) -> str:
+        """Seeds behind the verdict, as a range where the parts that decide have unlike numbers."""
+        return seed_range(self.seeds, [part.seeds for part in self.parts if part.decides])
+
     def part(self, name: str) -> Part:
         """Return the part called `name`.
 
@@ -83,7 +100,7 @@ class Finding:
         )
         table = f"<table><tr>{head}</tr>{rows}</table>" if self.parts else ""
         said = f"<b>{escape(self.verdict.label)}</b>: {escape(self.reason)}"
-        return f"<p>{said} ({self.seeds} seeds)</p>{table}"
+        return f"<p>{said} ({self.seed_range} seeds)</p>{table}"
 
     def to_json(self) -> dict[str, Any]:
         """Return the finding as plain values."""

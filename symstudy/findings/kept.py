@@ -180,6 +180,7 @@ def is_part(part: object) -> bool:
         and is_estimate(part)
         and is_number(part.get("p_value"))
         and isinstance(part.get("decides"), bool)
+        and type(part.get("seeds", 0)) is int
     )
 
 

@@ -16,6 +16,7 @@ from jinja2 import Environment, StrictUndefined
 from symstudy.errors import StoreError
 from symstudy.escaping import csv_text, printable
 from symstudy.findings.default_figures import KeptFigure, has_claims, read_defaults
+from symstudy.findings.finding import seed_range
 from symstudy.findings.kept import Kept, hold_values, member_of, read_findings
 from symstudy.findings.standing import stand
 from symstudy.quantities import duration
@@ -159,6 +160,10 @@ def describe_claim(folder: StudyFolder, fingerprint: str, kept: Kept) -> dict[st
     return {
         **kept.values,
         "member": member_of(kept.values, folder.name),
+        "seed_range": seed_range(
+            kept.values["seeds"],
+            [part.get("seeds", 0) for part in kept.values["parts"] if part["decides"]],
+        ),
         "anchor": f"{folder.name}-{name}",
         "is_stale": kept.is_stale,
         "picture": picture,

@@ -98,3 +98,13 @@ def test_a_finding_is_a_table_in_a_notebook_with_its_texts_escaped():
     shown = Finding(verdict=Verdict.REFUTED, reason="<i>", seeds=5, parts=(part,))._repr_html_()
     assert "<b>refuted</b>: &lt;i&gt; (5 seeds)" in shown
     assert "<td>a&lt;b</td><td>1.5</td><td></td><td>x &amp; y</td>" in shown
+
+
+@pytest.mark.parametrize(
+    ("counts", "expected"), [((10, 10), "10"), ((6, 10), "6 to 10"), ((0, 10), "10"), ((), "10")]
+)
+def test_the_seeds_of_parts_are_told_where_they_differ(counts, expected):
+    given = [Part(name="p", verdict=S, rule="r", decides=True, seeds=count) for count in counts]
+    beside = Part(name="q", verdict=S, rule="r", decides=False, seeds=3)
+    finding = Finding(verdict=S, reason="x", seeds=10, parts=(*given, beside))
+    assert finding.seed_range == expected
