@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import json
 import re
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, TypeVar
 
@@ -18,8 +19,8 @@ __all__ = ["SMALLEST", "check_table", "field_names", "is_too_small"]
 
 T = TypeVar("T")
 
-SMALLEST = 2.0**-126
-"""Smallest normal number of 32 bits; kernels flush those below to 0."""
+SMALLEST = sys.float_info.min
+"""Smallest normal number of 64 bits, 2^-1022; kernels flush those below to 0."""
 RELATIONS = {
     "greater_than_equal": ("ge", "at least {}"),
     "greater_than": ("gt", "greater than {}"),
@@ -185,8 +186,8 @@ def not_plain(table: Mapping[str, Any], prefix: str, lines: Mapping[str, int]) -
             return [Mistake(line=lines.get(key, 0), key=key, what=what)]
         if small := next(filter(is_too_small, numbers_in(value)), None):
             what = (
-                f"must be 0, or at least {SMALLEST:.3g} in size, as training in 32 bits tells it "
-                f"from 0, but got {small!r}. Type 0"
+                f"must be 0, or at least {SMALLEST:.3g} in size, as training tells it from 0, "
+                f"but got {small!r}. Type 0"
             )
             return [Mistake(line=lines.get(key, 0), key=key, what=what)]
     return []

@@ -153,8 +153,8 @@ def read_dimension(name: str, value: object, *, is_whole: bool | None = None) ->
         raise ValueError(f"a log range must start above 0, but got {low!r}")
     if any(map(is_too_small, (low, high))):
         raise ValueError(
-            f"the ends of a range must be 0, or at least {SMALLEST:.3g} in size, as training in 32 "
-            f"bits tells them from 0, but got {low!r} and {high!r}"
+            f"the ends of a range must be 0, or at least {SMALLEST:.3g} in size, as training "
+            f"tells them from 0, but got {low!r} and {high!r}"
         )
     is_integer = isinstance(low, int) and isinstance(high, int) and is_whole is not False
     if is_integer and is_whole is None and high - low == 1:
