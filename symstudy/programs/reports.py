@@ -192,7 +192,9 @@ def parsed(line: bytes) -> dict[str, Any]:
         MetricError: If it is none.
     """
     try:
-        values = json.loads(line)
+        values = json.loads(line, object_pairs_hook=each_once)
+    except MetricError:
+        raise
     except (ValueError, RecursionError):
         values = None
     if not isinstance(values, dict):
@@ -200,6 +202,20 @@ def parsed(line: bytes) -> dict[str, Any]:
             'a report must be one line of JSON, as {"step": 1, "loss": 0.5}, but got '
             f"{shown(line)}."
         )
+    return values
+
+
+def each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the table of JSON's pairs.
+
+    Raises:
+        MetricError: If a name is there twice, of which a table would keep the last.
+    """
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        names = [name for name, _ in pairs]
+        again = next(name for name in names if names.count(name) > 1)
+        raise MetricError(f"a report must have each metric once, but {again!r} is there twice.")
     return values
 
 

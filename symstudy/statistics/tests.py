@@ -35,6 +35,8 @@ Array = NDArray[np.float64]
 
 LARGEST = 1e300
 """Stands for infinity where values are ranked."""
+TIED = 1e-12
+"""Difference of two statistics, relative to the largest, that is taken for rounding."""
 
 
 class Decided(NamedTuple):
@@ -199,7 +201,7 @@ def median_part(
         verdict=decided.verdict,
         rule=rule,
         effect=decided.effect if abs(decided.effect) < LARGEST else None,
-        interval=decided.interval if abs(decided.interval.high) < LARGEST else None,
+        interval=decided.interval if np.abs(decided.interval[:2]).max() < LARGEST else None,
         unit=unit,
         decides=decides,
         p_value=decided.p_value,
@@ -211,11 +213,26 @@ def median_part(
 def drawn_p(observed: float, drawn: ArrayLike) -> float:
     """Return how often a statistic drawn by chance is at least the observed one; never 0.
 
+    What differs by rounding is equal: the same sum in another order would else count as smaller. A
+    drawn statistic that is NaN counts as large.
+
+    Args:
+        observed: The statistic.
+        drawn: The same, drawn by chance.
+
+    Returns:
+        A p-value; NaN where `observed` is.
+
     References:
         Phipson and Smyth 2010: (b + 1) / (m + 1), so that no p-value is zero.
     """
+    if np.isnan(observed):
+        return float("nan")
     values = np.asarray(drawn, float)
-    return float((values >= observed).sum() + 1) / (len(values) + 1)
+    known = values[np.isfinite(values)]
+    size = max(abs(observed) if np.isfinite(observed) else 0.0, np.abs(known).max(initial=0.0))
+    is_smaller = values < observed - TIED * size
+    return float((~is_smaller).sum() + 1) / (len(values) + 1)
 
 
 def fisher_p(p_values: ArrayLike) -> float:

@@ -81,8 +81,7 @@ def rounded(inner: Evaluator) -> Evaluator:
     """Return an evaluator whose numbers have so many digits as all machines agree on."""
 
     def evaluate(lookup: Lookup) -> Any:
-        value = inner(lookup)
-        return float(f"{value:.{DIGITS}g}") if isinstance(value, float) else value
+        return to_digits(inner(lookup))
 
     return evaluate
 
@@ -164,13 +163,33 @@ def power(base: float, exponent: float) -> Any:
     return base**exponent
 
 
+def to_digits(value: Any) -> Any:
+    """Return a number with so many digits as all machines agree on: 3 * 0.1 is 0.3."""
+    return float(f"{value:.{DIGITS}g}") if isinstance(value, float) else value
+
+
+def floored(left: float, right: float) -> Any:
+    """Return how often one number goes into another: 1 // 0.1 is 10, of integers an integer."""
+    if isinstance(left, int) and isinstance(right, int):
+        return left // right
+    return float(math.floor(to_digits(left / right)))
+
+
+def left_over(left: float, right: float) -> Any:
+    """Return what is left of a number beside the multiples of another: 1 % 0.1 is 0."""
+    if isinstance(left, int) and isinstance(right, int):
+        return left % right
+    share = to_digits(left / right)
+    return right * (share - math.floor(share))
+
+
 ARITHMETIC: dict[type[ast.operator], tuple[str, Callable[[Any, Any], Any]]] = {
     ast.Add: ("+", operator.add),
     ast.Sub: ("-", operator.sub),
     ast.Mult: ("*", operator.mul),
     ast.Div: ("/", operator.truediv),
-    ast.FloorDiv: ("//", operator.floordiv),
-    ast.Mod: ("%", operator.mod),
+    ast.FloorDiv: ("//", floored),
+    ast.Mod: ("%", left_over),
     ast.Pow: ("**", power),
 }
 ORDERS: dict[type[ast.cmpop], tuple[str, Callable[[Any, Any], bool]]] = {
@@ -271,13 +290,15 @@ def comparison(kind: ast.cmpop) -> Callable[[Any, Any], bool]:
     """
     if type(kind) in ORDERS:
         word, order = ORDERS[type(kind)]
-        return lambda left, right: bool(computed(word, order, left, right))
+        return lambda left, right: bool(computed(word, order, to_digits(left), to_digits(right)))
     found = COMPARISONS.get(type(kind))
     if found is None:
         raise ExpressionError("must compare by == != < <= > >= in, not in, but got `is`")
     if type(kind) in (ast.In, ast.NotIn):
-        return lambda left, right: found(left, several(right))
-    return found
+        return lambda left, right: found(
+            to_digits(left), [to_digits(each) for each in several(right)]
+        )
+    return lambda left, right: found(to_digits(left), to_digits(right))
 
 
 def several(value: Any) -> Any:
@@ -304,7 +325,7 @@ def rounding(value: float, digits: int | None = None) -> Any:
         ValueError: If that many digits cannot be kept.
     """
     if digits is None:
-        return round(value)
+        return round(to_digits(value))
     if not (isinstance(digits, int) and 0 <= digits <= DIGITS):
         raise ValueError(f"digits must be an integer from 0 to {DIGITS}, but got {digits!r}")
     return round(value, digits)

@@ -130,9 +130,13 @@ class BarrierStudy:
 
     @property
     def p_values_K(self) -> Float[Tensor, " pairs"]:
-        """Permutation p-value of each matched barrier: (1 + #(null <= matched)) / (1 + D)."""
-        count_K = (self.null_DK <= self.matched_K).sum(dim=0).double()
-        return (1.0 + count_K) / (1.0 + len(self.null_DK))
+        """Permutation p-value of each matched barrier: (1 + #(null <= matched)) / (1 + D).
+
+        A null barrier that is NaN counts as low; where the matched one is, so is the p-value.
+        """
+        count_K = (~(self.null_DK > self.matched_K)).sum(dim=0).double()
+        p_values_K = (1.0 + count_K) / (1.0 + len(self.null_DK))
+        return torch.where(self.matched_K.isnan(), torch.nan, p_values_K)
 
 
 def barriers_modulo_symmetry(

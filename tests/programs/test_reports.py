@@ -114,6 +114,8 @@ def test_a_report_after_the_end_is_refused(run):
         (b'{"step": 1, "loss": "low"}', "'loss' is 'low'"),
         (b'{"step": 1, "loss": [1]}', "'loss' is"),
         (b'{"step": 1, "loss": null}', "at least one metric"),
+        (b'{"step": 1, "loss": 1.0, "loss": 2.0}', "'loss' is there twice"),
+        (b'{"step": 1, "step": 2, "loss": 1.0}', "'step' is there twice"),
     ],
 )
 def test_lines_of_other_programs_are_held_to_the_same(line, message):

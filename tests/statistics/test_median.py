@@ -1,5 +1,8 @@
 """The sign test keeps its level whatever the distribution, and never claims certainty."""
 
+import itertools
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -90,3 +93,26 @@ def test_chances_of_draws_and_of_pooled_tests_are_those_of_their_definitions():
     assert drawn_p(9.0, np.zeros(99)) == 1 / 100
     # Of two tests the product q has the chance q (1 - ln q).
     assert fisher_p([0.1, 0.2]) == pytest.approx(0.02 * (1 - np.log(0.02)))
+
+
+def test_a_statistic_that_differs_by_rounding_alone_is_not_smaller():
+    # 1.8 in some orders, 1.7999999999999998 in the others: these are one statistic.
+    values = np.array([0.5, 0.7, 0.6, 0.4, 0.3, 0.2, 0.1])
+    orders = [values[list(order)] for order in itertools.permutations(range(7))]
+    sums = [float(order[0] + order[1] + order[2]) for order in orders]
+    assert len({each for each in sums if each > 1.75}) > 1
+    exact = math.factorial(3) * math.factorial(4) / math.factorial(7)
+    for observed in {each for each in sums if each > 1.75}:
+        assert drawn_p(observed, sums) == pytest.approx(exact, rel=0.01)
+
+
+def test_a_statistic_that_is_no_number_is_no_evidence():
+    assert math.isnan(drawn_p(math.nan, [1.0, 2.0, 3.0]))
+    assert drawn_p(2.0, [1.0, math.nan, math.nan]) == 3 / 4
+    assert drawn_p(math.inf, [1.0, math.inf, 2.0]) == 2 / 4
+
+
+def test_an_interval_shows_no_stand_in_for_infinity():
+    part = median_part("time", [-np.inf] * 3 + [1.0, 2.0, 3.0, 4.0, 5.0], low=0.0, rule="")
+    assert part.interval is None
+    assert part.effect == 1.5

@@ -98,3 +98,23 @@ def test_an_expression_without_a_value_says_why(text, message):
 def test_what_is_worked_out_has_digits_that_all_machines_agree_on():
     assert repr(value("train.lr * 3")) == "0.3"
     assert repr(value("sqrt(2)")) == "1.41421356237"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("1 // 0.1", 10.0),
+        ("0.3 // 0.1", 3.0),
+        ("1 % 0.1", 0.0),
+        ("round(1 // 0.1)", 10),
+        ("0.1 * 3 == 0.3", True),
+        ("0.1 * 3 > 0.3", False),
+        ("0.1 * 3 in [0.3, 1]", True),
+        ("-7 % 3", 2),
+        ("-7 // 2", -4),
+        ("7.5 % -2", -0.5),
+        ("2 ** 60 + 1 == 2 ** 60", False),
+    ],
+)
+def test_what_differs_by_rounding_is_equal_within_an_expression_too(text, expected):
+    assert read_expression(text).evaluate({}.__getitem__) == expected

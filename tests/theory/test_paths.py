@@ -6,7 +6,12 @@ import torch
 from symstudy.models.fcn.network import Fcn
 from symstudy.streams import Stream
 from symstudy.theory.neuron_maps import random_neuron_map
-from symstudy.theory.paths import barriers_modulo_symmetry, line_barrier, linear_path
+from symstudy.theory.paths import (
+    BarrierStudy,
+    barriers_modulo_symmetry,
+    line_barrier,
+    linear_path,
+)
 
 
 def quartic(theta_KP):
@@ -134,3 +139,16 @@ def test_random_matrices_of_positive_determinant_are_joined():
 def test_a_matrix_of_negative_determinant_is_refused():
     with pytest.raises(ValueError, match="must have a positive determinant"):
         linear_path(torch.diag(torch.tensor([1.0, -1.0])).double(), torch.linspace(0, 1, 3))
+
+
+def test_a_barrier_that_is_no_number_is_no_evidence():
+    nothing = torch.full((2,), torch.nan)
+    study = BarrierStudy(
+        raw_K=nothing,
+        balanced_K=nothing,
+        matched_K=torch.tensor([torch.nan, 1.0]),
+        null_DK=torch.tensor([[2.0, 2.0], [3.0, torch.nan], [4.0, 3.0]]),
+        matchings=(),
+    )
+    assert study.p_values_K.isnan().tolist() == [True, False]
+    assert study.p_values_K[1] == 2 / 4
