@@ -117,4 +117,5 @@ def test_what_is_worked_out_has_digits_that_all_machines_agree_on():
     ],
 )
 def test_what_differs_by_rounding_is_equal_within_an_expression_too(text, expected):
-    assert read_expression(text).evaluate({}.__getitem__) == expected
+    nothing: dict[str, object] = {}
+    assert read_expression(text).evaluate(nothing.__getitem__) == expected
