@@ -125,11 +125,12 @@ def seed_part(  # noqa: PLR0913  # one test with all that it may be held against
     """Return the test that the mean of one value a seed lies from `low` to `high`.
 
     Supported where all of the t interval lies there, refuted where none of it does; with both ends
-    and an interval of 90 % that is two one-sided tests at 5 %.
+    and an interval of 90 % that is two one-sided tests at 5 %. Where a value is infinite, so is the
+    mean, and nothing is decided.
 
     Args:
         name: What is tested.
-        values: One number a seed; what is not finite is left out.
+        values: One number a seed; what is NaN is left out.
         low: Lower end of what is claimed.
         high: Upper end of what is claimed.
         level: Confidence of the interval.
@@ -142,9 +143,21 @@ def seed_part(  # noqa: PLR0913  # one test with all that it may be held against
     References:
         Schuirmann 1987 (two one-sided tests); Student 1908.
     """
-    data = finite(values)
+    data = np.asarray(values, float)
+    data = data[~np.isnan(data)]
     if len(data) < min_seeds:
         return Part(name=name, verdict=too_few, rule=rule, unit=unit, decides=decides)
+    if np.isinf(data).any():
+        return Part(
+            name=name,
+            verdict=Verdict.INCONCLUSIVE,
+            rule=rule,
+            unit=unit,
+            decides=decides,
+            seeds=len(data),
+            note=f"{int(np.isinf(data).sum())} of {len(data)} seeds are infinite, and so is their "
+            "mean; median_part has a test of the median",
+        )
     interval = student_interval(data, level)
     mean, verdict = float(data.mean()), interval.within(low, high)
     error = max(float(data.std(ddof=1)) / np.sqrt(len(data)), np.finfo(float).tiny)

@@ -68,8 +68,9 @@ SPACE = Key(
     '"table.key"',
     "",
     "{log = [low, high]}, {linear = [low, high]}, {values = [...]} or list",
-    "What may vary: any key of the tables above that is neither fixed nor swept; integers where "
-    "both ends are. A table may have `when`, as in [sweep], but for bisect and cmaes.",
+    "What may vary: any key of the tables above that is neither fixed nor swept; of a key "
+    "of whole numbers these alone where both ends are. A table may have `when`, as in [sweep], "
+    "but for bisect and cmaes.",
 )
 CONFIRM_SET = Key(
     "search.confirm",

@@ -14,7 +14,7 @@ ROWS = [
     for line in PAGE.read_text(encoding="utf-8").splitlines()
     if line.startswith("| ") and not line.startswith("| input |")
 ]
-KINDS = 23
+KINDS = 26
 MARKS = [
     *(f"W{number}" for number in range(1, 12)),
     *(f"R{number}" for number in range(1, 10)),

@@ -15,6 +15,7 @@ from symstudy.statistics.tests import (
     fewest_seeds,
     fisher_p,
     median_part,
+    seed_part,
     sign_p,
 )
 from symstudy.statistics.verdict import Verdict
@@ -116,3 +117,12 @@ def test_an_interval_shows_no_stand_in_for_infinity():
     part = median_part("time", [-np.inf] * 3 + [1.0, 2.0, 3.0, 4.0, 5.0], low=0.0, rule="")
     assert part.interval is None
     assert part.effect == 1.5
+
+
+def test_the_mean_of_infinite_values_decides_nothing():
+    values = [-np.inf] * 2 + [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]
+    part = seed_part("ln loss", values, low=0.0, rule="")
+    assert part.verdict is Verdict.INCONCLUSIVE
+    assert (part.effect, part.p_value, part.seeds) == (None, None, 8)
+    assert "2 of 8 seeds are infinite" in part.note
+    assert seed_part("x", [*values[2:], np.nan], low=0.0, rule="").verdict is Verdict.SUPPORTED
