@@ -89,3 +89,15 @@ def test_the_figure_has_a_panel_a_measure(claims, plant):
     assert figure.drawn["panel"].nunique() == 3
     assert set(figure.drawn["lr_over_batch"]) == {0.0025, 0.0075}
     assert b"<svg" in files["svg"]
+
+
+def test_seeds_all_of_whose_neurons_contribute_at_every_noise_are_no_evidence(claims, plant):
+    def full(run, rng):
+        width = run.cell.model.width
+        measures = pruned(run, rng)
+        rows = [{**row, "contributing_neurons": width} for row in measures["layers"]]
+        return {**measures, "contributing_neurons": width, "layers": rows}
+
+    finding = judge_store(claims[NAME], plant(STUDY, full))
+    assert finding.verdict is Verdict.UNTESTED
+    assert dict(finding.excluded) == {"every neuron contributes at all places": 64}
