@@ -130,7 +130,8 @@ class MillionRuns:
             "2 ** (i // 10000 % 10) as width, i // 100000 as gamma, "
             "(1 + (i % 7) / 1000) * 2 ** -(i // 10000 % 10) as test_loss from range(1000000) _(i)"
         )
-        self.connection.execute("create view missing as from runs limit 0")
+        for name in ("missing", "history", "layers", "count_curve"):
+            self.connection.execute(f"create view {name} as from runs limit 0")
 
     def df(self, query, parameters=()):
         frame = self.connection.sql(query, params=parameters or None).df()
