@@ -166,6 +166,7 @@ def evaluate_all(
     """
     from symstudy.findings.discovery import import_claims
     from symstudy.findings.evaluate import claims_of, evaluate_claim, settle
+    from symstudy.findings.shared_runs import EndedRuns
     from symstudy.project.listing import described
     from symstudy.store import find_studies
 
@@ -183,11 +184,13 @@ def evaluate_all(
         if name not in needed:
             note(message)
     evaluated: list[EvaluatedIn] = []
+    ended = EndedRuns()
     for folder, own in zip(folders, served, strict=True):
         wanted = [name for name in names or own if name not in broken]
         for claim in claims_of(folder, claims, wanted) if wanted else ():
             try:
-                evaluated.append(EvaluatedIn(folder, evaluate_claim(claim, folder, families)))
+                found_here = evaluate_claim(claim, folder, families, ended)
+                evaluated.append(EvaluatedIn(folder, found_here))
             except Exception as error:  # noqa: BLE001  # a claim is code of the user's
                 failed.append(f"claim {claim.name!r} on {folder.name} fails: {described(error)}")
     if not evaluated and not failed and needs_claims:

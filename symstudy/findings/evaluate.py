@@ -12,7 +12,7 @@ from symstudy.findings.family import Family, family_of
 from symstudy.findings.finding import Finding, Verdict
 from symstudy.findings.freezing import Caveats, read_caveats
 from symstudy.findings.kept import member_of, read_findings
-from symstudy.findings.shared_runs import shared_notes
+from symstudy.findings.shared_runs import EndedRuns, shared_notes
 from symstudy.findings.standing import Member, Standing, hold, stand, told
 from symstudy.plots.figures import Figure, figure_files, theme
 from symstudy.plots.page import letter_panels, write_above
@@ -103,7 +103,12 @@ class Evaluated:
         }
 
 
-def evaluate_claim(claim: Claim, folder: StudyFolder, families: Sequence[Family] = ()) -> Evaluated:
+def evaluate_claim(
+    claim: Claim,
+    folder: StudyFolder,
+    families: Sequence[Family] = (),
+    ended: EndedRuns | None = None,
+) -> Evaluated:
     """Test `claim` on the results of one study and keep the finding in its folder.
 
     Args:
@@ -111,6 +116,7 @@ def evaluate_claim(claim: Claim, folder: StudyFolder, families: Sequence[Family]
         folder: The study.
         families: Families of claims that are declared; of one in none the family is the claims of
             the study.
+        ended: What has been read of this and other studies, where several claims are tested.
 
     Raises:
         StoreError: If the results cannot be read, or the finding cannot be kept.
@@ -126,6 +132,9 @@ def evaluate_claim(claim: Claim, folder: StudyFolder, families: Sequence[Family]
         family_of(folder.name, claim.name, families, record.get("claims", [])),
         record.get("kind") == PILOT,
     )
+    caveats = read_caveats(record, claim.name, claim.rule_hash)
+    caveats = with_gaps(caveats, Store([folder]), measured)
+    shared = shared_notes(folder, claim.name, studies_in(member.family), ended or EndedRuns())
     evaluated = Evaluated(
         claim=claim,
         study=folder.name,
@@ -135,12 +144,7 @@ def evaluate_claim(claim: Claim, folder: StudyFolder, families: Sequence[Family]
         measured=measured,
         fingerprint=store.fingerprint,
         queries=tuple(store.queries),
-        caveats=with_shared(
-            with_gaps(read_caveats(record, claim.name, claim.rule_hash), Store([folder]), measured),
-            folder,
-            claim.name,
-            member.family,
-        ),
+        caveats=caveats._replace(notes=(*caveats.notes, *shared)),
         member=member,
         standing=stand([member])[0],
     )
@@ -173,10 +177,9 @@ def with_gaps(caveats: Caveats, store: Store, measured: Any) -> Caveats:
     return caveats._replace(notes=(*caveats.notes, *gaps))
 
 
-def with_shared(caveats: Caveats, folder: StudyFolder, claim: str, family: Family) -> Caveats:
-    """Return caveats with a note on each study beside this one that has the same runs."""
-    others = frozenset(key.partition("/")[0] for key in family.claims if family.is_declared)
-    return caveats._replace(notes=(*caveats.notes, *shared_notes(folder, claim, others)))
+def studies_in(family: Family) -> frozenset[str]:
+    """Return the names of the studies whose claims a declared family has."""
+    return frozenset(key.partition("/")[0] for key in family.claims if family.is_declared)
 
 
 def settle(evaluated: Sequence[tuple[StudyFolder, Evaluated]]) -> list[Evaluated]:

@@ -12,28 +12,52 @@ from symstudy.store import StudyFolder
 from symstudy.store.files.siblings import studies_beside
 from symstudy.store.tables.ledger import ended_runs
 
-__all__ = ["shared_notes"]
+__all__ = ["EndedRuns", "shared_notes"]
 
 
-def shared_notes(folder: StudyFolder, claim: str, others: frozenset[str]) -> Iterator[str]:
+class EndedRuns:
+    """The runs of studies that are done or stopped, each study read once.
+
+    Attributes:
+        known: Those of each study, by the path of its folder.
+    """
+
+    def __init__(self) -> None:
+        """See the class."""
+        self.known: dict[str, set[str]] = {}
+
+    def of(self, folder: StudyFolder) -> set[str]:
+        """Return the runs of a study.
+
+        Raises:
+            StoreError: If they cannot be read.
+        """
+        if folder.path not in self.known:
+            self.known[folder.path] = ended_runs(folder, failed_count=False)
+        return self.known[folder.path]
+
+
+def shared_notes(
+    folder: StudyFolder, claim: str, others: frozenset[str], ended: EndedRuns
+) -> Iterator[str]:
     """Yield a note on each study beside this one that has some of its runs and a verdict of them.
 
     Args:
         folder: Of the study.
         claim: Name of the claim that is tested: studies that serve it count.
         others: Names of studies whose claims are in the same family: they count too.
+        ended: What has been read of the studies.
 
     Raises:
         StoreError: If the runs of the study cannot be read.
     """
-    own: set[str] | None = None
     for other in studies_beside(folder):
         record = other.read_study()
         if not is_judged(record, claim, others):
             continue
-        own = ended_runs(folder, failed_count=False) if own is None else own
+        own = ended.of(folder)
         try:
-            theirs = ended_runs(other, failed_count=False)
+            theirs = ended.of(other)
         except StoreError:
             # Another study that is damaged keeps no verdict from being told.
             continue

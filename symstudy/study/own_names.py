@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 from symstudy.components import items_of
 from symstudy.components.own_modules import OwnModule, files_of, find_module, with_imports
 from symstudy.components.variables_read import unnamed_in
+from symstudy.datasets import AbstractDatasetConfig
 from symstudy.study.cell import Cell, different_tables
 
 if TYPE_CHECKING:
     from symstudy.study.study import Study
 
-__all__ = ["own_names", "study_cells", "unnamed_variables"]
+__all__ = ["data_tables", "own_names", "study_cells", "unnamed_variables"]
 
 OWN_NAME = re.compile(r'"[\w.]+:\w+"')
 MOST_TOLD = 5
@@ -26,6 +27,12 @@ def study_cells(study: "Study") -> Sequence[Cell]:
     if study.search is None:
         return study.cells
     return list({id(run.cell): run.cell for run in study.expected_runs()}.values())
+
+
+def data_tables(study: "Study") -> list[AbstractDatasetConfig]:
+    """Return the different data tables of a study's cells; none of a program."""
+    trained = [cell.data for cell in study_cells(study) if not cell.is_program]
+    return list({id(data): data for data in trained}.values())
 
 
 def own_names(study: "Study") -> set[str]:
@@ -40,8 +47,7 @@ def own_names(study: "Study") -> set[str]:
         if field.name == "kind" or field.choice is not None or field.source
     }
     names |= {name for measures in {cell.probe.measures for cell in cells} for name in measures}
-    data = {id(cell.data): cell.data for cell in cells}.values()
-    names |= {name for table in data for name in table.own_sources}
+    names |= {name for data in data_tables(study) for name in data.own_sources}
     return {name for name in names if ":" in name}
 
 

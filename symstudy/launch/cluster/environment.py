@@ -16,13 +16,12 @@ from typing import Any
 
 from symstudy.components import texts_of
 from symstudy.components.own_modules import OwnModule, find_module, with_imports
-from symstudy.datasets import AbstractDatasetConfig
 from symstudy.datasets.readers.cache import cache_folder
 from symstudy.datasets.readers.places import TRAVELLING
 from symstudy.errors import LaunchError
 from symstudy.identity import digest
 from symstudy.study import Study
-from symstudy.study.own_names import own_names, study_cells
+from symstudy.study.own_names import data_tables, own_names, study_cells
 
 __all__ = [
     "OwnModule",
@@ -58,12 +57,6 @@ def own_modules(study: Study) -> list[OwnModule]:
         if name != "symstudy":
             found[name] = needed_module(name, kind, search_places(study))
     return with_imports(found.values())
-
-
-def data_tables(study: Study) -> list[AbstractDatasetConfig]:
-    """Return the different data tables of a study's cells."""
-    trained = [cell.data for cell in study_cells(study) if not cell.is_program]
-    return list({id(data): data for data in trained}.values())
 
 
 def require_files(study: Study) -> None:

@@ -134,14 +134,12 @@ class CodedRuns:
             QueryError: If DuckDB refuses an expression.
             StoreError: If a file turns out to be damaged.
         """
-        self.prepare((*by, *conditions))
-        found = self.joint(by)
+        found = self.counted(by, conditions)
         if found is None:
             return None
-        at, shape = found
-        counted = np.bincount(self.among(at, conditions), minlength=math.prod(shape))
-        places = np.flatnonzero(counted)
-        return self.labelled(by, shape, places, counted[places].tolist())
+        counts, shape = found
+        places = np.flatnonzero(counts)
+        return self.labelled(by, shape, places, counts[places].tolist())
 
     def spread(self, by: Sequence[str], across: str, conditions: Sequence[str]) -> "Spread | None":
         """Return the number of runs at each value of `across`, in groups by the values of `by`.
@@ -158,16 +156,28 @@ class CodedRuns:
             QueryError: If DuckDB refuses an expression.
             StoreError: If a file turns out to be damaged.
         """
-        self.prepare((*by, across, *conditions))
-        found, last = self.joint((*by, across)), self.coded(across)
+        found = self.counted((*by, across), conditions)
+        last = self.coded(across)
         if found is None or last is None:
             return None
-        at, shape = found
-        size = math.prod(shape)
-        counts = np.bincount(self.among(at, conditions), minlength=size).reshape(-1, shape[-1])
+        counts, shape = found[0].reshape(-1, found[1][-1]), found[1][:-1]
         places = np.flatnonzero(counts.any(1))
-        keys = self.labelled(by, shape[:-1], places)
+        keys = self.labelled(by, shape, places)
         return Spread(keys, places, last.values, counts[places])
+
+    def counted(
+        self, by: Sequence[str], conditions: Sequence[str]
+    ) -> tuple[np.ndarray, tuple[int, ...]] | None:
+        """Return the number of runs at each combination of values, in one row, and their numbers.
+
+        None if there are too many values.
+        """
+        self.prepare((*by, *conditions))
+        found = self.joint(by)
+        if found is None:
+            return None
+        at, shape = found
+        return np.bincount(self.among(at, conditions), minlength=math.prod(shape)), shape
 
     def total(self, conditions: Sequence[str]) -> int:
         """Return the number of runs for which some conditions hold.

@@ -8,6 +8,7 @@ import duckdb
 from symstudy.errors import QueryError
 
 __all__ = [
+    "CLOSED",
     "MEMORY",
     "TIMEOUT_S",
     "check_limits",
@@ -20,6 +21,16 @@ MEMORY = "4GB"
 """Memory that a query may use, if no other limit is given."""
 TIMEOUT_S = 600.0
 """Seconds that a query may take, if no other limit is given."""
+
+CLOSED = (
+    "set autoinstall_known_extensions = false",
+    "set autoload_known_extensions = false",
+    "set python_enable_replacements = false",
+    "set temp_directory = ''",
+    "set enable_external_access = false",
+    "set lock_configuration = true",
+)
+"""What keeps queries to the tables they are given: no files, no network, no variables of Python."""
 
 
 def check_limits(memory: str, timeout_s: float) -> int:

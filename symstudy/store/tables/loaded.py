@@ -22,7 +22,7 @@ from symstudy.store.tables.answers import (
     query_error,
 )
 from symstudy.store.tables.connection import Store
-from symstudy.store.tables.limits import MEMORY, check_limits
+from symstudy.store.tables.limits import CLOSED, MEMORY, check_limits
 from symstudy.store.tables.running import Limits, run_within
 from symstudy.store.tables.view_statements import quoted
 
@@ -39,14 +39,6 @@ KEY = "symstudy_row_key"
 """Column of a copy that tells its rows apart by one number."""
 KEY_SQL = "hash(study, run_id)"
 QUOTED = re.compile(r'"((?:[^"]|"")+)"')
-SETTINGS = (
-    "set autoinstall_known_extensions = false",
-    "set autoload_known_extensions = false",
-    "set python_enable_replacements = false",
-    "set temp_directory = ''",
-    "set enable_external_access = false",
-    "set lock_configuration = true",
-)
 
 
 class Packs(NamedTuple):
@@ -99,7 +91,7 @@ class LoadedRuns:
         self.limits = Limits(memory, check_limits(memory, timeout_s), timeout_s)
         self.connection = duckdb.connect(":memory:")
         self.connection.execute("set memory_limit = ?", [memory])
-        for statement in SETTINGS:
+        for statement in CLOSED:
             self.connection.execute(statement)
         self.loaded: dict[str, list[str]] = {}
         self.packs = Packs(frozenset(), {})

@@ -6,6 +6,7 @@ import duckdb
 
 from symstudy.store.tables.copies import copy_name
 from symstudy.store.tables.keys import KEYS
+from symstudy.store.tables.limits import CLOSED
 from symstudy.store.tables.scans import JOINED, MERGED, StudyTables
 from symstudy.store.tables.schema import CELLS, RUNS
 from symstudy.store.tables.view_statements import view_statements
@@ -17,12 +18,7 @@ SETTINGS = (
     # DuckDB knows no sizes of Arrow's files, and would hash the million rows of runs and not those
     # of the cells: the views have the smaller table on the right, which is the one that is hashed.
     "set disabled_optimizers = 'build_side_probe_side'",
-    "set autoinstall_known_extensions = false",
-    "set autoload_known_extensions = false",
-    "set python_enable_replacements = false",
-    "set temp_directory = ''",
-    "set enable_external_access = false",
-    "set lock_configuration = true",
+    *CLOSED,
 )
 
 MOST_IN_MEMORY = 5000
