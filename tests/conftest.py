@@ -3,7 +3,7 @@
 import gc
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,15 +30,19 @@ settings.register_profile("symstudy", deadline=None)
 settings.load_profile("symstudy")
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep tests that share a fixture of their module on one worker, so that it is made once."""
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None]:
+    """Keep tests that share a fixture of their module on one worker, so that it is made once.
+
+    Around all other hooks, since xdist's own reads the groups before any other.
+    """
     for item in items:
         fixtures = getattr(item, "_fixtureinfo", None)
         known = fixtures.name2fixturedefs.values() if fixtures else ()
         is_shared = any(each[-1].scope == "module" for each in known)
         if is_shared and item.get_closest_marker("xdist_group") is None:
             item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
+    yield
 
 
 @pytest.hookimpl(trylast=True)

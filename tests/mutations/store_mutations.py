@@ -30,7 +30,7 @@ STORE = (
                 "    place.mkdir(exist_ok=True)\n",
             ),
         ),
-        (f"{CRASHES}::test_a_crash_of_a_compaction_loses_and_doubles_nothing[False]",),
+        (f"{CRASHES}::test_a_crash_of_a_compaction_loses_and_doubles_nothing[False-4]",),
     ),
     Mutation(
         "`runs` is written first and not last",
@@ -85,7 +85,7 @@ STORE = (
                 "        folder.write_bytes(to_json(name, after), GENERATIONS, name, file)\n",
             ),
         ),
-        (f"{CRASHES}::test_a_crash_of_a_compaction_loses_and_doubles_nothing[False]",),
+        (f"{CRASHES}::test_a_crash_of_a_compaction_loses_and_doubles_nothing[False-4]",),
     ),
     Mutation(
         "the pointer moves whoever has moved it meanwhile",
