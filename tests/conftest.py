@@ -30,15 +30,34 @@ settings.register_profile("symstudy", deadline=None)
 settings.load_profile("symstudy")
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep tests that share a fixture of their module on one worker, so that it is made once."""
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Say what group a test is in behind its name, by which xdist gives groups to workers.
+
+    xdist 3.8 writes it where pytest 9.2 does not read any more: tests of one group ran on all
+    workers, each of which started a Ray and a browser of its own.
+    """
+    if not getattr(config.option, "loadgroup", False):
+        return
     for item in items:
-        fixtures = getattr(item, "_fixtureinfo", None)
-        known = fixtures.name2fixturedefs.values() if fixtures else ()
-        is_shared = any(each[-1].scope == "module" for each in known)
-        if is_shared and item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
+        group = group_of(item)
+        if group and not item.nodeid.endswith(f"@{group}"):
+            node: Any = item
+            node._id = type(node.id).parse(f"{item.nodeid}@{group}")
+
+
+def group_of(item: pytest.Item) -> str:
+    """Return what tests that stay on one worker have in common; empty if nothing.
+
+    Either their mark `xdist_group`, or their module where it has a fixture that is made once.
+    """
+    mark = item.get_closest_marker("xdist_group")
+    if mark is not None:
+        return str(mark.args[0])
+    fixtures = getattr(item, "_fixtureinfo", None)
+    known = fixtures.name2fixturedefs.values() if fixtures else ()
+    is_shared = any(each[-1].scope == "module" for each in known)
+    return item.nodeid.partition("::")[0] if is_shared else ""
 
 
 @pytest.hookimpl(trylast=True)
