@@ -1,5 +1,6 @@
 """One real Ray, started once for all of these tests: it takes seconds."""
 
+import gc
 import os
 import signal
 import subprocess
@@ -14,6 +15,7 @@ from symstudy.errors import LaunchError, StoreError
 from symstudy.launch import (
     Capacity,
     InlineLauncher,
+    PackEnded,
     RayLauncher,
     open_study_folder,
     read_lease,
@@ -90,6 +92,29 @@ def test_packs_are_trained_by_ray_tune_as_inline(launcher, study_of, tmp_path, r
     )
     assert by_ray.rows == inline.rows
     assert verify(open_store(tmp_path / "ray").folders[0]).is_proven
+
+
+class Alive:
+    """A listener that counts Tune's trials that are there as each pack ends."""
+
+    def __init__(self):
+        self.counts = []
+
+    def __call__(self, event):
+        from ray.tune.experiment import Trial
+
+        if isinstance(event, PackEnded):
+            gc.collect()
+            self.counts.append(sum(type(thing) is Trial for thing in gc.get_objects()))
+
+
+def test_tune_keeps_no_pack_that_has_ended(launcher, study_of, tmp_path):
+    alive = Alive()
+    study = study_of(train={"steps": 1}, sweep={"seed": 12}, pack={"size": 1, "certify": 0})
+    summary = run_study(study, str(tmp_path), launcher, listeners=[alive])
+    assert summary.done == len(alive.counts) == 12
+    # Two train, each with one that follows it and one that has just ended.
+    assert max(alive.counts[-4:]) <= 6
 
 
 @pytest.mark.slow

@@ -254,7 +254,8 @@ class RayLauncher(AbstractLauncher):
         """Train the packs of `source` as the trials of one Tune experiment."""
         from ray import tune
 
-        from symstudy.launch.tune.callback import TrialEvents
+        from symstudy.launch.tune.callback import NoProgress, TrialEvents
+        from symstudy.launch.tune.scheduler import PackScheduler
         from symstudy.launch.tune.searcher import PackSearcher
         from symstudy.launch.tune.trial import PackTrial
 
@@ -274,6 +275,7 @@ class RayLauncher(AbstractLauncher):
                 trainable,
                 tune_config=tune.TuneConfig(
                     search_alg=PackSearcher(source, tell, resources),
+                    scheduler=PackScheduler(),  # type: ignore[no-untyped-call]  # its base is not typed
                     num_samples=-1,
                     max_concurrent_trials=workers,
                     reuse_actors=True,
@@ -284,7 +286,7 @@ class RayLauncher(AbstractLauncher):
                     name=config.launch,
                     storage_path=storage,
                     verbose=0,
-                    callbacks=[events, *self.callbacks],
+                    callbacks=[events, NoProgress(), *self.callbacks],
                     failure_config=tune.FailureConfig(max_failures=RETRIES),
                     # The default saves class trainables at their end, and drops an actor that
                     # cannot.

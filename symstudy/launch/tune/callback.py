@@ -1,17 +1,18 @@
-"""A Tune callback that turns what trials report into the events of a launch."""
+"""Tune callbacks: one turns what trials report into the events of a launch, one prints nothing."""
 
 import json
 from pathlib import Path
 from typing import Any
 
 from ray import tune
+from ray.tune.progress_reporter import TrialProgressCallback
 
 from symstudy.launch.events import Listener, PackEnded, PackLost, PackProgressed, PackRetried
 from symstudy.launch.messages import PackReport
 from symstudy.launch.source import AbstractPackSource
 from symstudy.launch.tracebacks import last_line
 
-__all__ = ["TrialEvents"]
+__all__ = ["NoProgress", "TrialEvents"]
 
 
 class TrialEvents(tune.Callback):
@@ -80,6 +81,16 @@ class TrialEvents(tune.Callback):
         self.errors.append(reason_of(trial))
         self.tell(PackLost(pack_id=trial.config["pack"]))
         self.source.lost(trial.config["pack"])
+
+
+class NoProgress(TrialProgressCallback):
+    """Stands where Tune would put its own, which prints nothing here and keeps every trial."""
+
+    def log_result(self, *_: Any, **__: Any) -> None:
+        """Keep and print nothing."""
+
+    def on_trial_complete(self, *_: Any, **__: Any) -> None:
+        """Keep and print nothing."""
 
 
 def reason_of(trial: Any) -> str:
