@@ -78,15 +78,15 @@ PAPER_REPRESENTATIONS := universal_alignment universal_alignment_widths neural_c
 paper-representations: setup images ## The paper's experiments on representations, on real images; goes on where it stopped.
 	$(call experiments,$(PAPER_REPRESENTATIONS))
 
-# Those of paper-laptop at the paper's own settings as far as two cores go, from the shortest to the longest: the
+# The paper's experiments at its own settings as far as two cores go, from the shortest to the longest: the
 # preset `scale` of each study. What takes a cluster is in docs/experiments/README.md.
 PAPER_SCALE := adaptive_capacity_noise phase_diagram vision_transformers restoration_by_decay \
-	adaptive_capacity_transformer teacher_student_transformer adaptive_capacity learning_jumps \
-	teacher_student_table learning_jumps_activations width_saturation_noise width_saturation \
-	space_quantization_at_minima
+	adaptive_capacity_transformer layer_hierarchy teacher_student_transformer adaptive_capacity \
+	learning_jumps teacher_student_table learning_jumps_activations width_saturation_noise \
+	width_saturation space_quantization_at_minima
 
 paper-scale: RESULTS := results-scale
-paper-scale: setup paper-scale-plan ## The paper's experiments at its own scale; goes on where it stopped (six hours).
+paper-scale: setup images paper-scale-plan ## The paper's experiments at its own scale; goes on where it stopped (six hours).
 	$(call experiments,$(PAPER_SCALE),--preset scale)
 
 paper-scale-plan: setup ## How long paper-scale takes on two idle cores; trains nothing.

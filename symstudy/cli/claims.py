@@ -51,7 +51,7 @@ def print_finding(item: Any) -> None:
     """Print a finding: its headline, what it rests on, and how it stands in its family."""
     finding, standing = item.held, item.standing
     head = item.headline.replace(standing.label, standing.label.upper(), 1)
-    say(f"{item.claim.name} on {item.study}: {head}")
+    say(f"{item.claim.name} on {item.place}: {head}")
     say(f"  {item.claim.statement}")
     say(f"  {finding.reason}")
     for part in finding.parts:
@@ -106,7 +106,7 @@ def print_overview(evaluated: Sequence[Any]) -> None:
             beside = f"; {item.standing.alone.label} alone" if item.standing.falls else ""
             caveats = "".join(f"; {note}" for note in item.caveats.notes)
             say(
-                f"  {item.standing.label:>12}  {item.claim.name} on {item.study}: "
+                f"  {item.standing.label:>12}  {item.claim.name} on {item.place}: "
                 f"{estimate}{interval} {finding.unit}, {finding.seed_range} seeds{beside}{caveats}"
             )
 

@@ -12,6 +12,7 @@ from symstudy.findings.family import Family, family_of
 from symstudy.findings.finding import Finding, Verdict
 from symstudy.findings.freezing import Caveats, read_caveats
 from symstudy.findings.kept import member_of, read_findings
+from symstudy.findings.scale import told_scale
 from symstudy.findings.shared_runs import EndedRuns, shared_notes
 from symstudy.findings.standing import Member, Standing, hold, stand, told
 from symstudy.plots.figures import Figure, figure_files, theme
@@ -30,6 +31,7 @@ class Evaluated:
     Attributes:
         claim: The claim.
         study: Name of the study.
+        scale: At which scale it was run; empty if nothing says it.
         path: Path or URI of its folder, as a user types it.
         num_served: Claims that the study serves: the family of a replication of it.
         finding: The verdict by the rule alone.
@@ -44,6 +46,7 @@ class Evaluated:
 
     claim: Claim
     study: str
+    scale: str
     path: str
     num_served: int
     finding: Finding
@@ -58,6 +61,11 @@ class Evaluated:
     def rule_is_frozen(self) -> bool | None:
         """Whether the rule is the one frozen when the study first ran; None if none was."""
         return self.caveats.rule_is_frozen
+
+    @property
+    def place(self) -> str:
+        """The study, and at which scale it was run."""
+        return f"{self.study} ({self.scale})" if self.scale else self.study
 
     @property
     def held(self) -> Finding:
@@ -88,6 +96,7 @@ class Evaluated:
             "rule_is_frozen": self.rule_is_frozen,
             "caveats": list(self.caveats.notes),
             "study": self.study,
+            "scale": self.scale,
             "is_pilot": self.standing.is_pilot,
             "fingerprint": self.fingerprint,
             "judged_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -138,6 +147,7 @@ def evaluate_claim(
     evaluated = Evaluated(
         claim=claim,
         study=folder.name,
+        scale=told_scale(record),
         path=folder.location,
         num_served=max(1, len(record.get("claims", []))),
         finding=finding,

@@ -18,6 +18,7 @@ from symstudy.escaping import csv_text, printable
 from symstudy.findings.default_figures import KeptFigure, has_claims, read_defaults
 from symstudy.findings.finding import seed_range
 from symstudy.findings.kept import Kept, hold_values, member_of, read_findings
+from symstudy.findings.scale import told_scale
 from symstudy.findings.standing import stand
 from symstudy.quantities import duration
 from symstudy.store import Store, StudyFolder, open_location, read_account, read_certificate
@@ -93,6 +94,7 @@ def place_in_paper(reference: str) -> tuple[float, str]:
 def describe_study(folder: StudyFolder) -> dict[str, Any]:
     """Return everything that the page says of a study."""
     frozen = folder.read_study()
+    scale = told_scale(frozen)
     findings = read_findings(folder)
     store = Store([folder])
     (account,) = read_account(store)
@@ -104,7 +106,7 @@ def describe_study(folder: StudyFolder) -> dict[str, Any]:
         "name": folder.name,
         "title": frozen.get("title", folder.name),
         "description": frozen.get("description", ""),
-        "preset": frozen.get("preset"),
+        "scale": scale,
         "swept": frozen.get("swept", []),
         "launches": [describe_launch(launch) for launch in frozen.get("launches", [])],
         **account.counts(),
@@ -120,7 +122,10 @@ def describe_study(folder: StudyFolder) -> dict[str, Any]:
         ]
         if not has_claims(folder)
         else [],
-        "claims": [describe_claim(folder, store.fingerprint, kept) for kept in findings.kept],
+        "claims": [
+            {**describe_claim(folder, store.fingerprint, kept), "scale": scale}
+            for kept in findings.kept
+        ],
         "refused": findings.refused,
     }
 

@@ -61,7 +61,7 @@ class Verdicts(Sequence[Evaluated]):
 
     def __repr__(self) -> str:
         """Return a line a verdict."""
-        lines = [f"{item.claim.name} on {item.study}: {item.headline}" for item in self.evaluated]
+        lines = [f"{item.claim.name} on {item.place}: {item.headline}" for item in self.evaluated]
         return printable("\n".join([*lines, *self.failed]) or "no claim was judged")
 
     def _repr_html_(self) -> str:

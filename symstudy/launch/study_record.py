@@ -147,6 +147,7 @@ def record_launch(
             "launch": launch,
             "at": at,
             "preset": study.preset,
+            "overrides": list(study.overrides),
             "new_runs": num_new,
             "settings": fixed.settings,
             "seeds": fixed.seeds,

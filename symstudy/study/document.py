@@ -25,6 +25,7 @@ class Document:
         values: The tables.
         lines: Line of each dotted key; empty for a study built in Python.
         preset: Name of the preset that was applied, if any.
+        overrides: Settings `key=value` of the command line that were applied, as they were typed.
         notes: What a reader should be told about how it came to be.
         beneath: Dotted keys that are given beneath a preset or settings of the command line, which
             may have chosen a component that does not read them.
@@ -34,6 +35,7 @@ class Document:
     values: dict[str, Any]
     lines: dict[str, int] = field(default_factory=dict)
     preset: str | None = None
+    overrides: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     beneath: frozenset[str] = frozenset()
 

@@ -3,6 +3,7 @@
 import re
 import tomllib
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, final
 
 from symstudy.errors import UserError
@@ -41,7 +42,7 @@ def apply_overrides(document: Document, overrides: Sequence[str]) -> Document:
         given[plain] = override
         is_derived = key.startswith(DERIVE)
         draft.set(key, parse_expression(text) if is_derived else parse_value(key, text.strip()))
-    return draft.document()
+    return replace(draft.document(), overrides=tuple(overrides))
 
 
 def field_of(key: str) -> str:

@@ -87,6 +87,7 @@ class Study:
         pairs: Which of its runs are compared with each other; None for none.
         pack: How its runs are packed; changes no result.
         preset: Preset that was applied, if any.
+        overrides: Settings `key=value` of the command line that were applied, as they were typed.
         source: File it came from.
         notes: What a user should be told about how it was read.
         document: The file's tables with preset and settings of the command line, as they were read.
@@ -108,6 +109,7 @@ class Study:
     pairs: PairsConfig | None = None
     pack: PackConfig = dataclasses.field(default_factory=PackConfig)
     preset: str | None = None
+    overrides: tuple[str, ...] = ()
     source: str = "python"
     notes: tuple[str, ...] = ()
     document: Mapping[str, Any] = dataclasses.field(default_factory=dict, repr=False)
@@ -251,6 +253,7 @@ def check_study(document: Document) -> Study:
         pairs=pairs,
         pack=pack,
         preset=document.preset,
+        overrides=document.overrides,
         source=document.source,
         notes=(
             *document.notes,

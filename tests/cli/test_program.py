@@ -235,6 +235,13 @@ def test_analyze_plot_and_report_exit_with_0_whatever_the_verdict(program, resul
     assert report.stdout.strip().endswith("report.html")
 
 
+def test_a_verdict_names_what_was_changed_of_its_study(program, root, tmp_path):
+    study = ("run", root / "studies" / "smoke.toml", "--launcher=inline", "--results", tmp_path)
+    assert program(*study, "train.steps=20", "seed=2").returncode == 0
+    said = program("analyze", tmp_path, "space_quantization", "--project", root)
+    assert "space_quantization on smoke (no preset, with train.steps=20): " in said.stdout
+
+
 def test_a_claim_that_is_not_the_projects_is_refused_before_training(program, root, tmp_path):
     study = tmp_path / "own.toml"
     study.write_text(STUDY.replace("width_saturation", "widht_saturation"))

@@ -5,6 +5,7 @@ import http.server
 import threading
 from typing import Any, ClassVar
 
+import numpy as np
 import pytest
 from scipy.io import savemat
 
@@ -12,7 +13,8 @@ from symstudy.datasets import cifar10, fashion_mnist, known, mnist, mnist_5k, sv
 from symstudy.datasets.readers.download import Remote
 from symstudy.errors import LaunchError, StudyFileError
 from symstudy.launch import InlineLauncher, run_study
-from symstudy.study import plan_packs
+from symstudy.store import open_store
+from symstudy.study import load_study, plan_packs
 from symstudy.testing.images import Images, cifar_batch, draw_images, write_pair, write_tar
 
 GREY = draw_images(20, (28, 28), classes=10)
@@ -289,3 +291,43 @@ def test_a_worker_whose_node_has_the_arrays_downloads_nothing(
     assert data.check_files() == ""
     assert data.own_files() == []
     assert not (tmp_path / "empty").exists()
+
+
+RESNET = (
+    "model.width=8",
+    "data.samples=20",
+    "train.batch_size=10",
+    "train.gamma=5e-4",
+    "train.syre=[0.0,0.1]",
+    "probe.samples=20",
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "kinds", "changes", "measures"),
+    [
+        ("neural_collapse_resnet", ("cifar10",), RESNET, ("nc1_trace", "feature_eigengap")),
+        (
+            "layer_hierarchy",
+            ("cifar10", "svhn"),
+            ("data.kind=['cifar10','svhn']", "train.gamma=3e-3", "train.batch_size=10"),
+            ("mean_breaking_sorted_absolute", "mean_effective_rank"),
+        ),
+    ],
+)
+def test_the_papers_networks_train_on_the_papers_files(
+    name, kinds, changes, measures, small, root, tmp_path, monkeypatch
+):
+    for kind in kinds:
+        small(kind)
+    monkeypatch.setenv("SYMSTUDY_DATA", str(tmp_path / "data"))
+    shorter = ("seed=1", "train.steps=2", "probe.num=2", "probe.detail=1", *changes)
+    path = root / "studies" / f"{name}.toml"
+    study = load_study(path, preset="paper", overrides=shorter)
+    assert len(study.cells) == 2
+    results = str(tmp_path / "results")
+    run_study(study, results, InlineLauncher(device="cpu"))
+    rows = open_store(results).df(f"select outcome, {', '.join(measures)} from runs")
+    assert rows["outcome"].tolist() == ["done", "done"]
+    assert np.isfinite(rows[list(measures)].to_numpy(float)).all()

@@ -57,6 +57,18 @@ def test_the_page_says_verdict_figure_completeness_and_rule(planted):
     assert "Stale" not in page
 
 
+def test_the_scale_stands_with_the_study_and_in_the_overview(planted):
+    record = planted.read_study()
+    launch = {"preset": "paper", "overrides": ["seed=6"], "new_runs": 216}
+    planted.write_study({**record, "launches": [launch]})
+    try:
+        page = render_report([planted], "results")
+    finally:
+        planted.write_study(record)
+    assert "<code>rank_scaling_law</code>, preset paper; swept" in page
+    assert '<a href="#rank_scaling_law">rank_scaling_law</a>, preset paper' in page
+
+
 def test_links_in_the_page_lead_to_its_parts(planted):
     page = render_report([planted], "results")
     for target in re.findall(r'href="#([^"]*)"', page):
