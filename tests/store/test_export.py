@@ -97,6 +97,27 @@ def test_whole_numbers_beyond_64_bits_and_long_decimals_are_not_rounded():
     assert pq.read_table(pa.BufferReader(to_parquet(plain))).equals(plain)
 
 
+def test_decimals_of_maps_and_arrays_become_numbers_too():
+    part = pa.decimal128(4, 1)
+    table = pa.table(
+        {
+            "map": pa.array([[("a", Decimal("1.5"))]], pa.map_(pa.string(), part)),
+            "array": pa.array([[Decimal(1), Decimal("2.5")]], pa.list_(part, 2)),
+        }
+    )
+    (row,) = json.loads(to_json(plain_numbers(table)))
+    assert row == {"map": [["a", 1.5]], "array": [1.0, 2.5]}
+
+
+def test_what_a_form_lacks_is_refused_with_the_column():
+    spans = pa.table({"span": pa.array([(1, 2, 3)], pa.month_day_nano_interval()), "x": [1]})
+    with pytest.raises(StoreError, match=r"'span': 'month_day_nano.*Type span::varchar"):
+        to_parquet(spans)
+    far = pa.table({"t": pa.array([2**62], pa.timestamp("us"))})
+    with pytest.raises(StoreError, match=r"years 1 to 9999 .* COLUMN::varchar"):
+        to_json(far)
+
+
 def test_names_that_are_there_before_are_told_apart():
     assert distinct_names(["a", "a", "a_2", "b", "a"]) == ["a", "a_3", "a_2", "b", "a_4"]
 

@@ -102,19 +102,29 @@ def composed(trace: Trace) -> Trace:
     operations keep their numbers. What was on the way is made by nothing that is needed any more.
     """
     chains = Chains(trace)
+    followed = [chains.follow(at, operation) for at, operation in enumerate(trace.operations)]
     operations = list(trace.operations)
-    for number, operation in enumerate(trace.operations):
-        chain = chains.follow(number, operation)
-        name = plain_name(operation)
-        if chain is not None and (chain.bends > 1 or not chains.is_linear(operation)):
-            nature = nature_of(trace, chain)
-            if nature.is_any:
-                operations[number] = pointwise(operation, chain.root, nature)
-                continue
-        if name in BENT and (only := chains.only_input(operation)) is not None:
-            nature = nature_of(trace, Chain(only, (number,)))
-            operations[number] = pointwise(operation, only, nature)
+    wanted = set(trace.outputs)
+    # From the end on: what is on the way of a function is looked at by itself only if it is read.
+    for number in reversed(range(len(operations))):
+        operation = trace.operations[number]
+        if not wanted.isdisjoint(operation.outputs):
+            operations[number] = decided(trace, chains, followed[number], number)
+            read = (operations[number].args, operations[number].kwargs)
+            wanted |= {place.number for place in places_in(read)}
     return replace(trace, operations=operations)
+
+
+def decided(trace: Trace, chains: "Chains", chain: "Chain | None", number: int) -> Operation:
+    """Return operation `number` as a function of one number if it is one, else as it is."""
+    operation = trace.operations[number]
+    if chain is not None and (chain.bends > 1 or not chains.is_linear(operation)):
+        nature = nature_of(trace, chain)
+        if nature.is_any:
+            return pointwise(operation, chain.root, nature)
+    if plain_name(operation) in BENT and (only := chains.only_input(operation)) is not None:
+        return pointwise(operation, only, nature_of(trace, Chain(only, (number,))))
+    return operation
 
 
 def pointwise(operation: Operation, root: int, nature: Nature) -> Operation:
