@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from symstudy.statistics.intervals import Interval, all_alike
+from symstudy.statistics.intervals import TIED, Interval, all_alike
 from symstudy.statistics.scaling_forms import (
     FORMS,
     IS_PLAIN,
@@ -160,11 +160,14 @@ def refit(law: Law, x: Array, y: Array) -> Array:
 
 
 def by_residuals(law: Law, x: Array) -> tuple[dict[str, Interval], str]:
-    """Return t intervals by the scatter of the points about the law: what there is for one seed."""
+    """Return t intervals by the scatter of the points about the law: what there is for one seed.
+
+    Points without any scatter say nothing of how far the law is off.
+    """
     names = law.form.parameters
     freedom = len(x) - len(names)
     unknown = {name: Interval(-math.inf, math.inf, LEVEL) for name in names}
-    if freedom < 1:
+    if freedom < 1 or float(np.abs(law.residuals).max()) <= TIED:
         return unknown, "nothing"
     theta, log_x = vector(law), np.log(x)
     steps = np.eye(len(theta)) * 1e-5
