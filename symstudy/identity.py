@@ -11,6 +11,7 @@ import hashlib
 import json
 import math
 from collections.abc import Iterable, Mapping
+from decimal import Decimal
 from typing import Any
 
 REPLICA_SEEDS = 2**31
@@ -27,7 +28,8 @@ def canonical_json(value: Any) -> str:
 def valid_json(value: Any, *, indent: int | None = None) -> str:
     """Return `value` as JSON that every program reads: NaN and infinity, which it lacks, are null.
 
-    What is no value of JSON, such as a date, becomes text.
+    Whole numbers of any size stay numbers. What is no value of JSON, such as a date, or a decimal
+    of more digits than a float has, becomes text.
     """
     return json.dumps(finite(value), indent=indent, default=str, allow_nan=False)
 
@@ -36,6 +38,8 @@ def finite(value: Any) -> Any:
     """Return a value with None in the place of every float that is not finite."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
+    if isinstance(value, Decimal) and value == value.to_integral_value():
+        return int(value)
     if isinstance(value, Mapping):
         return {str(key): finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

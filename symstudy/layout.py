@@ -75,6 +75,8 @@ class NeuronGroup:
         size: Number of neurons.
         odd: Whether the activation is odd, so that a neuron and its negative act alike.
         homogeneous: Whether the activation is positively homogeneous of degree 1 (ReLU, linear).
+        even: Whether the activation is even (the absolute value, the cosine), so that a neuron
+            whose incoming side alone changes sign acts alike.
         incoming_blocks: Names of the blocks that make the neurons, where these are not the ones
             that have them along axis 0, as for weights that are stored as `[in, out]`.
         outgoing_blocks: Names of the blocks that read them, where `incoming_blocks` are named.
@@ -85,6 +87,7 @@ class NeuronGroup:
     size: int
     odd: bool
     homogeneous: bool
+    even: bool = False
     incoming_blocks: tuple[str, ...] = ()
     outgoing_blocks: tuple[str, ...] = ()
 
@@ -136,7 +139,7 @@ class DeclaredSymmetry:
             acted on as a whole (scaling).
         partners: Names of the blocks on the other side of the axis; none where there is one side.
             A recurrent block `[h, h]` has the axis twice: its rows are meant in `blocks`, its
-            columns in `partners`, and it may be in both.
+            columns in `partners`, and it may be in both or in one.
         within: Label of another axis, of one place along which alone the group acts, such as that
             of the heads of an attention layer; empty where it acts on all of the blocks.
         place: Which place along `within`.
@@ -229,9 +232,9 @@ class Layout:
         if symmetry.axis:
             for name in names:
                 count = known[name].axes.count(symmetry.axis)
-                is_square = count == 2 and name in symmetry.partners
+                is_square = count == 2
                 assert count == 1 or is_square, (
-                    f"{what} finds {symmetry.axis} once in each block, or twice in a partner"
+                    f"{what} finds {symmetry.axis} once in each block, or as rows and columns"
                 )
                 sides = (name in symmetry.blocks) + (name in symmetry.partners)
                 assert sides == 1 or is_square, f"{what} names each block once, unless it is square"
@@ -284,9 +287,10 @@ def neuron_symmetries(
 ) -> tuple[DeclaredSymmetry, ...]:
     """Return the symmetries that the neurons of elementwise activations have.
 
-    Every group has permutations; one of an odd activation sign flips; one of a positively
-    homogeneous activation rescalings. A function that is both is linear, f(z) = z f(1), and then
-    the group has double rotations.
+    Every group has permutations; one of an odd activation sign flips of both sides, one of an even
+    activation of what enters alone; one of a positively homogeneous activation rescalings. A
+    function that is odd and homogeneous is linear, f(z) = z f(1), and then the group has double
+    rotations.
 
     Args:
         blocks: All blocks of the model; a group's name may run along one axis of a block.
@@ -306,4 +310,10 @@ def neuron_symmetries(
             )
             for kind in kinds
         ]
+        if group.even:
+            declared.append(
+                DeclaredSymmetry(
+                    kind="sign_flip", blocks=incoming, axis=group.name, layer=group.layer
+                )
+            )
     return tuple(declared)

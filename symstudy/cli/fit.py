@@ -99,7 +99,7 @@ def sentences(law: Any) -> list[str]:
     fitted = found.law
     rests = {
         "seeds": f"jackknife over {found.seeds} seeds",
-        "residuals": "scatter about the law, since there is one seed",
+        "residuals": "scatter about the law, since there is one seed, or all are alike",
         "nothing": "nothing: too few places and seeds",
     }[found.source]
     converged = "converged" if fitted.has_converged else "NOT converged"

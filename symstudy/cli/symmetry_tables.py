@@ -19,6 +19,7 @@ def as_plain(report: Any) -> dict[str, Any]:
                 "layer": group.layer,
                 "size": group.size,
                 "odd": group.odd,
+                "even": group.even,
                 "homogeneous": group.homogeneous,
                 "activations": group.name not in derivation.unseen,
             }

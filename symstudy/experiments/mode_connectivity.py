@@ -6,6 +6,7 @@ pair of networks from other starts with other batches, and is one independent un
 Shapes: K runs, P parameters, D random draws.
 """
 
+import math
 from typing import Any, NamedTuple
 
 import torch
@@ -73,9 +74,15 @@ class Barriers(NamedTuple):
     similarity: float
 
     @property
-    def p_value(self) -> float:
-        """Share of the permutations, the matching among them, with a barrier as low as matched."""
-        return (1 + int((self.null_D <= self.matched).sum())) / (1 + len(self.null_D))
+    def p_value(self) -> float | None:
+        """Share of the permutations, the matching among them, with a barrier as low as matched.
+
+        A barrier of a permutation that is no number counts as low; None where that of the matching
+        is none, so that nothing can be said.
+        """
+        if math.isnan(self.matched):
+            return None
+        return (1 + int((~(self.null_D > self.matched)).sum())) / (1 + len(self.null_D))
 
 
 def main(run: ProgramRun) -> None:
@@ -89,18 +96,28 @@ def main(run: ProgramRun) -> None:
             f"[config] must have the keys {', '.join(KEYS)}, but got {sorted(run.config)}. See "
             "studies/mode_connectivity.toml"
         )
+    if int(run.config["draws"]) < 1:
+        raise UserError(
+            f"config.draws must be at least 1, random permutations that the matching is held "
+            f"against, but got {run.config['draws']!r}. Type config.draws=199"
+        )
     pair = train_pair(run.config, run.seed)
     found = measure_barriers(pair, int(run.config["draws"]), run.seed)
+    numbers = {
+        "barrier_raw": found.raw,
+        "barrier_balanced": found.balanced,
+        "barrier_matched": found.matched,
+        "barrier_random": float(found.null_D.median()),
+        "permutation_p": found.p_value,
+        "similarity": found.similarity,
+        "pair_loss": float(pair.loss_K.mean()),
+        "pair_accuracy": float(pair.accuracy_K.min()),
+    }
+    # What is no number is no evidence: its column is null.
+    known = {name: value for name, value in numbers.items() if value is not None}
     run.report(
         int(run.config["steps"]),
-        barrier_raw=found.raw,
-        barrier_balanced=found.balanced,
-        barrier_matched=found.matched,
-        barrier_random=float(found.null_D.median()),
-        permutation_p=found.p_value,
-        similarity=found.similarity,
-        pair_loss=float(pair.loss_K.mean()),
-        pair_accuracy=float(pair.accuracy_K.min()),
+        **{name: value for name, value in known.items() if math.isfinite(value)},
     )
 
 

@@ -134,7 +134,8 @@ def power_of(
             for part in parts
             if test.covers(part)
             for spread in [spread_of(part, finding.seeds if finding else 0)]
-            if spread is not None
+            # What did not vary at all says nothing of how much it may.
+            if spread
         ]
         sd = max(spreads, default=None)
         in_sd = smallest(test, seeds, power)

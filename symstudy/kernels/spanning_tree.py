@@ -14,11 +14,12 @@ from symstudy.kernels.tiles import matmul, padded
 
 
 @compiled_allocating
-def squared_distances(points: NDArray[np.float64], signed: bool) -> NDArray[np.float64]:
+def squared_distances(points: NDArray[np.float64], reversible: int) -> NDArray[np.float64]:
     """Return the squared distances `[n, n']` of the rows of `points[n, d]`, n' = n padded.
 
-    With `signed`, a point and its negative are one: the smaller of |a - b|^2 and |a + b|^2. The
-    error of a distance is about 1e-8 of the points' norms, since squares are taken apart.
+    The first `reversible` numbers of a point may change sign together, which gives the same point:
+    with d of them the distance is the smaller of |a - b| and |a + b|. The error of a distance is
+    about 1e-8 of the points' norms, since squares are taken apart.
     """
     n, d = points.shape
     wide = padded(n, 8)
@@ -34,9 +35,34 @@ def squared_distances(points: NDArray[np.float64], signed: bool) -> NDArray[np.f
     flat = points.reshape(-1)
     matmul(out, zero, wide, flat, zero, d, one, across, zero, wide, n, wide, d, zero)
     square = out[: n * wide].reshape(n, wide)
+    is_partly = 0 < reversible < d
+    other = np.zeros(n * wide + 8 if is_partly else 0)
+    if is_partly:
+        turned = points.copy()
+        for i in range(n):
+            for j in range(reversible):
+                turned[i, j] = -turned[i, j]
+        matmul(
+            other,
+            zero,
+            wide,
+            turned.reshape(-1),
+            zero,
+            d,
+            one,
+            across,
+            zero,
+            wide,
+            n,
+            wide,
+            d,
+            zero,
+        )
     for i in range(n):
         for j in range(n):
-            inner = abs(square[i, j]) if signed else square[i, j]
+            inner = abs(square[i, j]) if reversible >= d else square[i, j]
+            if is_partly:
+                inner = max(inner, other[i * wide + j])
             square[i, j] = max(norms[i] + norms[j] - 2.0 * inner, 0.0)
         square[i, i] = 0.0
     return square
@@ -45,7 +71,7 @@ def squared_distances(points: NDArray[np.float64], signed: bool) -> NDArray[np.f
 @compiled_allocating
 def neuron_clusters(
     points: NDArray[np.float64],
-    signed: bool,
+    reversible: int,
     thresholds: NDArray[np.float64],
     edges: NDArray[np.float64],
     gaps: NDArray[np.float64],
@@ -58,7 +84,8 @@ def neuron_clusters(
 
     Args:
         points: Neurons `[lanes, n, d]`, contiguous.
-        signed: Whether a point and its negative are one.
+        reversible: How many of a point's first numbers may change sign together: 0 for none, d for
+            a point that is one with its negative.
         thresholds: Threshold of each lane for `gaps`.
         edges: Written `[lanes, n]`: entry i is the edge by which point i joined the tree.
         gaps: Written `[lanes]`: the smallest |a - b| of two points of different clusters at the
@@ -72,7 +99,7 @@ def neuron_clusters(
     label = np.empty(n, np.int64)
     living = np.empty(n, np.bool_)
     for k in range(lanes):
-        square = squared_distances(points[k], signed)
+        square = squared_distances(points[k], reversible)
         for i in range(n):
             norm = 0.0
             for j in range(d):

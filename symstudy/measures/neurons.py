@@ -63,7 +63,9 @@ def squared_norm(view: LayerView) -> Tensor:
 )
 def breaking_sorted(view: LayerView) -> Tensor:
     """Return how many pairs adjacent in norm are broken at 0.02 of the largest norm."""
-    return count_adjacent(view.neurons_KND, view.threshold(EPSILON_RELATIVE), signed=view.group.odd)
+    return count_adjacent(
+        view.neurons_KND, view.threshold(EPSILON_RELATIVE), reversible=view.reversible
+    )
 
 
 @measure(
@@ -128,7 +130,7 @@ def distance_gap(view: LayerView) -> Tensor:
     thresholds_K = view.gap.thresholds_K
     if bool(thresholds_K.isinf().all()):
         return torch.full_like(thresholds_K, torch.nan)
-    clusters = cluster_neurons(view.neurons_KND, thresholds_K, signed=view.group.odd)
+    clusters = cluster_neurons(view.neurons_KND, thresholds_K, reversible=view.reversible)
     return clusters.gaps_K
 
 
@@ -183,7 +185,7 @@ def distinct_directions(view: LayerView) -> Tensor:
         return torch.full_like(view.scale_K, -1, dtype=torch.int64)
     points = balanced_directions(*view.sides)
     threshold_K = torch.full_like(view.scale_K, EPSILON_DIRECTION)
-    clusters = cluster_neurons(points, threshold_K, signed=view.group.odd)
+    clusters = cluster_neurons(points, threshold_K, reversible=view.reversible)
     return torch.where(view.is_alive_K.cpu(), clusters.count_above(threshold_K), 0)
 
 
@@ -229,4 +231,4 @@ def contributing_neurons(view: LayerView) -> Tensor:
 def breaking_sorted_absolute(view: LayerView) -> Tensor:
     """Return how many pairs adjacent in norm lie farther apart than an absolute threshold."""
     threshold_K = torch.full_like(view.scale_K, EPSILON_DYNAMICS)
-    return count_adjacent(view.neurons_KND, threshold_K, signed=view.group.odd)
+    return count_adjacent(view.neurons_KND, threshold_K, reversible=view.reversible)

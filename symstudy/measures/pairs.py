@@ -15,7 +15,7 @@ from symstudy.symmetry.neurons import adjacent_distances
 
 def pair_distance(view: LayerView, percent: int) -> Tensor:
     """Return the distance below which so many per cent of the pairs lie; 0 of a single neuron."""
-    distances_KP = adjacent_distances(view.neurons_KND, signed=view.group.odd)
+    distances_KP = adjacent_distances(view.neurons_KND, reversible=view.reversible)
     if not distances_KP.shape[1]:
         return view.scale_K.new_zeros(view.scale_K.shape)
     return distances_KP.quantile(percent / 100.0, dim=1)

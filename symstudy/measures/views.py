@@ -25,6 +25,7 @@ from symstudy.symmetry.neurons import (
     cluster_neurons,
     copy_gap,
     neuron_sides,
+    reversible_numbers,
     unpack,
 )
 from symstudy.symmetry.ranks import singular_values
@@ -81,6 +82,12 @@ class LayerView:
         """The neurons as vectors, float64."""
         return torch.cat(self.sides, dim=2)
 
+    @property
+    def reversible(self) -> int:
+        """How many of a neuron's first numbers may change sign together."""
+        into, out = self.sides
+        return reversible_numbers(self.group, into.shape[2], out.shape[2])
+
     @cached_property
     def norms_KN(self) -> Tensor:
         """Norms of the neurons."""
@@ -111,7 +118,7 @@ class LayerView:
     def clusters(self) -> NeuronClusters:
         """Clusters of the neurons, with the gap at the default threshold."""
         return cluster_neurons(
-            self.neurons_KND, self.threshold(EPSILON_RELATIVE), signed=self.group.odd
+            self.neurons_KND, self.threshold(EPSILON_RELATIVE), reversible=self.reversible
         )
 
     @cached_property

@@ -154,7 +154,7 @@ def interval_sentences(sources: set[str]) -> list[str]:
     """Return what intervals of exponents rest on."""
     words = {
         "seeds": r"$\alpha$: 95 % jackknife over seeds.",
-        "residuals": r"$\alpha$: 95 % by residuals, since there is one seed.",
+        "residuals": r"$\alpha$: 95 % by residuals, since there is one seed, or all are alike.",
         "nothing": r"$\alpha$ has no interval: too few places and seeds.",
     }
     return [words[source] for source in words if source in sources]

@@ -21,8 +21,10 @@ Kind = Literal["count", "number", "truth"]
 CONVERGED = "converged"
 """Metric that says whether a run counts as converged: claims read it."""
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,99}")
-LARGEST = 2**63
-"""Integers from this on do not fit a column of counts."""
+LARGEST_STEP = 2**63
+"""Steps from this on do not fit a column."""
+LARGEST_EXACT = 2**53
+"""Integers up to this are the same as floats, whatever other runs report under the name."""
 
 
 class MetricError(ValueError):
@@ -39,7 +41,7 @@ def check_step(step: object) -> int:
         found = -1 if isinstance(step, bool) else operator.index(step)  # type: ignore[arg-type]
     except TypeError:
         found = -1
-    if not 0 <= found < LARGEST:
+    if not 0 <= found < LARGEST_STEP:
         raise MetricError(f"the step of a report must be an integer from 0 on, but got {step!r}.")
     return found
 
@@ -114,8 +116,12 @@ def plain_value(name: str, value: Any) -> bool | int | float:
     if isinstance(value, bool):
         return value
     if isinstance(value, int):
-        if not -LARGEST <= value < LARGEST:
-            raise MetricError(f"a metric must fit 64 bits, but {name!r} is {value}.")
+        if abs(value) > LARGEST_EXACT:
+            raise MetricError(
+                "a metric must be a whole number of at most 2^53 in size, so that no column rounds "
+                f"it, but {name!r} is {value}. Report it as float({name}), rounded, or in two "
+                f"parts: {name} // 2**32 and {name} % 2**32."
+            )
         return int(value)
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else math.nan

@@ -11,8 +11,6 @@ from symstudy.programs.metrics import Kind, MetricError, check_step, checked, wi
 __all__ = ["Metrics", "ReportFile", "Row", "Rows"]
 
 CHUNK = 1 << 20
-LARGEST_EXACT = 2**53
-"""Integers up to this are the same as numbers."""
 
 
 class Row(NamedTuple):
@@ -139,19 +137,10 @@ class Rows:
         """
         kinds: dict[str, Kind] = {}
         last: dict[str, Any] = {}
-        largest: dict[str, int] = {}
         for row in self.rows:
             for name, value in row.values.items():
                 kinds[name] = widened(name, kinds.get(name), value)
                 last[name] = value
-                if type(value) is int:
-                    largest[name] = max(largest.get(name, 0), abs(value))
-        for name, kind in kinds.items():
-            if kind == "number" and largest.get(name, 0) > LARGEST_EXACT:
-                raise MetricError(
-                    f"a metric must keep its type, but {name!r} is {largest[name]} at one step and "
-                    "a fraction at another, and no column holds both exactly."
-                )
         return Metrics(kinds, last)
 
 

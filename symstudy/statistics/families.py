@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from symstudy.statistics.part import ALPHA, Part
+from symstudy.statistics.part import ALPHA, Part, counted_p
 from symstudy.statistics.verdict import Verdict
 
 __all__ = ["Corrected", "correct_family", "hold_parts", "holm"]
@@ -36,7 +36,7 @@ def correct_family(
 
     The family is fixed by what was declared and not by what came out: a claim that its data cannot
     decide counts, as one with a p-value of 1, and so does one without data. Outside are verdicts by
-    an exact rule, which chance has no part in.
+    an exact rule, which chance has no part in. A p-value that is no number counts as 1.
 
     Args:
         verdicts: Of each claim.
@@ -49,7 +49,7 @@ def correct_family(
     """
     undecided = (Verdict.INCONCLUSIVE, Verdict.UNTESTED)
     entries = [
-        1.0 if verdict in undecided else p_value
+        1.0 if verdict in undecided else p_value and counted_p(p_value)
         for verdict, p_value in zip(verdicts, p_values, strict=True)
     ]
     members = [i for i, entry in enumerate(entries) if entry is not None]
@@ -58,7 +58,7 @@ def correct_family(
     adjusted = dict(zip(members, holm([*known, *[1.0] * missing]), strict=False))
     corrected = []
     for i, verdict in enumerate(verdicts):
-        p_value = None if verdict in undecided else p_values[i]
+        p_value = None if verdict in undecided else entries[i]
         value = adjusted[i] if p_value is not None else None
         falls = value is not None and value > level
         # Holm's steps count only where all before them were taken.
@@ -90,7 +90,7 @@ def hold_parts(parts: Sequence[Part], factor: float, level: float = ALPHA) -> tu
             times is not None
             and part.p_value is not None
             # Rounding of the factor must not turn a verdict.
-            and part.p_value * factor * times > level * (1.0 + 1e-9)
+            and counted_p(part.p_value) * factor * times > level * (1.0 + 1e-9)
         )
         held.append(replace(part, verdict=Verdict.INCONCLUSIVE) if falls else part)
     return tuple(held)

@@ -89,7 +89,8 @@ def fit_power_law(x: ArrayLike, y: ArrayLike, *, with_offset: bool = False) -> F
         with_offset: Whether to fit y = offset + amplitude x^exponent with an offset of at least 0.
 
     Raises:
-        ValueError: If there are fewer than 2 points (3 with an offset), or one is not positive.
+        ValueError: If there are fewer than 2 different abscissae (3 with an offset), or a number is
+            not positive and finite.
 
     References:
         Hoffmann et al. 2022, Approach 3 (Huber loss of log residuals, many starts); the held-out
@@ -98,12 +99,15 @@ def fit_power_law(x: ArrayLike, y: ArrayLike, *, with_offset: bool = False) -> F
     """
     xs, ys = np.asarray(x, float), np.asarray(y, float)
     needed = 3 if with_offset else 2
-    if len(xs) < needed or not ((xs > 0).all() and (ys > 0).all()):
-        raise ValueError(f"a power law needs {needed} positive points, but got x={xs}, y={ys}")
+    is_positive = all(((each > 0) & np.isfinite(each)).all() for each in (xs, ys))
+    if len(set(xs.tolist())) < needed or not is_positive:
+        raise ValueError(
+            f"a power law needs {needed} positive points at different x, but got x={xs}, y={ys}"
+        )
     exponent, amplitude, offset, agreement = fit_parameters(xs, ys, with_offset=with_offset)
     law = offset + amplitude * xs**exponent
     held_out = float("nan")
-    if len(xs) > needed + 1:
+    if len(set(xs.tolist())) > needed + 1:
         last = xs.argmax()
         keep = np.arange(len(xs)) != last
         b, a, e, _ = fit_parameters(xs[keep], ys[keep], with_offset=with_offset)

@@ -16,6 +16,7 @@ from symstudy.statistics.verdict import Verdict
 __all__ = [
     "DRAWS",
     "Interval",
+    "all_alike",
     "bootstrap",
     "bootstrap_test",
     "finite",
@@ -25,6 +26,8 @@ __all__ = [
 ]
 
 DRAWS = 2000
+TIED = 1e-12
+"""Difference of two numbers, relative to the largest, that is taken for rounding."""
 
 Array = NDArray[np.float64]
 
@@ -68,6 +71,14 @@ def finite(values: ArrayLike) -> Array:
     return kept
 
 
+def all_alike(values: ArrayLike) -> bool:
+    """Return whether finite values differ by rounding at most: they show no spread at all."""
+    data = np.asarray(values, float)
+    if not len(data):
+        return True
+    return bool(np.ptp(data) <= TIED * np.abs(data).max())
+
+
 def median_interval(values: ArrayLike, level: float = 0.9) -> Interval:
     """Return the interval between two order statistics that holds the median with `level`.
 
@@ -104,9 +115,16 @@ def order_place(count: int, level: float) -> tuple[int, float]:
 
 
 def student_interval(values: ArrayLike, level: float = 0.95) -> Interval:
-    """Return the t interval of the mean of one value a seed; infinite below two values."""
+    """Return the t interval of the mean of one value a seed.
+
+    It is infinite below two values, and where all are the same: without any spread nothing says how
+    far the mean is off.
+
+    References:
+        Student 1908.
+    """
     data = finite(values)
-    if len(data) < 2:
+    if len(data) < 2 or all_alike(data):
         return Interval(-np.inf, np.inf, level)
     margin = stats.t.ppf(0.5 + level / 2, len(data) - 1) * data.std(ddof=1) / np.sqrt(len(data))
     return Interval(float(data.mean() - margin), float(data.mean() + margin), level, len(data))
@@ -142,7 +160,8 @@ def bootstrap(
 
     Args:
         statistic: Called with a list of seeds, some of them repeated; NaN draws are left out.
-        seeds: The seeds there are; with fewer than three the interval is infinite.
+        seeds: The seeds there are; with fewer than three the interval is infinite, and so it is
+            where all resamples give the same.
         draws: Resamples.
         level: Confidence.
         stream: Name of the random stream.
@@ -165,7 +184,8 @@ def bootstrap_test(
     """Return the interval of `bootstrap`, and how often the same draws lie beyond `limit`.
 
     That share is the level at which the interval ends at the limit, seen from the side on which
-    `statistic` of all seeds lies; never 0, and 1 below three seeds.
+    `statistic` of all seeds lies; never 0. It is 1 below three seeds, where all resamples give the
+    same, and where `statistic` of all seeds is no number.
 
     Args:
         statistic: Called with a list of seeds, some of them repeated.
@@ -179,15 +199,18 @@ def bootstrap_test(
         Efron and Tibshirani 1993, ch. 15.4 (achieved significance level by inverting the interval).
     """
     values = resampled(statistic, seeds, draws, stream)
-    is_above = statistic(seeds) > limit
+    observed = statistic(seeds)
+    if not math.isfinite(observed) or all_alike(values):
+        return Interval(-np.inf, np.inf, level), 1.0
+    is_above = observed > limit
     hits = int((values <= limit).sum() if is_above else (values >= limit).sum())
     p_value = min(1.0, (hits + 1) / (len(values) + 1))
     return percentile_interval(values, draws, level), p_value
 
 
 def percentile_interval(values: Array, draws: int, level: float) -> Interval:
-    """Return the percentiles of resampled values; infinite if less than half of `draws` is left."""
-    if len(values) < draws / 2:
+    """Return the percentiles of resampled values; infinite if there are few or all are alike."""
+    if len(values) < draws / 2 or all_alike(values):
         return Interval(-np.inf, np.inf, level)
     tail = (1.0 - level) / 2.0
     low, high = np.quantile(values, [tail, 1.0 - tail])

@@ -1,11 +1,12 @@
 """The result of one test of a claim, and the verdict of several together."""
 
+import math
 from dataclasses import dataclass
 
 from symstudy.statistics.intervals import Interval
 from symstudy.statistics.verdict import Verdict
 
-__all__ = ["ALPHA", "Part", "combine", "refutation_p"]
+__all__ = ["ALPHA", "Part", "combine", "counted_p", "refutation_p"]
 
 ALPHA = 0.05
 """Chance of a wrong verdict, at most, of one claim or of a family."""
@@ -46,12 +47,17 @@ class Part:
     note: str = ""
 
 
+def counted_p(p_value: float) -> float:
+    """Return a p-value as it counts: 1 where it is no number, since nothing was shown."""
+    return 1.0 if math.isnan(p_value) else p_value
+
+
 def refutation_p(parts: tuple[Part, ...]) -> float | None:
     """Return the p-value of refuting a claim by any of its deciding parts.
 
     The smallest p-value of the refuted parts times the number of deciding parts: who refutes by any
     of m parts has m chances to be wrong. 0 where an exact rule without a p-value is broken; None if
-    no part is refuted.
+    no part is refuted. A p-value that is no number counts as 1.
 
     References:
         Bonferroni; the first step of Holm 1979.
@@ -60,18 +66,25 @@ def refutation_p(parts: tuple[Part, ...]) -> float | None:
     against = [part.p_value for part in deciding if part.verdict is Verdict.REFUTED]
     if not against:
         return None
-    least = min(0.0 if p_value is None else p_value for p_value in against)
+    least = min(0.0 if p_value is None else counted_p(p_value) for p_value in against)
     return min(1.0, least * len(deciding))
 
 
 def combine(parts: tuple[Part, ...], alpha: float = ALPHA) -> Verdict:
     """Return the verdict of a claim all of whose deciding parts must hold.
 
-    Supported where all are (an intersection-union test, which needs no correction, Berger 1982);
+    Supported where all are, with a p-value that is a number or an exact rule (an intersection-union
+    test, which needs no correction, Berger 1982);
     refuted where one is and its p-value, times the number of deciding parts, is at most `alpha`;
     untested where no part was tested at all; otherwise inconclusive.
     """
-    verdicts = [part.verdict for part in parts if part.decides]
+    verdicts = [
+        part.verdict
+        if part.p_value is None or not math.isnan(part.p_value)
+        else Verdict.INCONCLUSIVE
+        for part in parts
+        if part.decides
+    ]
     against = refutation_p(parts)
     if against is not None and against <= alpha:
         return Verdict.REFUTED

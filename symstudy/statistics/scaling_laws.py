@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from symstudy.statistics.intervals import Interval
+from symstudy.statistics.intervals import TIED, Interval, all_alike
 from symstudy.statistics.scaling_forms import (
     FORMS,
     IS_PLAIN,
@@ -123,7 +123,7 @@ def predict_held_out(
 def jackknife(points: pd.DataFrame, law: Law) -> tuple[dict[str, Interval], str]:
     """Return the t interval of each parameter by leaving out one seed after the other.
 
-    Empty if the law cannot be fitted without one of them.
+    Empty if the law cannot be fitted without one of them, or does not depend on which is left out.
 
     References:
         Efron and Tibshirani 1993, ch. 11. For means and slopes it is the t interval over seeds.
@@ -140,6 +140,8 @@ def jackknife(points: pd.DataFrame, law: Law) -> tuple[dict[str, Interval], str]
             return {}, ""
         found.append(refit(law, means.index.to_numpy(float), means.to_numpy(float)))
     table = np.array(found)
+    if all(all_alike(column) for column in table.T):
+        return {}, ""
     units = len(table)
     error = np.sqrt((units - 1) / units * ((table - table.mean(0)) ** 2).sum(0))
     margin = stats.t.ppf(0.5 + LEVEL / 2, units - 1) * error
@@ -158,11 +160,14 @@ def refit(law: Law, x: Array, y: Array) -> Array:
 
 
 def by_residuals(law: Law, x: Array) -> tuple[dict[str, Interval], str]:
-    """Return t intervals by the scatter of the points about the law: what there is for one seed."""
+    """Return t intervals by the scatter of the points about the law: what there is for one seed.
+
+    Points without any scatter say nothing of how far the law is off.
+    """
     names = law.form.parameters
     freedom = len(x) - len(names)
     unknown = {name: Interval(-math.inf, math.inf, LEVEL) for name in names}
-    if freedom < 1:
+    if freedom < 1 or float(np.abs(law.residuals).max()) <= TIED:
         return unknown, "nothing"
     theta, log_x = vector(law), np.log(x)
     steps = np.eye(len(theta)) * 1e-5

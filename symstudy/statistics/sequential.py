@@ -22,6 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
+from symstudy.statistics.intervals import TIED
+
 __all__ = ["Decision", "LookPlan", "judge_looks", "plan_looks"]
 
 NODES = 256
@@ -146,8 +148,8 @@ def interval(values: Sequence[float], level: float) -> tuple[float, float, float
     data = np.asarray(values, float)
     if len(data) == 0:
         return math.nan, -math.inf, math.inf
-    mean = float(data.mean())
-    if len(data) < 2:
+    mean = float(data.mean()) if not np.isinf(data).any() else math.nan
+    if len(data) < 2 or math.isnan(mean):
         return mean, -math.inf, math.inf
     quantile = float(special.stdtrit(len(data) - 1, 1.0 - level / 2.0))
     margin = quantile * float(data.std(ddof=1)) / math.sqrt(len(data))
@@ -161,7 +163,8 @@ def agree_by_sign(
 
     Of n values the number on one side of the true median is binomial with 1/2, whatever the
     distribution: what all n have in common has a p-value of 2^-n, not 0. Values that all differ
-    have a spread that can be trusted as much as an interval of Student's can.
+    have a spread that can be trusted as much as an interval of Student's can. What differs by
+    rounding repeats.
 
     Args:
         values: What was seen.
@@ -171,7 +174,8 @@ def agree_by_sign(
         level: Two-sided error of the look.
     """
     data = np.asarray(values, float)
-    if len(np.unique(data)) == len(data):
+    steps = np.diff(np.sort(data))
+    if bool((steps > TIED * np.abs(data).max(initial=0.0)).all()):
         return True
     inside = [int((data >= bottom).sum()), int((data <= top).sum())]
     beyond = max(int((data > top).sum()), int((data < bottom).sum()))
@@ -192,7 +196,8 @@ def judge_looks(
     """Return what the first look that decides says of the claim that a mean lies in a range.
 
     Args:
-        values: By unit, such as a seed, from 0; units without a value are not there.
+        values: By unit, such as a seed, from 0; units without a value, or of one that is NaN, are
+            not there. Where a value is infinite, so is the mean, and nothing is decided.
         plan: When to look.
         low: Lower end of the claimed range; none if None.
         high: Upper end; none if None.
@@ -210,7 +215,7 @@ def judge_looks(
     for count, level in zip(plan.counts, plan.levels, strict=True):
         if count > seeds:
             break
-        seen = [value for unit, value in values.items() if unit < count]
+        seen = [v for unit, v in values.items() if unit < count and not math.isnan(v)]
         mean, least, most = interval(seen, level)
         verdict = ""
         if bottom <= least and most <= top:

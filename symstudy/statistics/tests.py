@@ -10,7 +10,9 @@ from scipy import stats
 
 from symstudy.statistics.intervals import (
     DRAWS,
+    TIED,
     Interval,
+    all_alike,
     finite,
     median_interval,
     student_interval,
@@ -35,8 +37,6 @@ Array = NDArray[np.float64]
 
 LARGEST = 1e300
 """Stands for infinity where values are ranked."""
-TIED = 1e-12
-"""Difference of two statistics, relative to the largest, that is taken for rounding."""
 
 
 class Decided(NamedTuple):
@@ -126,7 +126,8 @@ def seed_part(  # noqa: PLR0913  # one test with all that it may be held against
 
     Supported where all of the t interval lies there, refuted where none of it does; with both ends
     and an interval of 90 % that is two one-sided tests at 5 %. Where a value is infinite, so is the
-    mean, and nothing is decided.
+    mean, and nothing is decided; nor is it where all values are the same, since what does not vary
+    says nothing of how far the mean is off.
 
     Args:
         name: What is tested.
@@ -158,9 +159,24 @@ def seed_part(  # noqa: PLR0913  # one test with all that it may be held against
             note=f"{int(np.isinf(data).sum())} of {len(data)} seeds are infinite, and so is their "
             "mean; median_part has a test of the median",
         )
+    if all_alike(data):
+        said = "the only value" if len(data) == 1 else f"the value of all {len(data)} seeds"
+        return Part(
+            name=name,
+            verdict=Verdict.INCONCLUSIVE,
+            rule=rule,
+            effect=float(data.mean()) if len(data) else None,
+            unit=unit,
+            decides=decides,
+            seeds=len(data),
+            note=f"{data[0]:.6g} is {said}, so that nothing says how much it varies; median_part "
+            "tests the median by counts alone"
+            if len(data)
+            else "no seed has a value",
+        )
     interval = student_interval(data, level)
     mean, verdict = float(data.mean()), interval.within(low, high)
-    error = max(float(data.std(ddof=1)) / np.sqrt(len(data)), np.finfo(float).tiny)
+    error = float(data.std(ddof=1)) / np.sqrt(len(data))
     above, below = (mean - low) / error, (high - mean) / error
     inside = float(stats.t.sf(min(above, below), len(data) - 1))
     p_value = {Verdict.SUPPORTED: inside, Verdict.REFUTED: 1.0 - inside}.get(verdict)
@@ -219,7 +235,7 @@ def median_part(
         decides=decides,
         p_value=decided.p_value,
         seeds=len(data),
-        spread=float(data.std(ddof=1)) if np.isfinite(data).all() else None,
+        spread=float(data.std(ddof=1)) if len(data) > 1 and np.isfinite(data).all() else None,
     )
 
 
@@ -249,12 +265,17 @@ def drawn_p(observed: float, drawn: ArrayLike) -> float:
 
 
 def fisher_p(p_values: ArrayLike) -> float:
-    """Return the pooled p-value of independent tests of one hypothesis.
+    """Return the pooled p-value of independent tests of one hypothesis; NaN if one is, or none is.
 
     References:
         Fisher 1925, ch. 4 (minus twice the sum of logarithms is chi-squared).
     """
-    return float(stats.combine_pvalues(np.asarray(p_values, float), method="fisher").pvalue)
+    values = np.asarray(p_values, float)
+    if not len(values) or np.isnan(values).any():
+        return float("nan")
+    if (values == 0.0).any():
+        return 0.0
+    return float(stats.combine_pvalues(values, method="fisher").pvalue)
 
 
 def permutation_p(

@@ -3,6 +3,8 @@
 import numpy as np
 import pandas as pd
 
+from symstudy.statistics.intervals import TIED
+
 __all__ = ["variance_shares"]
 
 
@@ -33,8 +35,8 @@ def variance_shares(rows: pd.DataFrame, value: str, first: str, second: str) -> 
     logs = np.log(table.to_numpy(float)).reshape(-1, *shape)
     centred = logs - logs.mean(axis=(1, 2), keepdims=True)
     total = (centred**2).mean(axis=(1, 2))
-    # Equal values have an exact range of 0, and a variance of round-off.
-    differs = np.ptp(logs, axis=(1, 2)) > 0
+    # Values that are equal to rounding have a variance of round-off.
+    differs = np.ptp(logs, axis=(1, 2)) > TIED
     of_first = (centred.mean(axis=2) ** 2).mean(axis=1)[differs] / total[differs]
     of_second = (centred.mean(axis=1) ** 2).mean(axis=1)[differs] / total[differs]
     shares = {first: of_first, second: of_second, "rest": 1.0 - of_first - of_second}

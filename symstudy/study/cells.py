@@ -27,6 +27,7 @@ from symstudy.models import AbstractModelConfig
 from symstudy.study.cell import Cell, Grid
 from symstudy.study.dependent import NO_RULES, Rules
 from symstudy.study.measured import wrong_measures
+from symstudy.study.precision import too_narrow
 from symstudy.study.sections import ProbeConfig
 from symstudy.study.sweep import Axis
 from symstudy.study.train import Train, resolve_train
@@ -72,6 +73,7 @@ def expand_trained(
     }
     resolved: dict[tuple[int, int], tuple[Train | None, Texts | None]] = {}
     met: set[tuple[int, int]] = set()
+    narrow: set[tuple[str, int, str]] = set()
     cells: dict[str, int] = {}
     grid = Grid([], [], idle_axes(rules, (variant.written for variant in variants.values())))
     for place in itertools.product(*(range(len(axis.points)) for axis in axes)):
@@ -92,6 +94,10 @@ def expand_trained(
         train, train_texts = resolved[t, d]
         if train is None or train_texts is None:
             continue
+        for name, i in (("model", m), ("data", d), ("train", t)):
+            if (name, i, train.dtype) not in narrow:
+                narrow.add((name, i, train.dtype))
+                mistakes.extend(too_narrow(variants[name].read[i], train, swept_lines))
         parts = (texts["data"][d], texts["model"][m], texts["probe"][p], train_texts)
         model, data, probe = (
             variants[name].read[i] for name, i in (("model", m), ("data", d), ("probe", p))

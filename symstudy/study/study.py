@@ -23,6 +23,7 @@ from symstudy.study.notes import idle_notes, merged_notes, missing_files
 from symstudy.study.overrides import apply_overrides
 from symstudy.study.own_names import unnamed_variables
 from symstudy.study.pairs import PairsConfig, pairs_mistakes
+from symstudy.study.precision import alike_notes
 from symstudy.study.program import names_in
 from symstudy.study.read_search import Around, read_search, rules_of
 from symstudy.study.search import Search
@@ -198,6 +199,22 @@ def make_study(
     return check_study(apply_preset(document, preset))
 
 
+def lists_of(search: Search | None) -> Iterator[Axis]:
+    """Yield the lists of values that a search chooses from."""
+    for dimension in search.space if search is not None else ():
+        if dimension.kind == "choice":
+            yield Axis((dimension.field,), tuple((value,) for value in dimension.values))
+
+
+def least_precision(cells: Sequence[Cell], tables: Mapping[str, Any]) -> str:
+    """Return the least `train.dtype` of cells; of a search, which has none yet, what is written."""
+    if "program" in tables:
+        return ""
+    if not cells:
+        return str(table_of(tables, "train").get("dtype", "float32"))
+    return min(cell.train.dtype for cell in cells)
+
+
 def check_study(document: Document) -> Study:
     """Return the study of a whole document, or raise everything that is wrong with it."""
     values, lines = document.values, document.lines
@@ -260,6 +277,9 @@ def check_study(document: Document) -> Study:
             *missing_files(grid.cells),
             *idle_notes(grid, sweep),
             *merged_notes(grid, sweep),
+            *alike_notes(
+                (*sweep.axes, *lists_of(search)), dtype=least_precision(grid.cells, tables)
+            ),
             *unnamed_fields(swept, tables.get("program", {})),
         ),
         document=values,

@@ -27,10 +27,12 @@ __all__ = [
     "breaking_sorted",
     "cluster_neurons",
     "copy_gap",
+    "is_entering",
     "neuron_matrix",
     "neuron_sides",
     "parameter_factors",
     "rescaling_factors",
+    "reversible_numbers",
 ]
 
 
@@ -99,19 +101,24 @@ def parameter_factors(
         leaving: Factors `[runs, neurons]` of what leaves it.
     """
     runs = next((factors.shape[0] for factors in entering.values()), 1)
-    named = {group.name: group.incoming_blocks for group in layout.groups if group.incoming_blocks}
     pieces = []
     for block in layout.blocks:
         factor = torch.ones(runs, *block.shape, dtype=torch.float64)
         for axis, label in enumerate(block.axes):
-            enters = block.name in named[label] if label in named else axis == 0
-            side = entering if enters else leaving
+            side = entering if is_entering(layout, block, axis) else leaving
             if label in side:
                 shape = [runs, *[1] * len(block.shape)]
                 shape[1 + axis] = -1
                 factor = factor * side[label].cpu().view(shape)
         pieces.append(factor.flatten(1))
     return torch.cat(pieces, dim=1)
+
+
+def is_entering(layout: Layout, block: Block, axis: int) -> bool:
+    """Return whether the neurons along an axis of `block` are those that it enters."""
+    label = block.axes[axis]
+    named = {group.name: group.incoming_blocks for group in layout.groups if group.incoming_blocks}
+    return block.name in named[label] if label in named else axis == 0
 
 
 def rescaling_factors(
@@ -142,6 +149,22 @@ def neuron_matrix(
     return torch.cat(neuron_sides(layout, group, theta_KP), dim=2)
 
 
+def reversible_numbers(group: NeuronGroup, incoming: int, outgoing: int) -> int:
+    """Return how many of a neuron's first numbers may change sign together.
+
+    Args:
+        group: Of the neuron.
+        incoming: How many numbers enter a neuron; they are its first.
+        outgoing: How many leave it.
+
+    Returns:
+        All for an odd activation, those that enter for an even one, 0 for others.
+    """
+    if group.odd:
+        return incoming + outgoing
+    return incoming if group.even else 0
+
+
 def balanced_directions(
     incoming_KNI: Float[Tensor, "runs neurons incoming"],
     outgoing_KNO: Float[Tensor, "runs neurons outgoing"],
@@ -170,14 +193,15 @@ def cluster_neurons(
     points_KND: Float[Tensor, "runs neurons dims"],
     thresholds_K: Float[Tensor, " runs"],
     *,
-    signed: bool,
+    reversible: int,
 ) -> NeuronClusters:
     """Return the clusters of the rows of `points_KND`; the work is done on the CPU.
 
     Args:
         points_KND: Neurons or directions; finite.
         thresholds_K: Threshold of each run for the gap between clusters.
-        signed: Whether a neuron and its negative are one, as for an odd activation.
+        reversible: How many of a neuron's first numbers may change sign together
+            (`reversible_numbers`).
 
     Returns:
         Edges and gaps in float64.
@@ -186,7 +210,7 @@ def cluster_neurons(
     edges = np.empty(points.shape[:2])
     gaps = np.empty(points.shape[0])
     thresholds = thresholds_K.detach().double().cpu().contiguous().numpy()
-    neuron_clusters(points, signed, thresholds, edges, gaps)
+    neuron_clusters(points, reversible, thresholds, edges, gaps)
     return NeuronClusters(torch.from_numpy(edges), torch.from_numpy(gaps))
 
 
@@ -251,7 +275,7 @@ def breaking_sorted(
     neurons_KND: Float[Tensor, "runs neurons dims"],
     thresholds_K: Float[Tensor, " runs"],
     *,
-    signed: bool,
+    reversible: int,
 ) -> Int64[Tensor, " runs"]:
     """Return how many pairs of neurons adjacent in norm are broken: the paper's O(N) measure.
 
@@ -262,16 +286,18 @@ def breaking_sorted(
     References:
         arXiv:2502.05300, Eq. 14 and the text after it.
     """
-    is_broken: Tensor = adjacent_distances(neurons_KND, signed=signed) > thresholds_K[:, None]
+    distances_KP = adjacent_distances(neurons_KND, reversible=reversible)
+    is_broken: Tensor = distances_KP > thresholds_K[:, None]
     return is_broken.sum(dim=1)
 
 
 def adjacent_distances(
-    neurons_KND: Float[Tensor, "runs neurons dims"], *, signed: bool
+    neurons_KND: Float[Tensor, "runs neurons dims"], *, reversible: int
 ) -> Float[Tensor, "runs pairs"]:
     """Return the symmetry-breaking distance of each pair of neurons adjacent in norm.
 
-    It is |w_i - w_j| / sqrt(2), of the nearer sign where neurons may change theirs.
+    It is |w_i - w_j| / sqrt(2), of the nearer sign where the first `reversible` numbers of a neuron
+    may change theirs.
 
     References:
         arXiv:2502.05300, Eqs. 3 and 14.
@@ -280,6 +306,7 @@ def adjacent_distances(
     sorted_KND = torch.gather(neurons_KND, 1, order_KN[:, :, None].expand_as(neurons_KND))
     upper, lower = sorted_KND[:, 1:], sorted_KND[:, :-1]
     distance: Tensor = (upper - lower).norm(dim=2)
-    if signed:
-        distance = torch.minimum(distance, (upper + lower).norm(dim=2))
+    if reversible:
+        turned = torch.cat([-lower[:, :, :reversible], lower[:, :, reversible:]], dim=2)
+        distance = torch.minimum(distance, (upper - turned).norm(dim=2))
     return distance / 2**0.5

@@ -14,6 +14,7 @@ from symstudy.symmetry.base import AbstractSymmetry, Element, Members
 from symstudy.symmetry.declare import symmetry
 from symstudy.symmetry.neurons import breaking_sorted, cluster_neurons
 from symstudy.symmetry.recurrent import (
+    Signs,
     average_squares,
     count_components,
     outside,
@@ -65,15 +66,18 @@ class Permutation(AbstractSymmetry):
         return self.members - 1
 
     @property
-    def is_signed(self) -> bool:
-        """Whether a neuron and its negative compute the same."""
+    def reversible(self) -> int:
+        """How many of a neuron's first numbers may change sign together: all, those in, none."""
         mine = self.declared
-        return any(
-            other.kind == "sign_flip"
-            and (other.axis, other.blocks, other.partners)
-            == (mine.axis, mine.blocks, mine.partners)
+        incoming, outgoing = self.first_ND.shape[1], self.second_NE.shape[1]
+        flipped = {
+            other.partners
             for other in self.layout.symmetries
-        )
+            if other.kind == "sign_flip" and (other.axis, other.blocks) == (mine.axis, mine.blocks)
+        }
+        if mine.partners in flipped:
+            return incoming + outgoing
+        return incoming if () in flipped else 0
 
     def sample(self, runs: int, generator: torch.Generator) -> Element:
         """Return a uniformly random permutation for each run."""
@@ -140,11 +144,15 @@ class Permutation(AbstractSymmetry):
     ) -> Float[Tensor, "runs neurons neurons"]:
         """Return how far each pair of neurons of a recurrent layer is from being exchangeable."""
         sides = (outside(index, self.squares) for index in (self.first_ND, self.second_NE))
-        plain_KND = torch.cat([read_side(theta_KP, index) for index in sides], dim=2).double()
+        into_KND, out_KNE = (read_side(theta_KP, index).double() for index in sides)
         square_KNNR = theta_KP[:, self.squares.to(theta_KP.device)].double()
-        found_KNN = pair_distances(plain_KND, square_KNNR, 1)
-        if self.is_signed:
-            found_KNN = torch.minimum(found_KNN, pair_distances(plain_KND, square_KNNR, -1))
+        found_KNN = pair_distances(into_KND, out_KNE, square_KNNR, Signs(1, 1))
+        if self.reversible:
+            is_all = self.reversible > self.first_ND.shape[1]
+            signs = Signs(-1, -1 if is_all else 1)
+            found_KNN = torch.minimum(
+                found_KNN, pair_distances(into_KND, out_KNE, square_KNNR, signs)
+            )
         return found_KNN
 
     def breaking(
@@ -164,7 +172,7 @@ class Permutation(AbstractSymmetry):
             is_near_KNN = self.distances(theta_KP) <= threshold_K[:, None, None]
             is_near_KNN |= is_dead_KN[:, :, None] & is_dead_KN[:, None]
             return (count_components(is_near_KNN) - 1) * self.is_alive(theta_KP)
-        living = cluster_neurons(neurons_KND, threshold_K, signed=self.is_signed)
+        living = cluster_neurons(neurons_KND, threshold_K, reversible=self.reversible)
         # The tree spans the origin too: its cluster counts only if there is a neuron in it.
         has_dead_K = (norms_KN.amin(dim=1) <= threshold_K).cpu()
         count_K: Tensor = living.count_above(threshold_K.cpu()) + has_dead_K.long() - 1
@@ -176,7 +184,7 @@ class Permutation(AbstractSymmetry):
         """Return how many neurons adjacent in norm are broken: the paper's O(N) procedure."""
         neurons_KND = self.neurons(theta_KP)
         threshold_K = epsilon * neurons_KND.norm(dim=2).amax(dim=1)
-        count_K = breaking_sorted(neurons_KND, threshold_K, signed=self.is_signed)
+        count_K = breaking_sorted(neurons_KND, threshold_K, reversible=self.reversible)
         return count_K * self.is_alive(theta_KP)
 
     def conserved(self, theta_KP: Float[Tensor, "runs parameters"]) -> None:

@@ -7,6 +7,8 @@ be copies, which would ask for W_ii = W_ij = W_ji = W_jj.
 Shapes: K runs, N neurons, D numbers of a neuron outside of square blocks, R squares, P parameters.
 """
 
+from typing import Literal, NamedTuple
+
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
@@ -14,7 +16,26 @@ from torch import Tensor
 from symstudy.layout import DeclaredSymmetry, Layout
 from symstudy.symmetry.sides import write_side
 
-__all__ = ["average_squares", "count_components", "outside", "pair_distances", "square_places"]
+__all__ = [
+    "Signs",
+    "average_squares",
+    "count_components",
+    "outside",
+    "pair_distances",
+    "square_places",
+]
+
+
+class Signs(NamedTuple):
+    """The signs that two neurons get when they are exchanged.
+
+    Attributes:
+        into: Of what enters them.
+        out: Of what leaves them.
+    """
+
+    into: Literal[1, -1]
+    out: Literal[1, -1]
 
 
 def square_places(
@@ -56,34 +77,43 @@ def average_squares(
 
 
 def pair_distances(
-    plain_KND: Float[Tensor, "runs neurons numbers"],
+    into_KND: Float[Tensor, "runs neurons incoming"],
+    out_KNE: Float[Tensor, "runs neurons outgoing"],
     square_KNNR: Float[Tensor, "runs neurons neurons squares"],
-    sign: int,
+    signs: Signs,
 ) -> Float[Tensor, "runs neurons neurons"]:
     """Return how far each pair of neurons is from a state that their exchange leaves as it is.
 
     Args:
-        plain_KND: Numbers of each neuron outside of square blocks.
+        into_KND: Numbers that enter each neuron, outside of square blocks.
+        out_KNE: Numbers that leave it, likewise.
         square_KNNR: Square blocks, rows first.
-        sign: 1; or -1 for an exchange that changes the sign of both neurons too.
+        signs: Of the exchange: both -1 for neurons of an odd activation, one for an even one.
     """
     own_KNR = square_KNNR.diagonal(dim1=1, dim2=2).transpose(1, 2)
     turned_KNNR = square_KNNR.transpose(1, 2)
     total_KNN = torch.zeros(
         *square_KNNR.shape[:3], dtype=square_KNNR.dtype, device=square_KNNR.device
     )
-    for side in (plain_KND, square_KNNR.flatten(2), turned_KNNR.flatten(2)):
+    sides = (
+        (into_KND, signs.into),
+        (out_KNE, signs.out),
+        (square_KNNR.flatten(2), signs.into),
+        (turned_KNNR.flatten(2), signs.out),
+    )
+    for side, sign in sides:
         total_KNN += (side[:, :, None] - sign * side[:, None]).square().sum(dim=3)
     # Of rows i and j the numbers at i and j are exchanged with each other, and so of columns.
-    for each in (square_KNNR, turned_KNNR):
+    for each, sign in ((square_KNNR, signs.into), (turned_KNNR, signs.out)):
         crossed = each.transpose(1, 2)
         for pair in (
             own_KNR[:, :, None] - sign * crossed,
             each - sign * own_KNR[:, None],
         ):
             total_KNN -= pair.square().sum(dim=3)
-    total_KNN += (own_KNR[:, :, None] - own_KNR[:, None]).square().sum(dim=3)
-    total_KNN += (square_KNNR - turned_KNNR).square().sum(dim=3)
+    both = signs.into * signs.out
+    total_KNN += (own_KNR[:, :, None] - both * own_KNR[:, None]).square().sum(dim=3)
+    total_KNN += (square_KNNR - both * turned_KNNR).square().sum(dim=3)
     return (0.5 * total_KNN).clamp(min=0.0).sqrt()
 
 

@@ -1,4 +1,4 @@
-"""Sign flip: neurons of an odd activation that may change sign.
+"""Sign flip: neurons of an odd or an even activation that may change sign.
 
 Shapes: K runs, N neurons, P parameters.
 """
@@ -19,7 +19,7 @@ __all__ = ["SignFlip"]
 @symmetry(
     kind="sign_flip",
     action="(u, w) -> (-u, -w)",
-    applies_to="neurons of an odd activation",
+    applies_to="neurons of an odd activation; of an even one, u alone",
     symmetric_state="u = w = 0",
     conserved="nothing",
     distance="sign flips: norm of its neurons",
@@ -28,9 +28,11 @@ __all__ = ["SignFlip"]
 class SignFlip(AbstractFactors):
     """The group Z_2^N: (u_i, w_i) becomes (s_i u_i, s_i w_i), s_i = 1 or -1.
 
-    Applies to the neurons of an odd activation f(-z) = -f(z): tanh, sin, linear. An element is the
-    signs `[runs, N]`. Symmetric is a neuron that vanishes; its distance is its norm. Nothing is
-    conserved: the group is finite. The degree of breaking is the number of living neurons.
+    Applies to the neurons of an odd activation f(-z) = -f(z): tanh, sin, linear. Declared without
+    partners it changes u_i alone, as the neurons of an even activation f(-z) = f(z) allow: the
+    absolute value, the cosine. An element is the signs `[runs, N]`. Symmetric is a neuron whose
+    numbers on the sides that change vanish; its distance is their norm. Nothing is conserved: the
+    group is finite. The degree of breaking is the number of living neurons.
 
     References:
         Chen, Lu and Hecht-Nielsen 1993; arXiv:2502.05300, Table 1.
@@ -46,7 +48,7 @@ class SignFlip(AbstractFactors):
     def act(
         self, element: Element, theta_KP: Float[Tensor, "runs parameters"]
     ) -> Float[Tensor, "runs parameters"]:
-        """Return the parameters with each neuron's sign changed on both sides, or not."""
+        """Return the parameters with each neuron's sign changed on its sides, or not."""
         signs_KN1 = element.to(theta_KP)[:, :, None]
         return self.change_sides(theta_KP, lambda side: signs_KN1 * side)
 

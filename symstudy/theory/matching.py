@@ -9,6 +9,7 @@ Shapes: N neurons, S samples, P parameters.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -17,7 +18,7 @@ from torch import Tensor
 
 from symstudy.layout import Block, Layout, NeuronGroup
 from symstudy.streams import Stream
-from symstudy.symmetry.neurons import unpack
+from symstudy.symmetry.neurons import is_entering, unpack
 from symstudy.theory.neuron_maps import NeuronMap, balancing_scales, rescale
 
 __all__ = ["Matching", "match_activations", "match_weights", "starts_for"]
@@ -53,17 +54,43 @@ class Matching:
 class Assignment:
     """The permutation and signs found so far, by the group's name."""
 
+    layout: Layout
     orders: dict[str, Tensor]
     signs: dict[str, Tensor]
 
-    def place(self, piece: Tensor, axes: Sequence[str], kept: int = -1) -> Tensor:
+    def place(self, piece: Tensor, block: Block, kept: int = -1) -> Tensor:
         """Return a block of the other run with every axis mapped but the one numbered `kept`."""
-        for axis, label in enumerate(axes):
+        even = {group.name for group in self.layout.groups if is_even(group)}
+        for axis, label in enumerate(block.axes):
             if axis != kept and label in self.orders:
                 shape = [1] * piece.ndim
                 shape[axis] = -1
-                piece = piece.index_select(axis, self.orders[label]) * self.signs[label].view(shape)
+                piece = piece.index_select(axis, self.orders[label])
+                if label not in even or is_entering(self.layout, block, axis):
+                    piece = piece * self.signs[label].view(shape)
         return piece
+
+
+def is_even(group: NeuronGroup) -> bool:
+    """Return whether signs of what enters a neuron alone change nothing."""
+    return group.even and not group.odd
+
+
+class Products(NamedTuple):
+    """Inner products of the neurons of two runs, `[places, neurons]`.
+
+    Attributes:
+        turning_NN: Those that change sign with a neuron.
+        fixed_NN: Those that do not.
+    """
+
+    turning_NN: Tensor
+    fixed_NN: Tensor
+
+    def total(self, order_N: Tensor, sign_N: Tensor) -> float:
+        """Return the sum of the products that an assignment picks, with its signs."""
+        turning_N, fixed_N = (each.gather(1, order_N[:, None])[:, 0] for each in self)
+        return float((turning_N * sign_N + fixed_N).sum())
 
 
 def match_weights(
@@ -78,10 +105,10 @@ def match_weights(
 
     Both are balanced; then each group in turn is assigned by the Hungarian method on the inner
     products of its neurons (entering and leaving weights, bias), where an odd neuron may count
-    with its negative, until a sweep over all groups changes nothing. No step lowers the total inner
-    product. In the first sweep of every other restart, blocks shared with a group not yet assigned
-    are left out, so an assignment grows from the inputs and the outputs inwards; the others start
-    from random assignments.
+    with its negative, and an even one with what enters it negated, until a sweep over all groups
+    changes nothing. No step lowers the total inner product. In the first sweep of every other
+    restart, blocks shared with a group not yet assigned are left out, so an assignment grows from
+    the inputs and the outputs inwards; the others start from random assignments.
 
     With one hidden layer the result is the exact optimum. A planted map of it is then recovered
     exactly if the noise on each neuron is shorter than half the smallest distance of two neurons,
@@ -179,12 +206,14 @@ def match_activations(
             a_SN = torch.where(norms_a > 0, a_SN / norms_a, 0.0)
             b_SN = torch.where(norms_b > 0, b_SN / norms_b, 0.0)
         products_NN = a_SN.T @ b_SN
-        order_N, sign_N = best_assignment(products_NN, signed=group.odd)
+        # Signs of an even neuron's weights do not show in what it does.
+        products = products_of(group, torch.zeros_like(products_NN), products_NN)
+        order_N, sign_N = best_assignment(products)
         if group.homogeneous:
             is_alive = (norms_a > 0) & (norms_b[order_N] > 0)
             ratio_N = torch.where(is_alive, norms_a / norms_b[order_N], 1.0)
         orders[group.name], signs[group.name], scales[group.name] = order_N, sign_N, ratio_N
-        cosines.append(cosine(assigned_total(products_NN, order_N, sign_N), a_SN, b_SN))
+        cosines.append(cosine(products.total(order_N, sign_N), a_SN, b_SN))
     return Matching(
         neuron_map=NeuronMap(layout=layout, orders=orders, signs=signs, scales=scales),
         similarity=sum(cosines) / len(cosines) if cosines else 1.0,
@@ -229,6 +258,7 @@ def assign_from(
     draws = Stream(seed, f"matching.{start}")
     names = [group.name for group in layout.groups]
     assignment = Assignment(
+        layout=layout,
         orders={g.name: torch.arange(g.size) for g in layout.groups},
         signs={g.name: torch.ones(g.size, dtype=torch.float64) for g in layout.groups},
     )
@@ -251,7 +281,7 @@ def assign_from(
     if not pairs:
         return assignment, 1.0, 0
     a_P = torch.cat([a.flatten() for _, a, _ in pairs])
-    b_P = torch.cat([assignment.place(b, block.axes).flatten() for block, _, b in pairs])
+    b_P = torch.cat([assignment.place(b, block).flatten() for block, _, b in pairs])
     return assignment, cosine(float(a_P @ b_P), a_P, b_P), sweep
 
 
@@ -290,43 +320,51 @@ def assign_group(
     Blocks shared with a group outside `known` do not count; `group` joins `known`.
     """
     groups = set(assignment.orders)
-    products_NN = torch.zeros(group.size, group.size, dtype=torch.float64)
+    entering_NN, leaving_NN = torch.zeros(2, group.size, group.size, dtype=torch.float64)
     for block, a, b in pairs:
         if group.name in block.axes and (set(block.axes) & groups) - {group.name} <= known:
             axis = block.axes.index(group.name)
-            placed = assignment.place(b, block.axes, kept=axis)
+            placed = assignment.place(b, block, kept=axis)
             rows_a = a.movedim(axis, 0).reshape(group.size, -1)
-            products_NN += rows_a @ placed.movedim(axis, 0).reshape(group.size, -1).T
+            found_NN = rows_a @ placed.movedim(axis, 0).reshape(group.size, -1).T
+            is_apart = is_even(group) and is_entering(assignment.layout, block, axis)
+            (entering_NN if is_apart else leaving_NN).add_(found_NN)
     known.add(group.name)
-    order_N, sign_N = best_assignment(products_NN, signed=group.odd)
-    before = assigned_total(
-        products_NN, assignment.orders[group.name], assignment.signs[group.name]
-    )
+    products = products_of(group, entering_NN, leaving_NN)
+    order_N, sign_N = best_assignment(products)
+    before = products.total(assignment.orders[group.name], assignment.signs[group.name])
     # Strictly better beyond rounding: ties, as of identical neurons, must not swap for ever.
-    slack = 1e-12 * float(products_NN.abs().sum())
-    if assigned_total(products_NN, order_N, sign_N) <= before + slack:
+    slack = 1e-12 * float(sum(each.abs().sum() for each in products))
+    if products.total(order_N, sign_N) <= before + slack:
         return False
     assignment.orders[group.name], assignment.signs[group.name] = order_N, sign_N
     return True
 
 
-def best_assignment(
-    products_NN: Float[Tensor, "places neurons"], *, signed: bool
-) -> tuple[Tensor, Tensor]:
+def products_of(
+    group: NeuronGroup,
+    entering_NN: Float[Tensor, "places neurons"],
+    leaving_NN: Float[Tensor, "places neurons"],
+) -> Products:
+    """Return inner products of neurons by whether they change sign with a neuron of `group`.
+
+    Args:
+        group: Of the neurons.
+        entering_NN: Of what enters an even neuron; 0 for others.
+        leaving_NN: Of the rest.
+    """
+    if group.odd:
+        return Products(entering_NN + leaving_NN, torch.zeros_like(leaving_NN))
+    return Products(entering_NN, leaving_NN)
+
+
+def best_assignment(products: Products) -> tuple[Tensor, Tensor]:
     """Return which neuron each place receives, and with which sign, for the largest total."""
-    profit_NN = products_NN.abs() if signed else products_NN
+    profit_NN = products.turning_NN.abs() + products.fixed_NN
     _, chosen = linear_sum_assignment(profit_NN.numpy(), maximize=True)
     order_N = torch.from_numpy(chosen).long()
-    picked_N = products_NN.gather(1, order_N[:, None])[:, 0]
-    sign_N = torch.ones_like(picked_N)
-    if signed:
-        sign_N = torch.where(picked_N < 0, -sign_N, sign_N)
-    return order_N, sign_N
-
-
-def assigned_total(products_NN: Tensor, order_N: Tensor, sign_N: Tensor) -> float:
-    """Return the sum of the signed inner products that an assignment picks."""
-    return float((products_NN.gather(1, order_N[:, None])[:, 0] * sign_N).sum())
+    picked_N = products.turning_NN.gather(1, order_N[:, None])[:, 0]
+    return order_N, torch.where(picked_N < 0, -1.0, 1.0).to(picked_N)
 
 
 def cosine(total: float, a: Tensor, b: Tensor) -> float:

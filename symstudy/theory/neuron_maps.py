@@ -2,7 +2,8 @@
 
 A neuron map gives each place of a group a neuron, a sign and a scale: entering weights and bias are
 multiplied by sign times scale, leaving weights by sign over scale. Where signs belong to odd
-activations and scales to homogeneous ones, the network's function stays as it is.
+activations and scales to homogeneous ones, the network's function stays as it is. The sign of an
+even activation is that of what enters alone.
 
 Shapes: K runs, N neurons, P parameters.
 """
@@ -32,12 +33,13 @@ class NeuronMap:
     """A reordering of the neurons of each group, with a sign and a scale for each.
 
     Place n of a group receives neuron `orders[group][n]`, its entering weights and bias times
-    `signs[group][n] * scales[group][n]`, its leaving weights times sign over scale.
+    `signs[group][n] * scales[group][n]`, its leaving weights times sign over scale; without the
+    sign where the activation is even.
 
     Attributes:
         layout: Of the model.
         orders: Permutation of 0 .. N - 1 of each group, int64, by the group's name.
-        signs: 1.0 or -1.0 for each place, float64; -1.0 for odd activations only.
+        signs: 1.0 or -1.0 for each place, float64; -1.0 for odd and even activations only.
         scales: Positive number for each place, float64; other than 1.0 for homogeneous ones only.
     """
 
@@ -64,7 +66,11 @@ class NeuronMap:
 
     def leaving(self) -> dict[str, Tensor]:
         """Return the factor of what leaves each place, `[1, neurons]` by group."""
-        return {name: (self.signs[name] / self.scales[name])[None] for name in self.orders}
+        even = {group.name for group in self.layout.groups if group.even and not group.odd}
+        return {
+            name: (torch.ones_like(scale) if name in even else self.signs[name])[None] / scale[None]
+            for name, scale in ((name, self.scales[name]) for name in self.orders)
+        }
 
     def inverse(self) -> "NeuronMap":
         """Return the map that undoes this one."""
@@ -174,7 +180,7 @@ def random_neuron_map(layout: Layout, seed: int, *, log_scale: float = 0.0) -> N
         orders[group.name] = torch.from_numpy(draws.permutation(group.size, block=0))
         flips = torch.from_numpy(draws.integers(2, group.size, block=1)) * 2.0 - 1.0
         ones = torch.ones(group.size, dtype=torch.float64)
-        signs[group.name] = flips.double() if group.odd else ones
+        signs[group.name] = flips.double() if group.odd or group.even else ones
         normal = torch.from_numpy(draws.normal(group.size, block=2))
         scales[group.name] = (log_scale * normal).exp() if group.homogeneous else ones
     return NeuronMap(layout=layout, orders=orders, signs=signs, scales=scales)

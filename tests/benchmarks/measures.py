@@ -118,7 +118,7 @@ def time_counts() -> list[list[str]]:
         threshold = torch.tensor([0.02], dtype=torch.float64)
         seconds = median_seconds(
             lambda points=points, threshold=threshold: cluster_neurons(  # type: ignore[misc]  # lambdas have no annotations
-                points, threshold, signed=True
+                points, threshold, reversible=points.shape[2]
             ),
             3,
         )

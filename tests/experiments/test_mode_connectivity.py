@@ -5,6 +5,7 @@ import torch
 
 from symstudy.errors import UserError
 from symstudy.experiments.mode_connectivity import (
+    Barriers,
     TrainedPair,
     main,
     measure_barriers,
@@ -59,6 +60,39 @@ def test_the_barrier_of_one_function_in_two_orders_is_gone_after_matching(activa
 def test_where_permutations_change_nothing_the_p_value_is_one():
     pair = planted("tanh")._replace(loss=lambda theta_KP: theta_KP.new_zeros(len(theta_KP)))
     assert measure_barriers(pair, draws=19, seed=0).p_value == 1.0
+
+
+def test_a_barrier_that_is_no_number_is_no_evidence_and_no_low_one():
+    def barriers(matched, null):
+        return Barriers(
+            raw=1.0, balanced=1.0, matched=matched, null_D=torch.tensor(null), similarity=1.0
+        )
+
+    nan = float("nan")
+    assert barriers(nan, [1.0] * 19).p_value is None
+    assert barriers(0.1, [nan] * 19).p_value == 1.0
+    assert barriers(0.1, [nan, 0.5, 0.05]).p_value == 3 / 4
+
+
+def test_a_run_whose_barrier_is_no_number_reports_none_of_it(monkeypatch):
+    told: dict[str, float] = {}
+    experiment = "symstudy.experiments.mode_connectivity"
+    monkeypatch.setattr(f"{experiment}.train_pair", lambda config, seed: planted("tanh"))
+    monkeypatch.setattr(
+        f"{experiment}.measure_barriers",
+        lambda pair, draws, seed: Barriers(1.0, 1.0, float("nan"), torch.ones(3), 1.0),
+    )
+
+    run = ProgramRun(None)
+    monkeypatch.setattr(run, "config", CONFIG)
+    monkeypatch.setattr(run, "report", lambda step, **numbers: told.update(numbers, step=step))
+    main(run)
+    assert "permutation_p" not in told
+    assert "barrier_matched" not in told
+    assert told["barrier_raw"] == 1.0
+    monkeypatch.setattr(run, "config", {**CONFIG, "draws": 0})
+    with pytest.raises(UserError, match=r"config.draws must be at least 1"):
+        main(run)
 
 
 def test_a_pair_is_two_trainings_of_its_own_number_and_is_the_same_again():

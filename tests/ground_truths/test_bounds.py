@@ -91,7 +91,7 @@ def test_g14_counted_neurons_obey_the_bound_identically(seed, count, dims, copie
         neurons = np.concatenate([neurons, neurons + 1e-9], axis=1)
     points = torch.from_numpy(neurons)
     threshold = EPSILON_RELATIVE * points.norm(dim=2).amax(dim=1)
-    clusters = cluster_neurons(points, threshold, signed=False)
+    clusters = cluster_neurons(points, threshold, reversible=0)
     distinct = clusters.count_above(threshold).item()
     if distinct > 1:
         bound = 1 + 2 * points.square().sum().item() / clusters.gaps_K.item() ** 2
@@ -151,7 +151,8 @@ def test_g14_theorem_4_holds_from_end_to_end_at_a_minimum(study_of, activation):
     assert gamma * np.square(w).sum() <= energy
     points = torch.from_numpy(w)[None]
     threshold = EPSILON_RELATIVE * points.norm(dim=2).amax(dim=1)
-    distinct = cluster_neurons(points, threshold, signed=group.odd).count_above(threshold).item()
+    flips = points.shape[2] * group.odd
+    distinct = cluster_neurons(points, threshold, reversible=flips).count_above(threshold).item()
     for kind in ("naive", "dimension_free", "finite_dimension"):
         bound = neuron_bound(kind, gamma, found.K_bound, found.kappa, energy, w.shape[1])
         assert distinct + 1 <= bound, kind

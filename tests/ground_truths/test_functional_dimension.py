@@ -107,6 +107,23 @@ def test_g21_discrete_symmetries_lose_nothing(activation, sizes, bias, seed):
     assert rank == size
 
 
+@pytest.mark.parametrize(("activation", "lost"), [(torch.abs, 5), (torch.cos, 0)])
+def test_g21_signs_of_what_enters_even_neurons_lose_nothing(activation, lost):
+    class Even(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.last = nn.Linear(4, 5), nn.Linear(5, 2)
+
+        def forward(self, x):
+            return self.last(activation(self.first(x)))
+
+    torch.manual_seed(0)
+    report = report_symmetries(Even(), torch.randn(6, 4))
+    assert (report.nullity.nullity, report.nullity.explained) == (lost, lost)
+    (flips,) = (row for row in report.rows() if row["kind"] == "sign_flip")
+    assert (flips["continuous"], flips["discrete"], flips["partners"]) == (0, "2^5", [])
+
+
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("alpha", [2, 3])
 def test_g21_activations_of_any_degree_lose_one_dimension_a_neuron(alpha, seed):

@@ -40,22 +40,27 @@ def planted_layer(seed, norms, *, signs=False, dead=0):
 @pytest.mark.parametrize("seed", range(5))
 def test_g11_planted_neurons_are_counted_exactly(signs, seed):
     layer = planted_layer(seed, range(1, CENTRES + 1), signs=signs)
-    assert cluster_neurons(layer, EPSILON, signed=signs).count_above(EPSILON).item() == CENTRES
+    assert (
+        cluster_neurons(layer, EPSILON, reversible=layer.shape[2] * signs)
+        .count_above(EPSILON)
+        .item()
+        == CENTRES
+    )
     # At distinct norms the paper's sorted measure finds the five breaks between six clusters.
-    assert breaking_sorted(layer, EPSILON, signed=signs).item() == CENTRES - 1
+    assert breaking_sorted(layer, EPSILON, reversible=layer.shape[2] * signs).item() == CENTRES - 1
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_g11_sorted_counting_overestimates_at_equal_norms(seed):
     layer = planted_layer(seed, [1.0] * CENTRES)
-    assert cluster_neurons(layer, EPSILON, signed=False).count_above(EPSILON).item() == CENTRES
-    assert breaking_sorted(layer, EPSILON, signed=False).item() > CENTRES
+    assert cluster_neurons(layer, EPSILON, reversible=0).count_above(EPSILON).item() == CENTRES
+    assert breaking_sorted(layer, EPSILON, reversible=0).item() > CENTRES
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_g11_dead_neurons_are_no_cluster(seed):
     layer = planted_layer(seed, range(1, CENTRES + 1), dead=DEAD)
-    assert cluster_neurons(layer, EPSILON, signed=False).count_above(EPSILON).item() == CENTRES
+    assert cluster_neurons(layer, EPSILON, reversible=0).count_above(EPSILON).item() == CENTRES
 
 
 @pytest.mark.parametrize(("activation", "signs"), [("tanh", True), ("silu", False)])

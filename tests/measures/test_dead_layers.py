@@ -49,7 +49,7 @@ def test_a_layer_just_above_the_threshold_counts_as_any_other(activation):
 def test_a_living_neuron_chained_to_the_dead_ones_has_a_distance():
     # 0.02 is the threshold: 0.015 is dead, 0.03 lives within 0.015 / sqrt(2) of it, 1 is far off.
     points = torch.tensor([[[1.0, 0.0], [0.0, 0.015], [0.0, 0.03]]]).double()
-    clusters = cluster_neurons(points, torch.tensor([0.02]), signed=False)
+    clusters = cluster_neurons(points, torch.tensor([0.02]), reversible=0)
     assert clusters.count_above(torch.tensor([0.02])).item() == 1
     expected = math.hypot(1.0, 0.03)
     torch.testing.assert_close(clusters.gaps_K, torch.tensor([expected]).double())
@@ -57,7 +57,7 @@ def test_a_living_neuron_chained_to_the_dead_ones_has_a_distance():
 
 def test_two_living_neurons_of_the_dead_cluster_have_no_distance():
     points = torch.tensor([[[0.0, 0.015], [0.0, 0.03], [0.0, 0.04]]]).double()
-    clusters = cluster_neurons(points, torch.tensor([0.02]), signed=False)
+    clusters = cluster_neurons(points, torch.tensor([0.02]), reversible=0)
     assert torch.isnan(clusters.gaps_K).all()
 
 
@@ -65,7 +65,7 @@ def test_the_gap_is_that_of_every_pair_in_planted_layers():
     generator = torch.Generator().manual_seed(3)
     points = 0.05 * torch.randn(200, 8, 2, generator=generator).double()
     threshold = torch.full((200,), 0.03).double()
-    found = cluster_neurons(points, threshold, signed=False).gaps_K
+    found = cluster_neurons(points, threshold, reversible=0).gaps_K
     for run in range(200):
         assert found[run].item() == pytest.approx(gap_of(points[run], 0.03), nan_ok=True), run
 

@@ -93,7 +93,7 @@ def measured_distances(distances: Array, spread: float, rng: np.random.Generator
     copies += spread * rng.normal(size=copies.shape)
     points = torch.from_numpy(copies)
     scale = points.norm(dim=2).amax(dim=1)
-    edges = cluster_neurons(points, torch.zeros(len(flat)), signed=False).edges_KN
+    edges = cluster_neurons(points, torch.zeros(len(flat)), reversible=0).edges_KN
     thresholds = copy_gap(edges, scale).thresholds_K
-    found = cluster_neurons(points, thresholds, signed=False).gaps_K.numpy()
+    found = cluster_neurons(points, thresholds, reversible=0).gaps_K.numpy()
     return np.where(np.isinf(thresholds.numpy()), np.nan, found).reshape(distances.shape)

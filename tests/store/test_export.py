@@ -72,8 +72,50 @@ def test_decimals_become_numbers_also_in_lists():
         }
     )
     plain = plain_numbers(table)
-    assert plain.schema.types == [pa.int64(), pa.float64(), pa.float64(), pa.list_(pa.int64())]
-    assert plain.to_pylist()[0] == {"sum": 6, "huge": 2.0**70, "mean": 1.5, "sums": [1, None]}
+    assert plain.schema.types == [pa.int64(), whole, pa.float64(), pa.list_(pa.int64())]
+    assert plain.to_pylist()[0] == {"sum": 6, "huge": 2**70, "mean": 1.5, "sums": [1, None]}
+
+
+def test_whole_numbers_beyond_64_bits_and_long_decimals_are_not_rounded():
+    whole, part = pa.decimal128(38, 0), pa.decimal128(20, 3)
+    table = pa.table(
+        {
+            "huge": pa.array([Decimal(2**70 + 1), Decimal(1)], whole),
+            "long": pa.array([Decimal("12345678901234567.891"), Decimal(1)], part),
+            "lists": pa.array([[Decimal(2**64 + 1)], None], pa.list_(whole)),
+            "short": pa.array([Decimal("0.1"), Decimal("2.5")], part),
+        }
+    )
+    plain = plain_numbers(table)
+    assert plain.schema.types == [whole, part, pa.list_(whole), pa.float64()]
+    (first, second) = json.loads(to_json(plain))
+    assert first == {
+        "huge": 2**70 + 1, "long": "12345678901234567.891", "lists": [2**64 + 1], "short": 0.1
+    }  # fmt: skip
+    assert second["long"] == 1
+    assert to_csv(plain).text.splitlines()[1].split(",")[0] == str(2**70 + 1)
+    assert pq.read_table(pa.BufferReader(to_parquet(plain))).equals(plain)
+
+
+def test_decimals_of_maps_and_arrays_become_numbers_too():
+    part = pa.decimal128(4, 1)
+    table = pa.table(
+        {
+            "map": pa.array([[("a", Decimal("1.5"))]], pa.map_(pa.string(), part)),
+            "array": pa.array([[Decimal(1), Decimal("2.5")]], pa.list_(part, 2)),
+        }
+    )
+    (row,) = json.loads(to_json(plain_numbers(table)))
+    assert row == {"map": [["a", 1.5]], "array": [1.0, 2.5]}
+
+
+def test_what_a_form_lacks_is_refused_with_the_column():
+    spans = pa.table({"span": pa.array([(1, 2, 3)], pa.month_day_nano_interval()), "x": [1]})
+    with pytest.raises(StoreError, match=r"'span': 'month_day_nano.*Type span::varchar"):
+        to_parquet(spans)
+    far = pa.table({"t": pa.array([2**62], pa.timestamp("us"))})
+    with pytest.raises(StoreError, match=r"years 1 to 9999 .* COLUMN::varchar"):
+        to_json(far)
 
 
 def test_names_that_are_there_before_are_told_apart():

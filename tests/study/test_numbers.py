@@ -62,7 +62,8 @@ def test_w8_a_number_that_training_takes_for_0_is_refused(key, value):
 
 
 def test_w8_the_smallest_number_that_training_tells_from_0_is_a_cell_of_its_own():
-    assert len(study({"train.gamma": [0.0, 2.0**-1022]}).cells) == 2
+    assert len(study({"train.gamma": [0.0, 2.0**-1022]}, dtype="float64").cells) == 2
+    assert len(study({"train.gamma": [0.0, 2.0**-126]}).cells) == 2
 
 
 @pytest.mark.parametrize("space", [{"log": [1e-320, 1e-3]}, {"linear": [1e-310, 1e-3]}])

@@ -249,12 +249,13 @@ def test_a_wrong_symmetry_fails_the_suite(cls, activation, test):
 
 
 def test_neurons_declare_what_their_activation_has():
-    def kinds(odd, homogeneous):
-        group = NeuronGroup(name="h", layer=1, size=3, odd=odd, homogeneous=homogeneous)
+    def kinds(odd, homogeneous, even=False):
+        group = NeuronGroup(name="h", layer=1, size=3, odd=odd, homogeneous=homogeneous, even=even)
         layout = layout_of({"w": ((3, 4), ("h", "input")), "v": ((2, 3), ("output", "h"))}, ())
         return [s.kind for s in neuron_symmetries(layout.blocks, [group])]
 
     assert kinds(odd=False, homogeneous=False) == ["permutation"]
     assert kinds(odd=True, homogeneous=False) == ["permutation", "sign_flip"]
     assert kinds(odd=False, homogeneous=True) == ["permutation", "rescaling"]
+    assert kinds(odd=False, homogeneous=False, even=True) == ["permutation", "sign_flip"]
     assert kinds(odd=True, homogeneous=True)[-1] == "double_rotation"

@@ -15,8 +15,6 @@ from symstudy.measures.views import LayerView
 from symstudy.models.fcn.network import Fcn
 from symstudy.symmetry.derivation import capture_hidden, derive
 from symstudy.symmetry.derivation.verify import Verifier
-from symstudy.symmetry.neurons import cluster_neurons, neuron_matrix
-from symstudy.symmetry.thresholds import EPSILON_RELATIVE
 
 public = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("public_models.py"))))
 
@@ -153,47 +151,6 @@ class Transposed(nn.Module):
 
     def forward(self, x):
         return torch.relu(x @ self.a) @ self.b
-
-
-@pytest.mark.parametrize(
-    ("activation", "odd", "homogeneous"),
-    [
-        (nn.Hardtanh(), True, False),
-        (nn.Hardtanh(-1.0, 2.0), False, False),
-        (nn.ReLU6(), False, False),
-        (lambda z: z.clamp(-2.0, 2.0), True, False),
-        (lambda z: z.clamp(-2.0, 1.0), False, False),
-        (lambda z: z.clamp(min=0.0), False, True),
-        (lambda z: z.clamp(max=0), False, True),
-        (lambda z: z.clamp_min(0.5), False, False),
-        (lambda z: z.clamp_max(0.0), False, True),
-        (lambda z: functional.threshold(z, 0.0, 0.0), False, True),
-        (lambda z: functional.threshold(z, 0.1, 0.0), False, False),
-    ],
-)
-def test_numbers_that_are_cut_off_are_odd_or_homogeneous_where_the_ends_say_so(
-    activation, odd, homogeneous
-):
-    class Cut(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.into, self.out = nn.Linear(4, 6), nn.Linear(6, 3)
-
-        def forward(self, x):
-            return self.out(activation(self.into(x)))
-
-    found = derived(Cut, 6, 4)
-    (group,) = found.layout.groups
-    assert (group.odd, group.homogeneous) == (odd, homogeneous)
-    # A neuron beside its opposite computes what one of twice the weight does.
-    theta = torch.cat([each.detach().flatten() for each in Cut().parameters()])[None].clone()
-    places = {b.name: torch.arange(b.offset, b.stop).view(b.shape) for b in found.layout.blocks}
-    for name, copied in (("into.weight", 0), ("into.bias", 0), ("out.weight", 1)):
-        theta[0, places[name].select(copied, 1)] = -theta[0, places[name].select(copied, 0)]
-    rows_KND = neuron_matrix(found.layout, group, theta)
-    threshold_K = EPSILON_RELATIVE * rows_KND.norm(dim=2).amax(dim=1)
-    clusters = cluster_neurons(rows_KND, threshold_K, signed=group.odd)
-    assert int(clusters.count_above(threshold_K)) == (5 if odd else 6)
 
 
 def test_weights_stored_the_other_way_round_give_the_same_measures():

@@ -16,19 +16,19 @@ EPS = torch.tensor([1e-3])
 def test_sorted_breaking_bounds_the_clusters():
     layer = torch.randn(50, 12, 4, dtype=torch.float64)
     thresholds = torch.full((50,), 0.8)
-    exact = cluster_neurons(layer, thresholds, signed=False)
+    exact = cluster_neurons(layer, thresholds, reversible=0)
     # Every cluster but one begins with a broken neighbour; the origin may join two of them.
     norms = layer.norm(dim=2)
     living = (norms > thresholds[:, None]).all(dim=1)
     assert living.any()
     count = exact.count_above(thresholds)[living]
-    assert (count <= breaking_sorted(layer, thresholds, signed=False)[living] + 1).all()
+    assert (count <= breaking_sorted(layer, thresholds, reversible=0)[living] + 1).all()
 
 
 def test_the_gap_is_the_smallest_distance_between_clusters():
     centres = torch.tensor([[1.0, 0.0], [0.0, 1.0], [4.0, 4.0]], dtype=torch.float64)
     layer = centres.repeat(2, 1)[None]
-    gap = cluster_neurons(layer, EPS, signed=False).gaps_K
+    gap = cluster_neurons(layer, EPS, reversible=0).gaps_K
     torch.testing.assert_close(gap, torch.tensor([2**0.5], dtype=torch.float64))
 
 

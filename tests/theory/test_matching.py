@@ -1,4 +1,5 @@
 import itertools
+from dataclasses import replace
 
 import pytest
 import torch
@@ -8,6 +9,7 @@ from symstudy.layout import Block, Layout, NeuronGroup
 from symstudy.models.fcn.network import Fcn
 from symstudy.streams import Stream
 from symstudy.theory.matching import (
+    Products,
     best_assignment,
     match_activations,
     match_weights,
@@ -33,16 +35,20 @@ def is_inverse(found, planted):
     )
 
 
-@pytest.mark.parametrize("signed", [False, True])
-def test_the_assignment_is_the_best_of_all(signed):
-    products = torch.from_numpy(Stream(0, "test").normal(5, 5))
-    order, sign = best_assignment(products, signed=signed)
+@pytest.mark.parametrize("turning", [0.0, 1.0, 3.0])
+@pytest.mark.parametrize("fixed", [0.0, 1.0])
+def test_the_assignment_is_the_best_of_all(turning, fixed):
+    products = Products(
+        turning * torch.from_numpy(Stream(0, "test").normal(5, 5)),
+        fixed * torch.from_numpy(Stream(1, "test").normal(5, 5)),
+    )
+    order, sign = best_assignment(products)
     totals = [
-        sum(abs(products[i, j]) if signed else products[i, j] for i, j in enumerate(permutation))
+        sum(abs(products[0][i, j]) + products[1][i, j] for i, j in enumerate(permutation))
         for permutation in itertools.permutations(range(5))
     ]
-    assert (products[range(5), order] * sign).sum().item() == pytest.approx(float(max(totals)))
-    assert signed or (sign == 1).all()
+    assert products.total(order, sign) == pytest.approx(float(max(totals)))
+    assert turning or (sign == 1).all()
 
 
 SHAPES = [[5, 12, 3], [5, 12, 9, 3], [5, 8, 8, 8, 8, 3]]
@@ -68,6 +74,38 @@ def test_a_planted_map_is_recovered(activation, sizes):
     assert is_inverse(matching.neuron_map, planted)
     assert matching.similarity == pytest.approx(1.0, abs=1e-12)
     torch.testing.assert_close(matching.apply(other), theta, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("sizes", SHAPES[:2])
+@pytest.mark.parametrize("activation", ["relu", "silu"])
+def test_a_planted_map_of_even_neurons_is_recovered_with_the_signs_of_what_enters(
+    activation, sizes
+):
+    model = Fcn(sizes, activation)
+    # The layout of the absolute value, and of an even activation that is not homogeneous.
+    groups = tuple(replace(group, even=True) for group in model.layout.groups)
+    layout = replace(model.layout, groups=groups)
+    theta = parameters(model, 1)
+    planted = random_neuron_map(layout, 2, log_scale=0.7)
+    assert any((sign < 0).any() for sign in planted.signs.values())
+    other = planted.apply(theta)
+    matching = match_weights(layout, theta[0], other[0])
+    assert is_inverse(matching.neuron_map, planted)
+    torch.testing.assert_close(matching.apply(other), theta, rtol=1e-9, atol=1e-12)
+    if activation == "relu":
+        # |z| is what ReLU of z and of -z make together.
+        x = torch.from_numpy(Stream(5, "test").normal(1, 20, sizes[0]))
+        torch.testing.assert_close(of_absolutes(layout, other, x), of_absolutes(layout, theta, x))
+
+
+def of_absolutes(layout, theta, x):
+    """Return the outputs of a dense network of the absolute value with these parameters."""
+    blocks = [theta[0, b.offset : b.stop].view(b.shape) for b in layout.blocks]
+    hidden = x[0]
+    for at in range(0, len(blocks), 2):
+        hidden = hidden @ blocks[at].T + blocks[at + 1]
+        hidden = hidden.abs() if at + 2 < len(blocks) else hidden
+    return hidden
 
 
 @pytest.mark.parametrize("activation", ["tanh", "relu", "linear", "silu"])

@@ -14,6 +14,7 @@ from symstudy.study import PackConfig
 from symstudy.training import loop
 from symstudy.training.data import PackData
 from symstudy.training.loop import make_engine, make_pack
+from symstudy.training.schedule import learning_rates
 
 OPTIMIZERS: dict[str, Any] = {
     "sgd": lambda p, t, o: torch.optim.SGD(p, t.lr, o.momentum, weight_decay=2 * t.gamma),
@@ -68,7 +69,11 @@ def plain_loop(run, steps):
     data = PackData([run], np.dtype(np.float64))
     block = data.block(0, steps)
     x, y = torch.from_numpy(block.split.x[0]), torch.from_numpy(block.split.y[0])
+    rates = learning_rates([cell.train], 0, steps)[0]
     for s in range(steps):
+        for each in getattr(optimizer, "optimizers", [optimizer]):
+            for group in each.param_groups:
+                group["lr"] = float(rates[s])
         rows = torch.from_numpy(block.rows[0, min(s, block.rows.shape[1] - 1)]).long()
         optimizer.zero_grad()
         output = module(x[rows])
@@ -81,6 +86,8 @@ def plain_loop(run, steps):
         else:
             loss = (output - y[rows]).square().sum(dim=1).mean()
         loss.backward()
+        if cell.train.clip_norm:
+            nn.utils.clip_grad_norm_(module.parameters(), cell.train.clip_norm)
         optimizer.step()
     return nn.utils.parameters_to_vector(module.parameters()).detach()
 
@@ -135,6 +142,31 @@ def test_steps_that_torch_takes_are_its_own(study_of, monkeypatch, train):
     tolerance = 1e-6 if train["optimizer"] == "nadam" else 1e-9
     expected = plain_loop(run, 12)
     torch.testing.assert_close(trained.theta_KP[0], expected, rtol=tolerance, atol=1e-2 * tolerance)
+
+
+@pytest.mark.parametrize("engine", ["compiled", "torch"])
+@pytest.mark.parametrize(
+    "train",
+    [
+        {"optimizer": "sgd", "momentum": 0.9},
+        {"optimizer": "adam", "beta1": 0.8, "beta2": 0.95, "epsilon": 1e-6},
+        {"optimizer": "adamw"},
+        {"optimizer": "rmsprop", "momentum": 0.8, "alpha": 0.9},
+        {"optimizer": "nadam"},
+    ],
+)
+def test_clipped_steps_of_a_falling_rate_are_those_of_torch(study_of, engine, train):
+    settings = {"dtype": "float64", "gamma": 0.03, "lr": 0.02, "steps": 12, "schedule": "cosine",
+                "clip_norm": 0.05, **train}  # fmt: skip
+    (run,) = study_of(model={"depth": 3}, train=settings).runs()
+    trained = make_engine(make_pack([run], PackConfig(engine=engine, device="cpu")))
+    trained.advance(0, 12)
+    tolerance = 1e-6 if train["optimizer"] == "nadam" else 1e-9
+    expected = plain_loop(run, 12)
+    torch.testing.assert_close(trained.theta_KP[0], expected, rtol=tolerance, atol=1e-2 * tolerance)
+    # It is clipped: what is not ends elsewhere.
+    (free,) = study_of(model={"depth": 3}, train={**settings, "clip_norm": 0.0}).runs()
+    assert (plain_loop(free, 12) - expected).abs().max() > 1e-4
 
 
 def test_muon_without_a_matrix_is_refused(study_of):

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from symstudy.errors import StoreError
 from symstudy.store.tables.cells import cells_schema, hyperparameter_of, in_columns, unite_schemas
 from symstudy.store.tables.schema import CELLS, RENAMED, SCHEMA_VERSION, TABLES
 
@@ -49,7 +50,11 @@ OLD_NAMES = {new: old for names in RENAMED.values() for new, old in names.items(
 
 
 def in_schema(table: pa.Table, schema: pa.Schema) -> pa.Table:
-    """Return rows in the types of `schema`; columns that a file lacks are null."""
+    """Return rows in the types of `schema`; columns that a file lacks are null.
+
+    Raises:
+        StoreError: If a column would be rounded.
+    """
     if table.schema.equals(schema):
         return table.replace_schema_metadata(schema.metadata)
     if any(field.metadata for field in schema):
@@ -59,7 +64,15 @@ def in_schema(table: pa.Table, schema: pa.Schema) -> pa.Table:
     for field in schema:
         name = field.name if field.name in table.column_names else OLD_NAMES.get(field.name, "")
         is_there = name in table.column_names
-        columns.append(
-            table[name].cast(field.type) if is_there else pa.nulls(table.num_rows, field.type)
-        )
+        try:
+            columns.append(
+                table[name].cast(field.type) if is_there else pa.nulls(table.num_rows, field.type)
+            )
+        except pa.ArrowInvalid as error:
+            raise StoreError(
+                f"a column must have one type in all files that are merged, but {name!r} has "
+                "whole numbers beyond 2^53 in some runs and fractions in others, which no column "
+                f"holds exactly ({error}). Leave these files as they are: they are read without "
+                "that column."
+            ) from error
     return pa.Table.from_arrays(columns, schema=schema)

@@ -1,10 +1,12 @@
 """What may be asked, and what an answer of DuckDB becomes before anyone sees it."""
 
+import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from symstudy.errors import QueryError, choices
 from symstudy.store.tables.view_statements import VIEWS
@@ -12,6 +14,8 @@ from symstudy.store.tables.view_statements import VIEWS
 __all__ = [
     "FirstRows",
     "check_reads",
+    "check_types",
+    "columns_to_round",
     "distinct_names",
     "first_rows",
     "is_query",
@@ -19,6 +23,10 @@ __all__ = [
     "query_error",
 ]
 
+UNREADABLE = ("UHUGEINT", "BIGNUM", "VARINT", "BIT")
+"""Types that Arrow has no form for: it would hand out -1, or the bytes that DuckDB keeps."""
+LARGEST_EXACT = 2**53
+"""Integers up to this are floats too."""
 READING = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
 
 
@@ -76,6 +84,12 @@ def query_error(query: str, error: duckdb.Error) -> QueryError:
     """Return DuckDB's message in our form, with what exists where a name does not."""
     text = str(error)
     hint = ""
+    if "not in range: -9007199254740992 to 9007199254740992" in text:
+        hint = (
+            " A metric is a whole number beyond 2^53 in some runs and a fraction in others, and no "
+            "column holds both exactly. Leave it out of the query; to have it, report it as "
+            "float(...) or the fraction under another name, and run these runs again."
+        )
     if "Table with name" in text:
         name = text.split("Table with name ", 1)[1].split(" ", 1)[0]
         hint = f" {choices(name, VIEWS)}"
@@ -99,34 +113,66 @@ def is_query(connection: duckdb.DuckDBPyConnection, statement: duckdb.Statement)
 
 
 def plain_numbers(table: pa.Table) -> pa.Table:
-    """Return a table whose decimals are 64-bit integers or floats.
+    """Return a table whose decimals are 64-bit integers or floats where these hold them exactly.
 
-    DuckDB sums integers to 128 bits, which pandas and JSON have only as objects and text. Whole
-    numbers that 64 bits cannot hold become floats.
+    DuckDB sums integers to 128 bits, which pandas and JSON have only as objects and text. A column
+    with a number that 64 bits cannot hold, or that has more digits than a float, stays one of
+    decimals.
     """
     for place, field in enumerate(table.schema):
-        for whole in (pa.int64(), pa.float64()):
-            kind = plain_type(field.type, whole)
-            if kind == field.type:
-                break
-            try:
-                column = table.column(place).cast(kind)
-            except pa.ArrowInvalid:
-                continue
+        kind = plain_type(field.type)
+        if kind == field.type:
+            continue
+        before = table.column(place)
+        try:
+            column = before.cast(kind)
+            is_exact = column.cast(field.type).equals(before)
+        except pa.ArrowException:
+            continue
+        if is_exact:
             table = table.set_column(place, field.with_type(kind), column)
-            break
     return table
 
 
-def plain_type(kind: pa.DataType, whole: pa.DataType) -> pa.DataType:
-    """Return a type with its decimals replaced: by `whole` where they have no digits behind."""
+def plain_type(kind: pa.DataType) -> pa.DataType:
+    """Return a type with its decimals replaced by integers, or floats where digits are behind."""
     if pa.types.is_decimal(kind):
-        return whole if kind.scale == 0 else pa.float64()
+        return pa.int64() if kind.scale == 0 else pa.float64()
     if pa.types.is_list(kind):
-        return pa.list_(kind.value_field.with_type(plain_type(kind.value_type, whole)))
+        return pa.list_(kind.value_field.with_type(plain_type(kind.value_type)))
+    if pa.types.is_fixed_size_list(kind):
+        return pa.list_(kind.value_field.with_type(plain_type(kind.value_type)), kind.list_size)
+    if pa.types.is_map(kind):
+        return pa.map_(plain_type(kind.key_type), plain_type(kind.item_type))
     if pa.types.is_struct(kind):
-        return pa.struct([field.with_type(plain_type(field.type, whole)) for field in kind])
+        return pa.struct([field.with_type(plain_type(field.type)) for field in kind])
     return kind
+
+
+def columns_to_round(table: pa.Table) -> list[str]:
+    """Return the columns of 64-bit integers with nulls that floats would round."""
+    found = []
+    for field, column in zip(table.schema, table.columns, strict=True):
+        if field.type == pa.int64() and column.null_count:
+            ends = pc.min_max(column).as_py()
+            largest = max(abs(each or 0) for each in ends.values())
+            found += [field.name] if largest > LARGEST_EXACT else []
+    return found
+
+
+def check_types(relation: duckdb.DuckDBPyRelation) -> None:
+    """Raise where an answer has a column that would leave DuckDB as something else.
+
+    Raises:
+        QueryError: If it has.
+    """
+    for name, kind in zip(relation.columns, relation.types, strict=True):
+        held = [word for word in UNREADABLE if word in re.findall(r"\w+", str(kind))]
+        if held:
+            raise QueryError(
+                f"a column must have a type that other programs read, but {name!r} is of "
+                f"{kind}. Type {name}::varchar, or a smaller type such as {name}::hugeint."
+            )
 
 
 def distinct_names(names: Sequence[str]) -> list[str]:

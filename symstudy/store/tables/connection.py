@@ -27,6 +27,7 @@ from symstudy.store.files.manifest import ATTEMPTS, read_again
 from symstudy.store.tables.answers import (
     FirstRows,
     check_reads,
+    columns_to_round,
     distinct_names,
     first_rows,
     plain_numbers,
@@ -233,6 +234,8 @@ class Store:
     def df(self, query: str, parameters: Sequence[Any] = ()) -> "pd.DataFrame":
         """Return the answer as a pandas frame; integers with nulls become float64, for seaborn.
 
+        They become `Int64` where one is beyond 2^53, which a float would round.
+
         The second of two columns called `seed` is `seed_2`.
 
         Raises:
@@ -242,8 +245,11 @@ class Store:
         import pandas as pd
 
         table = self.arrow(query, parameters)
-        frame = table.rename_columns(distinct_names(table.column_names)).to_pandas()
-        return pd.DataFrame(frame)
+        named = table.rename_columns(distinct_names(table.column_names))
+        frame = pd.DataFrame(named.to_pandas())
+        for name in columns_to_round(named):
+            frame[name] = named[name].to_pandas(types_mapper=lambda _: pd.Int64Dtype())
+        return frame
 
     def first(self, query: str, most_rows: int, parameters: Sequence[Any] = ()) -> FirstRows:
         """Return the first rows of an answer; the others are never made.

@@ -3,7 +3,7 @@
 import io
 import uuid
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.csv
@@ -75,20 +75,64 @@ def csv_column(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def to_json(table: pa.Table) -> str:
-    """Return rows as a JSON list of objects; NaN and infinity, which JSON lacks, are null."""
-    return valid_json(table.to_pylist(), indent=1) + "\n"
+    """Return rows as a JSON list of objects; NaN and infinity, which JSON lacks, are null.
+
+    Raises:
+        StoreError: If a date is beyond those that Python has.
+    """
+    return valid_json(objects_of(table), indent=1) + "\n"
 
 
 def to_json_lines(table: pa.Table) -> str:
-    """Return rows as JSON Lines, an object a line; NaN and infinity are null."""
-    return "".join(f"{valid_json(row)}\n" for row in table.to_pylist())
+    """Return rows as JSON Lines, an object a line; NaN and infinity are null.
+
+    Raises:
+        StoreError: If a date is beyond those that Python has.
+    """
+    return "".join(f"{valid_json(row)}\n" for row in objects_of(table))
+
+
+def objects_of(table: pa.Table) -> list[dict[str, Any]]:
+    """Return rows as Python objects.
+
+    Raises:
+        StoreError: If a date is beyond those that Python has.
+    """
+    try:
+        rows: list[dict[str, Any]] = table.to_pylist()
+    except (OverflowError, ValueError) as error:
+        raise StoreError(
+            f"a date must lie in the years 1 to 9999 to be written as JSON, but {error}. Type "
+            "COLUMN::varchar in the query."
+        ) from error
+    return rows
 
 
 def to_parquet(table: pa.Table) -> bytes:
-    """Return rows as the bytes of a Parquet file."""
+    """Return rows as the bytes of a Parquet file.
+
+    Raises:
+        StoreError: If Parquet has no form for a column.
+    """
     sink = io.BytesIO()
-    pq.write_table(table, sink)
+    try:
+        pq.write_table(table, sink)
+    except pa.ArrowNotImplementedError as error:
+        kinds = {f.name: str(f.type) for f in table.schema if not is_in_parquet(f)}
+        raise StoreError(
+            f"a column must have a type that Parquet has, but got {kinds}. Type "
+            f"{next(iter(kinds), 'COLUMN')}::varchar in the query."
+        ) from error
     return sink.getvalue()
+
+
+def is_in_parquet(field: pa.Field) -> bool:
+    """Return whether Parquet has a form for a column."""
+    try:
+        pq.write_table(pa.schema([field]).empty_table(), io.BytesIO())
+    except pa.ArrowNotImplementedError:
+        return False
+    return True
 
 
 def write_file(content: bytes, path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import duckdb
 import pyarrow as pa
 
+from symstudy.store.tables.answers import check_types
 from symstudy.store.tables.limits import is_out_of_memory, memory_error, timeout_error
 
 __all__ = ["Limits", "run_within"]
@@ -86,8 +87,9 @@ def gather(relation: duckdb.DuckDBPyRelation, query: str, limits: Limits) -> pa.
     """Return the rows of an answer, which take no more memory than a query may.
 
     Raises:
-        QueryError: If they take more.
+        QueryError: If they take more, or a column has a type that cannot be handed out.
     """
+    check_types(relation)
     most = limits.most_rows
     # Rows come as they are asked for: the rest of a long answer is never made.
     reader = relation.to_arrow_reader(BATCH_ROWS if most is None else VECTOR_ROWS)

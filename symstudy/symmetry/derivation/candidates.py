@@ -140,7 +140,8 @@ def declare(state: State, found: ClassSolution, plans: Sequence[BlockPlan]) -> N
     writes, reads = (
         [v for v in found.variables if v in side] for side in (state.writes, state.reads)
     )
-    if not found.of.frozen:
+    # What no layer makes or reads, as one that is not called, has nothing to exchange.
+    if not found.of.frozen and (writes or reads):
         found.candidates.insert(
             0, Candidate(kind="permutation", of=found.of, blocks=tuple(writes or reads),
                          partners=tuple(v for v in found.variables if v not in (writes or reads)))

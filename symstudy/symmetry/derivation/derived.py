@@ -243,6 +243,7 @@ def assembled(
                 group,
                 odd=group.odd and "sign_flip" in kinds,
                 homogeneous=group.homogeneous and "rescaling" in kinds,
+                even=group.even and "sign_flip" in kinds,
             )
         )
     attention: list[AttentionLayer] = []

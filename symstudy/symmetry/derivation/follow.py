@@ -1,6 +1,7 @@
 """Following the axes of parameters through the operations of a forward pass."""
 
 from symstudy.symmetry.derivation.axes import Form, Restart
+from symstudy.symmetry.derivation.pointwise import composed
 from symstudy.symmetry.derivation.rules import (
     broadcasting,
     elementwise,
@@ -26,6 +27,7 @@ def follow(trace: Trace) -> State:
 
     It is gone through again until nothing new is found of how they are put together.
     """
+    trace = composed(trace)
     forms: dict[str, tuple[Form, ...]] = {
         name: tuple(trace.tensors[number].shape) for name, number in trace.parameters.items()
     }

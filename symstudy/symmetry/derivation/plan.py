@@ -186,6 +186,7 @@ class FoundGroup:
         reads: Factors of what reads them.
         odd: Whether all of it may change sign.
         homogeneous: Whether a positive factor may pass through.
+        even: Whether what makes it may change sign alone.
     """
 
     of: AxisClass
@@ -194,6 +195,7 @@ class FoundGroup:
     reads: tuple[Variable, ...]
     odd: bool
     homogeneous: bool
+    even: bool
 
 
 def group_of(
@@ -230,6 +232,7 @@ def group_of(
         reads=reads,
         odd=solution.allows_sign((*writes, *reads)),
         homogeneous=solution.allows(writes, reads),
+        even=solution.allows_sign(writes),
     )
 
 
@@ -244,6 +247,7 @@ def named_group(found: FoundGroup, labels: Labels, plans: Sequence[BlockPlan]) -
         size=found.of.size,
         odd=found.odd,
         homogeneous=found.homogeneous,
+        even=found.even,
         incoming_blocks=() if shows else writes,
         outgoing_blocks=() if shows else reads,
     )

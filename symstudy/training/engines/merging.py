@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from symstudy.kernels.lanes import Samples, survey_lanes
 from symstudy.kernels.network import CHUNK, make_scratch
 from symstudy.layout import Layout, NeuronGroup
-from symstudy.symmetry.neurons import neuron_matrix
+from symstudy.symmetry.neurons import neuron_matrix, neuron_sides, reversible_numbers
 from symstudy.training.engines.base import LoadedPack
 from symstudy.training.engines.networks import kernel_network
 from symstudy.training.losses import data_loss
@@ -105,23 +105,31 @@ def neuron_places(layout: Layout, group: NeuronGroup) -> Int64[np.ndarray, "neur
     return found
 
 
+def reversible_of(layout: Layout, group: NeuronGroup) -> int:
+    """Return how many of the first numbers of a neuron of `group` may change sign together."""
+    sides = neuron_sides(layout, group, torch.zeros(1, layout.size, dtype=torch.float64))
+    return reversible_numbers(group, *(side.shape[2] for side in sides))
+
+
 def merged_states(
     theta_P: Float[np.ndarray, " parameters"],
     places_ND: Int64[np.ndarray, "neurons dims"],
     pairs_C2: Int64[np.ndarray, "candidates 2"],
     *,
-    signed: bool,
+    reversible: int,
 ) -> Float[np.ndarray, "candidates parameters"]:
     """Return `theta_P` with each pair of neurons replaced by its mean.
 
-    Where a neuron and its negative act alike (`signed`), the mean is that of the first and of the
-    second with the sign that brings it nearer, and each keeps its sign.
+    Where the first `reversible` numbers of a neuron may change sign together, the mean is that of
+    the first and of the second with the sign that brings it nearer, and each keeps its sign.
     """
     first, second = places_ND[pairs_C2[:, 0]], places_ND[pairs_C2[:, 1]]
     a, b = theta_P[first], theta_P[second]
-    sign = np.ones((len(pairs_C2), 1))
-    if signed:
-        sign[np.square(a + b).sum(axis=1) < np.square(a - b).sum(axis=1)] = -1.0
+    sign = np.ones(a.shape)
+    if reversible:
+        turned = np.concatenate([-b[:, :reversible], b[:, reversible:]], axis=1)
+        is_nearer = np.square(a - turned).sum(axis=1) < np.square(a - b).sum(axis=1)
+        sign[is_nearer, :reversible] = -1.0
     mean = 0.5 * (a + sign * b)
     states = np.repeat(theta_P[None], len(pairs_C2), axis=0)
     rows = np.arange(len(pairs_C2))[:, None]
@@ -139,10 +147,12 @@ def merge_gains(
     """Return all pairs of neurons of `group` and by how much merging each lowers the objective."""
     places = neuron_places(layout, group)
     pairs = np.stack(np.triu_indices(group.size, 1), axis=1).astype(np.int64)
+    reversible = reversible_of(layout, group)
     before = float(objective(theta_P[None])[0])
     size = max(1, CANDIDATES_BYTES // (8 * layout.size))
     gains = [
-        before - objective(merged_states(theta_P, places, pairs[i : i + size], signed=group.odd))
+        before
+        - objective(merged_states(theta_P, places, pairs[i : i + size], reversible=reversible))
         for i in range(0, len(pairs), size)
     ]
     return pairs, np.concatenate(gains) if gains else np.empty(0)
@@ -165,6 +175,7 @@ def best_merge(
             continue
         at = int(gains.argmax())
         if best is None or gains[at] > best.gain:
-            (state,) = merged_states(theta_P, places, pairs[at : at + 1], signed=group.odd)
+            reversible = reversible_of(layout, group)
+            (state,) = merged_states(theta_P, places, pairs[at : at + 1], reversible=reversible)
             best = Merge(group.name, int(pairs[at, 0]), int(pairs[at, 1]), float(gains[at]), state)
     return best

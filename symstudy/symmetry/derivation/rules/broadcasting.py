@@ -5,7 +5,8 @@ from dataclasses import replace
 from fractions import Fraction
 
 from symstudy.symmetry.derivation.axes import NOTHING, Axis, Dim, Variable, total
-from symstudy.symmetry.derivation.rules.elementwise import bent, held, raised, without_factors
+from symstudy.symmetry.derivation.pointwise import Nature
+from symstudy.symmetry.derivation.rules.elementwise import acted, bent, held, without_factors
 from symstudy.symmetry.derivation.rules.registry import argument, number_of, rule
 from symstudy.symmetry.derivation.state import State
 from symstudy.symmetry.derivation.trace import Operation, Place
@@ -171,7 +172,7 @@ def multiply(state: State, operation: Operation) -> Value:
         return multiplied(state, *found, power)
     value, _ = only(state, operation)
     if power < 0 and not isinstance(operation.args[0], Place):
-        return raised(state, value, Fraction(-1), operation.name)
+        return acted(state, value, Nature(odd=True, degree=Fraction(-1)), operation.name)
     return value
 
 
@@ -186,7 +187,7 @@ def compare(state: State, operation: Operation) -> Value:
             for axis in value.axes:
                 state.hold_sign(axis)
             return replace(without_factors(value), activated=state.number)
-        return held(state, operation, keeps_sign=False)
+        return held(state, operation)
     return nothing_passes(state, *found)
 
 
@@ -205,9 +206,7 @@ def nothing_passes(state: State, left: Value, right: Value) -> Value:
 def compare_others(state: State, operation: Operation) -> Value:
     """Functions of two numbers of which no factor is passed on."""
     found = two(state, operation)
-    return (
-        held(state, operation, keeps_sign=False) if found is None else nothing_passes(state, *found)
-    )
+    return held(state, operation) if found is None else nothing_passes(state, *found)
 
 
 @rule("where")
