@@ -38,6 +38,8 @@ ALWAYS = {
 KEY = "symstudy_row_key"
 """Column of a copy that tells its rows apart by one number."""
 KEY_SQL = "hash(study, run_id)"
+EXACT = frozenset({"BOOLEAN", "INTEGER", "BIGINT", "DOUBLE", "VARCHAR"})
+"""Types whose values leave SQL and come back as they were."""
 QUOTED = re.compile(r'"((?:[^"]|"")+)"')
 
 
@@ -64,6 +66,7 @@ class LoadedRuns:
         packs: Which rows it holds.
         loaded: The columns loaded so far, by view.
         generation: Grows whenever rows are added, or may have another order.
+        exact: The columns that are `is_exact`, quoted, and for which generation.
     """
 
     def __init__(
@@ -96,6 +99,7 @@ class LoadedRuns:
         self.loaded: dict[str, list[str]] = {}
         self.packs = Packs(frozenset(), {})
         self.generation = 0
+        self.exact: tuple[int, frozenset[str]] | None = None
         self.copy(columns)
 
     def copy(self, columns: Iterable[str]) -> None:
@@ -275,13 +279,47 @@ class LoadedRuns:
         Raises:
             QueryError: If DuckDB refuses it.
         """
-        query = f"select {expression} as value from runs"  # noqa: S608  # of names that the store has
+        return self.values_of(expression, "runs")
+
+    def values_of(self, expression: str, table: str) -> pa.ChunkedArray:
+        """Return an expression of columns of a table, for every row, in the rows' order.
+
+        Raises:
+            QueryError: If DuckDB refuses it.
+        """
+        query = f"select {expression} as value from {table}"  # noqa: S608  # of names that the store has
         try:
-            table = run_within(self.connection, query, (), self.limits)
+            found = run_within(self.connection, query, (), self.limits)
         except duckdb.Error as error:
             raise query_error(query, error) from error
-        assert table is not None, "a SELECT has rows"
-        return plain_numbers(table).column(0)
+        assert found is not None, "a SELECT has rows"
+        return plain_numbers(found).column(0)
+
+    def is_exact(self, column: str) -> bool:
+        """Return whether a column, quoted, that is loaded has values that leave SQL as they are."""
+        if self.exact is None or self.exact[0] != self.generation:
+            rows = self.connection.sql("describe runs").fetchall()
+            names = frozenset(quoted(name) for name, kind, *_ in rows if kind in EXACT)
+            self.exact = (self.generation, names)
+        return column in self.exact[1]
+
+    def holds_at(self, column: str, values: pa.Array, condition: str) -> pa.ChunkedArray:
+        """Return for each of some values of a column whether a condition holds there.
+
+        Args:
+            column: Its name, quoted.
+            values: Its values, `is_exact`.
+            condition: SQL that names no other column.
+
+        Raises:
+            QueryError: If DuckDB refuses it.
+        """
+        name = column[1:-1].replace('""', '"')
+        self.connection.register("more", pa.table({name: values}))
+        try:
+            return self.values_of(f"coalesce({condition}, false)", "more")
+        finally:
+            self.connection.unregister("more")
 
     def ask(self, query: str, most_rows: int) -> FirstRows:
         """Return the first rows of the answer to one SELECT statement over `runs` and `missing`.
