@@ -89,16 +89,8 @@ class Answers:
     async def sql(self, request: Request) -> Response:
         """Return the first rows of answers to SELECT statements."""
         body = await read_body(request)
-        on = body.get("on", "store")
-        if on not in {"store", "runs"}:
-            raise RequestError(f"on must be store or runs, but got {on!r}.")
-
-        def work() -> dict[str, Any]:
-            rows = body.get("rows", 1000)
-            queries = body.get("queries")
-            return {"answers": self.session.sql(queries, on_rows=on == "runs", most_rows=rows)}
-
-        return await answer(work)
+        queries, rows = body.get("queries"), body.get("rows", 1000)
+        return await answer(lambda: {"answers": self.session.sql(queries, rows)})
 
     async def history(self, request: Request) -> Response:
         """Return learning curves of chosen runs."""

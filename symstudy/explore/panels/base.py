@@ -194,7 +194,7 @@ def finite(name: str) -> str:
 
 def is_log(values: np.ndarray) -> bool:
     """Return whether numbers are shown on a logarithmic axis: all positive and far apart."""
-    return values.size > 0 and values.min() > 0 and bool(values.max() > LOG_RATIO * values.min())
+    return bool(values.size and 0 < LOG_RATIO * values.min() < values.max())
 
 
 def missing_view(view: View) -> View | None:
