@@ -63,6 +63,7 @@ class SqlBox:
             UserError: If the results cannot be read.
         """
         if self.process is None or self.process.poll() is not None:
+            self.close()
             self.start()
         asked = {
             "query": query,
@@ -129,11 +130,22 @@ class SqlBox:
         found: dict[str, Any] = json.loads(line)
         return found
 
+    def kill(self) -> None:
+        """End the process, for whoever waits for its answer; may be called by any thread."""
+        if (process := self.process) is not None:
+            process.kill()
+
     def close(self) -> None:
         """End the process, and what it is asked."""
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait()
+        if self.process is None:
+            return
+        self.process.kill()
+        self.process.wait()
+        for pipe in (self.process.stdin, self.process.stdout):
+            with contextlib.suppress(BrokenPipeError):
+                if pipe is not None:
+                    pipe.close()
+        self.process = None
 
 
 def read_line(file: int, timeout_s: float) -> bytes:

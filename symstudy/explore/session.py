@@ -132,7 +132,9 @@ class Session:
         """Answer nothing any more, and end the queries that somebody waits for."""
         self.is_ending = True
         self.runs.interrupt()
-        self.box.close()
+        self.box.kill()
+        with self.box_lock:
+            self.box.close()
 
     def sql(self, queries: object, most_rows: object = 1000) -> list[Any]:
         """Return the first rows of the answer to each query, or what is wrong with it.
