@@ -21,7 +21,7 @@ from symstudy.store import (
     worker_times,
 )
 from symstudy.store.tables.curves import PackedRun, curve_measures, read_curves
-from symstudy.store.tables.loaded import LoadedRuns
+from symstudy.store.tables.loaded import LoadedRuns, check_there
 from symstudy.store.tables.recorded import recorded_columns
 
 __all__ = ["MOST_CURVES", "MOST_SQL_ROWS", "QUERY_S", "Session"]
@@ -159,7 +159,9 @@ class Session:
             try:
                 self.check_open()
                 with self.box_lock:
-                    answers.append(self.box.ask(query, most_rows, self.changes))
+                    found = self.box.ask(query, most_rows, self.changes)
+                check_there(self.runs.store)
+                answers.append(found)
             except UserError as error:
                 said = ENDED if self.is_ending else str(error)
                 answers.append({"columns": [], "rows": [], "is_all": True, "error": said})

@@ -26,7 +26,7 @@ from symstudy.store.tables.limits import CLOSED, MEMORY, check_limits
 from symstudy.store.tables.running import Limits, run_within
 from symstudy.store.tables.view_statements import quoted
 
-__all__ = ["LOADED", "LoadedRuns"]
+__all__ = ["LOADED", "LoadedRuns", "check_there"]
 
 LOADED = ("runs", "missing")
 """The views that there is a copy of."""
@@ -53,6 +53,20 @@ class Packs(NamedTuple):
 
     files: frozenset[tuple[str, str, str]]
     columns: dict[str, tuple[str, ...]]
+
+
+def check_there(store: Store) -> None:
+    """Raise where results are gone: their files are none then, and queries would find no rows.
+
+    Raises:
+        StoreError: If the folder of a study is no study any more.
+    """
+    for folder in store.folders:
+        if not folder.read_study():
+            raise StoreError(
+                f"results must stay where they are while they are read, but {folder.path} has no "
+                "study.json any more. Put it back, or open what is there."
+            )
 
 
 class LoadedRuns:
@@ -135,9 +149,11 @@ class LoadedRuns:
         listed = ", ".join(map(quoted, columns))
         comma = ", " if listed else ""
         with self.reading:
-            return self.store.arrow(
+            rows = self.store.arrow(
                 f"select {KEY_SQL} as {KEY}{comma}{listed} from {view} where {condition}"  # noqa: S608  # names of our own
             )
+            check_there(self.store)
+            return rows
 
     def execute(self, statement: str, more: pa.Table | None = None) -> None:
         """Run a statement of our own, to which `more` is a table.
