@@ -62,6 +62,7 @@ class Answers:
         self.looked = asyncio.Condition()
         self.state: bytes = b""
         self.is_warm = False
+        self.has_box = False
 
     async def page(self, _: Request) -> Response:
         """Return the page."""
@@ -164,6 +165,9 @@ class Answers:
     def look(self) -> tuple[bytes, float]:
         """Return what pages are told, and the processor's seconds that it took to find out."""
         start = time.thread_time()
+        if self.is_warm and not self.has_box:
+            self.has_box = True
+            self.session.open_box()
         if not self.is_warm:
             self.is_warm = True
             self.session.warm()

@@ -62,9 +62,7 @@ class SqlBox:
             QueryError: If it is not one, is refused, or does not end within its time and memory.
             UserError: If the results cannot be read.
         """
-        if self.process is None or self.process.poll() is not None:
-            self.close()
-            self.start()
+        self.start()
         asked = {
             "query": query,
             "rows": most_rows,
@@ -81,11 +79,14 @@ class SqlBox:
         return found
 
     def start(self) -> None:
-        """Start the process, and wait until it has opened the results.
+        """Start the process, and wait until it has opened the results, unless it is there.
 
         Raises:
             QueryError: If it cannot.
         """
+        if self.process is not None and self.process.poll() is None:
+            return
+        self.close()
         settings = json.dumps([self.locations, self.memory, START_S])
         command = [sys.executable, "-P", "-m", "symstudy.explore.box", settings]
         self.process = subprocess.Popen(  # noqa: S603  # our own module

@@ -1,5 +1,6 @@
 """The results that a page shows: their rows in memory, and what they were when last looked at."""
 
+import contextlib
 import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -99,6 +100,12 @@ class Session:
         swept = [column.name for column in self.columns.values() if column.is_swept]
         for name in (*swept, *FIRST, "outcome", "seed"):
             self.panels({}, [{"panel": "histogram", "column": name}])
+
+    def open_box(self) -> None:
+        """Start what answers the user's own queries, so that the first need not wait for it."""
+        with self.box_lock, contextlib.suppress(UserError):
+            if not self.is_ending:
+                self.box.start()
 
     def panel(self, view: View, asked: object) -> dict[str, Any]:
         """Return what a panel shows, or what is wrong with what it asks for.
