@@ -5,7 +5,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from symstudy.errors import UserError
+from symstudy.errors import StoreError, UserError
 from symstudy.explore.box import SqlBox
 from symstudy.explore.columns import columns_of
 from symstudy.explore.panels import Source, answer_panel, finish_panel
@@ -166,13 +166,26 @@ class Session:
             try:
                 self.check_open()
                 with self.box_lock:
-                    found = self.box.ask(query, most_rows, self.changes)
-                check_there(self.runs.store)
-                answers.append(found)
+                    answers.append(self.ask(query, most_rows))
             except UserError as error:
                 said = ENDED if self.is_ending else str(error)
                 answers.append({"columns": [], "rows": [], "is_all": True, "error": said})
         return answers
+
+    def ask(self, query: str, most_rows: int) -> dict[str, Any]:
+        """Return the first rows of an answer about all tables.
+
+        Raises:
+            QueryError: If the query is refused.
+            StoreError: If the results are gone.
+        """
+        found = self.box.ask(query, most_rows, self.changes)
+        try:
+            check_there(self.runs.store)
+        except StoreError:
+            self.box.changes = -1  # what it knows of the files is that there are none
+            raise
+        return found
 
     def curves(self, run_ids: object, measure: object) -> dict[str, Any]:
         """Return the learning curves of up to `MOST_CURVES` runs.
