@@ -62,6 +62,7 @@ class Answers:
         self.looked = asyncio.Condition()
         self.state: bytes = b""
         self.is_warm = False
+        self.has_box = False
 
     async def page(self, _: Request) -> Response:
         """Return the page."""
@@ -89,16 +90,8 @@ class Answers:
     async def sql(self, request: Request) -> Response:
         """Return the first rows of answers to SELECT statements."""
         body = await read_body(request)
-        on = body.get("on", "store")
-        if on not in {"store", "runs"}:
-            raise RequestError(f"on must be store or runs, but got {on!r}.")
-
-        def work() -> dict[str, Any]:
-            rows = body.get("rows", 1000)
-            queries = body.get("queries")
-            return {"answers": self.session.sql(queries, on_rows=on == "runs", most_rows=rows)}
-
-        return await answer(work)
+        queries, rows = body.get("queries"), body.get("rows", 1000)
+        return await answer(lambda: {"answers": self.session.sql(queries, rows)})
 
     async def history(self, request: Request) -> Response:
         """Return learning curves of chosen runs."""
@@ -172,6 +165,9 @@ class Answers:
     def look(self) -> tuple[bytes, float]:
         """Return what pages are told, and the processor's seconds that it took to find out."""
         start = time.thread_time()
+        if self.is_warm and not self.has_box:
+            self.has_box = True
+            self.session.open_box()
         if not self.is_warm:
             self.is_warm = True
             self.session.warm()

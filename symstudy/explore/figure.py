@@ -112,7 +112,7 @@ def draw_scatter(view: View, asked: Mapping[str, Any], answer: PanelAnswer) -> F
     import matplotlib.pyplot as plt
 
     x, y = view.column(asked.get("x")), view.column(asked.get("y"))
-    frame = pd.DataFrame(answer.rows, columns=list(answer.columns))
+    frame = pd.DataFrame(list(answer.rows), columns=list(answer.columns))
     canvas, axes = plt.subplots(figsize=(6.4, 4.4), layout="constrained")
     if answer.more["form"] == "density":
         forms = zip(("x", "y"), answer.more["axes"], strict=True)

@@ -1,10 +1,12 @@
 """The results that a page shows: their rows in memory, and what they were when last looked at."""
 
+import contextlib
 import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from symstudy.errors import UserError
+from symstudy.errors import StoreError, UserError
+from symstudy.explore.box import SqlBox
 from symstudy.explore.columns import columns_of
 from symstudy.explore.panels import Source, answer_panel, finish_panel
 from symstudy.explore.verdicts import read_verdicts
@@ -19,9 +21,8 @@ from symstudy.store import (
     read_launches,
     worker_times,
 )
-from symstudy.store.tables.answers import FirstRows
 from symstudy.store.tables.curves import PackedRun, curve_measures, read_curves
-from symstudy.store.tables.loaded import LoadedRuns
+from symstudy.store.tables.loaded import LoadedRuns, check_there
 from symstudy.store.tables.recorded import recorded_columns
 
 __all__ = ["MOST_CURVES", "MOST_SQL_ROWS", "QUERY_S", "Session"]
@@ -60,8 +61,7 @@ class Session:
         self.locations = tuple(locations)
         self.lock = threading.Lock()
         self.box_lock = threading.Lock()
-        self.box: Store | None = None
-        self.box_changes = -1
+        self.box = SqlBox(locations, memory=MEMORY, timeout_s=QUERY_S)
         self.changes = 0
         self.error = ""
         self.is_ending = False
@@ -101,6 +101,12 @@ class Session:
         for name in (*swept, *FIRST, "outcome", "seed"):
             self.panels({}, [{"panel": "histogram", "column": name}])
 
+    def open_box(self) -> None:
+        """Start what answers the user's own queries, so that the first need not wait for it."""
+        with self.box_lock, contextlib.suppress(UserError):
+            if not self.is_ending:
+                self.box.start()
+
     def panel(self, view: View, asked: object) -> dict[str, Any]:
         """Return what a panel shows, or what is wrong with what it asks for.
 
@@ -133,15 +139,15 @@ class Session:
         """Answer nothing any more, and end the queries that somebody waits for."""
         self.is_ending = True
         self.runs.interrupt()
-        if self.box is not None:
-            self.box.connection.interrupt()
+        self.box.kill()
+        with self.box_lock:
+            self.box.close()
 
-    def sql(self, queries: object, *, on_rows: bool, most_rows: object = 1000) -> list[Any]:
+    def sql(self, queries: object, most_rows: object = 1000) -> list[Any]:
         """Return the first rows of the answer to each query, or what is wrong with it.
 
         Args:
-            queries: One SELECT statement each.
-            on_rows: Whether they are about the rows in memory, and not all tables.
+            queries: One SELECT statement each, about all tables.
             most_rows: Rows of an answer.
 
         Raises:
@@ -159,27 +165,27 @@ class Session:
         for query in listed:
             try:
                 self.check_open()
-                found = self.ask_rows(query, most_rows) if on_rows else self.ask(query, most_rows)
-                answers.append({**found._asdict(), "error": ""})
+                with self.box_lock:
+                    answers.append(self.ask(query, most_rows))
             except UserError as error:
                 said = ENDED if self.is_ending else str(error)
                 answers.append({"columns": [], "rows": [], "is_all": True, "error": said})
         return answers
 
-    def ask_rows(self, query: str, most_rows: int) -> FirstRows:
-        """Return the first rows of an answer about the rows in memory."""
-        with self.lock:
-            return self.runs.ask(query, most_rows)
+    def ask(self, query: str, most_rows: int) -> dict[str, Any]:
+        """Return the first rows of an answer about all tables.
 
-    def ask(self, query: str, most_rows: int) -> FirstRows:
-        """Return the first rows of an answer about all tables, on a connection of its own."""
-        with self.box_lock:
-            if self.box is None:
-                self.box = open_store(*self.locations, memory=MEMORY, timeout_s=QUERY_S)
-            elif self.box_changes != self.changes:
-                self.box.connect()
-            self.box_changes = self.changes
-            return self.box.first(query, most_rows)
+        Raises:
+            QueryError: If the query is refused.
+            StoreError: If the results are gone.
+        """
+        found = self.box.ask(query, most_rows, self.changes)
+        try:
+            check_there(self.runs.store)
+        except StoreError:
+            self.box.changes = -1  # what it knows of the files is that there are none
+            raise
+        return found
 
     def curves(self, run_ids: object, measure: object) -> dict[str, Any]:
         """Return the learning curves of up to `MOST_CURVES` runs.
@@ -327,7 +333,6 @@ class Session:
             # Another study is there, or one is gone: what varies may be something else.
             loaded = {name for names in self.runs.loaded.values() for name in names}
             self.runs = LoadedRuns(store, columns=loaded, timeout_s=QUERY_S)
-            self.box = None
         else:
             self.runs.refresh(store)
         with self.runs.reading:

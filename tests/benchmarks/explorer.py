@@ -23,6 +23,8 @@ from store import new_folder, show, sweep, write_results
 BRUSHES = 30
 FIRST_PAINT_S = 1.0
 BRUSH_S = 0.2
+IDLE_S = 0.3
+"""Processor's seconds in three that a server takes which looks for new rows and does no more."""
 PANELS: list[dict[str, Any]] = [
     *({"panel": "histogram", "column": name} for name in ("width", "gamma", "lr", "test_loss")),
     *({"panel": "histogram", "column": name} for name in ("outcome", "seed")),
@@ -137,7 +139,7 @@ def time_page(page_address: str, chromium: str, server: int) -> None:
         painted = float(page.evaluate(PAINTED))
         used = busy_of(server) - start
         show("first paint, with histograms", painted, FIRST_PAINT_S, float(used.sum()))
-        wait_until_still(page)
+        wait_until_still(page, server)
         show_brushes(
             "a brush in the browser",
             lambda at: float(page.evaluate(BRUSHED, range_of_rates(at)["lr"])),
@@ -146,11 +148,15 @@ def time_page(page_address: str, chromium: str, server: int) -> None:
         browser.close()
 
 
-def wait_until_still(page: Any) -> None:
-    """Wait until the page asks for nothing any more."""
-    rounds = ""
-    while (now := str(page.evaluate("document.documentElement.dataset.round"))) != rounds:
-        rounds = now
+def wait_until_still(page: Any, server: int) -> None:
+    """Wait until the page asks for nothing any more, and the server has nothing to do."""
+    rounds, used = "", 0.0
+    while True:
+        now = str(page.evaluate("document.documentElement.dataset.round"))
+        busy = float(processor_seconds(server))
+        if now == rounds and busy - used < IDLE_S:
+            return
+        rounds, used = now, busy
         time.sleep(3)
 
 

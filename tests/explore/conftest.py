@@ -57,7 +57,10 @@ def copied(planted, tmp_path):
 
 @pytest.fixture(scope="session")
 def session(planted):
-    return Session([str(planted)])
+    session = Session([str(planted)])
+    session.box.timeout_s = 60.0  # tests may share two cores with many others
+    yield session
+    session.end()
 
 
 @pytest.fixture(scope="session")

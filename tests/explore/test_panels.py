@@ -1,13 +1,18 @@
 import json
+import math
 import shlex
+from base64 import b64decode
 
+import numpy as np
 import pytest
 from scipy import stats
 from typer.testing import CliRunner
 
 from symstudy.cli.app import app
-from symstudy.explore.panels.base import Source
+from symstudy.explore.packed import Chosen, Rows, Some, pack_rows
+from symstudy.explore.panels.base import Source, is_log
 from symstudy.explore.panels.histogram import Bins, bin_sql, log_bins
+from symstudy.explore.panels.lines import form_of
 
 HELD = {"width": {"values": [8]}}
 
@@ -62,6 +67,42 @@ def test_the_grid_counts_what_failed_and_what_is_missing(panel):
     assert cells[32, 0.0][1:] == [1, 3, 0, 0, 0, 1]
     assert cells[32, 0.1][-2] == 2
     assert "2 runs whose test loss is NaN or infinite" in " ".join(answer["notes"])
+
+
+def test_axes_and_colours_are_logarithmic_for_positive_values_that_are_far_apart(panel):
+    asked = {"lines": {"x": "width", "by": "gamma"}, "grid": {"x": "width", "y": "gamma"}}
+    for name, axes in asked.items():
+        for measure, expected in (("train_loss", False), ("test_loss", False)):
+            assert panel(name, measure=measure, **axes)["more"]["is_log"] is expected
+    assert is_log(np.array([0.1, 10.0])) is True
+    for values in ([0.1, 1.0], [-1.0, 10.0], [0.0, 10.0], []):
+        assert is_log(np.array(values)) is False
+    zeros = panel("lines", x="gamma", by="width", measure="test_loss")["more"]
+    assert zeros["x_form"] == "linear"
+
+
+@pytest.mark.parametrize(
+    ("values", "form"),
+    [([1, 2, 4, 8], "log"), ([0.0, 1e-3, 1e-2, 1e-1], "categories"), ([0, 1, 2, 3], "linear")],
+)
+def test_an_axis_goes_by_ratios_where_values_do_and_0_keeps_a_place(values, form):
+    assert form_of("number", values) == form
+
+
+def test_many_rows_are_packed_as_they_are_listed():
+    rows = Rows(
+        Chosen(np.array([1, 0, 1]), ("a", None)),
+        Some(np.array([0.5, np.nan, 2.0]), np.array([True, False, True])),
+        Some(np.array([1, 300, 0]), np.ones(3, bool)),
+        Some(np.array([1.0, np.inf, 0.0]), np.ones(3, bool)),
+    )
+    assert list(rows) == [(None, 0.5, 1, 1.0), ("a", None, 300, math.inf), (None, 2.0, 0, 0.0)]
+    text, some, whole, infinite = pack_rows(rows)
+    assert [text["values"][at] for at in b64decode(text["at"])] == [None, "a", None]
+    assert some["none"] == [1]
+    assert np.frombuffer(b64decode(some["numbers"])).tolist() == [0.5, 0.0, 2.0]
+    assert np.frombuffer(b64decode(whole["whole"]), f"<u{whole['size']}").tolist() == [1, 300, 0]
+    assert infinite == {"list": [1.0, math.inf, 0.0]}
 
 
 def test_an_interval_is_students_t_over_seeds(panel):

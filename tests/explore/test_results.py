@@ -52,6 +52,22 @@ def test_a_study_that_vanishes_leaves_the_page_as_it_was_and_says_so(copied):
     assert not session.refresh()
 
 
+def test_results_that_vanish_are_told_and_never_counted_as_none(copied):
+    session = Session([str(copied)])
+    session.box.timeout_s = 60.0
+    count = ["select count(*) from runs"]
+    assert session.sql(count)[0]["rows"] == [[16]]
+    gone = copied.rename(copied.with_name("gone"))
+    (told,) = session.sql(count)
+    assert "has no study.json any more" in told["error"]
+    (told,) = session.panels({}, [{"panel": "histogram", "column": "steps"}])
+    assert "has no study.json any more" in told["error"]
+    assert session.panels({}, [{"panel": "table"}])[0]["more"]["total"] == 16
+    gone.rename(copied)
+    assert session.sql(count)[0]["rows"] == [[16]]
+    session.end()
+
+
 def test_a_file_that_is_cut_short_is_named(copied):
     session = Session([str(copied)])
     pack = copied / "planted" / "runs" / "pack0000.parquet"

@@ -1,12 +1,16 @@
+import threading
+
 import pytest
 
-from symstudy.explore import session as sessions
+from symstudy.explore import box
 from symstudy.explore.session import Session
 
 ENDLESS = (
     "with recursive t as (select 1 as x union all select x from t) select count(*) from t",
     "select count(*) from range(1000000000) a, range(1000000000) b where a.range + b.range = 7",
 )
+UNSTOPPABLE = "select length(repeat('x', 200000000))"
+"""One call of a function, which takes a minute."""
 REFUSED = {
     "drop table runs": "one SELECT statement",
     "create table t as select 1": "one SELECT statement",
@@ -24,30 +28,74 @@ REFUSED = {
 
 @pytest.fixture
 def ask(client):
-    def run(*queries, on="store", **more):
-        answer = client.post("/sql", json={"queries": queries, "on": on, **more})
+    def run(*queries, **more):
+        answer = client.post("/sql", json={"queries": queries, **more})
         assert answer.status_code == 200, answer.text
         return answer.json()["answers"]
 
     return run
 
 
-@pytest.mark.parametrize("on", ["store", "runs"])
-def test_what_does_more_than_read_tables_is_refused_and_told(ask, on):
-    answers = ask(*REFUSED, on=on)
+def test_what_does_more_than_read_tables_is_refused_and_told(ask):
+    answers = ask(*REFUSED)
     for answer, words in zip(answers, REFUSED.values(), strict=True):
         assert words in answer["error"], answer
-    assert ask("select count(*) from runs", on=on)[0]["rows"] == [[16]]
+    assert ask("select count(*) from runs")[0]["rows"] == [[16]]
 
 
-@pytest.mark.parametrize("query", ENDLESS)
-def test_what_does_not_end_is_stopped_and_the_next_query_is_answered(planted, monkeypatch, query):
-    monkeypatch.setattr(sessions, "QUERY_S", 0.2)
+@pytest.fixture(scope="module")
+def boxed(planted):
+    """A session of its own, whose queries may take some time."""
     session = Session([str(planted)])
-    for on_rows in (True, False):
-        stopped, after = session.sql([query, "select 7"], on_rows=on_rows)
-        assert "must end within 0.2 s" in stopped["error"]
-        assert after["rows"] == [(7,)]
+    session.box.timeout_s = 60.0
+    session.sql(["select 1"])
+    yield session
+    session.end()
+
+
+@pytest.fixture
+def asked(boxed):
+    def run(*queries, timeout_s=60.0):
+        boxed.box.timeout_s = timeout_s
+        return boxed.sql(list(queries))
+
+    return run
+
+
+def test_what_does_not_end_is_stopped_and_the_next_query_is_answered(asked, boxed):
+    before = boxed.box.process
+    for stopped in asked(*ENDLESS, timeout_s=0.3):
+        assert "must end within 0.3 s" in stopped["error"]
+    assert asked("select 7")[0]["rows"] == [[7]]
+    assert boxed.box.process is before
+
+
+def test_a_function_that_duckdb_cannot_stop_ends_with_its_process(asked, boxed, monkeypatch):
+    monkeypatch.setattr(box, "GRACE_S", 0.3)
+    before = boxed.box.process
+    (stopped,) = asked(UNSTOPPABLE, timeout_s=0.3)
+    assert "must end within 0.3 s" in stopped["error"]
+    assert before.poll() is not None
+    assert asked("select 7")[0]["rows"] == [[7]]
+
+
+def test_a_query_that_ends_its_process_is_told(asked, boxed):
+    threading.Timer(0.2, boxed.box.process.kill).start()
+    (told,) = asked(UNSTOPPABLE)
+    assert "must fit 4GB of memory" in told["error"]
+    assert asked("select 7")[0]["rows"] == [[7]]
+
+
+def test_rows_that_are_added_are_in_the_next_answer(copied):
+    session = Session([str(copied)])
+    session.box.timeout_s = 60.0
+    count = "select count(*) from runs"
+    assert session.sql([count])[0]["rows"] == [[16]]
+    (file,) = copied.glob("planted/runs/pack0003.parquet")
+    file.unlink()
+    session.changes += 1
+    assert session.sql([count])[0]["rows"] == [[12]]
+    session.end()
 
 
 def test_a_million_rows_are_cut_and_that_is_said(ask):

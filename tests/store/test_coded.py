@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 
 from symstudy.store import open_store
-from symstudy.store.tables import coded
+from symstudy.store.tables import coded, cubes
 from symstudy.store.tables.coded import CodedRuns
 from symstudy.store.tables.loaded import LoadedRuns
 from symstudy.testing.stores import plant_pack
@@ -65,28 +65,57 @@ def test_counts_are_those_of_sql_in_its_order(odd, by, held):
     assert [tuple(map(same, row)) for row in found] == [tuple(map(same, row)) for row in rows]
 
 
+@pytest.mark.parametrize("room", [1, 40, 2_000_000])
+def test_a_filter_that_moves_counts_what_sql_counts_wherever_it_stands(odd, monkeypatch, room):
+    monkeypatch.setattr(cubes, "MOST_PLACES", room)
+    runs = CodedRuns(odd)
+    for low in (-1.0, 0.0, 1.5, 2.0):
+        for text in ("in ('a')", "in ('', 'B')", "is null"):
+            held = [f'"number" between {low} and 1e300', f'"text" {text}', '"value" > 0']
+            for by in (["truth"], ["text", "truth"], ["truth", "truth"]):
+                names = [f'"{name}"' for name in by]
+                listed = ", ".join(names)
+                rows = odd.connection.sql(
+                    f"select {listed}, count(*) from runs where {' and '.join(held)} "
+                    f"group by {names[0]}, {names[-1]} order by {listed}"
+                ).fetchall()
+                assert runs.counts(names, held) == rows
+    assert runs.kept_bytes == sum(map(coded.num_bytes, runs.kept.values()))
+
+
+def test_the_latest_moved_filter_is_added_up_where_there_is_room_for_one(odd, monkeypatch):
+    monkeypatch.setattr(cubes, "MOST_PLACES", 12)
+    runs = CodedRuns(odd)
+    runs.counts(['"study"'], ['"truth" = true', "\"text\" = 'a'"])
+    runs.counts(['"study"'], ['"truth" = true', "\"text\" = 'B'"])
+    slices = runs.slices(['"truth" = true', "\"text\" = ''"], [('"study"', 2)])
+    assert (slices.columns, slices.rest) == (('"text"',), ('"truth" = true',))
+
+
 @pytest.mark.parametrize("by", [["text"], ["truth", "number"], []])
-def test_means_over_seeds_are_those_of_sql(odd, by):
+@pytest.mark.parametrize(
+    "held", [["outcome = 'done'"], ["outcome = 'done'", '"number" between -2 and 2', '"truth"']]
+)
+def test_means_over_seeds_are_those_of_sql(odd, by, held):
     names = [f'"{name}"' for name in by]
-    held = ["outcome = 'done'"]
     means = CodedRuns(odd).seed_means(names, '"value"', held)
     assert means is not None
     listed = "".join(f"{name}, " for name in names)
     rows = odd.connection.sql(
         f"with per_seed as (select {listed} study, seed, avg(value) as value, count(*) as num "
-        f"from runs where {held[0]} group by all) select {listed} avg(value), "
+        f"from runs where {' and '.join(held)} group by all) select {listed} avg(value), "
         "stddev_samp(value), count(*), sum(num)::bigint from per_seed "
         + (f"group by {', '.join(names)}" if by else "")
     ).fetchall()
     expected = {tuple(map(same, row[: len(by)])): row[len(by) :] for row in rows}
-    keys = [tuple(map(same, key)) for key in means.keys]
+    keys = [tuple(map(same, key)) for key in means.groups.keys]
     found = dict(zip(keys, zip(*means.over_seeds(), strict=True), strict=True))
     assert found.keys() == expected.keys()
     for key, (mean, deviation, seeds, runs) in found.items():
         assert (seeds, runs) == expected[key][2:]
         assert mean == pytest.approx(expected[key][0], rel=1e-12)
-        assert (deviation is None) == (expected[key][1] is None)
-        if deviation is not None:
+        assert math.isnan(deviation) == (expected[key][1] is None)
+        if not math.isnan(deviation):
             assert deviation == pytest.approx(expected[key][1], rel=1e-9)
 
 

@@ -56,7 +56,7 @@ class PanelAnswer(NamedTuple):
         """Return the answer as JSON values; many rows are packed."""
         values = {**self._asdict(), "more": dict(self.more)}
         if len(self.rows) < LEAST_ROWS:
-            return values
+            return {**values, "rows": list(self.rows)}
         return {**values, "rows": [], "packed": pack_rows(self.rows)}
 
 
@@ -73,7 +73,7 @@ class Source(NamedTuple):
     runs: LoadedRuns
     coded: CodedRuns
     domains: dict[tuple[Any, ...], tuple[Any, ...] | None]
-    answers: dict[str, list[tuple[Any, ...]]]
+    answers: dict[str, Sequence[tuple[Any, ...]]]
 
     @classmethod
     def of(cls, runs: LoadedRuns) -> "Source":
@@ -84,11 +84,11 @@ class Source(NamedTuple):
         """Return the first rows of the answer to a query."""
         return self.runs.ask(sql, most_rows)
 
-    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+    def rows(self, sql: str) -> Sequence[tuple[Any, ...]]:
         """Return all rows of the answer to a query; panels that ask the same share it."""
         return self.kept(sql, lambda: self.runs.rows(sql))
 
-    def counts(self, sql: str, by: Sequence[str], held: Sequence[str]) -> list[tuple[Any, ...]]:
+    def counts(self, sql: str, by: Sequence[str], held: Sequence[str]) -> Sequence[tuple[Any, ...]]:
         """Return the rows of a query that counts runs in groups.
 
         Args:
@@ -103,7 +103,9 @@ class Source(NamedTuple):
 
         return self.kept(sql, count)
 
-    def kept(self, sql: str, answer: Callable[[], list[tuple[Any, ...]]]) -> list[tuple[Any, ...]]:
+    def kept(
+        self, sql: str, answer: Callable[[], Sequence[tuple[Any, ...]]]
+    ) -> Sequence[tuple[Any, ...]]:
         """Return the rows of a query, which are worked out if they are not known."""
         if sql not in self.answers:
             while len(self.answers) >= MOST_ANSWERS:
@@ -152,8 +154,10 @@ def uneven_note(runs: Iterable[int], seeds: Iterable[int]) -> list[str]:
         runs: Number of runs at each point.
         seeds: Number of seeds at each point.
     """
-    many = np.fromiter(seeds, float)
-    counts = np.unique(np.round(np.fromiter(runs, float)[many > 0] / many[many > 0], 6))
+    each, many = (
+        part if isinstance(part, np.ndarray) else np.fromiter(part, float) for part in (runs, seeds)
+    )
+    counts = np.unique(np.round(each[many > 0] / many[many > 0], 6))
     if counts.size < 2:
         return []
     said = f"Points are means of different settings, {counts[0]:g} to {counts[-1]:g} runs a seed"
@@ -188,10 +192,9 @@ def finite(name: str) -> str:
     return f"isfinite({quoted(name)}::double)"
 
 
-def is_log(values: Sequence[Any]) -> bool:
-    """Return whether values are shown on a logarithmic axis: all positive and far apart."""
-    numbers = [value for value in values if isinstance(value, int | float)]
-    return bool(numbers) and min(numbers) > 0 and max(numbers) > LOG_RATIO * min(numbers)
+def is_log(values: np.ndarray) -> bool:
+    """Return whether numbers are shown on a logarithmic axis: all positive and far apart."""
+    return bool(values.size and 0 < LOG_RATIO * values.min() < values.max())
 
 
 def missing_view(view: View) -> View | None:

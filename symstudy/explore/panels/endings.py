@@ -46,4 +46,9 @@ def remedy(study: str, outcome: str, reason: str) -> str:
     conditions = f"study = {literal(study)} and outcome = {literal(outcome)}"
     if reason:
         conditions += f" and reason = {literal(reason)}"
-    return f"symstudy retry RESULTS --where {shlex.quote(conditions)}"
+    return f"symstudy retry RESULTS --where {shell_text(conditions)}"
+
+
+def shell_text(text: str) -> str:
+    """Return a text as a shell reads it; between double quotes where these say the same."""
+    return shlex.quote(text) if set(text) & set('"$`\\!') else f'"{text}"'

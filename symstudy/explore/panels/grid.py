@@ -1,8 +1,11 @@
 """A measure over any two columns, each a row of categories, so that 0 has a place."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
+from symstudy.explore.packed import Chosen, Rows, Some
 from symstudy.explore.panels.base import (
     DONE,
     ENDED,
@@ -57,34 +60,46 @@ def answer(source: Source, view: View, asked: Mapping[str, Any]) -> PanelAnswer:
     )
     found = source.kept(sql, lambda: cell_rows(source, view, (xs, ys), measure.name, sql))
     missing = count_missing(source, view, xs, ys)
-    rows = [(*row[:7], missing.pop(row[:2], 0), row[7]) for row in found]
-    rows += [(*place, None, 0, 0, 0, 0, count, 0) for place, count in missing.items()]
+    rows = found if isinstance(found, Rows) and not missing else with_missing(found, missing)
     notes = averaged_note(source, view, (x.name, y.name))
-    notes += uneven_note((row[8] for row in rows), (row[3] for row in rows))
+    if isinstance(rows, Rows):
+        means, seeds, runs = (rows.columns[at] for at in (2, 3, 8))
+        notes += uneven_note(runs[0], seeds[0])
+        shown = means[0][means[1]]
+    else:
+        notes += uneven_note((row[8] for row in rows), (row[3] for row in rows))
+        shown = np.array([row[2] for row in rows if row[2] is not None])
     notes += left_out_note(source, view, measure.name)
-    means = [row[2] for row in rows if row[2] is not None]
-    more = {"x": places[x.name], "y": places[y.name], "is_log": is_log(means)}
+    more = {"x": places[x.name], "y": places[y.name], "is_log": is_log(shown)}
     return PanelAnswer(sql, COLUMNS, rows, notes, more)
 
 
 def cell_rows(
     source: Source, view: View, axes: tuple[str, str], measure: str, sql: str
-) -> list[tuple[Any, ...]]:
-    """Return the rows of the grid's query."""
+) -> Sequence[tuple[Any, ...]]:
+    """Return the rows of the panel where nothing is missing."""
     by = axes[::-1]
     means = source.coded.seed_means(by, quoted(measure), conditions(view, DONE, finite(measure)))
     ends = source.coded.spread(by, ENDED, conditions(view))
     if means is None or ends is None:
-        return source.runs.rows(sql)
-    many = len(ends.keys)
-    mean: list[float | None] = [None] * many
-    seeds, runs = [0] * many, [0] * many
-    own = zip(*means.over_seeds(), strict=True)
-    for at, (value, _, num, count) in zip(ends.among(means.places), own, strict=True):
-        mean[at], seeds[at], runs[at] = value, num, count
-    counts = [ends.of(end) for end in range(3)]
-    ys, xs = zip(*ends.keys, strict=True) if many else ((), ())
-    return list(zip(xs, ys, mean, seeds, *counts, runs, strict=True))
+        return [(*row[:7], 0, row[7]) for row in source.runs.rows(sql)]
+    many = len(ends.groups)
+    mean, seeds, runs = np.zeros(many), np.zeros(many, np.int64), np.zeros(many, np.int64)
+    own, at = means.over_seeds(), ends.groups.among(means.groups)
+    mean[at], seeds[at], runs[at] = own.mean, own.seeds, own.runs
+    all_there = np.ones(many, bool)
+    counts = (seeds, *(ends.of(end) for end in range(3)), np.zeros(many, np.int64), runs)
+    y, x = map(Chosen, ends.groups.ats, ends.groups.values)
+    return Rows(x, y, Some(mean, runs > 0), *(Some(count, all_there) for count in counts))
+
+
+def with_missing(
+    rows: Sequence[tuple[Any, ...]], missing: Mapping[tuple[Any, Any], int]
+) -> list[tuple[Any, ...]]:
+    """Return rows with the number of runs that are missing at each place."""
+    left = dict(missing)
+    found = [(*row[:7], left.pop(row[:2], 0), row[8]) for row in rows]
+    return [*found, *((*place, None, 0, 0, 0, 0, count, 0) for place, count in left.items())]
 
 
 def count_missing(source: Source, view: View, xs: str, ys: str) -> dict[tuple[Any, Any], int]:

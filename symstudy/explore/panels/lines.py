@@ -2,11 +2,12 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from symstudy.explore.packed import Chosen, Rows, Some
 from symstudy.explore.panels.base import (
     DONE,
     PanelAnswer,
@@ -22,7 +23,7 @@ from symstudy.explore.view import RequestError, View, conditions, where
 from symstudy.statistics.scaling_forms import FORMS
 from symstudy.statistics.scaling_laws import ScalingFit, fit_scaling
 from symstudy.store import quoted
-from symstudy.store.tables.coded import SeedMeans
+from symstudy.store.tables.grouped import OverSeeds, SeedMeans
 
 __all__ = ["answer", "with_laws"]
 
@@ -33,6 +34,22 @@ MOST_SEED_POINTS = 4000
 MOST_LINES = 24
 LEAST_RATIO = 4.0
 """Values that are nearer together than this are shown on a linear axis."""
+
+
+class Points(NamedTuple):
+    """Points of means over seeds.
+
+    Attributes:
+        line: The line of each.
+        x: Where each stands.
+        over: What each is.
+    """
+
+    line: Chosen
+    x: Chosen
+    over: OverSeeds
+
+
 COLUMNS = ("line", "x", "mean", "low", "high", "seeds", "runs")
 
 
@@ -53,16 +70,16 @@ def answer(source: Source, view: View, asked: Mapping[str, Any]) -> PanelAnswer:
         quoted(measure.name),
         conditions(view, DONE, finite(measure.name)),
     )
-    found = mean_rows(own, by) if own else source.ask(sql, MOST_POINTS + 1).rows
-    if len(found) > MOST_POINTS:
+    found = points_of(own, by) if own else asked_points(source.ask(sql, MOST_POINTS + 1).rows)
+    if len(found.x.at) > MOST_POINTS:
         raise RequestError(
             f"this panel must have up to {MOST_POINTS:,} points, but {x.label} has more values. "
             "Filter it, or look at it in the panel of any two columns."
         )
     rows = with_intervals(found)
-    keys = list(dict.fromkeys(row[0] for row in rows))
+    keys = distinct_of(found.line)
     notes = averaged_note(source, view, (x.name, *([lines.name] if lines else [])))
-    notes += uneven_note((row[6] for row in rows), (row[5] for row in rows))
+    notes += uneven_note(found.over.runs, found.over.seeds)
     notes += left_out_note(source, view, measure.name)
     if len(keys) > MOST_LINES:
         label = lines.label if lines else ""
@@ -70,14 +87,12 @@ def answer(source: Source, view: View, asked: Mapping[str, Any]) -> PanelAnswer:
             f"The first {MOST_LINES} of {len(keys)} values of {label} are drawn, all are in the "
             f"table: filter {label} to see others."
         )
-    xs = [row[1] for row in rows]
-    means = [row[2] for row in rows]
     more = {
         "seeds": seed_points(own, by) if own else [],
         "laws": [],
         "lines": keys[:MOST_LINES],
-        "x_form": form_of(x.kind, xs),
-        "is_log": is_log(means),
+        "x_form": form_of(x.kind, distinct_of(found.x)),
+        "is_log": is_log(found.over.mean),
     }
     return PanelAnswer(sql, COLUMNS, rows, notes, more)
 
@@ -117,30 +132,45 @@ def means_sql(view: View, x: str, by: str | None, measure: str) -> str:
     )
 
 
-def mean_rows(means: SeedMeans, by: str | None) -> list[tuple[Any, ...]]:
-    """Return line, x, mean, deviation, seeds and runs of each point, as the panel's query does."""
-    rows = zip(*means.over_seeds(), strict=True)
-    return [(*key, *row) for key, row in zip(keys_of(means, by), rows, strict=True)]
+def points_of(means: SeedMeans, by: str | None) -> Points:
+    """Return the points of the panel."""
+    *line, x = map(Chosen, means.groups.ats, means.groups.values)
+    nothing = Chosen(np.zeros(len(means.groups), np.uint8), (None,))
+    return Points(line[0] if by else nothing, x, means.over_seeds())
 
 
-def keys_of(means: SeedMeans, by: str | None) -> list[tuple[Any, ...]]:
-    """Return line and x of each group."""
-    return means.keys if by else [(None, *key) for key in means.keys]
+def asked_points(rows: Sequence[tuple[Any, ...]]) -> Points:
+    """Return the points that the panel's query gives."""
+    lines, xs, *numbers = zip(*rows, strict=True) if rows else ((),) * 6
+    over = OverSeeds(*(np.array([math.nan if n is None else n for n in each]) for each in numbers))
+    return Points(chosen_of(lines), chosen_of(xs), over)
 
 
-def with_intervals(rows: Sequence[Sequence[Any]]) -> list[tuple[Any, ...]]:
+def chosen_of(values: Sequence[Any]) -> Chosen:
+    """Return values as places among those that differ."""
+    places = {value: at for at, value in enumerate(dict.fromkeys(values))}
+    return Chosen(np.array([places[value] for value in values], np.int64), tuple(places))
+
+
+def distinct_of(column: Chosen) -> list[Any]:
+    """Return the values that a column has, in their order."""
+    return [column.choices[at] for at in np.unique(column.at).tolist()]
+
+
+def with_intervals(points: Points) -> Rows:
     """Return means with their 95 % t intervals; none of a single seed."""
     from scipy.special import stdtrit
 
-    most = {seeds: float(stdtrit(seeds - 1, 0.975)) for seeds in {row[4] for row in rows} - {1}}
-    found = []
-    for line, x, mean, deviation, seeds, runs in rows:
-        low = high = None
-        if deviation is not None and math.isfinite(deviation):
-            margin = most[seeds] * deviation / math.sqrt(seeds)
-            low, high = mean - margin, mean + margin
-        found.append((line, x, mean, low, high, seeds, runs))
-    return found
+    mean, deviation, seeds, runs = points.over
+    with np.errstate(all="ignore"):
+        has = (seeds > 1) & np.isfinite(deviation)
+        # Few numbers of seeds differ, and a quantile takes longer than all the rest.
+        counts, at = np.unique(seeds, return_inverse=True)
+        margin = stdtrit(counts - 1.0, 0.975)[at] * deviation / np.sqrt(seeds)
+        ends = mean - margin, mean + margin
+    all_there = np.ones(len(mean), bool)
+    numbers = (Some(mean, all_there), *(Some(end, has) for end in ends))
+    return Rows(points.line, points.x, *numbers, Some(seeds, all_there), Some(runs, all_there))
 
 
 def seed_points(means: SeedMeans, by: str | None) -> list[tuple[Any, ...]]:
@@ -148,7 +178,7 @@ def seed_points(means: SeedMeans, by: str | None) -> list[tuple[Any, ...]]:
     places = np.argwhere(means.runs)
     if len(places) > MOST_SEED_POINTS:
         return []
-    keys = keys_of(means, by)
+    keys = [key if by else (None, *key) for key in means.groups.keys]
     return [(*keys[at], *means.seeds[seed], float(means.means[at, seed])) for at, seed in places]
 
 
@@ -162,7 +192,8 @@ def form_of(kind: str, values: Sequence[Any]) -> str:
         return "categories"
     if is_geometric(numbers):
         return "log"
-    return "categories" if min(numbers) == 0 and is_geometric(numbers[1:]) else "linear"
+    positive = [number for number in numbers if number > 0]
+    return "categories" if min(numbers) == 0 and is_geometric(positive) else "linear"
 
 
 def is_geometric(values: Sequence[float]) -> bool:

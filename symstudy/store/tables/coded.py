@@ -18,16 +18,18 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from symstudy.store.tables.cubes import Changes, Slices, choose_slices
+from symstudy.store.tables.grouped import Groups, SeedMeans, Spread
 from symstudy.store.tables.loaded import LoadedRuns
 
-__all__ = ["CodedRuns", "SeedMeans"]
+__all__ = ["CodedRuns"]
 
 MOST_VALUES = 65_536
 """An expression of more distinct values is left to SQL."""
 MOST_PLACES = 4_000_000
 """Combinations of values that are counted; more are left to SQL."""
-MOST_KEPT = 96
-"""Arrays that are kept, of one to eight bytes a run."""
+MOST_BYTES = 2**30
+"""Bytes of the arrays that are kept, beside those of the last answer."""
 
 Kept = TypeVar("Kept")
 
@@ -38,69 +40,12 @@ class Coded(NamedTuple):
     Attributes:
         at: Place of each row's value among `values`, of shape (rows,).
         values: The distinct values in the order of SQL: by size, NaN after numbers, None last.
+        column: The same as a column.
     """
 
     at: np.ndarray
     values: tuple[Any, ...]
-
-
-class SeedMeans(NamedTuple):
-    """Means of single seeds, in groups of rows.
-
-    Attributes:
-        keys: The values of each group, in their order.
-        places: Number of each group among all that there could be, growing.
-        seeds: Study and seed of each column.
-        means: Mean of the runs of a seed in a group, of shape (groups, seeds); NaN without runs.
-        runs: Number of these runs, of the same shape.
-    """
-
-    keys: list[tuple[Any, ...]]
-    places: np.ndarray
-    seeds: list[tuple[Any, ...]]
-    means: np.ndarray
-    runs: np.ndarray
-
-    def over_seeds(self) -> tuple[list[float], list[float | None], list[int], list[int]]:
-        """Return mean, sample standard deviation, number of seeds and of runs of each group.
-
-        A seed counts once, with the mean of its runs. The deviation is None for a single seed.
-        """
-        has = self.runs > 0
-        seeds = has.sum(1)
-        values = np.where(has, self.means, 0.0)
-        with np.errstate(all="ignore"):
-            mean = values.sum(1) / seeds
-            off = np.where(has, self.means - mean[:, None], 0.0)
-            deviation = np.sqrt((off**2).sum(1) / (seeds - 1))
-        known = [d if n > 1 else None for d, n in zip(deviation.tolist(), seeds, strict=True)]
-        return mean.tolist(), known, seeds.tolist(), self.runs.sum(1).tolist()
-
-
-class Spread(NamedTuple):
-    """Numbers of runs in groups, by the values of an expression.
-
-    Attributes:
-        keys: The values of each group, in their order.
-        places: Number of each group among all that there could be, growing.
-        values: The values of the expression.
-        counts: Number of runs, of shape (groups, values).
-    """
-
-    keys: list[tuple[Any, ...]]
-    places: np.ndarray
-    values: tuple[Any, ...]
-    counts: np.ndarray
-
-    def of(self, value: Any) -> list[int]:
-        """Return the number of runs with one value in each group."""
-        if value not in self.values:
-            return [0] * len(self.keys)
-        return cast("list[int]", self.counts[:, self.values.index(value)].tolist())
-
-    def among(self, places: np.ndarray) -> list[int]:
-        """Return which groups have some numbers, all of which must be there."""
-        return cast("list[int]", np.searchsorted(self.places, places).tolist())
+    column: pa.Array
 
 
 class CodedRuns:
@@ -112,6 +57,8 @@ class CodedRuns:
         runs: The rows.
         generation: Of the rows that the arrays are of.
         kept: The arrays, the latest used last.
+        kept_bytes: Bytes of these.
+        changes: Which filters move.
     """
 
     def __init__(self, runs: LoadedRuns) -> None:
@@ -119,6 +66,8 @@ class CodedRuns:
         self.runs = runs
         self.generation = runs.generation
         self.kept: OrderedDict[Hashable, Any] = OrderedDict()
+        self.kept_bytes = 0
+        self.changes = Changes()
 
     def counts(self, by: Sequence[str], conditions: Sequence[str]) -> list[tuple[Any, ...]] | None:
         """Return the values of `by` and the number of runs in each group, ordered by the values.
@@ -137,11 +86,13 @@ class CodedRuns:
         found = self.counted(by, conditions)
         if found is None:
             return None
-        counts, shape = found
-        places = np.flatnonzero(counts)
-        return self.labelled(by, shape, places, counts[places].tolist())
+        groups = self.groups(by, np.flatnonzero(found))
+        return [
+            (*key, count)
+            for key, count in zip(groups.keys, found[groups.places].tolist(), strict=True)
+        ]
 
-    def spread(self, by: Sequence[str], across: str, conditions: Sequence[str]) -> "Spread | None":
+    def spread(self, by: Sequence[str], across: str, conditions: Sequence[str]) -> Spread | None:
         """Return the number of runs at each value of `across`, in groups by the values of `by`.
 
         Args:
@@ -160,24 +111,56 @@ class CodedRuns:
         last = self.coded(across)
         if found is None or last is None:
             return None
-        counts, shape = found[0].reshape(-1, found[1][-1]), found[1][:-1]
+        counts = found.reshape(-1, max(len(last.values), 1))
         places = np.flatnonzero(counts.any(1))
-        keys = self.labelled(by, shape, places)
-        return Spread(keys, places, last.values, counts[places])
+        return Spread(self.groups(by, places), last.values, counts[places])
 
-    def counted(
-        self, by: Sequence[str], conditions: Sequence[str]
-    ) -> tuple[np.ndarray, tuple[int, ...]] | None:
-        """Return the number of runs at each combination of values, in one row, and their numbers.
+    def counted(self, by: Sequence[str], conditions: Sequence[str]) -> np.ndarray | None:
+        """Return the number of runs at each combination of values; None of too many.
 
-        None if there are too many values.
+        Returns:
+            Of shape (combinations,).
         """
         self.prepare((*by, *conditions))
-        found = self.joint(by)
-        if found is None:
+        shape = self.shape(by)
+        if shape is None:
             return None
-        at, shape = found
-        return np.bincount(self.among(at, conditions), minlength=math.prod(shape)), shape
+        slices = self.slices(conditions, list(zip(by, shape, strict=True)))
+        key = ("counts", tuple(by), slices.columns, frozenset(slices.rest))
+        return slices.add(self.keep(key, lambda: self.parts(by, slices)))
+
+    def parts(self, by: Sequence[str], slices: Slices) -> np.ndarray:
+        """Return the number of runs at each combination of values, a row for each of `slices`."""
+        size = math.prod(self.shape(by) or ())
+        counts = np.bincount(
+            self.among(self.places((*slices.columns, *by)), slices.rest),
+            minlength=slices.chosen.size * size,
+        )
+        return counts.astype(np.int32).reshape(slices.chosen.size, size)
+
+    def slices(self, conditions: Sequence[str], axes: Sequence[tuple[str, int]]) -> Slices:
+        """Return how the runs for which some conditions hold are added up.
+
+        Args:
+            conditions: What must hold.
+            axes: What is counted: expressions, each with the number of its places.
+        """
+        self.changes.note(conditions)
+        return choose_slices(conditions, axes, self.held, self.changes.order)
+
+    def held(self, column: str, condition: str) -> np.ndarray | None:
+        """Return which values of a column a condition lets through; None of too many values."""
+        if not self.runs.is_exact(column):
+            return None
+        coded = self.coded(column)
+        if coded is None or not coded.values:
+            return None
+
+        def ask() -> np.ndarray:
+            found = self.runs.holds_at(column, coded.column, condition)
+            return np.asarray(found.to_numpy(zero_copy_only=False), bool)
+
+        return self.keep(("held", condition), ask)
 
     def total(self, conditions: Sequence[str]) -> int:
         """Return the number of runs for which some conditions hold.
@@ -186,9 +169,9 @@ class CodedRuns:
             QueryError: If DuckDB refuses one.
             StoreError: If a file turns out to be damaged.
         """
-        self.prepare(conditions)
-        mask = self.mask(conditions)
-        return self.runs.count if mask is None else int(np.count_nonzero(mask))
+        found = self.counted((), conditions)
+        assert found is not None, "there is one place"
+        return int(found[0])
 
     def seed_means(
         self, by: Sequence[str], value: str, conditions: Sequence[str]
@@ -215,25 +198,39 @@ class CodedRuns:
         self, by: Sequence[str], value: str, conditions: Sequence[str]
     ) -> SeedMeans | None:
         """Return what `seed_means` does, of columns that are loaded."""
-        joint, seeds = self.joint(by), self.seeds()
-        if joint is None or seeds is None or math.prod(joint[1]) * len(seeds[1]) > MOST_PLACES:
+        shape, seeds = self.shape(by), self.seeds()
+        if shape is None or seeds is None or math.prod(shape) * len(seeds[1]) > MOST_PLACES:
             return None
-        (at, shape), (seed, names) = joint, seeds
+        names = seeds[1]
         many = max(len(names), 1)
-
-        def places() -> Any:
-            return (at.astype(np.int64) * many + seed).astype(np.int32)
-
-        place = self.among(self.keep(("places", tuple(by)), places), conditions)
-        size = math.prod(shape) * many
-        runs = np.bincount(place, minlength=size).reshape(-1, many)
-        values = self.among(self.numbers(value), conditions)
-        sums = np.bincount(place, weights=values, minlength=size)
-        groups = np.flatnonzero(runs.any(1))
+        axes = [*zip(by, shape, strict=True), ("each seed", many)]
+        slices = self.slices(conditions, axes)
+        key = ("sums", tuple(by), value, slices.columns, frozenset(slices.rest))
+        parts = self.keep(key, lambda: self.sum_parts(by, value, slices))
+        runs, sums = (slices.add(each).reshape(-1, many) for each in parts)
+        there = np.flatnonzero(runs.any(1))
         with np.errstate(invalid="ignore"):
-            means = sums.reshape(-1, many)[groups] / runs[groups]
-        keys = self.labelled(by, shape, groups)
-        return SeedMeans(keys, groups, names, means, runs[groups])
+            means = sums[there] / runs[there]
+        return SeedMeans(self.groups(by, there), names, means, runs[there])
+
+    def sum_parts(
+        self, by: Sequence[str], value: str, slices: Slices
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return number and sum of runs at each combination and seed, a row for each of `slices`.
+
+        Columns are loaded, and there are seeds.
+        """
+        seed, names = self.seeds() or (np.zeros(0, np.int64), [])
+        at = self.places((*slices.columns, *by)).astype(np.int64) * max(len(names), 1) + seed
+        place = self.among(at, slices.rest)
+        values = self.among(self.numbers(value), slices.rest)
+        size = math.prod(self.shape(by) or ()) * max(len(names), 1)
+        runs, sums = (
+            np.bincount(place, weights=weights, minlength=slices.chosen.size * size)
+            for weights in (None, values)
+        )
+        form = (slices.chosen.size, size)
+        return runs.astype(np.int32).reshape(form), sums.reshape(form)
 
     def prepare(self, expressions: Sequence[str]) -> None:
         """Load the columns of expressions; forget the arrays of other rows.
@@ -244,14 +241,16 @@ class CodedRuns:
         self.runs.need_for(*expressions)
         if self.generation != self.runs.generation:
             self.kept.clear()
+            self.kept_bytes = 0
             self.generation = self.runs.generation
 
     def keep(self, key: Hashable, make: Callable[[], Kept]) -> Kept:
         """Return what is kept under a key, which is made if it is not there."""
         if key not in self.kept:
-            self.kept[key] = make()
-            while len(self.kept) > MOST_KEPT:
-                self.kept.popitem(last=False)
+            self.kept[key] = made = make()
+            self.kept_bytes += num_bytes(made)
+            while self.kept_bytes > MOST_BYTES and len(self.kept) > 1:
+                self.kept_bytes -= num_bytes(self.kept.popitem(last=False)[1])
         self.kept.move_to_end(key)
         return cast("Kept", self.kept[key])
 
@@ -287,47 +286,47 @@ class CodedRuns:
         mask = self.mask(conditions)
         return array if mask is None else array[mask]
 
-    def joint(self, by: Sequence[str]) -> tuple[np.ndarray, tuple[int, ...]] | None:
-        """Return the place of each row among all combinations of values, and their numbers."""
-        parts = [self.coded(each) for each in by]
-        known = [part for part in parts if part is not None]
-        shape = tuple(max(len(part.values), 1) for part in known)
-        if len(known) < len(parts) or math.prod(shape) > MOST_PLACES:
-            return None
+    def shape(self, by: Sequence[str]) -> tuple[int, ...] | None:
+        """Return how many values each expression has; None if the combinations are too many."""
+        shape = []
+        for expression in by:
+            found = self.coded(expression)
+            if found is None:
+                return None
+            shape.append(max(len(found.values), 1))
+        return tuple(shape) if math.prod(shape) <= MOST_PLACES else None
 
-        def make() -> np.ndarray:
-            at = np.zeros(self.runs.count, np.int32)
-            for part, many in zip(known, shape, strict=True):
-                at = at * np.int32(many) + part.at
-            return at
-
-        return (known[0].at if len(known) == 1 else self.keep(("joint", tuple(by)), make)), shape
+    def places(self, by: Sequence[str]) -> np.ndarray:
+        """Return the place of each row among all combinations of values, of shape (rows,)."""
+        parts = [cast("Coded", self.coded(each)) for each in by]
+        if len(parts) == 1:
+            return parts[0].at
+        at = np.zeros(self.runs.count, np.int32)
+        for part in parts:
+            at *= np.int32(max(len(part.values), 1))
+            at += part.at
+        return at
 
     def seeds(self) -> tuple[np.ndarray, list[tuple[Any, ...]]] | None:
         """Return the place of each row among the studies' seeds there are, and these."""
-        found = self.joint(SEED)
-        if found is None:
+        shape = self.shape(SEED)
+        if shape is None:
             return None
-        at, shape = found
-        there, places = self.keep("seeds", lambda: np.unique(at, return_inverse=True))
-        return places, self.labelled(SEED, shape, there)
+        there, places = self.keep(
+            "seeds", lambda: np.unique(self.places(SEED), return_inverse=True)
+        )
+        return places, self.groups(SEED, there).keys
 
-    def labelled(
-        self,
-        by: Sequence[str],
-        shape: tuple[int, ...],
-        places: np.ndarray,
-        *beside: Sequence[Any],
-    ) -> list[tuple[Any, ...]]:
-        """Return the values at some places among all combinations, with what stands beside them."""
-        ats = np.unravel_index(places, shape) if by else ()
-        columns = []
-        for expression, at in zip(by, ats, strict=True):
-            values = cast("Coded", self.coded(expression)).values
-            columns.append([values[place] for place in at.tolist()])
-        if not by:
-            return [tuple(row) for row in zip(*beside, strict=True)] or [() for _ in places]
-        return list(zip(*columns, *beside, strict=True))
+    def groups(self, by: Sequence[str], places: np.ndarray) -> Groups:
+        """Return the groups at some places among all combinations of values, of few values."""
+        return Groups([cast("Coded", self.coded(each)).values for each in by], places)
+
+
+def num_bytes(kept: Any) -> int:
+    """Return the bytes of the arrays in something that is kept."""
+    if isinstance(kept, np.ndarray):
+        return kept.nbytes
+    return sum(map(num_bytes, kept)) if isinstance(kept, tuple) else 0
 
 
 SEED = ('"study"', '"seed"')
@@ -340,7 +339,7 @@ def encode(column: pa.ChunkedArray) -> Coded | None:
         column = pc.add(column, 0.0)  # -0.0 is 0.0, as SQL groups them
     distinct = pc.dictionary_encode(column, null_encoding="encode").combine_chunks()
     if isinstance(distinct, pa.ChunkedArray):
-        return Coded(np.zeros(0, np.uint8), ())
+        return Coded(np.zeros(0, np.uint8), (), pa.nulls(0))
     values = distinct.dictionary.to_pylist()
     if len(values) > MOST_VALUES:
         return None
@@ -349,7 +348,8 @@ def encode(column: pa.ChunkedArray) -> Coded | None:
     new = np.empty(max(len(values), 1), kind)
     new[order] = np.arange(len(values), dtype=kind)
     at = distinct.indices.to_numpy(zero_copy_only=False)
-    return Coded(new[at], tuple(values[place] for place in order))
+    listed = tuple(values[place] for place in order)
+    return Coded(new[at], listed, distinct.dictionary.take(pa.array(order, pa.int64())))
 
 
 def rank(value: Any) -> tuple[bool, bool, Any]:

@@ -26,7 +26,7 @@ from symstudy.store.tables.limits import CLOSED, MEMORY, check_limits
 from symstudy.store.tables.running import Limits, run_within
 from symstudy.store.tables.view_statements import quoted
 
-__all__ = ["LOADED", "LoadedRuns"]
+__all__ = ["LOADED", "LoadedRuns", "check_there"]
 
 LOADED = ("runs", "missing")
 """The views that there is a copy of."""
@@ -38,6 +38,8 @@ ALWAYS = {
 KEY = "symstudy_row_key"
 """Column of a copy that tells its rows apart by one number."""
 KEY_SQL = "hash(study, run_id)"
+EXACT = frozenset({"BOOLEAN", "INTEGER", "BIGINT", "DOUBLE", "VARCHAR"})
+"""Types whose values leave SQL and come back as they were."""
 QUOTED = re.compile(r'"((?:[^"]|"")+)"')
 
 
@@ -53,6 +55,20 @@ class Packs(NamedTuple):
     columns: dict[str, tuple[str, ...]]
 
 
+def check_there(store: Store) -> None:
+    """Raise where results are gone: their files are none then, and queries would find no rows.
+
+    Raises:
+        StoreError: If the folder of a study is no study any more.
+    """
+    for folder in store.folders:
+        if not folder.read_study():
+            raise StoreError(
+                f"results must stay where they are while they are read, but {folder.path} has no "
+                "study.json any more. Put it back, or open what is there."
+            )
+
+
 class LoadedRuns:
     """Native copies of `runs` and `missing`, brought up to date on request.
 
@@ -64,6 +80,7 @@ class LoadedRuns:
         packs: Which rows it holds.
         loaded: The columns loaded so far, by view.
         generation: Grows whenever rows are added, or may have another order.
+        exact: The columns that are `is_exact`, quoted, and for which generation.
     """
 
     def __init__(
@@ -96,6 +113,7 @@ class LoadedRuns:
         self.loaded: dict[str, list[str]] = {}
         self.packs = Packs(frozenset(), {})
         self.generation = 0
+        self.exact: tuple[int, frozenset[str]] | None = None
         self.copy(columns)
 
     def copy(self, columns: Iterable[str]) -> None:
@@ -131,9 +149,11 @@ class LoadedRuns:
         listed = ", ".join(map(quoted, columns))
         comma = ", " if listed else ""
         with self.reading:
-            return self.store.arrow(
+            rows = self.store.arrow(
                 f"select {KEY_SQL} as {KEY}{comma}{listed} from {view} where {condition}"  # noqa: S608  # names of our own
             )
+            check_there(self.store)
+            return rows
 
     def execute(self, statement: str, more: pa.Table | None = None) -> None:
         """Run a statement of our own, to which `more` is a table.
@@ -275,13 +295,47 @@ class LoadedRuns:
         Raises:
             QueryError: If DuckDB refuses it.
         """
-        query = f"select {expression} as value from runs"  # noqa: S608  # of names that the store has
+        return self.values_of(expression, "runs")
+
+    def values_of(self, expression: str, table: str) -> pa.ChunkedArray:
+        """Return an expression of columns of a table, for every row, in the rows' order.
+
+        Raises:
+            QueryError: If DuckDB refuses it.
+        """
+        query = f"select {expression} as value from {table}"  # noqa: S608  # of names that the store has
         try:
-            table = run_within(self.connection, query, (), self.limits)
+            found = run_within(self.connection, query, (), self.limits)
         except duckdb.Error as error:
             raise query_error(query, error) from error
-        assert table is not None, "a SELECT has rows"
-        return plain_numbers(table).column(0)
+        assert found is not None, "a SELECT has rows"
+        return plain_numbers(found).column(0)
+
+    def is_exact(self, column: str) -> bool:
+        """Return whether a column, quoted, that is loaded has values that leave SQL as they are."""
+        if self.exact is None or self.exact[0] != self.generation:
+            rows = self.connection.sql("describe runs").fetchall()
+            names = frozenset(quoted(name) for name, kind, *_ in rows if kind in EXACT)
+            self.exact = (self.generation, names)
+        return column in self.exact[1]
+
+    def holds_at(self, column: str, values: pa.Array, condition: str) -> pa.ChunkedArray:
+        """Return for each of some values of a column whether a condition holds there.
+
+        Args:
+            column: Its name, quoted.
+            values: Its values, `is_exact`.
+            condition: SQL that names no other column.
+
+        Raises:
+            QueryError: If DuckDB refuses it.
+        """
+        name = column[1:-1].replace('""', '"')
+        self.connection.register("more", pa.table({name: values}))
+        try:
+            return self.values_of(f"coalesce({condition}, false)", "more")
+        finally:
+            self.connection.unregister("more")
 
     def ask(self, query: str, most_rows: int) -> FirstRows:
         """Return the first rows of the answer to one SELECT statement over `runs` and `missing`.

@@ -49,6 +49,7 @@ export async function ask(filters, want) {
 function rowsOf(packed) {
   const columns = packed.map((column) => {
     if (column.list) return column.list;
+    if (column.whole !== undefined) return Array.from(new (column.size === 1 ? Uint8Array : Uint32Array)(bytes(column.whole)));
     if (column.at) return Array.from(new (column.values.length <= 256 ? Uint8Array : Uint16Array)(bytes(column.at)), (at) => column.values[at]);
     const numbers = Array.from(new Float64Array(bytes(column.numbers)));
     for (const at of column.none) numbers[at] = null;

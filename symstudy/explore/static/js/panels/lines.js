@@ -104,21 +104,28 @@ export function drawLines(chart, legend, answer, { x, by, measure, context }) {
   const marks = [];
   const drawn = new Set(keys);
   const isBare = rows.filter((row) => drawn.has(row[0])).length > MOST_SYMBOLS;
+  const ofKey = new Map(keys.map((/** @type {any} */ key) => [key, []]));
+  for (const row of rows) if (isCategories || row[1] !== null) ofKey.get(row[0])?.push(row);
+  const bands = [];
   keys.forEach((key, k) => {
-    const own = rows.filter((row) => row[0] === key && (isCategories || row[1] !== null)).sort((one, other) => compare(one[1], other[1]));
+    const own = ofKey.get(key).sort((one, other) => compare(one[1], other[1]));
     const usable = own.filter((row) => !more.is_log || row[2] > 0);
     const index = series.length;
     const ends = usable.map((row) => [place(row[1]), row[3], row[4], row[2]]);
-    series.push(lineSeries(usable.map((row) => [place(row[1]), row[2]]), colours[k], isBare), isBare ? band(ends, colours[k], more.is_log, keys.length > FEW_BANDS ? 0.06 : 0.16) : whiskers(ends, colours[k], more.is_log));
+    series.push(lineSeries(usable.map((row) => [place(row[1]), row[2]]), colours[k], isBare));
+    if (isBare) bands.push({ ends, colour: colours[k] });
+    else series.push(whiskers(ends, colours[k], more.is_log));
     usable.forEach((row, at) => marks.push({
       series: index, index: at, place: [place(row[1]), row[2]],
       at: { [x]: row[1], ...(by ? { [by]: key } : {}) },
-      tip: [[context.label(x), row[1]], ...(by ? [[context.label(by), key]] : []), [`${context.label(measure)}, mean`, row[2]],
-        ["95 % interval over seeds", row[3] === null ? "none: one seed" : `${number(row[3])} to ${number(row[4])}`], ["seeds", row[5]], ["runs", row[6]]],
+      get tip() { // worked out where it is shown
+        return [[context.label(x), row[1]], ...(by ? [[context.label(by), key]] : []), [`${context.label(measure)}, mean`, row[2]],
+          ["95 % interval over seeds", row[3] === null ? "none: one seed" : `${number(row[3])} to ${number(row[4])}`], ["seeds", row[5]], ["runs", row[6]]];
+      },
     }));
     const seeds = more.seeds.filter((row) => row[0] === key && (!more.is_log || row[4] > 0));
     const at = series.length;
-    series.push({ type: "scatter", silent: false, symbolSize: 4, itemStyle: { color: colours[k], opacity: 0.35 }, emphasis: { itemStyle: { opacity: 1, borderColor: css("--ink"), borderWidth: 1 } }, data: seeds.map((row) => [place(row[1]), row[4]]) });
+    if (seeds.length) series.push({ type: "scatter", silent: false, symbolSize: 4, itemStyle: { color: colours[k], opacity: 0.35 }, emphasis: { itemStyle: { opacity: 1, borderColor: css("--ink"), borderWidth: 1 } }, data: seeds.map((row) => [place(row[1]), row[4]]) });
     seeds.forEach((row, i) => marks.push({
       series: at, index: i, place: [place(row[1]), row[4]],
       at: { [x]: row[1], ...(by ? { [by]: key } : {}), study: row[2], seed: row[3] },
@@ -127,6 +134,7 @@ export function drawLines(chart, legend, answer, { x, by, measure, context }) {
     const law = more.laws.find((/** @type {any} */ each) => each.line === key);
     if (law) series.push({ type: "line", silent: true, showSymbol: false, data: law.points, lineStyle: { color: colours[k], type: "dashed", width: 1.2 } });
   });
+  if (bands.length) series.push(allBands(bands, more.is_log, keys.length > FEW_BANDS ? 0.06 : 0.16));
   const text = (/** @type {number} */ value) => number(value);
   const ys = rows.flatMap((row) => [row[2], row[3], row[4]]).filter((value) => typeof value === "number" && (!more.is_log || value > 0));
   const horizontal = isCategories
@@ -181,16 +189,19 @@ function whiskers(data, colour, isLog) {
   };
 }
 
-/** One shape from all lower ends of intervals to all upper ends. */
-function band(data, colour, isLog, opacity) {
-  const whole = data.filter(([, low, high]) => Number.isFinite(low) && Number.isFinite(high));
+/** For each line, one shape from all lower ends of intervals to all upper ends. */
+function allBands(bands, isLog, opacity) {
+  const shapes = bands.map(({ ends, colour }) => ({ colour, whole: ends.filter(([, low, high]) => Number.isFinite(low) && Number.isFinite(high)) })).filter(({ whole }) => whole.length);
   return {
-    type: "custom", silent: true, z: 2, clip: true, data: whole.length ? [whole[0]] : [], encode: { x: 0, y: [3] },
+    type: "custom", silent: true, z: 2, clip: true, data: shapes.length ? [shapes[0].whole[0]] : [], encode: { x: 0, y: [3] },
     renderItem: (/** @type {any} */ _, /** @type {any} */ api) => {
       const below = api.getHeight() * 2;
-      const upper = whole.map(([x, , high]) => api.coord([x, high]));
-      const lower = whole.map(([x, low]) => (isLog && low <= 0 ? [api.coord([x, 1])[0], below] : api.coord([x, low])));
-      return { type: "polygon", shape: { points: [...upper, ...lower.reverse()] }, style: { fill: colour, opacity } };
+      const children = shapes.map(({ whole, colour }) => {
+        const upper = whole.map(([x, , high]) => api.coord([x, high]));
+        const lower = whole.map(([x, low]) => (isLog && low <= 0 ? [api.coord([x, 1])[0], below] : api.coord([x, low])));
+        return { type: "polygon", shape: { points: [...upper, ...lower.reverse()] }, style: { fill: colour, opacity } };
+      });
+      return { type: "group", children };
     },
   };
 }

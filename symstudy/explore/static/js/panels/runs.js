@@ -40,10 +40,12 @@ export class Runs {
     if (!isShown) return;
     const { columns, rows, more } = answer;
     const shown = columns.filter((name) => name !== "pack_id");
+    // By the column: NaN and nothing stand under the numbers too.
+    const isNumber = (/** @type {string} */ name) => this.context.columns.get(name)?.kind === "number";
     const head = shown.map((name) => {
       const isOrder = state.order === name;
       const turn = () => store.set({ order: name, falls: isOrder && state.falls !== "1" ? "1" : "", start: 0 });
-      return element("th", { class: rows.some((row) => typeof row[columns.indexOf(name)] === "number") ? "n" : "", "aria-sort": isOrder ? (state.falls === "1" ? "descending" : "ascending") : "none", title: this.context.meaning(name) },
+      return element("th", { class: isNumber(name) ? "n" : "", "aria-sort": isOrder ? (state.falls === "1" ? "descending" : "ascending") : "none", title: this.context.meaning(name) },
         button(this.context.label(name) + (isOrder ? (state.falls === "1" ? " ↓" : " ↑") : ""), turn, { class: "quiet" }));
     });
     this.rows = rows.map((row) => {
@@ -52,7 +54,7 @@ export class Runs {
       const node = element("tr", {
         tabindex: "0", onpointerenter: () => hover(at), onpointerleave: () => hover(null), onfocus: () => hover(at), onblur: () => hover(null), onclick: pick,
         onkeydown: (/** @type {KeyboardEvent} */ event) => this.onKey(event, pick),
-      }, ...shown.map((name) => element("td", { class: typeof at[name] === "number" ? "n" : name === "run_id" ? "id" : "", text: valueText(at[name]), title: String(at[name] ?? "") })));
+      }, ...shown.map((name) => element("td", { class: isNumber(name) ? "n" : name === "run_id" ? "id" : "", text: valueText(at[name]), title: String(at[name] ?? "") })));
       return { at, node };
     });
     this.panel.body.replaceChildren(
