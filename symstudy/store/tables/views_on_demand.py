@@ -11,11 +11,11 @@ The tables, too, are handed to DuckDB when a query first reads them: to open the
 dataset takes longer than to connect.
 """
 
+import functools
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
-from functools import cached_property
 from typing import Any, final
 
 import duckdb
@@ -105,7 +105,7 @@ class ViewsOnDemand:
             return set()
         return {view for view, few in READ.items() if self.num_names[view] > few}
 
-    @cached_property
+    @functools.cached_property
     def over(self) -> dict[str, set[str]]:
         """Of each view that may be read into memory, its name and those of the views over it."""
         found = {view: {view} for view in READ}
@@ -166,6 +166,7 @@ class ViewsOnDemand:
         return SOURCE.sub(inlined, query.strip().removesuffix(";"))
 
 
-def sources_of(statement: str) -> set[str]:
-    """Return the names of what a statement reads."""
-    return {name for _, name in SOURCE.findall(NO_NAMES.sub(" ", statement))}
+@functools.lru_cache(maxsize=64)
+def sources_of(statement: str) -> frozenset[str]:
+    """Return the names of what a statement reads; most stores have the same statements."""
+    return frozenset(name for _, name in SOURCE.findall(NO_NAMES.sub(" ", statement)))
