@@ -3,7 +3,7 @@
 import gc
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,16 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # How long an example takes says how busy the machine is.
 settings.register_profile("symstudy", deadline=None)
 settings.load_profile("symstudy")
+
+
+@pytest.hookimpl(wrapper=True, optionalhook=True)
+def pytest_xdist_auto_num_workers() -> Generator[None, int, int]:
+    """Have `-n auto` start one worker more than there are cores.
+
+    Of the time of two workers on two cores a fifth went to waiting for Ray, for browsers and for
+    programs.
+    """
+    return (yield) + 1
 
 
 @pytest.hookimpl(trylast=True)

@@ -1,6 +1,9 @@
-"""A study of seconds and a listener that remembers."""
+"""A study of seconds, a listener that remembers, and an S3 server that checks signatures."""
 
+import json
+import os
 import sys
+import urllib.request
 
 import pytest
 
@@ -16,6 +19,7 @@ from symstudy.launch import (
     run_study,
 )
 from symstudy.store import Store
+from symstudy.testing.object_store import s3_environment, s3_server
 
 
 class Recorder:
@@ -94,3 +98,38 @@ def failing_model(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     yield {"kind": "wrong_nets:Wrong"}
     sys.modules.pop("wrong_nets", None)
+
+
+@pytest.fixture(scope="session")
+def signed_server():
+    """The address of an S3 server that checks signatures, and the key of its one user."""
+    import boto3
+
+    with s3_server() as address:
+        where = {"endpoint_url": address, "region_name": "us-east-1"}
+        first = {"aws_access_key_id": "first", "aws_secret_access_key": "first"}
+        boto3.client("s3", **where, **first).create_bucket(Bucket="studies")
+        users = boto3.client("iam", **where, **first)
+        users.create_user(UserName="researcher")
+        statement = {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}
+        policy = {"Version": "2012-10-17", "Statement": [statement]}
+        users.put_user_policy(
+            UserName="researcher", PolicyName="results", PolicyDocument=json.dumps(policy)
+        )
+        key = users.create_access_key(UserName="researcher")["AccessKey"]
+        # From now on nobody gets in without a signature.
+        urllib.request.urlopen(
+            urllib.request.Request(
+                f"{address}/moto-api/reset-auth", b"0", {"Content-Type": "text/plain"}
+            )
+        ).close()
+        yield address, key["AccessKeyId"], key["SecretAccessKey"]
+
+
+@pytest.fixture(scope="module")
+def storage(signed_server):
+    """A bucket on that server, with its address and key in the environment."""
+    address, name, secret = signed_server
+    with s3_environment(address):
+        os.environ |= {"AWS_ACCESS_KEY_ID": name, "AWS_SECRET_ACCESS_KEY": secret}
+        yield "s3://studies"

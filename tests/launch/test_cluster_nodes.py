@@ -4,17 +4,13 @@ Each node is a raylet of its own with one core, so packs that train at the same 
 different nodes. All tests share one cluster and one server: both take seconds to start.
 """
 
-import functools
 import importlib
-import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import threading
 import time
-import urllib.request
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +19,7 @@ import pytest
 import torch
 
 from symstudy.components import looking_in
-from symstudy.errors import LaunchError, StoreError
+from symstudy.errors import LaunchError
 from symstudy.launch import InlineLauncher, RayLauncher, open_study_folder, run_study
 from symstudy.launch.cluster.gpus import FoundGpu
 from symstudy.launch.control import request_stop
@@ -43,58 +39,7 @@ pytestmark = [
 
 CPU = {"device": "cpu", "certify": 0}
 LONG = {"steps": 400_000, "batch_size": 16, "optimizer": "sgd", "lr": 0.001}
-BUCKET = "studies"
 slow = pytest.mark.slow  # each starts a node or trains for seconds, on top of a cluster's start
-
-
-@pytest.fixture(scope="module")
-def storage():
-    """An S3 server that checks signatures, and its address and key in the environment."""
-    import boto3
-
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port = listening.getsockname()[1]
-    words = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    server = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    address = f"http://127.0.0.1:{port}"
-    before = dict(os.environ)
-    try:
-        wait_for(functools.partial(is_listening, port), 60)
-        connect = functools.partial(
-            boto3.client,
-            endpoint_url=address,
-            region_name="us-east-1",
-            aws_access_key_id="first",
-            aws_secret_access_key="first",
-        )
-        connect("s3").create_bucket(Bucket=BUCKET)
-        users = connect("iam")
-        users.create_user(UserName="researcher")
-        statement = {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}
-        policy = {"Version": "2012-10-17", "Statement": [statement]}
-        users.put_user_policy(
-            UserName="researcher", PolicyName="results", PolicyDocument=json.dumps(policy)
-        )
-        key = users.create_access_key(UserName="researcher")["AccessKey"]
-        # From now on nobody gets in without a signature.
-        urllib.request.urlopen(
-            urllib.request.Request(
-                f"{address}/moto-api/reset-auth", b"0", {"Content-Type": "text/plain"}
-            )
-        ).close()
-        os.environ |= {
-            "AWS_ENDPOINT_URL": address,
-            "AWS_DEFAULT_REGION": "us-east-1",
-            "AWS_ACCESS_KEY_ID": key["AccessKeyId"],
-            "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"],
-            "AWS_EC2_METADATA_DISABLED": "true",
-        }
-        yield f"s3://{BUCKET}"
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
-        server.kill()
-        server.wait()
 
 
 @pytest.fixture(scope="module")
@@ -144,12 +89,6 @@ def extra_node(cluster):
     for node in added:
         if node in cluster.worker_nodes:
             cluster.remove_node(node)
-
-
-def is_listening(port):
-    """Return whether somebody listens at a port of this machine."""
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def wait_for(condition, seconds=120):
@@ -358,46 +297,9 @@ def test_a_study_on_an_object_store_is_interrupted_and_goes_on(
     assert not folder.list_files("checkpoints", "")
 
 
-def test_the_command_line_reads_an_object_store(storage, study_of):
-    study = study_of(sweep={"seed": 2}, pack=CPU)
-    run_study(study, f"{storage}/read", InlineLauncher(device="cpu"))
-    for words, said in (
-        (("status", f"{storage}/read"), "small"),
-        (("verify", f"{storage}/read"), "proven: 2 planned = 2 done"),
-        (("query", f"{storage}/read", "select count(*) as trained from runs"), "2"),
-    ):
-        done = subprocess.run(
-            [sys.executable, "-m", "symstudy", *words], capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stderr
-        assert said in done.stdout + done.stderr
-
-
 @slow
 def test_a_node_without_credentials_is_refused(storage, extra_node, launcher_of, study_of):
     extra_node(num_cpus=1, env_vars={"AWS_SECRET_ACCESS_KEY": "wrong"})
     study = study_of(pack=CPU)
     with pytest.raises(LaunchError, match=r"reachable from all nodes.*AWS_ACCESS_KEY_ID"):
         run_study(study, f"{storage}/half", launcher_of(study))
-
-
-@pytest.mark.parametrize(
-    ("variables", "bucket", "said"),
-    [
-        ({"AWS_SECRET_ACCESS_KEY": "wrong"}, BUCKET, "403 Forbidden.*AWS_ACCESS_KEY_ID"),
-        ({"AWS_ACCESS_KEY_ID": "nobody"}, BUCKET, "403 Forbidden.*AWS_ACCESS_KEY_ID"),
-        ({}, "no-such-bucket", "not found.*Make the bucket"),
-        ({"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}, BUCKET, "error sending request"),
-    ],
-    ids=["secret", "key", "bucket", "endpoint"],
-)
-def test_an_object_store_that_refuses_is_named_within_seconds(
-    storage, study_of, monkeypatch, variables, bucket, said
-):
-    for name, value in variables.items():
-        monkeypatch.setenv(name, value)
-    start = time.monotonic()
-    with pytest.raises(StoreError, match=said):
-        run_study(study_of(), f"s3://{bucket}/results", InlineLauncher(device="cpu"))
-    # Generous, for a machine that does other things: it must not be minutes.
-    assert time.monotonic() - start < 60

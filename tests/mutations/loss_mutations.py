@@ -15,6 +15,12 @@ LOSSES = (
         (f"{TESTS}::test_r6_a_row_that_is_there_twice_does_not_stand_for_one_that_is_lost",),
     ),
     Mutation(
+        "a launch takes a row that is there twice for two",
+        f"{TABLES}/completeness.py",
+        (Change("if all_rows != distinct:", "if all_rows < distinct:"),),
+        (f"{TESTS}::test_rows_are_told_apart_a_part_of_the_runs_at_a_time",),
+    ),
+    Mutation(
         "a deleted certificate is not told",
         f"{TABLES}/completeness.py",
         (Change("or of_certificates < certificates_rows as", "or false as"),),

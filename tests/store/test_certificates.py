@@ -47,8 +47,11 @@ def certified(place, study, engine, packed, alone):
 def test_a_certificate_holds_where_rounding_explains_it(
     tmp_path, study, engine, packed, alone, holds
 ):
-    found = read_certificate(certified(tmp_path, study, engine, packed, alone))
+    store = certified(tmp_path, study, engine, packed, alone)
+    found = read_certificate(store)
     assert found.holds == holds
+    deviation = "coalesce(relative_deviation, 'infinity'::double)"
+    assert store.sql(f"select {deviation} from certificates").rows == [(found.relative,)]
     assert (found.runs, found.largest, found.measure) == (1, 8, "test_loss")
 
 
@@ -58,6 +61,13 @@ def test_verify_has_the_verdict_with_its_worst_measure(tmp_path, study):
     assert found is not None
     assert found.relative == pytest.approx(0.57)
     assert (found.tolerance, found.outside) == (1e-3, 1)
+
+
+def test_the_verdict_on_several_studies_counts_the_certificates_of_each(tmp_path, study):
+    places = [tmp_path / name for name in "ab"]
+    stores = [certified(place, study, "torch-cpu", 1.0, 1.0 + 1e-5) for place in places]
+    found = read_certificate(Store([store.folders[0] for store in stores]))
+    assert (found.runs, found.measures, found.outside) == (1, 1, 0)
 
 
 def test_without_a_certificate_nothing_deviates(store):

@@ -11,6 +11,8 @@ from symstudy.store import Store, StudyFolder, drop_planned, never_trained, open
 from symstudy.store.files.compaction import compact
 from symstudy.store.files.manifest import list_tables
 from symstudy.store.files.repair import repair
+from symstudy.store.tables import completeness
+from symstudy.store.tables.completeness import has_all_rows
 from symstudy.store.tables.schema import RUN_KEYS, TABLES
 from symstudy.study import make_study
 
@@ -125,6 +127,14 @@ def test_r6_a_row_that_is_there_twice_does_not_stand_for_one_that_is_lost(twins,
     mended(twins, tmp_path)
     rows = pq.read_table(path, columns=["run_id"]).num_rows
     assert rows > 0
+
+
+@pytest.mark.parametrize("table", ["history", "layers", "representations", "certificates"])
+def test_rows_are_told_apart_a_part_of_the_runs_at_a_time(twins, monkeypatch, table):
+    monkeypatch.setattr(completeness, "PART_ROWS", 1)
+    assert has_all_rows(twins)
+    rewrite(twins, first_of(twins, table), doubled)
+    assert not has_all_rows(twins)
 
 
 def test_r6_the_same_in_a_merged_file(twins, tmp_path):

@@ -12,7 +12,14 @@ from symstudy.store.tables.view_statements import INNER_VIEWS, VIEWS
 def test_opening_makes_no_view_and_a_query_those_that_it_names(store):
     assert store.views.made == set()
     store.sql("select count(*) from Planned")
-    assert store.views.made == {"planned", "known_cells"}
+    assert store.views.made == {"planned"}
+    assert store.views.registered == {"plan_files", "cells_files"}
+
+
+def test_texts_and_comments_of_a_query_name_no_view(store):
+    query = "select 'it''s runs', \"study\" /* from cells */ from planned -- and history\n limit 1"
+    assert store.sql(query).rows == [("it's runs", "planted")]
+    assert store.views.made == {"planned"}
 
 
 @pytest.mark.parametrize("name", VIEWS)
@@ -107,6 +114,8 @@ def test_rows_of_a_large_study_are_never_read_into_memory(store, monkeypatch):
 
 def test_rows_that_do_not_fit_into_memory_are_read_for_each_query(store):
     class NoRoom:
+        register = staticmethod(store.connection.register)
+
         def execute(self, statement):
             if statement.startswith("create table"):
                 raise duckdb.OutOfMemoryException("Out of Memory Error")

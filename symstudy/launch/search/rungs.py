@@ -169,7 +169,7 @@ def program_values_at_rungs(
     A run's value at a rung is its first report of the metric at or after it.
     """
     store = Store([folder])
-    if not store.sql("select 1 from runs where outcome in ('done', 'stopped') limit 1").rows:
+    if not store.sql("select 1 from runs_ended where outcome in ('done', 'stopped') limit 1").rows:
         return {}
     rows = store.sql(
         f"select run_id, step, ({halt.measure})::double as value from history "  # noqa: S608

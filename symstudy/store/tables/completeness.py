@@ -11,6 +11,7 @@ an older row had, nothing tells.
 
 from string import Template
 
+import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
@@ -18,6 +19,7 @@ import pyarrow.dataset as ds
 from symstudy.store.files.folder import StudyFolder
 from symstudy.store.files.manifest import list_tables
 from symstudy.store.tables.connection import Store
+from symstudy.store.tables.limits import CLOSED, MEMORY
 from symstudy.store.tables.reading import read_column
 from symstudy.store.tables.schema import (
     CERTIFICATES,
@@ -33,6 +35,18 @@ __all__ = ["COUNTED", "has_all_rows", "incomplete_runs"]
 
 COUNTED = (HISTORY, LAYERS, REPRESENTATIONS, CERTIFICATES)
 """Tables of which the row of a run says how many rows it has."""
+
+ROW_KEYS = {
+    RUNS.name: ("run_id", "pack_id"),
+    HISTORY.name: ("run_id", "pack_id", "step"),
+    LAYERS.name: ("run_id", "pack_id", "step", "layer"),
+    REPRESENTATIONS.name: ("run_id", "pack_id", "step", "layer"),
+    CERTIFICATES.name: ("run_id", "pack_id", "measure"),
+}
+"""Columns that tell one row of a table from another."""
+
+PART_ROWS = 50_000_000
+"""Rows of a table that are held against each other at a time: their hashes take 1.2 GB."""
 
 # A list for each run takes DuckDB half the time that `count(distinct ...)` does.
 ROWS = """
@@ -60,15 +74,6 @@ in_runs as (
     from runs_keys group by all having count(*) > 1
 )"""
 """How many rows each run has in every table, and how many of them are of the keys of another."""
-
-AGAIN = Template("""
-$rows
-select 1 from (
-    select again from in_history union all select again from in_layers
-    union all select again from in_representations union all select again from in_certificates
-    union all select again from in_runs
-) where again > 0 limit 1
-""").substitute(rows=ROWS)
 
 INCOMPLETE = Template("""
 $rows,
@@ -177,31 +182,72 @@ def has_all_rows(folder: StudyFolder) -> bool:
     """Return whether a study has as many rows as its runs were written with, in sum, each once.
 
     It costs no measure of any row; where it is False, a row that a dead worker has left may be the
-    reason.
+    reason, or, once in thousands of studies of a hundred million rows, two keys of one hash.
     """
-    counts = read_column(folder, RUNS.name, tuple(f"{table.name}_rows" for table in COUNTED))
-    if not all(has_rows(folder, table, counts[f"{table.name}_rows"]) for table in COUNTED):
-        return False
-    return not Store([folder]).sql(AGAIN).rows
+    names = {table.name: f"{table.name}_rows" for table in COUNTED}
+    runs = read_column(folder, RUNS.name, ("run_id", "pack_id", *names.values()))
+    with duckdb.connect(":memory:") as connection:
+        connection.execute("set memory_limit = ?", [MEMORY])
+        for setting in CLOSED:
+            connection.execute(setting)
+        if not are_told_apart(connection, runs, RUNS, runs.num_rows):
+            return False
+        return all(
+            has_rows(connection, folder, table, runs[names[table.name]]) for table in COUNTED
+        )
 
 
-def has_rows(folder: StudyFolder, table: Table, wanted: pa.ChunkedArray) -> bool:
-    """Return whether a table has as many rows as runs say, in sum.
+def has_rows(
+    connection: duckdb.DuckDBPyConnection,
+    folder: StudyFolder,
+    table: Table,
+    wanted: pa.ChunkedArray,
+) -> bool:
+    """Return whether a table has as many rows as runs say, in sum, each once.
 
     Args:
+        connection: What counts them.
         folder: Of the study.
         table: One of `COUNTED`.
         wanted: How many rows each run says that it has; null where it does not say so.
     """
     paths = list_tables(folder, [table.name]).paths(table.name)
-    if wanted.null_count:
-        if table is REPRESENTATIONS:
-            # Where a study has kept none, its runs lack none.
-            return not paths and not list_tables(folder, [PAIRS.name]).paths(PAIRS.name)
-        return table is CERTIFICATES
+    if wanted.null_count and table is REPRESENTATIONS:
+        # Where a study has kept none, its runs lack none.
+        return not paths and not list_tables(folder, [PAIRS.name]).paths(PAIRS.name)
+    if wanted.null_count and table is not CERTIFICATES:
+        return False
+    says = not wanted.null_count
+    num = pc.sum(wanted).as_py() or 0
+    if not paths:
+        return not says or num == 0
+    # A schema of the keys alone: files are opened twice as fast.
+    schema = pa.schema([table.schema.field(name) for name in ROW_KEYS[table.name]])
+    rows = ds.dataset(paths, schema=schema, format="parquet", filesystem=folder.filesystem)
+    if not says:
+        num = rows.count_rows()
+    return are_told_apart(connection, rows, table, num)
+
+
+def are_told_apart(
+    connection: duckdb.DuckDBPyConnection, rows: pa.Table | ds.Dataset, table: Table, num: int
+) -> bool:
+    """Return whether a table has `num` rows, no two of which have the same keys.
+
+    Of many rows a part of the runs is looked at at a time, since what is distinct stays in memory.
+    """
+    connection.register("rows", rows)
+    parts = 1 + num // PART_ROWS
+    keys = ", ".join(ROW_KEYS[table.name])
     there = 0
-    if paths:
-        there = ds.dataset(
-            paths, schema=table.schema, format="parquet", filesystem=folder.filesystem
-        ).count_rows()
-    return there == (pc.sum(wanted).as_py() or 0)
+    for part in range(parts):
+        where = f"where hash(run_id) % {parts} = {part}" if parts > 1 else ""
+        # Their hashes take DuckDB a third of the time that the keys themselves do.
+        found = connection.sql(
+            f"select count(*), count(distinct hash({keys})) from rows {where}"  # noqa: S608  # names of our own
+        ).fetchall()
+        (all_rows, distinct), *_ = found
+        if all_rows != distinct:
+            return False
+        there += all_rows
+    return there == num

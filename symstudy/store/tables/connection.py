@@ -118,12 +118,12 @@ class Store:
 
     @property
     def connection(self) -> duckdb.DuckDBPyConnection:
-        """The connection to DuckDB, with the tables there were when the files were listed."""
+        """The connection to DuckDB; `views` says which tables and views it has by now."""
         return self.opened.connection
 
     @property
     def views(self) -> ViewsOnDemand:
-        """The views over them, which `sql`, `df` and `arrow` make as queries name them."""
+        """The tables and the views over them, which queries by `sql`, `df` and `arrow` make."""
         return self.opened.views
 
     @cached_property
@@ -200,6 +200,7 @@ class Store:
 
     def packs(self) -> list[str]:
         """Return a line a pack: study, pack, time, and number of runs."""
+        self.views.register(["runs_keys"])
         packs = self.connection.sql(
             "select study, pack_id, cast(finished_at as varchar), count(*) from runs_keys "
             "group by all order by all"

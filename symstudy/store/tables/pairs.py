@@ -39,7 +39,7 @@ class Probed(NamedTuple):
 
 def ended_packs(folder: StudyFolder) -> dict[str, str]:
     """Return the pack whose rows count of every run that has ended for good."""
-    query = f"select run_id, pack_id from runs where outcome in {ENDED}"  # noqa: S608  # our own
+    query = f"select run_id, pack_id from runs_ended where outcome in {ENDED}"  # noqa: S608  # our own
     return dict(Store([folder]).sql(query).rows)
 
 

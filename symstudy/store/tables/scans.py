@@ -65,7 +65,8 @@ class StudyTables:
         keys: Narrow columns of each table, of all studies.
         once: Which rows of each table do not count.
         hyperparameters: The hyperparameters of the studies: those that are columns of the views.
-        datasets: Rows of each table as something DuckDB can scan.
+        datasets: Rows of each table that was asked for, as something DuckDB can scan.
+        copied: Files of runs that hold all hyperparameters of the views beside their runs.
         run_sources: Which of `JOINED` and `MERGED` have runs; one of them at least.
         named: Columns of measures and metrics that are not built in, by table.
         aliases: What metrics are called in the views that share the name of a hyperparameter.
@@ -104,15 +105,30 @@ class StudyTables:
         self.named = self.named_fields()
         self.aliases: dict[str, str] = {}
         self.tell_apart()
-        tables = (table for table in TABLES.values() if table is not CELLS)
-        self.datasets.update({table.name: self.dataset(table) for table in tables})
-        copied = self.find_copied()
-        copies = [pa.field(copy_name(each), TYPES[each.kind]) for each in self.hyperparameters]
-        others = {info.path for _, info in self.files[RUNS.name]} - copied
-        self.datasets[JOINED] = self.dataset(RUNS, only=others)
-        self.datasets[MERGED] = self.dataset(RUNS, copies, only=copied)
-        self.run_sources = [JOINED] if others or not copied else []
-        self.run_sources += [MERGED] if copied else []
+        self.copied = self.find_copied()
+        others = {info.path for _, info in self.files[RUNS.name]} - self.copied
+        self.run_sources = [JOINED] if others or not self.copied else []
+        self.run_sources += [MERGED] if self.copied else []
+
+    def rows_of(self, name: str) -> Any:
+        """Return the rows of a table, of `JOINED` or of `MERGED`, as something DuckDB can scan.
+
+        Raises:
+            FileNotFoundError: If a file of it is gone.
+        """
+        if name not in self.datasets:
+            self.datasets[name] = self.make_dataset(name)
+        return self.datasets[name]
+
+    def make_dataset(self, name: str) -> Any:
+        """Return what `rows_of` does, made anew."""
+        if name == JOINED:
+            others = {info.path for _, info in self.files[RUNS.name]} - self.copied
+            return self.dataset(RUNS, only=others)
+        if name == MERGED:
+            copies = [pa.field(copy_name(each), TYPES[each.kind]) for each in self.hyperparameters]
+            return self.dataset(RUNS, copies, only=self.copied)
+        return self.dataset(TABLES[name])
 
     def infos(self, folder: StudyFolder, table: str) -> list[fs.FileInfo]:
         """Return the files of a table of a study."""
