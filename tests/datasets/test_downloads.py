@@ -1,6 +1,8 @@
 """Known data sets are downloaded, from their publishers or a mirror, here a server of our own."""
 
+import gzip
 import hashlib
+import shutil
 import subprocess
 import sys
 
@@ -101,6 +103,39 @@ def test_a_mirror_with_other_files_is_refused_by_their_checksum(
     with pytest.raises(StudyFileError, match=r"svhn/train_32x32\.mat must have the MD5"):
         study_on({"kind": "svhn"})
     assert served.handler.asked == ["/svhn/train_32x32.mat"]
+
+
+def test_a_file_that_a_mirror_has_packed_anew_is_known_by_what_it_holds(
+    small, class_of, served, study_on, tmp_path, monkeypatch
+):
+    folder = small("fashion_mnist")
+    held = {path.name: gzip.decompress(path.read_bytes()) for path in folder.iterdir()}
+    contents = {name: hashlib.md5(each).hexdigest() for name, each in held.items()}
+    cls = class_of("fashion_mnist")
+    remotes = tuple(each._replace(content_md5=contents[each.name]) for each in cls.remotes)
+    monkeypatch.setattr(cls, "remotes", remotes)
+    monkeypatch.setattr(
+        cls, "contents", {name.removesuffix(".gz"): each for name, each in contents.items()}
+    )
+    for name, each in held.items():
+        (folder / name).write_bytes(gzip.compress(each, compresslevel=1, mtime=1))
+    monkeypatch.setenv("SYMSTUDY_DATA", str(tmp_path / "data"))
+    assert study_on({"kind": "fashion_mnist"}).cells[0].data.shape.train == 20
+    name = cls.remotes[0].name
+    (folder / name).write_bytes(gzip.compress(b"other", mtime=1))
+    shutil.rmtree(tmp_path / "data")
+    with pytest.raises(StudyFileError, match=f"{name} must have the MD5"):
+        study_on({"kind": "fashion_mnist"})
+
+
+def test_the_cells_of_a_study_do_not_ask_one_after_another_for_what_cannot_be_had(
+    small, served, study_on, tmp_path, monkeypatch
+):
+    (small("svhn") / "train_32x32.mat").unlink()
+    monkeypatch.setenv("SYMSTUDY_DATA", str(tmp_path / "data"))
+    with pytest.raises(StudyFileError, match="404"):
+        study_on({"kind": "svhn"}, sweep={"data.label_noise": [0.0, 0.1, 0.2, 0.3]})
+    assert served.handler.asked == ["/train_32x32.mat"]
 
 
 def test_a_mirror_that_is_no_address_is_a_mistake(small, study_on, tmp_path, monkeypatch):
