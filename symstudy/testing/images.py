@@ -3,6 +3,7 @@
 import gzip
 import io
 import pickle
+import pickletools
 import struct
 import tarfile
 from collections.abc import Mapping
@@ -12,7 +13,16 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Images", "cifar_batch", "draw_images", "png", "write_idx", "write_pair", "write_tar"]
+__all__ = [
+    "Images",
+    "cifar_batch",
+    "cifar_batch_of_python_2",
+    "draw_images",
+    "png",
+    "write_idx",
+    "write_pair",
+    "write_tar",
+]
 
 
 class Images(NamedTuple):
@@ -55,6 +65,21 @@ def cifar_batch(images: Images, protocol: int = 2) -> bytes:
     """Return the bytes of a pickled batch of CIFAR; images are `[samples, 3, 32, 32]`."""
     rows = images.x.reshape(len(images.x), -1)
     return pickle.dumps({b"data": rows, b"labels": images.y.tolist()}, protocol=protocol)
+
+
+def cifar_batch_of_python_2(table: Mapping[str, Any]) -> bytes:
+    """Return the bytes of a pickled table as Python 2 wrote it, and so the authors of CIFAR.
+
+    All texts are strings of bytes there, and NumPy's functions are where they were then.
+    """
+    content = bytearray(pickle.dumps(dict(table), protocol=3))
+    strings = {"B": b"T", "C": b"U", "X": b"T"}
+    for code, _, place in pickletools.genops(bytes(content)):
+        assert place is not None, "a pickle of bytes has places"
+        if code.code in strings:
+            content[place : place + 1] = strings[code.code]
+    content[1] = 2
+    return bytes(content).replace(b"numpy._core.", b"numpy.core.")
 
 
 def write_tar(path: Path, files: Mapping[str, bytes]) -> None:

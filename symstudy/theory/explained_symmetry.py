@@ -182,10 +182,10 @@ def count_dimensions(derivation: Derivation, batches: int | None = None) -> Null
         )
     try:
         taken = settled_rank(function, theta_P, batches or needed, generator)
-    except Exception as error:  # noqa: BLE001  # whatever torch.func cannot do is told
+    except Exception as error:  # noqa: BLE001  # whatever torch cannot do is told
         return Nullity(
             size,
-            reason="the Jacobian could not be taken by torch.func: "
+            reason="the Jacobian could not be taken: "
             f"{type(error).__name__}: {str(error).splitlines()[0]}",
         )
     found, count = taken.found, taken.batches

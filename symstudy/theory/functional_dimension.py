@@ -129,12 +129,45 @@ def jacobian_chunks(
     samples_S: Float[Tensor, "samples ..."],
     chunk: int,
 ) -> Iterator[Tensor]:
-    """Yield the rows of the Jacobian of `chunk` samples after `chunk` samples, `[rows, P]`."""
+    """Yield the rows of the Jacobian of `chunk` samples after `chunk` samples, `[rows, P]`.
+
+    What vmap cannot do, as with a recurrent layer of torch, is taken row by row.
+    """
     single = jacrev(lambda theta, sample: outputs(theta, sample).flatten())
+    theta_P = theta_P.detach()
+    together = vmap(single, in_dims=(None, 0))
+    can_vmap = does_vmap(together, theta_P, samples_S[:1])
     for first in range(0, len(samples_S), chunk):
         part = samples_S[first : first + chunk]
-        jacobian = vmap(single, in_dims=(None, 0))(theta_P.detach(), part)
-        yield jacobian.detach().flatten(0, 1)
+        if can_vmap:
+            yield together(theta_P, part).detach().flatten(0, 1)
+        else:
+            yield torch.cat([rows_one_by_one(outputs, theta_P, sample) for sample in part])
+
+
+def does_vmap(
+    jacobian: Callable[[Tensor, Tensor], Tensor], theta_P: Tensor, samples_S: Tensor
+) -> bool:
+    """Return whether torch.func can take a Jacobian on these samples."""
+    try:
+        jacobian(theta_P, samples_S)
+    except Exception:  # noqa: BLE001  # torch raises errors of many kinds
+        return False
+    return True
+
+
+def rows_one_by_one(
+    outputs: Callable[[Tensor, Tensor], Tensor], theta_P: Tensor, sample: Tensor
+) -> Float[Tensor, "rows parameters"]:
+    """Return the rows of the Jacobian on one sample, each by a backward pass of its own."""
+    moving_P = theta_P.clone().requires_grad_()
+    with torch.enable_grad():
+        values = outputs(moving_P, sample).flatten()
+        rows = [
+            torch.autograd.grad(value, moving_P, retain_graph=True, materialize_grads=True)[0]
+            for value in values
+        ]
+    return torch.stack(rows)
 
 
 def read_rank(values_P: Tensor, rows: int) -> FunctionalDimension:

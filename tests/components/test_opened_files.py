@@ -46,6 +46,18 @@ def test_what_the_code_itself_writes_and_what_python_reads_is_not(tmp_path, numb
     assert found == []
 
 
+def test_what_packages_on_the_path_read_of_their_own_is_not(tmp_path, numbers, monkeypatch):
+    packages = tmp_path / "modules" / "site-packages"
+    (packages / "a.dist-info").mkdir(parents=True)
+    (packages / "a.dist-info" / "entry_points.txt").write_text("[x]")
+    for path, expected in (([], 2), ([str(packages)], 1)):
+        monkeypatch.setattr(sys, "path", [*sys.path, *path])
+        with files_opened() as found:
+            (packages / "a.dist-info" / "entry_points.txt").read_text()
+            numbers.read_bytes()
+        assert len(found) == expected
+
+
 def test_content_counts_and_names_do_not(tmp_path, numbers):
     (tmp_path / "same.npy").write_bytes(numbers.read_bytes())
     assert hash_files([numbers]) == hash_files([tmp_path / "same.npy"]) != ""

@@ -9,7 +9,15 @@ from scipy.io import savemat
 
 from symstudy.datasets.readers.cifar import read_plain
 from symstudy.errors import StudyFileError
-from symstudy.testing.images import Images, cifar_batch, draw_images, png, write_pair, write_tar
+from symstudy.testing.images import (
+    Images,
+    cifar_batch,
+    cifar_batch_of_python_2,
+    draw_images,
+    png,
+    write_pair,
+    write_tar,
+)
 
 GREY = draw_images()
 COLOURED = draw_images(shape=(3, 32, 32))
@@ -239,3 +247,25 @@ def test_a_batch_that_names_code_is_not_run(content, capsys):
 def test_batches_of_every_protocol_are_read(protocol):
     found = read_plain(cifar_batch(HALVES[0], protocol))
     np.testing.assert_array_equal(found["data"].reshape(-1, 3, 32, 32), HALVES[0].x)
+
+
+@pytest.mark.parametrize("labels", ["labels", "fine_labels"])
+def test_batches_as_the_authors_of_cifar_have_pickled_them_are_read(labels, place, study_on):
+    folder = place / "cifar-10-batches-py"
+    folder.mkdir()
+    for name, half in zip(("data_batch_1", "test_batch"), HALVES, strict=True):
+        content = cifar_batch_of_python_2(
+            {
+                "batch_label": "training batch 1 of 5",
+                "data": half.x.reshape(len(half.x), -1),
+                labels: half.y.tolist(),
+                "filenames": [f"{i}.png" for i in range(len(half.x))],
+            }
+        )
+        assert pickle.loads(content, encoding="bytes")[labels.encode()] == half.y.tolist()
+        (folder / name).write_bytes(content)
+    data = {"kind": "images", "train": folder.name, "standardise": "none"}
+    task = study_on(data).cells[0].data.build(0)
+    for x, half in zip((task.x_train, task.x_test), HALVES, strict=True):
+        np.testing.assert_array_equal(np.rint(255 * x).reshape(half.x.shape), half.x)
+    np.testing.assert_array_equal(task.y_test.argmax(axis=1), HALVES[1].y)

@@ -1,150 +1,41 @@
-import functools
 import gzip
-import hashlib
-import http.server
-import threading
-from typing import Any, ClassVar
 
 import numpy as np
 import pytest
-from scipy.io import savemat
 
-from symstudy.datasets import cifar10, fashion_mnist, known, mnist, mnist_5k, svhn
+from symstudy.datasets import cifar10, fashion_mnist, known, mnist, mnist_5k
 from symstudy.datasets.readers.download import Remote
 from symstudy.errors import LaunchError, StudyFileError
 from symstudy.launch import InlineLauncher, run_study
 from symstudy.store import open_store
 from symstudy.study import load_study, plan_packs
-from symstudy.testing.images import Images, cifar_batch, draw_images, write_pair, write_tar
-
-GREY = draw_images(20, (28, 28), classes=10)
-COLOURED = draw_images(20, (3, 32, 32), classes=10)
-COUNTS = (2,) * 10, (1,) * 10
-
-
-def half(images):
-    return Images(images.x[:10], images.y[:10])
-
-
-def write_mnist(folder):
-    write_pair(folder, GREY, "train", ".gz")
-    write_pair(folder, half(GREY), "t10k", ".gz")
-
-
-def write_cifar(folder):
-    batches = {"data_batch_1": cifar_batch(COLOURED), "test_batch": cifar_batch(half(COLOURED))}
-    write_tar(folder / "cifar-10-python.tar.gz", batches)
-
-
-def write_svhn(folder):
-    folder.mkdir(parents=True, exist_ok=True)
-    for side, images in (("train", COLOURED), ("test", half(COLOURED))):
-        table = {
-            "X": images.x.transpose(2, 3, 1, 0),
-            "y": images.y[:, None] + 10 * (images.y == 0)[:, None],
-        }
-        savemat(folder / f"{side}_32x32.mat", table)
-
-
-def write_mnist_5k(folder):
-    folder.mkdir(parents=True, exist_ok=True)
-    both = [*zip(GREY.x, GREY.y, strict=True), *zip(GREY.x[:10], GREY.y[:10], strict=True)]
-    rows = [",".join(map(str, [*x.reshape(-1), y])) for x, y in both]
-    packed = gzip.compress(("\n".join(rows) + "\n").encode())
-    (folder / "mnist_5k.csv.gz").write_bytes(packed)
-
-
-KINDS: dict[str, Any] = {
-    "mnist": (mnist.MnistConfig, write_mnist),
-    "mnist_5k": (mnist_5k.Mnist5kConfig, write_mnist_5k),
-    "fashion_mnist": (fashion_mnist.FashionMnistConfig, write_mnist),
-    "cifar10": (cifar10.Cifar10Config, write_cifar),
-    "svhn": (svhn.SvhnConfig, write_svhn),
-}
-
-
-class Quiet(http.server.SimpleHTTPRequestHandler):
-    """Serves a folder without a word; of files in `cut` it breaks off in the middle."""
-
-    cut: ClassVar[set[str]] = set()
-
-    def log_message(self, *arguments):
-        """Say nothing."""
-
-    def copyfile(self, source, outputfile):
-        """Send a file, whole or half of it."""
-        body = source.read()
-        outputfile.write(body[: len(body) // 2] if self.path[1:] in self.cut else body)
-
-
-@pytest.fixture
-def served(tmp_path):
-    """A folder, and the address at which it is served."""
-    folder = tmp_path / "served"
-    folder.mkdir()
-    handler = functools.partial(Quiet, directory=str(folder))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield folder, f"http://127.0.0.1:{server.server_address[1]}/"
-        server.shutdown()
-
-
-@pytest.fixture
-def small(monkeypatch, served):
-    """Let a kind consist of small files that are served."""
-
-    def make(kind):
-        cls, write = KINDS[kind]
-        folder, address = served
-        write(folder)
-        remotes = tuple(
-            Remote(
-                each.name,
-                address + each.name,
-                hashlib.md5((folder / each.name).read_bytes()).hexdigest(),
-            )
-            for each in cls.remotes
-        )
-        for name, value in (("remotes", remotes), ("counts", COUNTS), ("contents", {})):
-            monkeypatch.setattr(cls, name, value)
-        monkeypatch.setattr(mnist_5k, "TRAIN", COUNTS[0][0])
-        return folder
-
-    return make
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_known_set_is_downloaded_once_and_trains(
-    kind, small, study_on, trained, tmp_path, monkeypatch
-):
-    served = small(kind)
-    monkeypatch.setenv("SYMSTUDY_DATA", str(tmp_path / "data"))
-    study = study_on({"kind": kind})
-    assert study.cells[0].data.shape.train == 20
-    for file in served.iterdir():
-        file.unlink()
-    again = study_on({"kind": kind})
-    assert again.cells[0].cell_id == study.cells[0].cell_id
-    assert (trained(again)["test_loss"] > 0).all()
+from symstudy.testing.images import Images, draw_images, write_pair
 
 
 @pytest.mark.parametrize("folder", ["mnist", "MNIST/raw", "."])
-def test_files_are_found_in_the_usual_folders(folder, small, study_on, tmp_path, monkeypatch):
+def test_files_are_found_in_the_usual_folders(
+    folder, small, write_known, study_on, tmp_path, monkeypatch
+):
     small("mnist")
     monkeypatch.setenv("SYMSTUDY_DATA", str(tmp_path / "data"))
     monkeypatch.setattr(known, "download", None)
-    write_mnist(tmp_path / "data" / folder)
+    write_known("mnist", tmp_path / "data" / folder)
     assert study_on({"kind": "mnist"}).cells[0].data.shape.input_shape == (1, 28, 28)
 
 
-def test_unpacked_files_as_torchvision_leaves_them_are_the_same_data(small, study_on, tmp_path):
+def test_unpacked_files_as_torchvision_leaves_them_are_the_same_data(
+    small, write_known, study_on, tmp_path
+):
     small("mnist")
-    write_mnist(tmp_path / "data" / "mnist")
+    write_known("mnist", tmp_path / "data" / "mnist")
     packed = study_on({"kind": "mnist"}).cells[0]
+    contents = {}
     for file in (tmp_path / "data" / "mnist").iterdir():
+        contents[file.name] = gzip.decompress(file.read_bytes())
         file.unlink()
-    write_pair(tmp_path / "data" / "MNIST" / "raw", GREY, "train")
-    write_pair(tmp_path / "data" / "MNIST" / "raw", half(GREY), "t10k")
+    (tmp_path / "data" / "MNIST" / "raw").mkdir(parents=True)
+    for name, content in contents.items():
+        (tmp_path / "data" / "MNIST" / "raw" / name.removesuffix(".gz")).write_bytes(content)
     assert study_on({"kind": "mnist"}).cells[0].cell_id == packed.cell_id
 
 
@@ -156,8 +47,18 @@ def test_without_files_and_internet_it_is_said_what_to_put_where(
     monkeypatch.setenv("SYMSTUDY_DATA", str(tmp_path / "data"))
     unreachable = Remote("cifar-10-python.tar.gz", "http://127.0.0.1:9/none", "abc")
     monkeypatch.setattr(cifar10.Cifar10Config, "remotes", (unreachable,))
-    with pytest.raises(StudyFileError, match=r"put http.*MD5 abc.*data/cifar10"):
+    with pytest.raises(StudyFileError, match=r"put http.*MD5 abc.*data/cifar10.*SYMSTUDY_MIRROR"):
         study_on({"kind": "cifar10"})
+
+
+def test_all_files_that_are_missing_are_told_at_once(small, write_known, study_on, tmp_path):
+    small("mnist")
+    write_known("mnist", tmp_path / "data" / "mnist")
+    for name in ("t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz"):
+        (tmp_path / "data" / "mnist" / name).unlink()
+    told = told_of("mnist", study_on)
+    assert "lacks 't10k-images-idx3-ubyte.gz', 't10k-labels-idx1-ubyte.gz', and" in told
+    assert told.count("(MD5 ") == 2
 
 
 def test_without_files_it_is_said_which_package_has_them(study_on):
@@ -170,9 +71,8 @@ def told_of(kind, study_on):
     return note
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_study_without_its_files_is_planned_and_not_run(kind, study_on, tmp_path):
-    cls = KINDS[kind][0]
+def test_a_study_without_its_files_is_planned_and_not_run(kind, class_of, study_on, tmp_path):
+    cls = class_of(kind)
     study = study_on({"kind": kind, "samples": 30})
     shape = study.cells[0].data.shape
     assert shape.train == 30
@@ -184,7 +84,6 @@ def test_a_study_without_its_files_is_planned_and_not_run(kind, study_on, tmp_pa
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("kind", KINDS)
 def test_what_is_known_without_the_files_is_what_the_files_hold(
     kind, small, study_on, tmp_path, monkeypatch
 ):
@@ -210,11 +109,13 @@ def test_more_samples_than_there_are_is_a_mistake_without_the_files_too(study_on
         (lambda rows: [row + ",1" for row in rows], "784 pixels and a class"),
     ],
 )
-def test_a_damaged_table_of_images_is_refused(damage, what, small, study_on, tmp_path, monkeypatch):
+def test_a_damaged_table_of_images_is_refused(
+    damage, what, small, write_known, study_on, tmp_path, monkeypatch
+):
     small("mnist_5k")
     monkeypatch.setattr(mnist_5k.Mnist5kConfig, "remotes", (Remote("mnist_5k.csv.gz", "", ""),))
     folder = tmp_path / "data" / "mnist-5k"
-    write_mnist_5k(folder)
+    write_known("mnist_5k", folder)
     rows = gzip.decompress((folder / "mnist_5k.csv.gz").read_bytes()).decode().split()
     (folder / "mnist_5k.csv.gz").unlink()
     (folder / "mnist_5k.csv").write_text("\n".join(damage(rows)))
@@ -222,48 +123,18 @@ def test_a_damaged_table_of_images_is_refused(damage, what, small, study_on, tmp
         study_on({"kind": "mnist_5k"})
 
 
-def test_a_download_with_another_checksum_is_refused_and_leaves_nothing(
-    small, study_on, tmp_path, monkeypatch
-):
-    served = small("svhn")
-    (served / "train_32x32.mat").write_bytes(b"something else")
-    monkeypatch.setenv("SYMSTUDY_DATA", str(tmp_path / "data"))
-    with pytest.raises(StudyFileError, match="must have the MD5"):
-        study_on({"kind": "svhn"})
-    assert list((tmp_path / "data" / "svhn").iterdir()) == []
-
-
-@pytest.mark.parametrize("fault", ["cut", "missing"])
-def test_a_download_that_breaks_off_or_is_not_there_is_refused_and_leaves_nothing(
-    fault, small, study_on, tmp_path, monkeypatch
-):
-    served = small("svhn")
-    monkeypatch.setenv("SYMSTUDY_DATA", str(tmp_path / "data"))
-    if fault == "cut":
-        monkeypatch.setattr(Quiet, "cut", {"train_32x32.mat"})
-    else:
-        (served / "train_32x32.mat").unlink()
-    what = "MD5" if fault == "cut" else "could not be downloaded: HTTP Error 404"
-    with pytest.raises(StudyFileError, match=what):
-        study_on({"kind": "svhn"})
-    assert list((tmp_path / "data" / "svhn").iterdir()) == []
-    if fault == "cut":
-        monkeypatch.setattr(Quiet, "cut", set())
-        assert study_on({"kind": "svhn"}).cells[0].data.shape.train == 20
-
-
-def test_files_of_a_systems_package_are_found(small, study_on, tmp_path, monkeypatch):
+def test_files_of_a_systems_package_are_found(small, write_known, study_on, tmp_path, monkeypatch):
     small("fashion_mnist")
     monkeypatch.setattr(known, "download", None)
-    write_mnist(tmp_path / "usr" / "share")
+    write_known("mnist", tmp_path / "usr" / "share")
     system = (str(tmp_path / "usr" / "share"),)
     monkeypatch.setattr(fashion_mnist.FashionMnistConfig, "system", system)
     assert study_on({"kind": "fashion_mnist"}).cells[0].data.shape.input_shape == (1, 28, 28)
 
 
-def test_a_local_file_with_another_checksum_is_refused(small, study_on, tmp_path):
+def test_a_local_file_with_another_checksum_is_refused(small, write_known, study_on, tmp_path):
     small("svhn")
-    write_svhn(tmp_path / "data" / "svhn")
+    write_known("svhn", tmp_path / "data" / "svhn")
     (tmp_path / "data" / "svhn" / "test_32x32.mat").write_bytes(b"something else")
     with pytest.raises(StudyFileError, match="Delete it and download it again"):
         study_on({"kind": "svhn"})
@@ -276,21 +147,9 @@ def test_files_of_another_set_are_refused_by_the_number_of_each_class(
     monkeypatch.setattr(mnist.MnistConfig, "counts", ((1, *(2,) * 9), (1,) * 10))
     other = draw_images(20, (28, 28), classes=10, seed=1)
     write_pair(tmp_path / "data" / "mnist", other, "train")
-    write_pair(tmp_path / "data" / "mnist", half(other), "t10k")
+    write_pair(tmp_path / "data" / "mnist", Images(other.x[:10], other.y[:10]), "t10k")
     with pytest.raises(StudyFileError, match="of each class, but"):
         study_on({"kind": "mnist"})
-
-
-def test_a_worker_whose_node_has_the_arrays_downloads_nothing(
-    small, study_on, tmp_path, monkeypatch
-):
-    small("mnist")
-    monkeypatch.setenv("SYMSTUDY_DATA", str(tmp_path / "data"))
-    data = study_on({"kind": "mnist"}).cells[0].data
-    monkeypatch.setenv("SYMSTUDY_DATA", str(tmp_path / "empty"))
-    assert data.check_files() == ""
-    assert data.own_files() == []
-    assert not (tmp_path / "empty").exists()
 
 
 RESNET = (

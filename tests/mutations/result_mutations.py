@@ -95,6 +95,32 @@ RESULTS = (
         ("tests/training/test_data.py::test_label_noise_has_a_stream_of_its_own",),
     ),
     Mutation(
+        "label noise of a regression has its level as variance",
+        "symstudy/training/data.py",
+        (
+            Change(
+                "return task.y_train + sigma * stream.normal(samples, outputs)",
+                "return task.y_train + sigma**0.5 * stream.normal(samples, outputs)",
+            ),
+        ),
+        ("tests/datasets/test_label_noise.py",),
+    ),
+    Mutation(
+        "a download with another checksum is kept",
+        "symstudy/datasets/readers/download.py",
+        (
+            Change(
+                "if found != remote.md5 and not holds_same(Path(temporary), remote):", "if False:"
+            ),
+        ),
+        (
+            (
+                "tests/datasets/test_downloads.py::"
+                "test_a_download_with_another_checksum_is_refused_and_leaves_nothing"
+            ),
+        ),
+    ),
+    Mutation(
         "online label noise is the same in every block of steps",
         "symstudy/training/data.py",
         (

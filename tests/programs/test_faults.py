@@ -38,6 +38,8 @@ def main(run):
         time.sleep(60)
     elif fault == "killed":
         os.kill(os.getpid(), 9)
+    elif fault == "crashes":
+        os.kill(os.getpid(), 11)
     elif fault == "memory":
         raise MemoryError("no room")
     elif fault == "after":
@@ -64,6 +66,7 @@ EXPECTED = {
     "leaves": ("error", "before that, as os._exit"),
     "hangs": ("error", "no report came for 5 s"),
     "killed": ("error", "ended by SIGKILL, as where memory runs out"),
+    "crashes": ("error", 'train.py", line 26 in main'),
     "memory": ("out_of_memory", "MemoryError: no room"),
     "after": ("error", "must report before its end"),
     "shouts": ("error", "RuntimeError: loud"),
@@ -79,7 +82,7 @@ def test_each_fault_is_a_failed_run_with_its_reason_and_no_other_is_touched(run_
     names = ", ".join(f'"{name}"' for name in faults)
     tables = (
         '[program]\nentry = "train:main"\ntimeout = 5\n'
-        f'[sweep]\n"config.fault" = [{names}]\n[pack]\nsize = 13\n'
+        f'[sweep]\n"config.fault" = [{names}]\n[pack]\nsize = 14\n'
     )
     summary, store = run_programs(FAULTS, tables)
     rows = {

@@ -156,18 +156,36 @@ def test_a_wandb_sweep(root, tmp_path, follow):
         assert loss == pytest.approx(abs(lr - 0.01) + 1 / width / 2)
 
 
+@pytest.fixture
+def again(root, tmp_path):
+    """Run a study that a page has shown once more, and return what the page asks of it."""
+
+    def run(page, study):
+        loaded = load_study(tmp_path / study)
+        results = str(tmp_path / "again")
+        run_study(loaded, results, InlineLauncher(device="cpu"))
+        store = Store([open_study_folder(results, loaded)])
+        text = (root / "docs" / "how-to" / page).read_text()
+        return [store.sql(query).rows for query in QUERY.findall(text)]
+
+    return run
+
+
 @pytest.mark.slow
-def test_a_lightning_module(follow):
+def test_a_lightning_module(follow, again):
     pytest.importorskip("pytorch_lightning")
     _, (rows,) = follow("programs/lightning.md", "lit.toml")
     assert [(lr, step) for lr, step, _ in rows] == [(r, s) for r in (0.01, 0.1) for s in range(8)]
+    assert again("programs/lightning.md", "lit.toml") == [rows]
 
 
 @pytest.mark.slow
-def test_a_hugging_face_trainer(follow):
+def test_a_hugging_face_trainer(follow, again):
     pytest.importorskip("transformers")
     pytest.importorskip("accelerate")
     _, (rows,) = follow("programs/transformers.md", "tune.toml")
     assert [(lr, step) for lr, step, _ in rows] == [
         (r, s) for r in (1e-3, 1e-2) for s in range(2, 11, 2)
     ]
+    # The seed decides the run, the initial weights included.
+    assert again("programs/transformers.md", "tune.toml") == [rows]

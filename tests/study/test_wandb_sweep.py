@@ -5,6 +5,7 @@ import pytest
 
 from symstudy.errors import UserError
 from symstudy.study import load_study
+from symstudy.study.program import fill_word
 from symstudy.study.wandb_sweep import import_sweep
 
 GRID = {
@@ -58,16 +59,96 @@ def test_distributions_are_a_search(tmp_path):
     assert found.num_runs == 20
 
 
+def imported_cell(tmp_path, sweep):
+    """Return the notes of a sweep, and the first cell of its study."""
+    imported = import_sweep({**GRID, **sweep}, "sweep.yaml")
+    (tmp_path / "train.py").write_text("")
+    (tmp_path / "study.toml").write_text(imported.text)
+    return imported.notes, load_study(tmp_path / "study.toml").cells[0]
+
+
+def words_of_run(cell):
+    """Return the words after the script that the first run of a cell is started with."""
+    return [fill_word(word, cell.settings.arguments) for word in cell.program.command[2:]]
+
+
+def test_nested_parameters_are_keys_with_dots(tmp_path):
+    inner = {"depth": {"values": [4, 8]}, "net": {"parameters": {"act": {"value": "relu"}}}}
+    notes, cell = imported_cell(tmp_path, {"parameters": {"model": {"parameters": inner}}})
+    assert cell.settings.arguments == {"model.depth": 4, "model.net.act": "relu"}
+    assert words_of_run(cell) == ["--model.depth=4", "--model.net.act=relu"]
+    assert any("the script gets --model.depth=..." in each for each in notes)
+
+
+def test_names_that_no_key_can_have_get_others_and_are_passed_as_they_were(tmp_path):
+    parameters = {"optim/init args/lr": {"values": [0.1, 0.2]}, "a{b}": {"value": 1}}
+    notes, cell = imported_cell(tmp_path, {"parameters": parameters})
+    assert cell.settings.arguments == {"optim.init_args.lr": 0.1, "a_b_": 1}
+    assert words_of_run(cell) == ["--optim/init args/lr=0.1", "--a{b}=1"]
+    assert "parameter optim/init args/lr is called optim.init_args.lr" in notes
+
+
+def test_numbers_that_yaml_takes_for_texts_are_numbers_unless_beside_words(tmp_path):
+    parameters = {
+        "lr": {"values": ["1e-4", 0.1, "2.5E3"]},
+        "decay": {"value": "1e-2"},
+        "warm": {"values": ["1e-4", "auto"]},
+    }
+    notes, cell = imported_cell(tmp_path, {"parameters": parameters})
+    assert cell.settings.arguments == {"lr": 1e-4, "decay": 0.01, "warm": "1e-4"}
+    assert sum("YAML reads numbers" in each for each in notes) == 2
+
+
+def test_flags_that_are_none_and_what_is_no_macro_of_wandb_are_passed(tmp_path):
+    command = ["${interpreter}", "${program}", "run=${now:%Y}", "${args_no_boolean_flags}"]
+    _, cell = imported_cell(tmp_path, {"parameters": {"lr": {"value": 1}}, "command": command})
+    assert words_of_run(cell) == ["run=${now:%Y}", "--lr=1"]
+
+
+def test_booleans_and_commands_without_parameters_are_told(tmp_path):
+    parameters = {"drop": {"values": [True, False]}}
+    notes, cell = imported_cell(tmp_path, {"parameters": parameters})
+    assert words_of_run(cell) == ["--drop=true"]
+    assert any("W&B passes True" in each for each in notes)
+    command = ["python", "${program}"]
+    notes, _ = imported_cell(tmp_path, {"parameters": parameters, "command": command})
+    assert any("the command passes no parameters" in each for each in notes)
+    assert not any("W&B passes True" in each for each in notes)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"early_terminate": {"type": "hyperband"}}, "early_terminate has no counterpart; write"),
+        (
+            {"early_terminate": {"type": "hyperband"}},
+            "early_terminate has no counterpart; take it out of the file, and write",
+        ),
         ({"method": "genetic"}, "method must be one of grid, random, bayes, but is 'genetic'"),
         ({"strange": 1}, "strange has no counterpart"),
         ({"method": "random", "metric": None}, "metric must be given"),
         ({"metric": {"name": "x", "target": 1}}, "metric.target has no counterpart"),
         ({"parameters": {"a": {"min": 0, "max": 1}}}, "parameters.a must list its values"),
         ({"parameters": {"a": {"parameters": {}}}}, "parameters.a has no counterpart for"),
+        (
+            {"parameters": {"a": {"parameters": {"b": {"parameters": {"c": 1}}}}}},
+            "parameters.a.b.c must be a table",
+        ),
+        (
+            {"parameters": {"a/b": {"value": 1}, "a.b": {"value": 2}}},
+            "parameters.a.b must have another name",
+        ),
+        (
+            {"parameters": {"a": {"values": [1, 2], "probabilities": [0.1, 0.9]}}},
+            "parameters.a has no counterpart for probabilities; leave it out",
+        ),
+        (
+            {
+                "parameters": {"a": {"values": [True, False]}},
+                "command": ["${program}", "${args_no_boolean_flags}"],
+            },
+            "no counterpart for flags that are there or not, as a;",
+        ),
+        ({"command": ["${program}", "--x=${envvar:X}"]}, r"no counterpart for --x=\$\{envvar:X\}"),
         ({"parameters": {"a": {"values": [{"b": 1}]}}}, "parameters.a must be numbers"),
         ({"command": ["${program}", "${args_json}"]}, r"no counterpart for \$\{args_json\}"),
         (
@@ -84,9 +165,9 @@ def test_distributions_are_a_search(tmp_path):
         (
             {
                 "method": "random",
-                "parameters": {"a": {"min": 0, "max": 1, "distribution": "q_uniform"}},
+                "parameters": {"a": {"min": 0, "max": 1, "q": 1, "distribution": "q_uniform"}},
             },
-            "distribution q_uniform",
+            "no counterpart for distribution q_uniform, q; list its values",
         ),
     ],
 )

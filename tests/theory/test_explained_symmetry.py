@@ -36,6 +36,26 @@ def test_groups_inside_of_others_are_counted_once():
     assert (found.nullity.nullity, found.nullity.explained) == (9, 9)
 
 
+class Recurrent(nn.Module):
+    """A layer that torch.func cannot take, with two biases of which only the sum counts."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.LSTM(2, 2, batch_first=True)
+        self.head = nn.Linear(2, 2)
+
+    def forward(self, x):
+        return self.head(self.layer(x)[0][:, -1])
+
+
+def test_a_recurrent_layer_has_a_rank_and_its_double_biases_are_not_explained():
+    torch.manual_seed(0)
+    inputs = torch.randn(3, 4, 2, generator=torch.Generator().manual_seed(1))
+    found = report_symmetries(Recurrent(), inputs).nullity
+    assert found.parameters == 54
+    assert (found.nullity, found.explained, found.unexplained) == (8, 0, 8)
+
+
 def test_a_neuron_that_is_never_active_is_not_explained():
     layers = nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2)
     layers[0].bias.data[0] = -1e3

@@ -40,6 +40,20 @@ def test_the_singular_values_do_not_depend_on_the_chunks(chunk):
     torch.testing.assert_close(rows, jacobian)
 
 
+def test_what_vmap_cannot_follow_is_taken_row_by_row():
+    def outputs(theta, x):
+        bent = torch.tanh(x @ theta.view(3, 2))
+        return bent if float(x.sum()) > 0 else 2.0 * bent
+
+    theta = torch.from_numpy(Stream(1, "theta").normal(6))
+    x = torch.from_numpy(Stream(1, "x").normal(8, 3))
+    rows = torch.cat(list(jacobian_chunks(outputs, theta, x, 3)))
+    jacobian = torch.autograd.functional.jacobian(
+        lambda t: torch.cat([outputs(t, each) for each in x]), theta
+    )
+    torch.testing.assert_close(rows, jacobian)
+
+
 def test_small_singular_values_keep_their_precision():
     # The Gram matrix of this Jacobian would lose the last to rounding.
     scales = torch.tensor([1.0, 1e-5, 1e-10]).double()

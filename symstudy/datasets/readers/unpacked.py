@@ -10,10 +10,10 @@ __all__ = ["open_unpacked"]
 
 
 @contextlib.contextmanager
-def open_unpacked(path: Path) -> Iterator[BinaryIO]:
-    """Open a file for reading bytes, unpacked if it ends in .gz."""
+def open_unpacked(path: Path, *, is_packed: bool | None = None) -> Iterator[BinaryIO]:
+    """Open a file for reading bytes, unpacked if it is packed; by default if it ends in .gz."""
     with path.open("rb") as raw:
-        if path.suffix != ".gz":
+        if not (path.suffix == ".gz" if is_packed is None else is_packed):
             yield raw
             return
         with gzip.GzipFile(fileobj=raw) as unpacked:
