@@ -103,6 +103,8 @@ def draw_heatmap(points: Points, empty: pd.DataFrame) -> Figure:
         write_numbers(axis, table, norm)
     bar = canvas.colorbar(mesh, ax=axis, label=name_label(selection.y))
     bar.outline.set_linewidth(0.4)
+    if most == least:
+        bar.set_ticks([least])
     sentences = data_sentences(
         points,
         [

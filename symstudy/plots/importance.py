@@ -59,7 +59,7 @@ def plot_importance(
 
     Raises:
         UnknownNameError: If there is no such column.
-        QueryError: If nothing is swept, or an option is wrong.
+        QueryError: If nothing is swept, nothing varies, or an option is wrong.
     """
     names = columns or source.swept
     if not names:
@@ -99,7 +99,7 @@ def count_values(
     """Return the importance of each hyperparameter.
 
     Raises:
-        QueryError: If no run has a finite value.
+        QueryError: If no run has a finite value, or nothing varies among them.
     """
     best, quantile = wanted
     compare = "<=" if best == "lowest" else ">="
@@ -133,7 +133,13 @@ def count_values(
         runs, num_best = int(counts["every"].sum()), int(counts["best"].sum())
         rows.append((name, found.divergence, found.by_chance))
     frame = pd.DataFrame(rows, columns=["column", "divergence", "by_chance"])
-    total = float(frame["divergence"].sum()) or 1.0
+    total = float(frame["divergence"].sum())
+    if num_best == runs or total == 0.0:
+        raise QueryError(
+            f"importance must be of hyperparameters and a value that vary, but among the "
+            f"{runs_words(runs)} that count {' and '.join(names)} or {selection.y} do not. Name "
+            "others, as in --x lr --x width, or ask for more runs with --where."
+        )
     frame = frame.assign(share=frame["divergence"] / total, chance=frame["by_chance"] / total)
     return Counted(frame.sort_values("share"), runs, num_best, queries)
 

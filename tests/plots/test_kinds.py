@@ -95,6 +95,27 @@ def test_what_matters_is_more_important_than_what_does_not(planted):
         planted().plot.importance(y="test_loss", best="last")
 
 
+@pytest.mark.parametrize(
+    ("value", "where"),
+    [
+        pytest.param(lambda width: 0.5, "", id="equal values"),
+        pytest.param(float, "width = 8 and gamma = 0", id="one cell"),
+    ],
+)
+def test_importance_of_what_does_not_vary_is_refused(value, where, planted):
+    results = planted(lambda run: {"test_loss": value(run.cell.model.width)})
+    with pytest.raises(QueryError, match="do not. Name others"):
+        results.plot.importance(y="test_loss", where=where)
+
+
+def test_the_colour_bar_of_one_value_says_that_value(planted):
+    plot = planted(lambda run: {"test_loss": 0.44}).plot.heatmap(
+        x="width", y="gamma", color="test_loss"
+    )
+    _, bar = plot.figure.axes
+    assert bar.get_yticks().tolist() == [0.44]
+
+
 def test_importance_ranks_as_optuna_does(planted):
     import optuna
     from optuna.importance import PedAnovaImportanceEvaluator
