@@ -139,7 +139,8 @@ class DeclaredSymmetry:
             acted on as a whole (scaling).
         partners: Names of the blocks on the other side of the axis; none where there is one side.
             A recurrent block `[h, h]` has the axis twice: its rows are meant in `blocks`, its
-            columns in `partners`, and it may be in both or in one.
+            columns in `partners`, and it may be in both. A sign flip without partners has the rows
+            alone.
         within: Label of another axis, of one place along which alone the group acts, such as that
             of the heads of an attention layer; empty where it acts on all of the blocks.
         place: Which place along `within`.
@@ -232,7 +233,8 @@ class Layout:
         if symmetry.axis:
             for name in names:
                 count = known[name].axes.count(symmetry.axis)
-                is_square = count == 2
+                is_alone = symmetry.kind == "sign_flip" and not symmetry.partners
+                is_square = count == 2 and (name in symmetry.partners or is_alone)
                 assert count == 1 or is_square, (
                     f"{what} finds {symmetry.axis} once in each block, or as rows and columns"
                 )

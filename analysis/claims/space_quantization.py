@@ -125,8 +125,13 @@ def reported_axes(counted: Evidence, apart: Evidence) -> tuple[Reported, ...]:
 
 
 def share_of_thresholds(gamma: Array, counts: Array) -> float:
-    """Return the share of the thresholds at which a seed's count falls as gamma grows."""
+    """Return the share of the thresholds at which a seed's count falls as gamma grows.
+
+    It is not a number where the seed has too few gammas: over a single one nothing can fall.
+    """
     known = [row is not None for row in counts]
+    if len(set(gamma[known])) < MIN_GAMMAS:
+        return float("nan")
     table = np.array([list(row) for row in counts[known]], float)
     return float(np.mean([spearman(gamma[known], column) < 0 for column in table.T]))
 

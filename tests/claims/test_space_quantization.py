@@ -64,6 +64,23 @@ def test_runs_without_a_decay_budget_are_no_evidence(claims, plant):
     assert finding.excluded == (("decay budget below 6", 720),)
 
 
+@pytest.mark.parametrize("gammas", [1, 5])
+def test_of_few_gammas_nothing_is_said_of_whether_counts_fall(claims, plant, gammas):
+    # Over one gamma no count falls at any threshold: that is no refutation.
+    few: set[float] = set()
+
+    def at_few(run, rng):
+        few.update({run.cell.train.gamma} if len(few) < gammas else ())
+        return quantized(run, rng, budget=50.0 if run.cell.train.gamma in few else 0.0)
+
+    store = plant("space_quantization", at_few, seeds=8)
+    finding = judge_store(claims["space_quantization"], store)
+    assert len(few) == gammas
+    assert finding.verdict is Verdict.INCONCLUSIVE
+    (share,) = [part for part in finding.parts if "share of thresholds" in part.name]
+    assert share.verdict is Verdict.UNTESTED
+
+
 def test_neurons_that_still_merge_are_no_evidence(claims, plant):
     def merging(run, rng):
         values = quantized(run, rng)

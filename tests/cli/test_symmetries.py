@@ -63,7 +63,7 @@ def test_the_json_of_a_study_takes_its_data(folder, told_in):
     found = json.loads(said[said.index("{") : said.rindex("}") + 1])
     (neurons,) = found["neurons"]
     assert neurons == {"name": "first", "layer": 1, "size": 3, "odd": False, "homogeneous": True,
-                       "activations": True}  # fmt: skip
+                       "even": False, "activations": True}  # fmt: skip
     assert {row["kind"] for row in found["symmetries"]} == {
         "permutation",
         "rescaling",

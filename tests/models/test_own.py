@@ -130,8 +130,27 @@ def test_declared_neurons_are_measured():
     assert model.layout.groups[0].size == 5
 
 
-def test_undeclared_neurons_are_none():
-    assert build("Residual").layout.groups == ()
+def test_undeclared_neurons_are_found_where_one_function_acts_on_each():
+    model = build("Residual")
+    (group,) = model.layout.groups
+    assert (group.name, group.size) == ("first", 6)
+    # A layer norm takes means over neurons: the sign or scale of one row does not pass it.
+    assert [group.odd, group.even, group.homogeneous] == [False] * 3
+    declared = [each for each in model.layout.symmetries if each.axis == group.name]
+    assert "permutation" in {each.kind for each in declared}
+    theta = model.initialise([0], torch.ones(1))
+    order = torch.tensor([2, 0, 1, 5, 3, 4])
+    moved = theta.clone()
+    for block in model.layout.blocks:
+        if group.name in block.axes:
+            values = theta[0, block.offset : block.stop].view(block.shape)
+            axis = block.axes.index(group.name)
+            moved[0, block.offset : block.stop] = values.index_select(axis, order).flatten()
+    assert not torch.equal(moved, theta)
+    x = torch.randn(1, 5, 4)
+    assert torch.allclose(
+        model.forward(theta, x).output_KBO, model.forward(moved, x).output_KBO, atol=1e-5
+    )
 
 
 @pytest.mark.parametrize(
