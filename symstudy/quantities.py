@@ -1,8 +1,11 @@
-"""How quantities are said to a person, and read from one."""
+"""How quantities are said to a person, and read from one; which of them are exact."""
 
 import re
 
-__all__ = ["duration", "read_duration", "size"]
+__all__ = ["LARGEST_EXACT", "duration", "read_duration", "size"]
+
+LARGEST_EXACT = 2**53
+"""Whole numbers up to this in size are the same as floats of 64 bits, and in JavaScript."""
 
 UNITS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 

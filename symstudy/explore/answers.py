@@ -5,10 +5,10 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from symstudy.quantities import LARGEST_EXACT
+
 __all__ = ["to_json", "to_plain"]
 
-EXACT = 2**53
-"""Integers beyond are not exact in JavaScript."""
 PLAIN = frozenset({int, float, str, bool, type(None)})
 LEAST_ROWS = 64
 """Shorter lists are looked at value by value."""
@@ -51,13 +51,13 @@ def is_plain_column(values: Sequence[Any]) -> bool:
     numbers = values if kinds <= {int, float} else [v for v in values if type(v) in {int, float}]
     if float in kinds and not all(map(math.isfinite, numbers)):
         return False
-    return int not in kinds or -EXACT <= min(numbers) <= max(numbers) <= EXACT
+    return int not in kinds or -LARGEST_EXACT <= min(numbers) <= max(numbers) <= LARGEST_EXACT
 
 
 def plain_number(value: float) -> float | str:
     """Return a number, or its text where JSON or JavaScript lacks it."""
     if isinstance(value, int):
-        return value if -EXACT <= value <= EXACT else str(value)
+        return value if -LARGEST_EXACT <= value <= LARGEST_EXACT else str(value)
     if math.isfinite(value):
         return value
     return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")

@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import Any, Literal
 
+from symstudy.quantities import LARGEST_EXACT
+
 __all__ = [
     "CONVERGED",
     "Kind",
@@ -23,8 +25,6 @@ CONVERGED = "converged"
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,99}")
 LARGEST_STEP = 2**63
 """Steps from this on do not fit a column."""
-LARGEST_EXACT = 2**53
-"""Integers up to this are the same as floats, whatever other runs report under the name."""
 
 
 class MetricError(ValueError):

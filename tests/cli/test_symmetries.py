@@ -3,7 +3,6 @@
 import json
 
 import pytest
-import torch
 
 MODULE = """
 import torch
@@ -37,10 +36,7 @@ def number():
 @pytest.fixture
 def folder(tmp_path):
     (tmp_path / "wide_module.py").write_text(MODULE)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield tmp_path
-    torch.set_num_threads(threads)
+    return tmp_path
 
 
 def test_the_table_says_what_holds_and_what_is_explained(folder, told_in):

@@ -21,15 +21,6 @@ CONFIG = {
 }  # fmt: skip
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Compute on one core: these networks are too small for two to wait for each other."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def planted(activation, log_scale=0.0):
     """Return a network and the same with its neurons mapped, and a loss of its outputs."""
     model = Fcn([4, 7, 3], activation)

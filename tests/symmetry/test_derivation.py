@@ -21,15 +21,6 @@ def normal(*shape):
     return torch.randn(*shape, generator=torch.Generator().manual_seed(3))
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Compute on one core: these networks are too small for two to wait for each other."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def derived(make, *shape, integers=0):
     torch.manual_seed(0)
     inputs = torch.randint(integers, shape) if integers else normal(*shape)

@@ -36,15 +36,6 @@ def derived(activation, make=Network, shape=(6, 4)):
     return derive(make(activation), torch.randn(*shape))
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Compute on one core: these networks are too small for two to wait for each other."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def nature(group):
     return {each for each in (ODD, EVEN, HOMOGENEOUS) if getattr(group, each)}
 

@@ -8,15 +8,6 @@ from symstudy.theory.data_symmetry import rank_on_data
 from symstudy.theory.explained_symmetry import report_symmetries
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Compute on one core: these networks are too small for two to wait for each other."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def found_on(inputs, *, width=3, activation=nn.Tanh):
     """Return the rank over inputs of a network of 4 inputs and 2 outputs, and its generic rank."""
     torch.manual_seed(0)

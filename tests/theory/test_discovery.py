@@ -14,15 +14,6 @@ from symstudy.theory.generators import all_fields, fields_along_axes
 from symstudy.theory.sparse_generators import sparse_basis
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Compute on one core: these networks are too small for two to wait for each other."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def found_in(outputs, shapes, sample_shape, family=None):
     """Return the algebra of a function of tensors of these shapes."""
     generator = torch.Generator().manual_seed(0)

@@ -1,19 +1,9 @@
 """Which directions that change nothing are explained by known symmetries."""
 
-import pytest
 import torch
 from torch import nn
 
 from symstudy.theory.explained_symmetry import MOST_PARAMETERS, report_symmetries
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Compute on one core: these networks are too small for two to wait for each other."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def report(*layers, inputs=4, batch=2, **keys):

@@ -43,21 +43,6 @@ class TrialEvents(tune.Callback):
         if self.is_abandoned:
             raise KeyboardInterrupt
 
-    def on_step_end(self, iteration: int, trials: Any, **_: Any) -> None:
-        """Drop terminated trials: Tune keeps what every trial ever reported.
-
-        The list is Tune's own; so 5,000 packs would cost it 250 MB, and each step a look at all.
-        """
-        del iteration
-        ended = [trial for trial in trials if trial.status == "TERMINATED"]
-        for trial in ended:
-            metadata = trial.run_metadata
-            metadata.last_result, metadata.metric_analysis, metadata.metric_n_steps = {}, {}, {}
-            trial.invalidate_json_state()
-        if ended:
-            # One stays: the experiment's table is made of something.
-            trials[:] = [trial for trial in trials if trial.status != "TERMINATED"] or ended[-1:]
-
     def on_trial_result(
         self, iteration: int, trials: Any, trial: Any, result: dict[str, Any], **_: Any
     ) -> None:

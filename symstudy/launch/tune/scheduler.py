@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler
 
 __all__ = ["PackScheduler"]
@@ -10,8 +11,9 @@ __all__ = ["PackScheduler"]
 class PackScheduler(FIFOScheduler):
     """Starts packs in the order in which they are suggested.
 
-    Tune keeps each trial that has ended, in a set and as text in the state of the experiment, about
-    10 KB a trial. Nothing asks for them: the store says which packs have ended.
+    Tune keeps each trial that has ended, with all that it reported, and again as text in the state
+    of the experiment: 50 KB a trial, and a look at all of them in each step. Nothing asks for them:
+    the store says which packs have ended.
     """
 
     def choose_trial_to_run(self, tune_controller: Any) -> Any:
@@ -23,10 +25,15 @@ class PackScheduler(FIFOScheduler):
 
 def drop_terminated(controller: Any) -> None:
     """Drop what a Tune controller keeps of terminated trials; those that failed stay."""
-    kept: set[Any] = vars(controller).get("_stopped_trials", set())
-    unsaved: set[Any] = vars(controller).get("_trials_to_cache", set())
+    trials = controller.get_trials()
+    ended = [trial for trial in trials if trial.status == Trial.TERMINATED]
+    sets = [vars(controller).get(name, set()) for name in ("_stopped_trials", "_trials_to_cache")]
     state: dict[str, str] = vars(controller).get("_trial_metadata", {})
-    for trial in kept:
-        unsaved.discard(trial)
+    for trial in ended:
         state.pop(trial.trial_id, None)
-    kept.clear()
+        for kept in sets:
+            kept.discard(trial)
+    if ended:
+        # The list is Tune's own. One stays: the experiment's table is made of something.
+        live = [trial for trial in trials if trial.status != Trial.TERMINATED]
+        trials[:] = live or ended[-1:]

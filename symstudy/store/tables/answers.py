@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from symstudy.errors import QueryError, choices
+from symstudy.quantities import LARGEST_EXACT
 from symstudy.store.tables.view_statements import VIEWS
 
 __all__ = [
@@ -25,8 +26,6 @@ __all__ = [
 
 UNREADABLE = ("UHUGEINT", "BIGNUM", "VARINT", "BIT")
 """Types that Arrow has no form for: it would hand out -1, or the bytes that DuckDB keeps."""
-LARGEST_EXACT = 2**53
-"""Integers up to this are floats too."""
 READING = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
 
 
