@@ -145,6 +145,35 @@ def test_a_killed_worker_costs_no_run(launcher, study_of, tmp_path, recorder):
     assert verify(open_store(tmp_path).folders[0]).is_proven
 
 
+def test_a_worker_that_rays_memory_monitor_kills_costs_no_run(
+    launcher, study_of, tmp_path, recorder, monkeypatch
+):
+    from ray.air.execution._internal.event_manager import RayEventManager
+    from ray.exceptions import OutOfMemoryError
+
+    resolve = RayEventManager.resolve_future
+    killed: list[object] = []
+
+    def resolve_or_kill(manager, future):
+        _, on_error = manager._tracked_futures[future]
+        if not killed and on_error.__qualname__.startswith("RayActorManager._schedule_tracked"):
+            # So Tune hears of a worker that a node low on memory has lost: as neither a task that
+            # raised nor an actor that died.
+            del manager._tracked_futures[future]
+            killed.append(future)
+            on_error(OutOfMemoryError("1 worker(s) were killed, low on memory.\nTop 10 users: ..."))
+        else:
+            resolve(manager, future)
+
+    monkeypatch.setattr(RayEventManager, "resolve_future", resolve_or_kill)
+    study = study_of(sweep={"seed": 4}, pack={"size": 2, "certify": 0})
+    summary = run_study(study, str(tmp_path), launcher, listeners=[recorder])
+    assert killed
+    assert summary.done == 4
+    assert len(recorder.retries) == 1
+    assert verify(open_store(tmp_path).folders[0]).is_proven
+
+
 PATIENT = """
 import os, time
 

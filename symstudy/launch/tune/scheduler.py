@@ -1,9 +1,11 @@
-"""A Tune scheduler that starts packs in order and lets ended ones go."""
+"""A Tune scheduler that starts packs in order, lets ended ones go and keeps on after any death."""
 
 from typing import Any
 
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler
+
+from symstudy.launch.tune.worker_death import retry_after_worker_death
 
 __all__ = ["PackScheduler"]
 
@@ -16,11 +18,23 @@ class PackScheduler(FIFOScheduler):
     the store says which packs have ended.
     """
 
+    def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
+        """See to it that a worker that Ray ends is started again, whatever Ray calls its end."""
+        retry_after_worker_death(unwrap(tune_controller))
+        super().on_trial_add(tune_controller, trial)
+
     def choose_trial_to_run(self, tune_controller: Any) -> Any:
         """Drop the trials that have ended, then choose the first that waits."""
-        # Schedulers are given a wrapper, which keeps all but a few attributes from them.
-        drop_terminated(vars(tune_controller).get("_tune_controller", tune_controller))
+        drop_terminated(unwrap(tune_controller))
         return super().choose_trial_to_run(tune_controller)
+
+
+def unwrap(controller: Any) -> Any:
+    """Return the Tune controller itself.
+
+    Schedulers are given a wrapper, which keeps all but a few attributes from them.
+    """
+    return vars(controller).get("_tune_controller", controller)
 
 
 def drop_terminated(controller: Any) -> None:
