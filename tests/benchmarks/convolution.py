@@ -1,16 +1,17 @@
 """What compiled kernels and packing gain for networks of convolutions, on one thread.
 
-Prints, for each network, what a step of one run takes in a plain torch loop (the same module,
+Tells, for each network, what a step of one run takes in a plain torch loop (the same module,
 autograd and `torch.optim.SGD`, one run after another) and in packs of eight: by the compiled
 kernels, by one call of `torch.func.vmap`, and one after another by the torch engine. Ratios are
 medians over rounds, each round timing all of them one after the other. Name widths to measure these
-alone: `python tests/benchmarks/convolution.py 8 16`.
+alone, for the terminal: `python tests/benchmarks/convolution.py 8 16`.
 """
 
 import sys
 from typing import Any
 
 import torch
+from documented import table, tell
 from rounds import time_rounds, torch_engine
 
 from symstudy.models.own.network import OwnModel
@@ -18,20 +19,22 @@ from symstudy.study import PackConfig, Run, make_study
 from symstudy.training.loop import make_engine, make_pack
 
 NETWORKS: dict[str, dict[str, Any]] = {
-    "cnn, 4 convolutions, 8 x 8": {
+    "cnn, 4 convolutions, 8 x 8 pixels": {
         "model": {"kind": "cnn", "layers": 4, "input_shape": [1, 8, 8]},
         "data": {"input_dim": 64},
     },
-    "cnn, 4 convolutions, 16 x 16": {
+    "cnn, 4 convolutions, 16 x 16 pixels": {
         "model": {"kind": "cnn", "layers": 4, "input_shape": [3, 16, 16]},
         "data": {"input_dim": 768},
     },
-    "resnet, 3 stages of 1 block, 16 x 16": {
+    "resnet, 3 stages of 1 block, 16 x 16 pixels": {
         "model": {"kind": "resnet", "stages": 3, "blocks": 1, "input_shape": [3, 16, 16]},
         "data": {"input_dim": 768},
     },
 }
 WIDTHS = (8, 16, 32, 64)
+WIDEST = 64
+"""Channels of the widest layer that is measured: torch trains what is wider."""
 RUNS = 8
 BATCH = 32
 
@@ -89,31 +92,43 @@ def runs_of(tables: dict[str, Any], width: int) -> list[Run]:
     return study.runs()
 
 
+def widest(tables: dict[str, Any], width: int) -> int:
+    """Return the channels of a network's widest layer: stages of a residual network double them."""
+    return int(width * 2 ** (tables["model"].get("stages", 1) - 1))
+
+
+def measure(tables: dict[str, Any], width: int) -> list[str]:
+    """Return cells of a table: microseconds a step and run, and how many times as long."""
+    runs = runs_of(tables, width)
+    ways: dict[str, Any] = {
+        "loop": PlainLoop(runs[0]),
+        "compiled": make_engine(make_pack(runs, PackConfig(device="cpu", engine="compiled"))),
+        "vmap": torch_engine(runs, "always"),
+        "apart": torch_engine(runs, "never"),
+    }
+    # The plain loop trains one run.
+    found = time_rounds(ways, {way: 1 if way == "loop" else RUNS for way in ways})
+    times = [f"{found.median(way):,.0f}" for way in ("loop", "compiled", "vmap", "apart")]
+    return [*times, *(f"{found.over(way, 'compiled'):.1f}" for way in ("loop", "vmap"))]
+
+
 def main() -> None:
-    """Print the table."""
+    """Tell the table; of some widths, if they are given."""
     torch.set_num_threads(1)
-    widths = [int(each) for each in sys.argv[1:]] or WIDTHS
-    print(f"microseconds a step and run, batches of {BATCH}, packs of {RUNS}, SGD with momentum")
-    print("  channels  plain loop   compiled       vmap  one by one   over loop  over vmap")
+    wanted = [int(each) for each in sys.argv[1:]]
+    rows = []
     for name, tables in NETWORKS.items():
-        print(name)
-        for width in widths:
-            runs = runs_of(tables, width)
-            compiled = PackConfig(device="cpu", engine="compiled")
-            ways: dict[str, Any] = {
-                "loop": PlainLoop(runs[0]),
-                "compiled": make_engine(make_pack(runs, compiled)),
-                "vmap": torch_engine(runs, "always"),
-                "apart": torch_engine(runs, "never"),
-            }
-            shares = {way: 1 if way == "loop" else RUNS for way in ways}
-            found = time_rounds(ways, shares)
-            print(
-                f"  {width:8d}  {found.median('loop'):10,.0f} {found.median('compiled'):10,.0f} "
-                f"{found.median('vmap'):10,.0f}  {found.median('apart'):10,.0f}  "
-                f"{found.over('loop', 'compiled'):10.1f} {found.over('vmap', 'compiled'):10.1f}",
-                flush=True,
-            )
+        for width in wanted or WIDTHS:
+            if widest(tables, width) <= WIDEST:
+                rows.append([name, str(width), *measure(tables, width)])
+                print(*rows[-1], flush=True)
+    head = ["network", "channels", "plain loop", "compiled", "vmap", "one by one"]
+    shown = table([*head, "over the loop", "over vmap"], rows)
+    if wanted:
+        print(shown)
+    else:
+        # A part of the table would replace the whole in the documents.
+        tell("convolution", shown)
 
 
 if __name__ == "__main__":

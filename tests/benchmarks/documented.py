@@ -31,6 +31,8 @@ MEASURED: dict[str, tuple[str, ...]] = {
     "minimiser": ("kernels", "training"),
     "padding": ("training", "study"),
     "transformer": NUMERICS,
+    "convolution": NUMERICS,
+    "own_dense": NUMERICS,
     "measures": ("kernels", "measures", "symmetry", "training"),
 }
 """Packages that a benchmark measures, by the file that runs it."""

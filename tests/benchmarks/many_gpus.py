@@ -5,9 +5,11 @@
 First it plans 100,000 packs of one run for 64 GPUs, and prints how long that takes. Then it trains
 PACKS packs through Ray Tune into the store on GPUS workers, each with a GPU that Ray takes at its
 word. A pack waits SECONDS in place of a GPU's work, and trains two runs of one step on the CPU. It
-prints the share of the time between the first and the last pack in which workers had a pack, the
-driver's processor time a pack, and the driver's memory after half of the packs and at the end. All
-workers share the cores of this machine, so it says little of a machine with too few for them.
+prints the share of the time in which GPUs had a pack, between the first pack and the last and
+between the moment when all GPUs have had one and that when the first has its last; the driver's
+processor time a pack and its share of the wall time; and its memory after half of the packs and at
+the end. All workers start on the cores of this machine: where these are few, the start of many
+takes minutes, which the second share leaves out.
 """
 
 import sys
@@ -149,11 +151,20 @@ def simulate(gpus: int, packs: int, seconds: float) -> tuple[list[Turn], float, 
     return [Turn(gpu, float(a), float(b)) for gpu, a, b in lines], spent, memory.at
 
 
-def busy_share(turns: list[Turn]) -> float:
-    """Return the share of the time from the first to the last pack in which GPUs had one."""
-    span = max(turn.stop for turn in turns) - min(turn.start for turn in turns)
+def busy_share(turns: list[Turn], *, all_started: bool = False) -> float:
+    """Return the share of the time from the first to the last pack in which GPUs had one.
+
+    Args:
+        turns: The turns of all packs.
+        all_started: Look only at the time in which every GPU has begun its first pack and none has
+            ended its last.
+    """
     gpus = {turn.gpu for turn in turns}
-    return sum(turn.stop - turn.start for turn in turns) / (span * len(gpus))
+    first = [min(turn.start for turn in turns if turn.gpu == gpu) for gpu in gpus]
+    last = [max(turn.stop for turn in turns if turn.gpu == gpu) for gpu in gpus]
+    begin, end = (max(first), min(last)) if all_started else (min(first), max(last))
+    busy = sum(max(0.0, min(turn.stop, end) - max(turn.start, begin)) for turn in turns)
+    return busy / ((end - begin) * len(gpus))
 
 
 def main() -> None:
@@ -168,9 +179,12 @@ def main() -> None:
     spent = time.process_time() - start
     print(f"  {len(planned):,} packs planned for {PLANNED_GPUS} GPUs: {spent:.1f} s", flush=True)
     turns, driver, memory = simulate(gpus, packs, seconds)
+    span = max(turn.stop for turn in turns) - min(turn.start for turn in turns)
     print(
-        f"  {packs} packs of {seconds:g} s on {gpus} simulated GPUs: busy {busy_share(turns):.1%}, "
-        f"driver's processor {1e3 * driver / packs:.0f} ms a pack, its memory "
+        f"  {packs} packs of {seconds:g} s on {gpus} simulated GPUs: busy {busy_share(turns):.1%} "
+        f"from the first pack to the last, {busy_share(turns, all_started=True):.1%} while all had "
+        f"begun and none was done; driver's processor {1e3 * driver / packs:.0f} ms a pack, "
+        f"{driver / span:.1%} of the wall time, its start included; its memory "
         f"{memory[len(memory) // 2]:.0f} MiB after half and {memory[-1]:.0f} MiB at the end"
     )
 

@@ -1,9 +1,9 @@
 """What compiled kernels gain for a module of linear layers of the user's own, on one thread.
 
-Prints what a step of one run takes in packs of 32, batches of 32, Adam: a module of two hidden
+Tells what a step of one run takes in packs of 32, batches of 32, Adam: a module of two hidden
 layers by the compiled kernels, in one call of `torch.func.vmap` and one after another by the torch
 engine, and the built-in network of the same layers. Ratios are medians over rounds, each round
-timing all of them one after the other. Name widths to measure these alone:
+timing all of them one after the other. Name widths to measure these alone, for the terminal:
 `python tests/benchmarks/own_dense.py 16 64`.
 """
 
@@ -11,6 +11,7 @@ import sys
 from typing import Any
 
 import torch
+from documented import table, tell
 from rounds import time_rounds, torch_engine
 from torch import nn
 
@@ -61,29 +62,38 @@ def runs_of(model: dict[str, Any]) -> list[Run]:
     return study.runs()
 
 
+def measure(width: int) -> list[str]:
+    """Return cells of a table: microseconds a step and run, and how many times as long."""
+    own = runs_of({"kind": "own_dense:Mlp", "width": width})
+    fcn = runs_of({"kind": "fcn", "width": width, "depth": 3, "activation": "tanh"})
+    compiled = PackConfig(device="cpu", engine="compiled")
+    ways: dict[str, Any] = {
+        "compiled": make_engine(make_pack(own, compiled)),
+        "vmap": torch_engine(own, "always"),
+        "apart": torch_engine(own, "never"),
+        "fcn": make_engine(make_pack(fcn, compiled)),
+    }
+    assert ways["compiled"].theta_KP.shape == ways["fcn"].theta_KP.shape, "the same layers"
+    found = time_rounds(ways, dict.fromkeys(ways, RUNS))
+    times = [f"{found.median(way):,.1f}" for way in ways]
+    return [*times, *(f"{found.over(way, 'compiled'):.1f}" for way in ("vmap", "apart"))]
+
+
 def main() -> None:
-    """Print the table."""
+    """Tell the table; of some widths, if they are given."""
     torch.set_num_threads(1)
-    print(f"microseconds a step and run, batches of {BATCH}, packs of {RUNS}, Adam")
-    print("  width   compiled       vmap  one by one   built-in  over vmap  over one by one")
-    for width in [int(each) for each in sys.argv[1:]] or WIDTHS:
-        own = runs_of({"kind": "own_dense:Mlp", "width": width})
-        fcn = runs_of({"kind": "fcn", "width": width, "depth": 3, "activation": "tanh"})
-        compiled = PackConfig(device="cpu", engine="compiled")
-        ways: dict[str, Any] = {
-            "compiled": make_engine(make_pack(own, compiled)),
-            "vmap": torch_engine(own, "always"),
-            "apart": torch_engine(own, "never"),
-            "fcn": make_engine(make_pack(fcn, compiled)),
-        }
-        assert ways["compiled"].theta_KP.shape == ways["fcn"].theta_KP.shape, "the same layers"
-        found = time_rounds(ways, dict.fromkeys(ways, RUNS))
-        print(
-            f"  {width:5d} {found.median('compiled'):10,.1f} {found.median('vmap'):10,.1f}  "
-            f"{found.median('apart'):10,.1f} {found.median('fcn'):10,.1f} "
-            f"{found.over('vmap', 'compiled'):10.1f} {found.over('apart', 'compiled'):16.1f}",
-            flush=True,
-        )
+    wanted = [int(each) for each in sys.argv[1:]]
+    rows = []
+    for width in wanted or WIDTHS:
+        rows.append([str(width), *measure(width)])
+        print(*rows[-1], flush=True)
+    head = ["width", "compiled", "vmap", "one by one", "built-in", "over vmap"]
+    shown = table([*head, "over one by one"], rows)
+    if wanted:
+        print(shown)
+    else:
+        # A part of the table would replace the whole in the documents.
+        tell("own_dense", shown)
 
 
 if __name__ == "__main__":
