@@ -50,11 +50,15 @@ def write_table(slots: Sequence[Slot], columns: Columns, numbers: Sequence[Numbe
 def shares_of(
     slots: Sequence[Slot], numbers: Sequence[Numbers], first: Slot, others: Sequence[Slot]
 ) -> tuple[Numbers, Numbers]:
-    """Return both shares of each seed, which leave something for the other and the rest."""
+    """Return both shares of each seed, which leave something for the other and the rest.
+
+    The second share leaves the first what it needs to reach its range: a tail of the noise may ask
+    for more of both than there is. On which side of its own end it lies is not changed by it.
+    """
     known = {id(slot): wanted for slot, wanted in zip(slots, numbers, strict=True)}
     of_first = known[id(first)]
     of_second = known[id(others[0])] if others else np.zeros_like(of_first)
-    of_second = np.clip(of_second, 1e-9, 0.5)
+    of_second = np.clip(of_second, 1e-9, 0.9 * (1.0 - first.rule.bound(first.group)[0]))
     return np.clip(of_first, 0.1, 1.0 - of_second), of_second
 
 
