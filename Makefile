@@ -123,7 +123,7 @@ test-faults: setup ## Inject 200 faults into a study, and 40 into one on Ray (lo
 test-mutations: setup ## Try mutations of the product that its tests must notice (half an hour).
 	$(BIN)/python tests/mutations/mutation_campaign.py $(if $(ONLY),'$(ONLY)')
 
-test-rules: setup ## Measure how often rules and claims err at the edge of what they claim; goes on where it stopped (an hour).
+test-rules: setup ## Measure how often rules and claims err at the edge of what they claim; goes on where it stopped (ten minutes).
 	$(BIN)/python tests/rules/measure_levels.py
 	$(BIN)/python tests/rules/conjecture_levels.py
 	$(BIN)/python tests/rules/measure_jumps.py

@@ -7,8 +7,10 @@ Subclass `LauncherConformance` in a test module and return the launcher from `ma
             return MyLauncher.from_options(config)
 """
 
+import math
 import os
 import signal
+import time
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
@@ -43,19 +45,36 @@ from symstudy.store.tables.provenance import current_provenance
 from symstudy.store.tables.writer import write_packs
 from symstudy.study import Pack, PackConfig, Study, make_study, plan_packs
 
-__all__ = ["ChainedSource", "LauncherConformance", "small_study"]
+__all__ = ["ChainedSource", "LauncherConformance", "pause", "small_study"]
+
+PAUSE_S = 0.2
+"""Time that `pause` takes, in seconds."""
 
 
-def small_study(*, seeds: int, size: int, steps: int = 20, **model: Any) -> Study:
+def pause(run: object) -> bool:
+    """Wait a moment, and end no run: a rule of `train.stop` that takes time without work."""
+    del run
+    time.sleep(PAUSE_S)
+    return False
+
+
+def small_study(*, seeds: int, size: int, seconds: float = 0.0, **model: Any) -> Study:
     """Return a study of one small network.
 
     Args:
         seeds: Number of its runs.
         size: Number of runs of a pack.
-        steps: Optimiser steps of a run.
+        seconds: How long a pack takes at least, which it spends in waiting.
         **model: Keys of its [model] table that win over a dense network of width 8.
     """
     dense = {"kind": "fcn", "depth": 2, "width": 8}
+    train: dict[str, Any] = {"lr": 0.001, "batch_size": 16, "optimizer": "sgd", "steps": 20}
+    probe = {"num": 4, "detail": 2, "samples": 16}
+    if seconds:
+        # The last probe asks no rule.
+        pauses = math.ceil(seconds / (PAUSE_S * size))
+        train |= {"steps": 20 * pauses, "stop": f"{__name__}:{pause.__name__}"}
+        probe |= {"num": pauses + 1, "detail": pauses + 1}
     return make_study(
         {
             "schema": 1,
@@ -63,8 +82,8 @@ def small_study(*, seeds: int, size: int, steps: int = 20, **model: Any) -> Stud
             "title": "A study that launchers are tested with",
             "model": model if "kind" in model else {**dense, **model},
             "data": {"kind": "teacher_student", "samples": 40, "test_samples": 30},
-            "train": {"lr": 0.001, "batch_size": 16, "steps": steps, "optimizer": "sgd"},
-            "probe": {"num": 4, "detail": 2, "samples": 16},
+            "train": train,
+            "probe": probe,
             "sweep": {"seed": seeds},
             "pack": {"size": size, "certify": 0, "device": "cpu"},
         }
@@ -116,11 +135,11 @@ class LauncherConformance(ABC):
     """Tests that a launcher keeps the contract of `AbstractLauncher`.
 
     Attributes:
-        long_steps: Steps of a pack that trains for some seconds, longer than workers take to hear
+        long_s: Seconds that a pack takes which is to be stopped, longer than workers take to hear
             of a stop; a launcher that hears of it at once may say fewer.
     """
 
-    long_steps = 1_200_000
+    long_s = 12.0
 
     @abstractmethod
     def make_launcher(self, config: PackConfig) -> AbstractLauncher:
@@ -195,7 +214,7 @@ class LauncherConformance(ABC):
         self, run: RunStudy
     ) -> None:
         """Ctrl-C saves packs in training; the next launch ends them."""
-        study = small_study(seeds=2, size=2, steps=self.long_steps, width=32)
+        study = small_study(seeds=2, size=2, seconds=self.long_s)
         interrupt = Once(PackProgressed, lambda: os.kill(os.getpid(), signal.SIGINT))
         summary, store = run(study, interrupt)
         assert summary.stopped == "stopped by SIGINT"
@@ -210,7 +229,7 @@ class LauncherConformance(ABC):
         if type(self).worker_processes is LauncherConformance.worker_processes:
             pytest.skip("this launcher trains in the calling process: it has no worker to lose")
         events: list[Event] = []
-        study = small_study(seeds=2, size=2, steps=self.long_steps, width=32)
+        study = small_study(seeds=2, size=2, seconds=self.long_s)
         summary, store = run(study, events.append, Once(PackProgressed, self.kill_worker))
         assert any(isinstance(event, PackRetried) for event in events)
         assert summary.done == 2

@@ -8,7 +8,7 @@ from symstudy.testing.launchers import LauncherConformance
 
 
 class TestInline(LauncherConformance):
-    long_steps = 800_000
+    long_s = 3.0
 
     def make_launcher(self, config):
         return InlineLauncher(device=config.device)

@@ -38,8 +38,11 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::FutureWarning"),
 ]
 
-# Longer than a worker takes to hear of a stop.
-SLOW = {"steps": 1_200_000, "batch_size": 16, "optimizer": "sgd", "lr": 0.001}
+# Longer than a worker takes to hear of a stop, by waiting and not by work.
+LONG = {
+    "train": {"steps": 800, "lr": 0.001, "stop": "symstudy.testing.launchers:pause"},
+    "probe": {"num": 41, "detail": 41, "samples": 16},
+}
 
 
 class KeptUp(RayLauncher):
@@ -119,9 +122,7 @@ def test_tune_keeps_no_pack_that_has_ended(launcher, study_of, tmp_path):
 
 @pytest.mark.slow
 def test_a_killed_worker_costs_no_run(launcher, study_of, tmp_path, recorder):
-    study = study_of(
-        model={"width": 32}, train=SLOW, sweep={"seed": 4}, pack={"size": 2, "certify": 0}
-    )
+    study = study_of(**LONG, sweep={"seed": 4}, pack={"size": 2, "certify": 0})
 
     is_over = threading.Event()
 
@@ -259,9 +260,7 @@ def test_a_store_that_cannot_be_written_ends_the_launch(launcher, study_of, tmp_
 
 
 def test_a_worker_that_is_told_to_end_saves_its_pack_first(launcher, study_of, tmp_path, recorder):
-    study = study_of(
-        model={"width": 32}, train=SLOW, sweep={"seed": 2}, pack={"size": 2, "certify": 0}
-    )
+    study = study_of(**LONG, sweep={"seed": 2}, pack={"size": 2, "certify": 0})
     checkpoints = tmp_path / "small" / "checkpoints"
     seen: list[Path] = []
 
@@ -290,9 +289,7 @@ def test_a_worker_that_is_told_to_end_saves_its_pack_first(launcher, study_of, t
 def test_a_launch_is_cancelled_from_elsewhere_and_goes_on_from_its_state(
     launcher, study_of, tmp_path, recorder
 ):
-    study = study_of(
-        model={"width": 32}, train=SLOW, sweep={"seed": 2}, pack={"size": 1, "certify": 0}
-    )
+    study = study_of(**LONG, sweep={"seed": 2}, pack={"size": 1, "certify": 0})
 
     def cancel():
         while not recorder.progress:
