@@ -101,6 +101,12 @@ def main() -> None:
         # The reader went away, as `head` does; that is no mistake of anyone's.
         discard_output()
         sys.exit(0)
+    except PermissionError as error:
+        note(
+            "symstudy: what a command reads must be readable for you, and its folder writable, but "
+            f"the system says: {error}. Change its permissions, or name another place."
+        )
+        sys.exit(2)
     except OSError as error:
         if error.errno not in FULL:
             raise

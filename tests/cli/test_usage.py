@@ -51,3 +51,14 @@ def test_no_color_is_what_the_variable_says(monkeypatch, capsys):
         main()
     assert os.environ["NO_COLOR"] == "1"
     assert capsys.readouterr().out
+
+
+def test_what_the_system_refuses_is_one_line_with_the_file(typed, monkeypatch, tmp_path):
+    def refuse(*_):
+        raise PermissionError(13, "Permission denied", str(tmp_path / "runs"))
+
+    monkeypatch.setattr("symstudy.store.files.locations.StudyFolder.exists", refuse)
+    status, said = typed("status", str(tmp_path))
+    assert status == 2
+    assert f"[Errno 13] Permission denied: '{tmp_path}/runs'. Change its permissions" in said
+    assert said.count("\n") == 1

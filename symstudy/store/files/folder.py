@@ -10,7 +10,7 @@ import itertools
 import json
 import os
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -22,7 +22,7 @@ from pyarrow import fs
 
 from symstudy.errors import StoreError
 from symstudy.store.files import disk
-from symstudy.store.files.access import not_readable, not_writable, reason_of
+from symstudy.store.files.access import not_readable, not_writable, opened, readable, reason_of
 from symstudy.store.files.names import require_inside
 from symstudy.store.files.parquet import STATISTICS_ROWS, parquet_content
 from symstudy.store.files.sealed import (
@@ -121,9 +121,14 @@ class StudyFolder:
         )
 
     def has_file(self, *parts: str) -> bool:
-        """Return whether there is a file at a place of the folder."""
-        info = self.filesystem.get_file_info(self.join(*parts))
-        return bool(info.type == fs.FileType.File)
+        """Return whether there is a file at a place of the folder.
+
+        Raises:
+            StoreError: If the folder cannot be looked into.
+        """
+        path = self.join(*parts)
+        with readable(path):
+            return bool(self.filesystem.get_file_info(path).type == fs.FileType.File)
 
     def write_study(self, values: Mapping[str, Any]) -> None:
         """Write what the study is to `study.json`, and before it to its copy.
@@ -296,10 +301,8 @@ class StudyFolder:
         """
         self.refuse_link(self.join(folder))
         selector = fs.FileSelector(self.join(folder), allow_not_found=True)
-        try:
+        with readable(self.join(folder)):
             infos = self.filesystem.get_file_info(selector)
-        except OSError as error:
-            raise not_readable(self.join(folder), error) from error
         found = [
             info
             for info in infos
@@ -312,30 +315,24 @@ class StudyFolder:
                 self.refuse_link(info.path)
         return sorted(found, key=lambda info: info.path)
 
-    @contextlib.contextmanager
-    def opened(self, path: str) -> Iterator[tuple[ReadAt, int]]:
-        """Open a file; give what reads some bytes from a place of it on, and its size in bytes."""
-        if self.is_local:
-            with Path(path).open("rb", buffering=0) as plain:
-                handle = plain.fileno()
-                yield lambda at, count: os.pread(handle, count, at), os.fstat(handle).st_size
-        else:
-            with self.filesystem.open_input_file(path) as file:
-                yield lambda at, count: file.read_at(count, at), file.size()
+    def opened(self, path: str) -> contextlib.AbstractContextManager[tuple[ReadAt, int]]:
+        """Open a file; give what reads some bytes from a place of it on, and its size in bytes.
+
+        Raises:
+            FileNotFoundError: If there is no such file.
+            StoreError: If it cannot be read, which says nothing of what is in it.
+        """
+        return opened(None if self.is_local else self.filesystem, path)
 
     def is_whole(self, path: str) -> bool:
         """Return whether the Parquet file at `path` begins and ends as one.
 
         Raises:
             FileNotFoundError: If there is no such file.
+            StoreError: If it cannot be read.
         """
-        try:
-            with self.opened(path) as (read_at, size):
-                head, tail = read_at(0, 4), read_at(max(size - 8, 0), 8)
-        except FileNotFoundError:
-            raise
-        except OSError:
-            return False
+        with self.opened(path) as (read_at, size):
+            head, tail = read_at(0, 4), read_at(max(size - 8, 0), 8)
         return has_frame(head, tail, size)
 
     def read_keys(self, info: fs.FileInfo) -> pa.Table | None:
@@ -344,21 +341,28 @@ class StudyFolder:
         Raises:
             BrokenFileError: If it is damaged.
             FileNotFoundError: If there is no such file.
+            StoreError: If it cannot be read.
         """
         try:
             with self.opened(info.path) as (read_at, size):
                 return read_keys(read_at, size)
-        except FileNotFoundError:
+        except (FileNotFoundError, StoreError):
             raise
         except (OSError, pa.ArrowException) as error:
             raise BrokenFileError from error
 
     def is_sound(self, path: str) -> bool:
-        """Return whether every byte of the Parquet file at `path` is as it was written."""
+        """Return whether the Parquet file at `path` is there, every byte as it was written.
+
+        Raises:
+            StoreError: If it cannot be read.
+        """
         try:
-            return is_sound(read_whole(self.filesystem, path))
-        except OSError:
+            with readable(path):
+                content = read_whole(self.filesystem, path)
+        except FileNotFoundError:
             return False
+        return is_sound(content)
 
     def move(self, path: str, target: str) -> None:
         """Rename a file of the folder; its new subfolder is made if there is none.
