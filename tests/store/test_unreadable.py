@@ -43,7 +43,7 @@ def test_another_users_file_is_told_and_stays_where_it_is(folder, monkeypatch, t
     assert not list(Path(folder.path).rglob("*.damaged"))
 
 
-class CutOff(fs.FileSystem):
+class CutOff(fs.FileSystem):  # type: ignore[misc]  # pyarrow has no types
     """Stands for an object store whose connection fails while a file is read."""
 
     def __init__(self, error):
@@ -83,7 +83,7 @@ def test_a_file_that_is_gone_is_not_sound_and_one_of_other_bytes_is_damaged(fold
 
 
 def test_a_folder_that_cannot_be_looked_into_is_told(folder, monkeypatch):
-    class Closed(fs.LocalFileSystem):
+    class Closed(fs.LocalFileSystem):  # type: ignore[misc]  # as above
         def get_file_info(self, path):
             message = f"Failed stat()ing path '{path}'"
             raise PermissionError(errno.EACCES, message)
