@@ -18,6 +18,9 @@ from symstudy.quantities import duration
 
 __all__ = ["add_commands"]
 
+MOST_ANSWERS = 5
+"""Branches of a search whose finds are told in the terminal."""
+
 
 def add_commands(app: typer.Typer) -> None:
     """Add the command to `app`."""
@@ -146,13 +149,28 @@ def run(
     folder = open_study_folder(results, loaded)
     outcome = report_outcome(folder, wanted_runs(loaded))
     seconds = time.monotonic() - start
+    answers = search_answers(loaded, folder)
     if as_json:
         told = {"study": loaded.name, "results": folder.location, **counts_of(summary)}
-        print_json({**told, "seconds": round(seconds, 3), **outcome})
+        found = {"found": answers} if loaded.search is not None else {}
+        print_json({**told, "seconds": round(seconds, 3), **outcome, **found})
     else:
         note_counts(loaded.name, summary, seconds, folder.location)
+        for sentence in answers[:MOST_ANSWERS]:
+            note(f"{loaded.name}: {sentence}")
+        if len(answers) > MOST_ANSWERS:
+            note(f"{loaded.name}: and {len(answers) - MOST_ANSWERS} branches more: --json has all")
     if outcome["failed"]:
         raise typer.Exit(1)
+
+
+def search_answers(study: Any, folder: Any) -> list[str]:
+    """Return what a search has found, a sentence a branch; nothing for a grid."""
+    if study.search is None:
+        return []
+    from symstudy.launch.search import SearchState
+
+    return SearchState(study.search, folder).answers
 
 
 def counts_of(summary: Any) -> dict[str, int]:

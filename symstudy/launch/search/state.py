@@ -3,6 +3,7 @@
 from typing import Any
 
 from symstudy.errors import QueryError, UserError
+from symstudy.launch.search.answer import answer_of
 from symstudy.launch.search.methods import propose
 from symstudy.launch.search.packages import check_packages
 from symstudy.launch.search.trials import (
@@ -102,6 +103,13 @@ class SearchState:
             EvaluatedTrial(trial, tuple(self.results.get(run.run_id) for run in trial.runs))
             for trial in self.trials[branch]
         ]
+
+    @property
+    def answers(self) -> list[str]:
+        """What has been found so far, a sentence for each branch of a search that finds points."""
+        asked = [self.asked(branch) for branch in range(len(self.search.branches))]
+        told = [answer_of(self.search, branch, trials) for branch, trials in enumerate(asked)]
+        return [sentence for sentence in told if sentence]
 
     def is_done(self) -> bool:
         """Return whether no run is open and the method proposes nothing more."""
