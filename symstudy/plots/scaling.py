@@ -35,6 +35,8 @@ __all__ = ["draw_scaling", "plot_scaling"]
 HOLD_OUT = 1
 CURVE = 100
 """Points of the curve of a law."""
+ROUNDING = 1e-9
+"""Distance from a law, in percent, that is rounding."""
 MOST_TOLD = 4
 """Lines whose rivals and predictions are told below a figure; of more the table tells."""
 
@@ -124,6 +126,8 @@ def draw_residuals(
             continue
         places = line.points["place"][line.points["place"] > 0].to_numpy(float)
         percent = 100 * np.expm1(law.fit.law.residuals)
+        # A law through two places is off by rounding alone, which an axis of 1e-15 would show.
+        percent = np.where(np.abs(percent) < ROUNDING, 0.0, percent)
         axes.plot(places, percent, linestyle="none", marker=line.marker, color=line.color)
         drawn.append(
             pd.DataFrame({**law.group, "place": places, "percent": percent, "panel": "residuals"})

@@ -42,6 +42,14 @@ def test_axes_are_logarithmic_and_every_mean_is_drawn_and_in_the_table(planted):
     assert len(plot.drawn[plot.drawn["panel"] == "residuals"]) == 12
 
 
+def test_a_law_through_two_places_is_off_by_nothing_and_not_by_rounding(planted):
+    plot = planted().plot.scaling(x="width", y="test_loss", by="gamma", where="width in (8, 16)")
+    off = plot.drawn.loc[plot.drawn["panel"] == "residuals", "percent"]
+    assert len(off) == 6
+    assert (off == 0.0).all()
+    assert plot.figure.axes[1].yaxis.get_offset_text().get_text() == ""
+
+
 def test_a_decay_of_0_has_a_place_on_a_logarithmic_axis(planted):
     plot = planted().plot.scaling(x="gamma", y="test_loss", by="width", fit="none")
     (axis,) = plot.figure.axes
