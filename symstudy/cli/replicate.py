@@ -195,9 +195,17 @@ def write_replication(
     from symstudy.store.files.siblings import studies_beside
     from symstudy.study import load_study
     from symstudy.study.frozen import cells_hash, fresh_seeds, settings_hash
+    from symstudy.study.sweep import MOST_RUNS
     from symstudy.study.toml import to_toml
 
     record, name = original.record, original.folder.name
+    cells = store.df("select distinct cell_id from planned")["cell_id"]
+    if len(cells) * count > MOST_RUNS:
+        raise UserError(
+            f"a replication must have at most {MOST_RUNS:,} runs, but {len(cells)} settings of "
+            f"{name!r} with {count:,} seeds each are more. Say fewer: --seeds "
+            f"{max(MOST_RUNS // len(cells), 5)}"
+        )
     source = Path(str(record.get("source", "")))
     tables = tables_of(record, source)
     beside = studies_beside(original.folder)
@@ -227,8 +235,12 @@ def write_replication(
             f"{str(path)!r} must be writable, but is not: {error.strerror}. Name another folder "
             "with --to."
         ) from error
-    study = load_study(path)
-    planned = cells_hash(store.df("select distinct cell_id from planned")["cell_id"])
+    try:
+        study = load_study(path)
+    except UserError:
+        path.unlink()
+        raise
+    planned = cells_hash(cells)
     known = {planned, *(launch.get("settings") for launch in record.get("launches", []))}
     if settings_hash(study) not in known:
         path.unlink()

@@ -148,6 +148,18 @@ def test_settings_that_are_no_longer_those_of_the_study_are_refused(
     assert not list(tmp_path.glob("first-*"))
 
 
+def test_more_runs_than_a_study_may_have_are_refused_and_nothing_is_written(
+    first, tmp_path, monkeypatch, capsys
+):
+    record_document(tmp_path, first)
+    words = ("replicate", "results/first", "--present-rule", "--seeds", "500001")
+    said, code = call(monkeypatch, capsys, tmp_path, *words)
+    assert code == 2
+    assert "2 settings of 'first' with 500,001 seeds each are more" in said.err
+    assert "--seeds 500000" in said.err
+    assert not list(tmp_path.glob("first-*"))
+
+
 def test_a_study_written_as_toml_reads_back_as_the_same(first, tmp_path):
     path = tmp_path / "again.toml"
     path.write_text(to_toml(first.document, "A heading"))
