@@ -285,8 +285,8 @@ def checked(name: str, found: Any) -> Returned:
         if not (x.ndim and y.ndim and len(x) == len(y) and len(x)):
             raise DataError(
                 "kind",
-                f"must name a function that returns as many inputs as targets, but {name} returned "
-                f"x_{side} {list(x.shape)} and y_{side} {list(y.shape)}",
+                "must name a function that returns as many inputs as targets, at least one, but "
+                f"{name} returned x_{side} {list(x.shape)} and y_{side} {list(y.shape)}",
             )
     for key, array in zip(ARRAYS, (x_train, y_train, x_test, y_test), strict=True):
         check_finite(name, key, array)
