@@ -125,7 +125,7 @@ def test_of_two_that_find_the_same_lease_one_goes_on(folder, monkeypatch, before
     assert holder(folder) == "second"
 
 
-def test_with_a_slow_put_one_of_two_drivers_goes_on(tmp_path):
+def test_r8_with_a_slow_put_one_of_two_drivers_goes_on(tmp_path):
     """Writing, waiting and reading back lets both go on when one write takes a second."""
     puts: list[str] = []
 

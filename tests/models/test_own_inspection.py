@@ -215,7 +215,7 @@ def runs_of(study_of):
     return make
 
 
-def test_frozen_parameters_stay_as_they_are_outside_of_counts_and_penalty(runs_of):
+def test_w2_frozen_parameters_stay_as_they_are_outside_of_counts_and_penalty(runs_of):
     model = build(Frozen)
     assert [block.name for block in model.layout.blocks] == ["last.weight", "last.bias"]
     found = train_pack(runs_of(Frozen, train={"gamma": 0.1}), TORCH).runs
