@@ -1,7 +1,7 @@
 """Axes of swept values: logarithmic where they are positive, with a place for 0, or categories."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -37,6 +37,8 @@ WIDE = 200.0
 """Values that differ by a larger factor have labels at powers of ten alone."""
 CROWDED = 4.0
 """Values that differ by a larger factor have labels at 1, 2 and 5 alone."""
+PLAIN = (1e-3, 1e4)
+"""Powers of ten from the first to the second are written as digits, where an axis has no other."""
 MARGIN = 0.05
 """Room at both ends of a logarithmic axis, over its length."""
 
@@ -112,7 +114,7 @@ def draw_scale(axes: "Axes", scale: Scale, *, is_labelled: bool = True) -> None:
     elif scale.zero is not None:
         first, last = math.ceil(math.log10(positive[0])), math.floor(math.log10(positive[-1]))
         tens = [10.0**power for power in range(first, last + 1)]
-        texts = ["0", *map(number_label, tens)]
+        texts = ["0", *map(ten_labels(tens[0], tens[-1]), tens)]
         set_labels(axes, [scale.zero, *tens], texts, is_labelled=is_labelled)
     else:
         label_log_axis(axes.xaxis, positive[0], positive[-1], WIDE_ACROSS)
@@ -164,8 +166,9 @@ def label_log_axis(axis: Any, least: float, most: float, wide: float = WIDE) -> 
     """
     from matplotlib import ticker
 
-    axis.set_major_formatter(ticker.FuncFormatter(lambda value, _: number_label(value)))
     ratio = most / least
+    tell = ten_labels(least, most) if ratio >= wide else number_label
+    axis.set_major_formatter(ticker.FuncFormatter(lambda value, _: tell(value)))
     if ratio >= wide:
         axis.set_minor_formatter(ticker.NullFormatter())
         return
@@ -175,6 +178,13 @@ def label_log_axis(axis: Any, least: float, most: float, wide: float = WIDE) -> 
         return
     axis.set_major_locator(ticker.MaxNLocator(nbins=5, steps=[1, 2, 2.5, 5, 10]))
     axis.set_minor_locator(ticker.NullLocator())
+
+
+def ten_labels(least: float, most: float) -> Callable[[float], str]:
+    """Return what writes the powers of ten of one axis, all as digits or all as powers."""
+    if least > PLAIN[0] / 10 and most < PLAIN[1] * 10:
+        return lambda value: f"{value:.15g}"
+    return lambda value: f"$10^{{{round(math.log10(value))}}}$"
 
 
 def spread_of(values: Sequence[float] | Array) -> tuple[float, float] | None:

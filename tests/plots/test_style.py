@@ -1,14 +1,17 @@
 """One style for all figures: mathematics set, panels lettered, one colour one meaning."""
 
 import matplotlib as mpl
+import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 
 from symstudy.plots.figures import PALETTE, theme
 from symstudy.plots.labels import number_label, typeset
 from symstudy.plots.page import letter_panels, panel_axes, parse_width, wrap
 from symstudy.plots.panels import Line, Panel, draw_panels
 from symstudy.plots.saving import parse_formats
+from symstudy.plots.scales import draw_scale, label_log_axis, scale_of
 
 
 @pytest.mark.parametrize(
@@ -105,3 +108,30 @@ def test_widths_and_formats_are_read():
     assert parse_formats("pdf,svg") == ("pdf", "svg")
     with pytest.raises(LookupError, match="Did you mean 'pdf'"):
         parse_formats("pdff")
+
+
+@pytest.mark.parametrize(
+    ("least", "most", "labels"),
+    [
+        (1.0, 3360.0, ["1", "10", "100", "1000"]),
+        (2e-3, 5.0, ["0.01", "0.1", "1"]),
+        (1.0, 2e5, ["$10^{0}$", "$10^{1}$", "$10^{2}$", "$10^{3}$", "$10^{4}$", "$10^{5}$"]),
+    ],
+)
+def test_powers_of_ten_of_one_axis_are_all_written_alike(least, most, labels):
+    axes = Figure().add_subplot()
+    axes.set_xscale("log")
+    axes.set_xlim(least, most)
+    label_log_axis(axes.xaxis, least, most)
+    tell = axes.xaxis.get_major_formatter()
+    places = [place for place in axes.xaxis.get_majorticklocs() if least <= place <= most]
+    assert [tell(place, None) for place in places] == labels
+
+
+def test_powers_of_ten_beside_a_place_for_0_are_all_written_alike():
+    with theme():
+        axes = Figure().add_subplot()
+        steps = [0.0, *np.geomspace(1.0, 1e5, 30)]
+        draw_scale(axes, scale_of(pd.Series(steps), "step"))
+        texts = [label.get_text() for label in axes.get_xticklabels()]
+    assert texts == ["0", *(f"$10^{{{power}}}$" for power in range(6))]
