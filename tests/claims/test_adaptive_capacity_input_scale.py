@@ -24,6 +24,7 @@ def test_capacity_that_adapts_the_other_way_is_refuted(claims, plant_capacity):
     assert finding.p_value < 0.02
 
 
+@pytest.mark.slow  # `make test-rules` measures the level of the claim
 @pytest.mark.parametrize(("repeats", "most"), [(4, 1), pytest.param(12, 2, marks=pytest.mark.slow)])
 def test_capacity_that_does_not_depend_is_seldom_supported(claims, plant_capacity, repeats, most):
     def unrelated(repeat):

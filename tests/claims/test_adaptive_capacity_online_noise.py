@@ -42,6 +42,7 @@ def test_noise_that_adds_neurons_or_turns_is_refuted(claims, plant):
     assert judge(claims, plant, turn=True).verdict is Verdict.REFUTED
 
 
+@pytest.mark.slow  # `make test-rules` measures the level of the claim
 @pytest.mark.parametrize(("repeats", "most"), [(4, 1), pytest.param(10, 1, marks=pytest.mark.slow)])
 def test_noise_that_does_nothing_is_seldom_supported(claims, plant, repeats, most):
     def unrelated(repeat):

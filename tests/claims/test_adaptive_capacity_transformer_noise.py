@@ -31,6 +31,7 @@ def test_other_factors_decide_nothing(claims, plant_attention):
     assert finding.effect == 0.0
 
 
+@pytest.mark.slow  # `make test-rules` measures the level of the claim
 @pytest.mark.parametrize(("repeats", "most"), [(4, 1), pytest.param(12, 2, marks=pytest.mark.slow)])
 def test_no_dependence_is_seldom_supported(claims, plant_attention, repeats, most):
     def without(repeat):

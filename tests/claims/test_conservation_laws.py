@@ -63,6 +63,7 @@ def test_runs_that_failed_are_no_evidence(claims, plant):
     assert finding.excluded == (("did not end as planned", 300),)
 
 
+@pytest.mark.slow  # `make test-rules` measures the level of the claim
 @pytest.mark.parametrize(("repeats", "most"), [(4, 1), pytest.param(20, 2, marks=pytest.mark.slow)])
 def test_an_order_at_the_margin_is_seldom_supported(claims, plant, repeats, most):
     def at_margin(repeat):

@@ -97,6 +97,7 @@ def test_few_seeds_decide_nothing(claims, plant_line):
     assert finding.verdict is Verdict.INCONCLUSIVE
 
 
+@pytest.mark.slow  # `make test-rules` measures the level of the claim
 @pytest.mark.slow
 def test_a_share_at_the_margin_is_seldom_supported(claims, plant_line):
     def at_margin(repeat):

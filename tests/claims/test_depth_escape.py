@@ -65,6 +65,7 @@ def test_networks_that_stay_are_no_evidence_of_a_slope(claims, plant):
     assert finding.verdict is Verdict.REFUTED
 
 
+@pytest.mark.slow  # `make test-rules` measures the level of the claim
 def test_slopes_beyond_the_margin_are_seldom_supported(claims, plant):
     def at_margin(repeat):
         def measures(run, _):

@@ -75,6 +75,7 @@ def test_runs_that_still_move_are_no_evidence(claims, plant):
     assert finding.excluded == (("gradient above 1e-06 of 1 + objective", 510),)
 
 
+@pytest.mark.slow  # `make test-rules` measures the level of the claim
 @pytest.mark.parametrize(("repeats", "most"), [(4, 1), pytest.param(20, 2, marks=pytest.mark.slow)])
 def test_a_collapse_beyond_the_margin_is_seldom_supported(claims, plant, repeats, most):
     def at_margin(repeat):

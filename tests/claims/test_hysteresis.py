@@ -48,6 +48,7 @@ def test_a_wrong_end_of_the_loop_refutes(claims, plant, options, name):
     assert finding.part(name).verdict is Verdict.REFUTED
 
 
+@pytest.mark.slow  # `make test-rules` measures the level of the claim
 @pytest.mark.parametrize(("repeats", "most"), [(4, 1), pytest.param(12, 1, marks=pytest.mark.slow)])
 def test_a_collapse_beyond_the_margin_is_seldom_supported(claims, plant, repeats, most):
     def at_margin(repeat):

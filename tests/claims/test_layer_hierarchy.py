@@ -99,6 +99,7 @@ def test_a_hierarchy_that_ranks_do_not_follow_is_refuted_by_that_part_alone(clai
     assert finding.part(FALLS).verdict is Verdict.SUPPORTED
 
 
+@pytest.mark.slow  # `make test-rules` measures the level of the claim
 @pytest.mark.parametrize(("repeats", "most"), [(2, 0), pytest.param(40, 2, marks=pytest.mark.slow)])
 def test_layers_without_an_order_are_seldom_supported(claims, plant_layers, repeats, most):
     found = count_verdicts(claims[NAME], lambda k: plant_layers(nothing, k), repeats)

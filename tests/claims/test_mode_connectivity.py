@@ -57,6 +57,7 @@ def test_pairs_that_have_not_learned_are_no_evidence(claims, plant):
     assert any("not learned" in each for each in map(str, finding.excluded))
 
 
+@pytest.mark.slow  # `make test-rules` measures the level of the claim
 def test_a_share_at_the_margin_is_seldom_supported(claims, plant):
     def at_margin(repeat):
         def measures(run, _):

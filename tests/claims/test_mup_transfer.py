@@ -52,6 +52,7 @@ def test_a_best_rate_at_the_end_of_the_grid_is_no_evidence(claims, plant):
     assert judge(claims, plant, standard=-2.5).verdict is not Verdict.SUPPORTED
 
 
+@pytest.mark.slow  # `make test-rules` measures the level of the claim
 def test_a_slope_at_the_margin_is_seldom_supported(claims, plant):
     def at_margin(repeat):
         def measures(run, _):

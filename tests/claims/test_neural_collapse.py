@@ -96,6 +96,7 @@ def test_runs_that_decay_had_no_time_to_act_on_are_no_evidence(claims, plant):
     assert finding.excluded[0][0] == "decay budget below 6"
 
 
+@pytest.mark.slow  # `make test-rules` measures the level of the claim
 @pytest.mark.parametrize(("repeats", "most"), [(4, 1), pytest.param(40, 5, marks=pytest.mark.slow)])
 def test_no_effect_at_the_margin_is_seldom_supported(claims, plant, repeats, most):
     edge = {"gain": np.log(1.05), "dose": 0.0, "gap": 0.0, "noise": 0.2}

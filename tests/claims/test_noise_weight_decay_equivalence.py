@@ -60,6 +60,7 @@ def test_runs_that_are_not_small_are_no_evidence(claims, plant):
     assert finding.excluded == (("small for less than 50% of the steps", 720),)
 
 
+@pytest.mark.slow  # `make test-rules` measures the level of the claim
 @pytest.mark.parametrize(("repeats", "most"), [(4, 1), pytest.param(15, 1, marks=pytest.mark.slow)])
 def test_a_slope_at_the_margin_is_seldom_supported(claims, plant, repeats, most):
     def at_margin(repeat):

@@ -65,6 +65,7 @@ def test_too_few_temperatures_leave_the_line_untested(claims, plant):
     assert finding.verdict is Verdict.INCONCLUSIVE
 
 
+@pytest.mark.slow  # `make test-rules` measures the level of the claim
 def test_a_slope_at_the_margin_is_seldom_supported(claims, plant):
     def at_margin(repeat):
         return plant(NAME, lambda run, rng: phased(run, rng, share=1.1, noise=5e-4), repeat)

@@ -33,6 +33,7 @@ def test_runs_that_still_move_are_no_evidence(claims, plant_spectrum):
     assert finding.excluded == (("gradient above 1e-06 of 1 + objective", 300),)
 
 
+@pytest.mark.slow  # `make test-rules` measures the level of the claim
 @pytest.mark.parametrize(("repeats", "most"), [(4, 1), pytest.param(10, 1, marks=pytest.mark.slow)])
 def test_an_exponent_at_the_margin_is_seldom_supported(claims, plant_spectrum, repeats, most):
     def at_margin(repeat):

@@ -84,6 +84,7 @@ def test_a_look_counts_once_all_of_its_seeds_have_ended(claims, replicate):
 
 
 # Of the search alone, and of its looks, test_replication.py and test_sequential.py hold it.
+@pytest.mark.slow  # `make test-rules` measures the level of the claim
 @pytest.mark.slow
 def test_means_at_the_margin_are_decided_as_seldom_as_the_level_says(claims, replicate):
     repeats, wrong = 5, 0

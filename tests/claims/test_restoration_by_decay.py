@@ -87,6 +87,7 @@ def test_a_seed_whose_count_falls_at_one_gamma_counts(claims, plant):
     assert finding.excluded == (("a layer collapsed", 8),)
 
 
+@pytest.mark.slow  # `make test-rules` measures the level of the claim
 @pytest.mark.parametrize(("repeats", "most"), [(4, 1), pytest.param(20, 2, marks=pytest.mark.slow)])
 def test_counts_without_a_direction_are_seldom_supported(claims, plant, repeats, most):
     def stores(repeat):

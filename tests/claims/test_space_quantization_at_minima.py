@@ -85,6 +85,7 @@ def test_a_gamma_at_which_layers_collapse_is_no_evidence(claims, plant):
     assert ("a layer collapsed", 45) in measured.data.excluded
 
 
+@pytest.mark.slow  # `make test-rules` measures the level of the claim
 @pytest.mark.parametrize(("repeats", "most"), [(4, 1), pytest.param(12, 3, marks=pytest.mark.slow)])
 def test_a_distance_that_does_not_depend_on_gamma_is_seldom_refuted(claims, plant, repeats, most):
     def null(repeat):

@@ -85,6 +85,7 @@ def test_runs_that_failed_are_no_evidence(claims, plant):
     assert finding.excluded == (("did not end as planned", 840),)
 
 
+@pytest.mark.slow  # `make test-rules` measures the level of the claim
 @pytest.mark.parametrize(("repeats", "most"), [(4, 1), pytest.param(15, 2, marks=pytest.mark.slow)])
 def test_adam_that_leaves_now_and_then_is_seldom_supported(claims, plant, repeats, most):
     def null(repeat):

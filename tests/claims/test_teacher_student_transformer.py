@@ -34,6 +34,7 @@ def test_degrees_of_the_head_are_refuted(claims, plant, options):
     assert judge(claims, plant, seeds=8, **options).verdict is Verdict.REFUTED
 
 
+@pytest.mark.slow  # `make test-rules` measures the level of the claim
 @pytest.mark.parametrize(("repeats", "most"), [(4, 1), pytest.param(12, 1, marks=pytest.mark.slow)])
 def test_no_dependence_is_seldom_supported(claims, plant, repeats, most):
     def without(repeat):

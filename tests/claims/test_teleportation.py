@@ -52,6 +52,7 @@ def test_a_best_rate_at_the_end_of_the_grid_is_no_evidence(claims, plant):
     assert judge(claims, plant, best=0.001).verdict not in {Verdict.SUPPORTED, Verdict.REFUTED}
 
 
+@pytest.mark.slow  # `make test-rules` measures the level of the claim
 def test_a_gain_at_the_margin_is_seldom_supported(claims, plant):
     def at_margin(repeat):
         def measures(run, _):

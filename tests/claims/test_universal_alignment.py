@@ -40,6 +40,7 @@ def test_each_part_of_the_theorem_can_be_refuted(claims, plant_arms, options):
     assert sum(part.verdict is Verdict.REFUTED for part in finding.parts) == 1
 
 
+@pytest.mark.slow  # `make test-rules` measures the level of the claim
 def test_an_alignment_at_the_edge_is_seldom_supported(claims, plant_arms):
     def at_edge(repeat):
         return plant_arms(truth=TRUTH | {"noise": 0.95}, repeat=repeat)

@@ -81,6 +81,7 @@ def test_runs_without_a_decay_budget_are_no_evidence(claims, plant):
     assert finding.excluded == (("decay budget below 6", 10),)
 
 
+@pytest.mark.slow  # `make test-rules` measures the level of the claim
 @pytest.mark.parametrize(("repeats", "most"), [(4, 1), pytest.param(10, 1, marks=pytest.mark.slow)])
 def test_breaking_that_grows_by_a_third_is_seldom_called_alike(claims, plant, repeats, most):
     def proportional(repeat):

@@ -58,6 +58,7 @@ def test_a_store_without_runs_is_untested(claims, plant, tmp_path):
     assert judge_store(claims["width_saturation"], store).verdict is Verdict.UNTESTED
 
 
+@pytest.mark.slow  # `make test-rules` measures the level of the claim
 @pytest.mark.slow
 def test_growth_at_the_margin_is_seldom_called_flat(claims, plant):
     def at_margin(repeat):

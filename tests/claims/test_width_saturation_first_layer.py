@@ -28,6 +28,7 @@ def test_runs_without_a_decay_budget_are_no_evidence(claims, plant_widths):
     assert finding.excluded == (("decay budget below 6", 24),)
 
 
+@pytest.mark.slow  # `make test-rules` measures the level of the claim
 @pytest.mark.slow
 def test_growth_at_the_margin_is_seldom_called_flat(claims, plant_widths):
     counts = count_verdicts(

@@ -51,6 +51,7 @@ def test_runs_that_diverged_leave_the_claim_without_evidence(claims, plant):
     assert finding.excluded == (("did not end as planned", 72),)
 
 
+@pytest.mark.slow  # `make test-rules` measures the level of the claim
 @pytest.mark.parametrize(("repeats", "most"), [(4, 1), pytest.param(12, 1, marks=pytest.mark.slow)])
 def test_growth_at_the_margin_is_seldom_called_flat(claims, plant_widths, repeats, most):
     counts = count_verdicts(
