@@ -15,6 +15,12 @@ LOSSES = (
         (f"{TESTS}::test_r6_a_row_that_is_there_twice_does_not_stand_for_one_that_is_lost",),
     ),
     Mutation(
+        "a pack that is taken out of merged files stands for the same pack trained again",
+        "symstudy/store/files/merging.py",
+        (Change("if pack not in gone)", "if True)"),),
+        (f"{TESTS}::test_r6_a_pack_out_of_a_merged_file_counts_when_it_is_trained_again",),
+    ),
+    Mutation(
         "a launch takes a row that is there twice for two",
         f"{TABLES}/completeness.py",
         (Change("if all_rows != distinct:", "if all_rows < distinct:"),),

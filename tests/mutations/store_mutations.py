@@ -7,6 +7,7 @@ __all__ = ["STORE"]
 FILES = "symstudy/store/files"
 TABLES = "symstudy/store/tables"
 CRASHES = "tests/store/test_crashes.py"
+COMPACTION = "tests/store/test_compaction.py"
 
 STORE = (
     Mutation(
@@ -85,7 +86,7 @@ STORE = (
                 "        folder.write_bytes(to_json(name, after), GENERATIONS, name, file)\n",
             ),
         ),
-        (f"{CRASHES}::test_a_crash_of_a_compaction_loses_and_doubles_nothing[False-4]",),
+        (f"{COMPACTION}::test_the_pointer_moves_when_all_that_it_points_to_is_written",),
     ),
     Mutation(
         "the pointer moves whoever has moved it meanwhile",

@@ -7,7 +7,7 @@ from pyarrow import fs
 
 from symstudy.errors import StoreError
 from symstudy.store import Store, StudyFolder, read_account, verify
-from symstudy.store.files import compaction, disk
+from symstudy.store.files import compaction, disk, generations
 from symstudy.store.files.cleaning import clear_leftovers
 from symstudy.store.files.compaction import compact
 from symstudy.store.files.generations import to_change, write_generation
@@ -256,6 +256,21 @@ def test_a_generation_is_never_changed(folder, study):
     repair(folder)
     assert before
     assert {path: path.read_bytes() for path in before} == before
+
+
+def test_the_pointer_moves_when_all_that_it_points_to_is_written(folder, monkeypatch):
+    moved = []
+    move = generations.move_pointer
+
+    def checked(folder, name, seen):
+        for file in (generations.COPY, generations.CONTENTS):
+            assert folder.has_file(generations.GENERATIONS, name, file)
+        moved.append(name)
+        return move(folder, name, seen)
+
+    monkeypatch.setattr(generations, "move_pointer", checked)
+    compact(folder, grace_s=0)
+    assert len(moved) == 1
 
 
 def test_of_two_that_merge_at_once_one_moves_the_pointer(folder):

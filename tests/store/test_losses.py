@@ -70,8 +70,13 @@ def rewrite(folder, path, change):
 
 
 def doubled(rows):
-    """Return as many rows, of which the first is there twice and the last is not there."""
-    return pa.concat_tables([rows.slice(0, 1), rows.slice(0, rows.num_rows - 1)])
+    """Return as many rows, of which the first is there twice and the next of its run is not.
+
+    Their number in each run and the last step stay as they were.
+    """
+    runs = rows["run_id" if "run_id" in rows.column_names else "run_a"].to_pylist()
+    _, second, *_ = (place for place, run in enumerate(runs) if run == runs[0])
+    return rows.take([0 if place == second else place for place in range(rows.num_rows)])
 
 
 def told(folder, *words):
@@ -137,11 +142,21 @@ def test_rows_are_told_apart_a_part_of_the_runs_at_a_time(twins, monkeypatch, ta
     assert not has_all_rows(twins)
 
 
-def test_r6_the_same_in_a_merged_file(twins, tmp_path):
-    compact(twins, grace_s=0)
+@pytest.mark.parametrize("grace_s", [0, 600])
+def test_r6_the_same_in_a_merged_file(twins, tmp_path, grace_s):
+    compact(twins, grace_s=grace_s)
     (path,) = list_tables(twins).paths("layers")
     rewrite(twins, path, doubled)
     told(twins, "lack rows of layers")
+    mended(twins, tmp_path)
+
+
+@pytest.mark.parametrize("grace_s", [0, 600])
+def test_r6_a_pack_out_of_a_merged_file_counts_when_it_is_trained_again(twins, tmp_path, grace_s):
+    compact(twins, grace_s=grace_s)
+    (path,) = list_tables(twins).paths("layers")
+    rewrite(twins, path, lambda rows: rows.slice(2))  # a row of each run of the first pack
+    told(twins, "2 runs of 1 packs", "lack rows of layers")
     mended(twins, tmp_path)
 
 

@@ -79,6 +79,9 @@ def change_rows(
 ) -> None:
     """Write the merged files that hold rows of `packs` as new ones, with other rows.
 
+    A pack of which no run is left there is not theirs any more: files of its own count, such as
+    those that it has when it is trained again.
+
     Args:
         folder: Folder of the study's results, which is locked.
         packs: Identifiers of the packs whose rows change.
@@ -92,25 +95,27 @@ def change_rows(
     name = next_name(generation)
     parts: list[Part] = []
     for number, part in enumerate(generation.parts):
-        if not has_pack(folder, part, packs):
+        if packs.isdisjoint(packs_of(folder, part.files)):
             parts.append(part)
             continue
         sources = {
             table: groups_of(folder, table, path, change) for table, path in part.files.items()
         }
         files, rows = write_part(folder, name, number, sources)
-        parts.append(part._replace(files=files, rows=rows, at=at))
+        gone = packs - packs_of(folder, files)
+        kept = tuple(pack for pack in part.packs if pack not in gone)
+        parts.append(part._replace(files=files, rows=rows, packs=kept, at=at))
     if tuple(parts) != generation.parts:
         write_generation(folder, generation, parts, at=at, name=name)
 
 
-def has_pack(folder: StudyFolder, part: Part, packs: set[str]) -> bool:
-    """Return whether merged files hold rows of one of `packs`."""
-    if RUNS.name not in part.files:
-        return False
-    path = folder.join(part.files[RUNS.name])
+def packs_of(folder: StudyFolder, files: Mapping[str, str]) -> set[str]:
+    """Return the packs that merged files hold rows of; none for files of the plan."""
+    if RUNS.name not in files:
+        return set()
+    path = folder.join(files[RUNS.name])
     found = pq.read_table(path, columns=["pack_id"], filesystem=folder.filesystem)["pack_id"]
-    return not packs.isdisjoint(pc.unique(found).to_pylist())
+    return set(pc.unique(found).to_pylist())
 
 
 def groups_of(

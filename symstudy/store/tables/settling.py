@@ -80,12 +80,26 @@ def drop_rows(folder: StudyFolder, losers: pa.Table) -> None:
         StoreError: If the results cannot be read or written.
     """
     packs = set(losers["pack_id"].to_pylist())
+    done = drop_own(folder, packs, losers, set())
+    change_rows(folder, packs, lambda rows: without(rows, losers), at=time.time())
+    # Files from before a compaction count again where nothing of their pack is left in merged ones.
+    drop_own(folder, packs, losers, done)
+
+
+def drop_own(folder: StudyFolder, packs: set[str], losers: pa.Table, done: set[str]) -> set[str]:
+    """Write the files of packs again, but those in `done`, without some rows.
+
+    Returns:
+        Paths of the files that were written.
+    """
     generation = read_generation(folder)
+    written = set()
     for table in (*(name for name in PACK_TABLES if name != RUNS.name), RUNS.name):
         for info in list_own(folder, table, generation):
-            if stem_of(info.path) in packs:
+            if stem_of(info.path) in packs and info.path not in done:
                 drop_own_rows(folder, table, info.path, losers)
-    change_rows(folder, packs, lambda rows: without(rows, losers), at=time.time())
+                written.add(info.path)
+    return written
 
 
 def drop_own_rows(folder: StudyFolder, table: str, path: str, losers: pa.Table) -> None:
