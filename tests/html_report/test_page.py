@@ -133,7 +133,7 @@ def test_the_overview_follows_the_figures_of_the_paper():
         (0.5, "Packed deviates from alone", True),
     ],
 )
-def test_the_head_of_the_certificate_is_its_verdict(tmp_path, alone, head, warns):
+def test_w11_the_head_of_the_certificate_is_its_verdict(tmp_path, alone, head, warns):
     study = make_study(
         {
             "schema": 1,

@@ -67,14 +67,14 @@ def mirrored(nets, study_with):
     return make
 
 
-def test_it_is_recorded_where_the_model_declares_the_symmetry(own, mirrored):
+def test_w10_it_is_recorded_where_the_model_declares_the_symmetry(own, mirrored):
     study = mirrored(f"{own}:Mirror.distance", f"{own}:Mirror.breaking")
     layers = train_pack(study.runs(), study.pack).layers
     np.testing.assert_allclose(layers["mirror_distance"] ** 2, layers["squared_norm"])
     assert layers["mirror_breaking"].tolist() == layers["living_neurons"].tolist()
 
 
-def test_it_is_refused_where_no_model_declares_the_symmetry(own, study_with):
+def test_w10_it_is_refused_where_no_model_declares_the_symmetry(own, study_with):
     with pytest.raises(StudyFileError, match="'mirror_distance' reads .*declares permutation"):
         study_with([f"{own}:Mirror.distance"])
 

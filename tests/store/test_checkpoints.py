@@ -155,7 +155,7 @@ def test_a_damaged_head_is_set_aside_by_the_list_and_the_rest_is_listed(folder):
     assert folder.read_bytes("checkpoints", "p1.safetensors.damaged") == bytes(content)
 
 
-def test_a_state_under_another_packs_name_is_damaged(disk, tmp_path):
+def test_r2_a_state_under_another_packs_name_is_damaged(disk, tmp_path):
     write_checkpoint(disk, "p1", ["a"], STATE)
     shutil.copy(tmp_path / FILE, tmp_path / "checkpoints/p2.safetensors")
     assert read_checkpoint(disk, "p2") is None
@@ -253,7 +253,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("wrong", WRONG)
-def test_a_head_of_wrong_content_is_set_aside_and_named(disk, tmp_path, wrong):
+def test_r2_r5_a_head_of_wrong_content_is_set_aside_and_named(disk, tmp_path, wrong):
     write_checkpoint(disk, "p1", ["a"], STATE)
     write_checkpoint(disk, "p9", ["b"], STATE)
     forge(tmp_path / FILE, WRONG[wrong])

@@ -140,7 +140,7 @@ def test_keys_of_a_profile_are_found(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("slow", [0, 1])
-def test_with_a_slow_put_one_is_inside(s3, remote, slow):
+def test_r8_with_a_slow_put_one_is_inside(s3, remote, slow):
     """Two take the same object; the write of one of them arrives a second after it was sent."""
     sent = threading.Lock()
     count = 0

@@ -201,7 +201,7 @@ def test_columns_are_listed_for_completion(store):
         "select count(*) from range(100000000) as a, range(100000000) as b where a.range < b.range",
     ],
 )
-def test_a_query_ends_in_time(store, sql):
+def test_r7_a_query_ends_in_time(store, sql):
     limited = Store(store.folders, timeout_s=0.5)
     with pytest.raises(QueryError, match=r"must end within 0\.5 s.*--timeout"):
         limited.sql(sql)
@@ -215,7 +215,7 @@ def test_a_query_ends_in_time(store, sql):
         "select count(*) from (select distinct range || 'x' from range(30000000))",
     ],
 )
-def test_a_query_does_with_its_memory(store, sql):
+def test_r7_a_query_does_with_its_memory(store, sql):
     limited = Store(store.folders, memory="100MB")
     with pytest.raises(QueryError, match=r"must do with 100MB of memory.*--memory"):
         limited.sql(sql)

@@ -82,7 +82,7 @@ def test_what_is_no_json_is_named(folder):
 
 
 @pytest.mark.parametrize("name", ["../victim", "runs/../../victim", "a/..", "a\0b"])
-def test_no_path_leads_outside(folder, tmp_path, name):
+def test_r2_no_path_leads_outside(folder, tmp_path, name):
     (tmp_path / "victim").write_bytes(b"private")
     calls = (
         lambda: folder.read_bytes(name),

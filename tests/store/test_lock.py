@@ -142,7 +142,7 @@ def test_a_lock_that_is_a_link_is_refused(folder, tmp_path):
     assert not (tmp_path / "victim").exists()
 
 
-def test_with_a_slow_put_one_is_inside_at_a_time(s3, remote):
+def test_r8_with_a_slow_put_one_is_inside_at_a_time(s3, remote):
     """Writing, waiting and reading back lets both in when one write takes a second."""
     counting = threading.Lock()
     inside = most = count = 0
