@@ -5,7 +5,9 @@ from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+
+from numpy.typing import NDArray
 
 from symstudy.components import Component, DataShape
 
@@ -88,6 +90,13 @@ class AbstractDatasetConfig(Component):
     def own_files(self) -> list[Path]:
         """Return the files of the user's own that it is read from."""
         return []
+
+    def given(self) -> "Iterator[tuple[str, NDArray[Any], NDArray[Any]]]":
+        """Yield `inputs` and `target`, each with the samples for training and for the test.
+
+        Nothing where they do not come from the user. Asked once sizes are known.
+        """
+        return iter(())
 
     def check_files(self) -> str:
         """Return how its files differ from those that were planned; empty if they do not."""

@@ -19,7 +19,9 @@ from symstudy.datasets.readers.split import (
     class_names,
     finished_inputs,
     finished_targets,
+    require_exact,
     require_finite,
+    require_spread,
     split_off,
 )
 from symstudy.datasets.readers.table import Columns, is_missing, pick
@@ -151,10 +153,12 @@ class FileConfig(AbstractStoredConfig):
         x_train, x_test = finished_inputs(done, scaling, is_integer=self.integers)
         y_train, y_test = done.train.y, done.test.y
         if self.standardise == "all":
-            mean, spread = y_train.mean(axis=0), y_train.std(axis=0)
+            with np.errstate(over="ignore", invalid="ignore"):
+                mean, spread = y_train.mean(axis=0), y_train.std(axis=0)
             # Told by the numbers: the mean of equal ones is rounded, and their spread then not 0.
             is_constant = (y_train == y_train[0]).all(axis=0)
             mean[is_constant], spread[is_constant] = y_train[0, is_constant], 1.0
+            require_spread(spread, "target")
             y_train, y_test = (y_train - mean) / spread, (y_test - mean) / spread
         outputs = len(names) if is_classification else y_train.shape[1]
         return Arrays(x_train, y_train, x_test, y_test, parts.train.x.shape[1:], outputs)
@@ -247,6 +251,8 @@ class FileConfig(AbstractStoredConfig):
                     "first. Type missing = 'drop' to leave these rows out",
                 )
             lacks |= missing
+            if name in names and values.dtype.kind in "iu":
+                require_exact(values, "inputs")
         kept = np.flatnonzero(~lacks)
         if not len(kept):
             raise DataError(key, "must hold samples, but every row lacks a value or there is none")

@@ -5,7 +5,7 @@ import inspect
 import json
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import field, replace
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, Self
@@ -109,6 +109,12 @@ class FunctionConfig(AbstractAugmentedConfig):
         except ModelError as error:
             return self, [("kind", str(error).removeprefix("data.kind "))]
         return whole, list(whole.misfits())
+
+    def given(self) -> Iterator[tuple[str, NDArray[Any], NDArray[Any]]]:
+        """Yield the inputs and the targets that the function returns for seed 0."""
+        made = call(self.kind, code_of(self.data_source), canonical_json(self.arguments), 0)
+        yield "inputs", made.x_train, made.x_test
+        yield "target", made.y_train, made.y_test
 
     def build(self, seed: int) -> Task:
         """Return what the function returns for the runs with `seed`.

@@ -3,7 +3,7 @@
 import functools
 import math
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, NamedTuple, Self
@@ -26,7 +26,7 @@ from symstudy.identity import canonical_json, digest
 
 __all__ = ["AbstractStoredConfig"]
 
-FORMAT = 2
+FORMAT = 3
 """Raised when the arrays made of the same files and keys change."""
 LATER = frozenset(
     {
@@ -216,11 +216,23 @@ class AbstractStoredConfig(AbstractMappedConfig, AbstractAugmentedConfig):
             "STUDY --extend`: the changed data makes runs of their own"
         )
 
-    def build(self, seed: int) -> Task:
-        """Return the samples; they are the same for every seed."""
+    def chosen(self) -> "Chosen":
+        """Return the samples that it chooses, without noise and augmentation."""
         assert self.shape.train, "the files have been read"
         whole: Any = self
-        chosen = chosen_arrays(replace(whole, label_noise=0.0, noise_mode="fixed", augment=()))
+        return chosen_arrays(replace(whole, label_noise=0.0, noise_mode="fixed", augment=()))
+
+    def given(self) -> Iterator[tuple[str, NDArray[Any], NDArray[Any]]]:
+        """Yield the inputs and the targets of its files; those of a known set are not looked at."""
+        if not self.has_own_files:
+            return
+        chosen = self.chosen()
+        yield "inputs", chosen.x_train, chosen.x_test
+        yield "target", chosen.y_train, chosen.y_test
+
+    def build(self, seed: int) -> Task:
+        """Return the samples; they are the same for every seed."""
+        chosen = self.chosen()
         return Task(
             seed=seed,
             is_classification=self.classifies,

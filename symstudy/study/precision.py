@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 import numpy as np
 
 from symstudy.components.component import Component, items_of
+from symstudy.datasets import AbstractDatasetConfig, lost_in_32_bits
 from symstudy.errors import Mistake
 from symstudy.study.sweep import Axis
 from symstudy.study.train import Train
@@ -26,6 +27,8 @@ WIDE = frozenset({"converged", "tolerance"})
 def too_narrow(part: Component, train: Train, lines: Mapping[str, int]) -> Iterator[Mistake]:
     """Yield a mistake for each number that `train.dtype` takes for 0 or for infinity.
 
+    Samples of the user's own that it does not hold are a mistake too.
+
     Args:
         part: Model or data of a cell, or how it is trained. Arguments of the user's own code are
             its own business.
@@ -34,6 +37,9 @@ def too_narrow(part: Component, train: Train, lines: Mapping[str, int]) -> Itera
     """
     if train.dtype != "float32" or train.is_idle:
         return
+    if isinstance(part, AbstractDatasetConfig) and (lost := lost_in_32_bits(part)):
+        key = f"data.{lost[0]}"
+        yield Mistake(line=lines.get(key, lines.get("data.kind", 0)), key=key, what=lost[1])
     if ":" in str(getattr(part, "kind", "")):
         return
     for item in items_of(part):

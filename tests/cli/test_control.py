@@ -64,7 +64,7 @@ def test_whatever_is_swept_is_shown(program, root, tmp_path):
     }
 
 
-def test_failed_runs_are_taken_back_by_their_planned_rate(program, failed):
+def test_w1_failed_runs_are_taken_back_by_their_planned_rate(program, failed):
     rows = json.loads(program("runs", failed, "--json").stdout)
     assert sorted((row["lr"], row["outcome"]) for row in rows) == [
         *[(0.01, "done")] * 2,
@@ -74,7 +74,7 @@ def test_failed_runs_are_taken_back_by_their_planned_rate(program, failed):
     assert [row["runs"] for row in taken] == [2]
 
 
-def test_a_folder_that_was_renamed_is_not_proven_without_its_rows(program, failed):
+def test_w6_a_folder_that_was_renamed_is_not_proven_without_its_rows(program, failed):
     (folder,) = (path for path in failed.iterdir() if (path / "study.json").exists())
     moved = folder.rename(failed / "backup")
     for path in (moved / "runs").iterdir():

@@ -159,7 +159,7 @@ def test_with_a_spread_the_seeds_that_a_margin_takes_are_said():
     assert describe_power(row) == ("a margin of 1.60 sd = 0.16 slope (sd 0.1); 0.1 takes 11 seeds")
 
 
-def test_plan_and_validate_count_the_cells_of_conditional_axes_alike(told_in, tmp_path):
+def test_w8_plan_and_validate_count_the_cells_of_conditional_axes_alike(told_in, tmp_path):
     (tmp_path / "study.toml").write_text(
         'schema = 1\nname = "x"\n[model]\nkind = "fcn"\n[data]\nkind = "teacher_student"\n'
         '[train]\nlr = 0.01\nbatch_size = 8\n[sweep]\n"train.optimizer" = ["sgd", "adam"]\n'

@@ -228,7 +228,7 @@ def test_w2_frozen_parameters_stay_as_they_are_outside_of_counts_and_penalty(run
     torch.testing.assert_close(model.forward(theta, x).output_KBO[0], hidden @ weight.T + bias)
 
 
-def test_dropout_is_off_when_a_run_is_measured():
+def test_w4_dropout_is_off_when_a_run_is_measured():
     model = build(Dropped)
     theta, x = model.initialise([0, 1], torch.ones(2)), torch.randn(2, 50, 4)
     module = Simple(4, 3)
@@ -239,7 +239,7 @@ def test_dropout_is_off_when_a_run_is_measured():
 
 
 @pytest.mark.parametrize("cls", [Dropped, Noisy])
-def test_draws_are_the_runs_own_whatever_its_pack(cls):
+def test_w4_draws_are_the_runs_own_whatever_its_pack(cls):
     model = build(cls)
     theta, x = model.initialise([3, 3, 5], torch.ones(3)), torch.randn(1, 9, 4).expand(3, 9, 4)
     output = model.training_forward(theta, x, TrainingStep((3, 3, 5), 2)).output_KBO
@@ -289,7 +289,7 @@ def test_what_vmap_does_not_know_goes_through_run_by_run_and_the_reason_is_kept(
     assert simple.reasons == {True: "", False: ""}
 
 
-def test_outputs_of_another_shape_than_the_targets_are_refused_by_built_in_losses(runs_of):
+def test_w5_outputs_of_another_shape_than_the_targets_are_refused_by_built_in_losses(runs_of):
     message = r"outputs \[samples, \d\].*train.loss = 'squared_error'.*returned \[samples, 1\]"
     with pytest.raises(ModelError, match=message):
         train_pack(runs_of(OneOutput), TORCH)

@@ -79,7 +79,7 @@ def test_a_key_may_be_a_word_of_sql(tmp_path):
     assert store.sql('select "order" from history').rows == [(4,), (4,)]
 
 
-def test_a_key_that_is_called_as_a_measure_is_prefixed_and_both_are_kept(tmp_path):
+def test_w1_a_key_that_is_called_as_a_measure_is_prefixed_and_both_are_kept(tmp_path):
     store = plant(tmp_path, own_study(rank=7, Outcome="mine", seeds=3))
     query = "select distinct mean_rank, model_rank, outcome, model_Outcome, model_seeds from runs"
     assert store.sql(query).rows == [(2.0, 7, "done", "mine", 3)]

@@ -55,7 +55,7 @@ def test_a_certificate_holds_where_rounding_explains_it(
     assert (found.runs, found.largest, found.measure) == (1, 8, "test_loss")
 
 
-def test_verify_has_the_verdict_with_its_worst_measure(tmp_path, study):
+def test_w11_verify_has_the_verdict_with_its_worst_measure(tmp_path, study):
     store = certified(tmp_path, study, "torch-cuda", 1.57, 1.0)
     found = verify(store.folders[0]).certificate
     assert found is not None

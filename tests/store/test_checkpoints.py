@@ -253,7 +253,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("wrong", WRONG)
-def test_r2_a_head_of_wrong_content_is_set_aside_and_named(disk, tmp_path, wrong):
+def test_r2_r5_a_head_of_wrong_content_is_set_aside_and_named(disk, tmp_path, wrong):
     write_checkpoint(disk, "p1", ["a"], STATE)
     write_checkpoint(disk, "p9", ["b"], STATE)
     forge(tmp_path / FILE, WRONG[wrong])

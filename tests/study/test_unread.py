@@ -49,7 +49,7 @@ def test_a_key_of_what_no_run_has_is_refused_and_its_owner_named(path, override,
         load_study(path, overrides=[override])
 
 
-def test_a_key_of_one_of_several_optimizers_is_read(path):
+def test_w8_a_key_of_one_of_several_optimizers_is_read(path):
     overrides = ['train.optimizer=["sgd","adam"]', "train.momentum=[0.0,0.9]"]
     assert len(load_study(path, overrides=overrides).cells) == 3
 

@@ -23,12 +23,16 @@ __all__ = [
     "finished_inputs",
     "finished_targets",
     "number_classes",
+    "require_exact",
     "require_finite",
+    "require_spread",
     "split_off",
 ]
 
 BLOCK = 4096
 """Samples that are worked on at a time."""
+WIDEST = 1 << 53
+"""Integers up to it are exact in float64."""
 EXACT = 1 << 24
 """Integers below it are exact in float32, which the compiled kernels may be given."""
 
@@ -152,8 +156,8 @@ def finished_targets(parts: Parts, *, is_classification: bool, declared: Sequenc
                 f"must hold numbers, but got {part.y.flat[0]!r}. Write task = 'classification' for "
                 "classes",
             )
+        require_finite(part.y, "target")
         y = part.y.reshape(len(part.y), -1).astype(np.float64)
-        require_finite(y, "target")
         found.append(part._replace(y=y))
     return Parts(*found)
 
@@ -170,6 +174,7 @@ def require_finite(values: NDArray[Any], key: str) -> None:
         DataError: If there is; names the first row, from 1 on, and how many have one.
     """
     if values.dtype.kind != "f":
+        require_exact(values, key)
         return
     is_odd = np.zeros(len(values), np.bool_)
     for rows in blocks(len(values)):
@@ -181,6 +186,24 @@ def require_finite(values: NDArray[Any], key: str) -> None:
             f"or infinity, row {int(is_odd.argmax()) + 1} first. Mend or leave out these rows; "
             "missing = 'drop' leaves out those that lack a value",
         )
+
+
+def require_exact(values: NDArray[Any], key: str) -> None:
+    """Check that integers are exact in float64.
+
+    Raises:
+        DataError: If one is not.
+    """
+    if not values.size or values.dtype.itemsize < 8:
+        return
+    for extreme in (int(values.min()), int(values.max())):
+        if abs(extreme) > WIDEST:
+            raise DataError(
+                key,
+                "must hold whole numbers of at most 2^53 in size, beyond which numbers of 64 bits "
+                f"are not told apart, but got {extreme}. Take an offset away, or make text of what "
+                "is a name",
+            )
 
 
 def blocks(count: int) -> Iterator[slice]:
@@ -257,13 +280,31 @@ def fit_scaling(
         )
     axes = (0,) if scaling == "inputs" else (0, 2, 3)
     count = len(values) * math.prod(values.shape[axis] for axis in axes[1:])
-    total = sum_of(values, axes, None)
-    mean = total / count
-    spread = np.sqrt(sum_of(values, axes, mean) / count)
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean = sum_of(values, axes, None) / count
+        spread = np.sqrt(sum_of(values, axes, mean) / count)
     first = values[tuple(slice(0, 1 if axis in axes else None) for axis in range(values.ndim))]
     is_constant = ~varies(values, axes, first)
     mean[is_constant], spread[is_constant] = first[is_constant], divisor
+    require_spread(spread, "inputs")
     return np.broadcast_to(mean, (1, *shape))[0], np.broadcast_to(1.0 / spread, (1, *shape))[0]
+
+
+def require_spread(spread: NDArray[np.float64], key: str) -> None:
+    """Check that standard deviations of what varies are numbers, so that it can be standardised.
+
+    Raises:
+        DataError: If one is 0 or infinite: numbers of 64 bits do not hold the squares.
+    """
+    with np.errstate(divide="ignore"):
+        is_odd = ~(np.isfinite(spread) & np.isfinite(1.0 / spread))
+    if is_odd.any():
+        raise DataError(
+            key,
+            "must have a standard deviation that numbers of 64 bits hold where it is standardised, "
+            f"but got {float(spread[is_odd][0])!r} of numbers that vary. Multiply them by a power "
+            "of 10 first",
+        )
 
 
 def varies(values: NDArray[Any], axes: tuple[int, ...], first: NDArray[Any]) -> NDArray[np.bool_]:
