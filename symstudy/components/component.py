@@ -108,6 +108,13 @@ class Component:
         """
         return self, []
 
+    def lost_in_32_bits(self) -> tuple[str, str] | None:
+        """Return the key and what must hold where 32 bits do not hold what it stands for.
+
+        None if they do. Its own numbers are looked at by whoever asks.
+        """
+        return None
+
     def value(self, key: str, default: Any = None) -> Any:
         """Return the value of a key, that of a chosen component too; `default` without the key."""
         return next((item.value for item in items_of(self) if item.field.name == key), default)

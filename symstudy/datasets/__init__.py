@@ -6,6 +6,5 @@ Importing this package loads no data; `build_task` does.
 from symstudy.datasets.base import Task
 from symstudy.datasets.config import AbstractDatasetConfig, build_task
 from symstudy.datasets.own import adapt_own
-from symstudy.datasets.rounding import lost_in_32_bits
 
-__all__ = ["AbstractDatasetConfig", "Task", "adapt_own", "build_task", "lost_in_32_bits"]
+__all__ = ["AbstractDatasetConfig", "Task", "adapt_own", "build_task"]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 from numpy.typing import NDArray
 
 from symstudy.components import Component, DataShape
+from symstudy.datasets.rounding import lost_in_32_bits
 
 if TYPE_CHECKING:
     from symstudy.datasets.augmentation import Augmentation
@@ -97,6 +98,10 @@ class AbstractDatasetConfig(Component):
         Nothing where they do not come from the user. Asked once sizes are known.
         """
         return iter(())
+
+    def lost_in_32_bits(self) -> tuple[str, str] | None:
+        """Return the key and what must hold where 32 bits do not hold the user's samples."""
+        return lost_in_32_bits(self)
 
     def check_files(self) -> str:
         """Return how its files differ from those that were planned; empty if they do not."""

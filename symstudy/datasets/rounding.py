@@ -4,13 +4,15 @@ Samples of files and functions have up to 64 bits. Seconds since 1970 are rounde
 128 in 32 bits: what varies by less is one number there.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from symstudy.datasets.config import AbstractDatasetConfig
 from symstudy.datasets.readers.split import blocks, sum_of
+
+if TYPE_CHECKING:
+    from symstudy.datasets.config import AbstractDatasetConfig
 
 __all__ = ["lost_in_32_bits"]
 
@@ -19,7 +21,7 @@ LARGEST_SHARE = 0.01
 """Rounding may change what varies by this share of its standard deviation."""
 
 
-def lost_in_32_bits(data: AbstractDatasetConfig) -> tuple[str, str] | None:
+def lost_in_32_bits(data: "AbstractDatasetConfig") -> tuple[str, str] | None:
     """Return the key and what must hold where 32 bits do not hold the samples; None if they do.
 
     Args:

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator, Mapping
 import numpy as np
 
 from symstudy.components.component import Component, items_of
-from symstudy.datasets import AbstractDatasetConfig, lost_in_32_bits
 from symstudy.errors import Mistake
 from symstudy.study.sweep import Axis
 from symstudy.study.train import Train
@@ -37,9 +36,11 @@ def too_narrow(part: Component, train: Train, lines: Mapping[str, int]) -> Itera
     """
     if train.dtype != "float32" or train.is_idle:
         return
-    if isinstance(part, AbstractDatasetConfig) and (lost := lost_in_32_bits(part)):
-        key = f"data.{lost[0]}"
-        yield Mistake(line=lines.get(key, lines.get("data.kind", 0)), key=key, what=lost[1])
+    lost = part.lost_in_32_bits()
+    if lost:
+        key = f"{part.table}.{lost[0]}"
+        place = lines.get(key, lines.get(f"{part.table}.kind", 0))
+        yield Mistake(line=place, key=key, what=lost[1])
     if ":" in str(getattr(part, "kind", "")):
         return
     for item in items_of(part):
