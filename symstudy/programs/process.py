@@ -128,7 +128,8 @@ def marked_processes(mark: str, after: int) -> Iterator[int]:
         newest = int(Path("/proc/loadavg").read_text(encoding="utf-8").split()[-1])
     except (OSError, ValueError):
         return
-    # Numbers grow until they begin anew, so few have to be looked at.
+    # Numbers grow until they begin anew, so few have to be looked at. psutil does not know the
+    # newest, and would read the environment of every process of a node at each end of a run.
     least = after if newest >= after else 0
     for pid in (int(name) for name in names if name.isdigit()):
         if pid < least:
