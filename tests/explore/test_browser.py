@@ -215,6 +215,28 @@ def test_a_narrow_page_fits_in_both_schemes(open_page, scheme):
     assert paper == {"light": "rgb(255, 255, 255)", "dark": "rgb(24, 29, 35)"}[scheme]
 
 
+INK_OF_CHARTS = """Array.from(document.querySelectorAll(".chart"))
+    .map((box) => echarts.getInstanceByDom(box).getOption().textStyle.color).join()"""
+
+
+def test_a_dark_page_is_printed_whole_and_dark_on_white(open_page):
+    page = open_page(PLANTED, color_scheme="dark")
+    wait(page, "document.querySelectorAll('#lines .chart canvas').length", 1)
+    page.evaluate("void (window.print = () => { window.isPrinted = true; })")
+    page.keyboard.press("Control+p")
+    wait(page, "window.isPrinted", True)
+    for panel in ("#curves canvas", "#runs tbody tr", "#provenance .body > *"):
+        assert page.evaluate(f"document.querySelectorAll({panel!r}).length"), panel
+    assert set(page.evaluate(INK_OF_CHARTS).split(",")) == {"#e6eaef"}
+    page.emulate_media(media="print", color_scheme="dark")
+    wait(page, f"{INK_OF_CHARTS}.split(',').every((ink) => ink === '#1c2530')", True)
+    paper = "getComputedStyle(document.querySelector('.panel')).backgroundColor"
+    assert page.evaluate(paper) == "rgb(255, 255, 255)"
+    assert not page.locator("#sql").is_visible()
+    page.emulate_media(media="screen", color_scheme="dark")
+    wait(page, f"{INK_OF_CHARTS}.split(',').every((ink) => ink === '#e6eaef')", True)
+
+
 def test_rows_that_are_added_appear_by_themselves(open_page, place, growing_study):
     page = open_page('filters={"study":{"values":["growing"]}}')
     wait(page, f"{text_of('.accounts')}.includes('2 planned: 2 missing')")

@@ -10,6 +10,7 @@ import { ask } from "./api.js";
  * @property {HTMLElement} root
  * @property {(state: import("./state.js").State) => object|null} want What it needs; null for nothing.
  * @property {(answer: any, state: import("./state.js").State) => void} show
+ * @property {() => void} [redraw] Draws the same in other colours, where `show` would ask for more first.
  * @property {boolean} [isEarly] Whether it is drawn before others when the page opens.
  */
 
@@ -21,6 +22,11 @@ export class Dashboard {
     this.members = [];
     /** @type {Map<Member, string>} What each shows. */
     this.shown = new Map();
+    /** @type {Map<Member, any>} The last answers, drawn again in other colours. */
+    this.answers = new Map();
+    this.isWhole = false;
+    /** @type {any[]} What has been asked to draw itself, some of it when more has come. */
+    this.drawing = [];
     this.inSight = new Set();
     this.changes = 0;
     this.isBusy = false;
@@ -43,6 +49,7 @@ export class Dashboard {
   remove(member) {
     this.members = this.members.filter((each) => each !== member);
     this.shown.delete(member);
+    this.answers.delete(member);
     this.inSight.delete(member.root);
     this.observer.unobserve(member.root);
   }
@@ -55,10 +62,19 @@ export class Dashboard {
     this.refresh();
   }
 
-  /** Draw everything anew, in other colours. */
+  /** Draw everything anew, in other colours: at once, since a page that is printed does not wait. */
   redraw() {
-    this.shown.clear();
-    this.refresh();
+    const state = this.stateOf();
+    for (const [member, answer] of this.answers) (member.redraw ?? member.show)(answer, state);
+  }
+
+  /** Draw what is out of sight too: a page that is printed has all panels. */
+  async drawAll() {
+    while (this.isBusy) await new Promise((resolve) => { setTimeout(resolve, 50); });
+    this.isWhole = true;
+    await this.refresh();
+    this.isWhole = false;
+    await Promise.all(this.drawing);
   }
 
   async refresh() {
@@ -85,7 +101,7 @@ export class Dashboard {
     let due = [];
     for (const member of this.members) {
       // What is in sight is known after a first frame, which the filters do not wait for.
-      if (!this.inSight.has(member.root) && !(isFirst && member.isEarly)) continue;
+      if (!this.isWhole && !this.inSight.has(member.root) && !(isFirst && member.isEarly)) continue;
       const want = member.want(state);
       const key = JSON.stringify([state.filters, want]);
       if (this.shown.get(member) !== key) due.push({ member, want, key });
@@ -106,6 +122,9 @@ export class Dashboard {
       answers = due.map(() => ({ error: error.message }));
       for (const { member } of due) this.shown.delete(member);
     }
-    due.forEach(({ member }, at) => member.show(answers[at], state));
+    this.drawing = due.map(({ member }, at) => {
+      this.answers.set(member, answers[at]);
+      return member.show(answers[at], state);
+    });
   }
 }

@@ -10,7 +10,7 @@ import { element } from "./dom.js";
 import { hideTip, hover } from "./hover.js";
 import { Filters } from "./panels/filters.js";
 import { Header } from "./panels/header.js";
-import { setPalette } from "./palette.js";
+import { onColours, setPalette } from "./palette.js";
 import { store } from "./state.js";
 import { Compare } from "./panels/compare.js";
 import { Curves } from "./panels/curves.js";
@@ -51,7 +51,7 @@ async function start() {
   const box = new SqlBox();
   const provenance = new Provenance(context);
   main.append(header.live, verdicts.panel.root, ...members.map((member) => member.panel.root), box.panel.root, provenance.panel.root);
-  for (const member of members) dashboard.add({ root: member.panel.root, want: (state) => member.want(state), show: (answer, state) => member.show(answer, state) });
+  for (const member of members) dashboard.add({ root: member.panel.root, want: (state) => member.want(state), show: (answer, state) => member.show(answer, state), redraw: member.redraw && (() => member.redraw()) });
 
   const update = () => {
     const state = stateOf();
@@ -98,7 +98,13 @@ async function start() {
     clearInterval(waiting);
     learn();
   }, 200);
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => dashboard.redraw());
+  onColours(() => dashboard.redraw());
+  addEventListener("keydown", async (event) => {
+    if (event.key !== "p" || !(event.ctrlKey || event.metaKey)) return;
+    event.preventDefault();
+    await Promise.all([dashboard.drawAll(), provenance.load()]);
+    print();
+  });
   addEventListener("keydown", (event) => {
     if (event.key !== "Escape" || document.querySelector("dialog[open]")) return;
     hideTip();

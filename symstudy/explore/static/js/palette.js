@@ -12,9 +12,22 @@ export function setPalette(colours) {
   categories = colours;
 }
 
+/** As in the style sheet: paper is never dark. */
+const DARK = "screen and (prefers-color-scheme: dark)";
+
 /** @returns {boolean} */
 export function isDark() {
-  return matchMedia("(prefers-color-scheme: dark)").matches;
+  return matchMedia(DARK).matches;
+}
+
+/** @param {() => void} redraw Called when colours have become others, and before and after a print. */
+export function onColours(redraw) {
+  for (const query of [DARK, "print"]) {
+    matchMedia(query).addEventListener("change", () => {
+      values.clear();
+      redraw();
+    });
+  }
 }
 
 /**
@@ -31,7 +44,6 @@ export function css(name) {
 
 /** Values of the style sheet: to ask the browser for one a mark takes as long as to draw it. */
 const values = new Map();
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => values.clear());
 
 /**
  * A colour between dark and light, by a number from 0 to 1.

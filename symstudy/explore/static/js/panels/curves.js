@@ -21,6 +21,7 @@ export class Curves {
     this.chart = new Chart((at) => pickMark(at, context));
     this.legend = element("ul", { class: "lines-legend" });
     this.asked = 0;
+    this.redraw = () => {};
   }
 
   /** @param {import("../state.js").State} state */
@@ -55,7 +56,8 @@ export class Curves {
       found = { error: error.message };
     }
     if (asked !== this.asked) return;
-    this.draw(answer, found, state);
+    this.redraw = () => this.draw(answer, found, state);
+    this.redraw();
   }
 
   draw(answer, found, state) {
