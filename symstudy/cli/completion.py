@@ -17,6 +17,7 @@ import typer
 
 from symstudy.project import find_project, find_study, shipped_project
 from symstudy.project.listing import claim_files, claim_folders
+from symstudy.project.shipping import what_is_shipped
 
 __all__ = [
     "complete_claim",
@@ -25,6 +26,7 @@ __all__ = [
     "complete_preset",
     "complete_results",
     "complete_setting",
+    "complete_shipped",
     "complete_study",
 ]
 
@@ -60,6 +62,15 @@ def complete_study(incomplete: str) -> Completions:
         elif path.suffix == ".toml":
             found[str(path)] = read_table(path).get("title", "")
     return list(found.items())
+
+
+@quiet
+def complete_shipped(incomplete: str) -> Completions:
+    """Return what comes with symstudy and can be copied: studies, and files for clusters."""
+    shipped = shipped_project()
+    studies, clusters = what_is_shipped(shipped) if shipped is not None else ({}, {})
+    found = [(name, read_table(path).get("title", "")) for name, path in studies.items()]
+    return matching([*found, *((name, "files for a cluster") for name in clusters)], incomplete)
 
 
 @quiet

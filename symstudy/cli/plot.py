@@ -40,10 +40,21 @@ class PlotGroup(TyperGroup):
     """Kinds of figures; what names no kind is about claims."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Put the kind of the figures of claims before arguments that name none."""
-        if not args or (args[0] not in self.commands and args[0] not in ctx.help_option_names):
+        """Put the kind of the figures of claims before arguments that name none.
+
+        Where Tab asks what may come first nothing is put: it may be a kind or results.
+        """
+        is_first = not args and ctx.resilient_parsing
+        if not is_first and (not args or args[0] not in {*self.commands, *ctx.help_option_names}):
             args = [CLAIMS, *args]
         return super().parse_args(ctx, args)
+
+    def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
+        """Return the kinds, and what the figures of claims begin with: results."""
+        claims = self.commands[CLAIMS]
+        first = next(each for each in claims.params if each.name == "results")
+        own = claims.make_context(CLAIMS, [], parent=ctx, resilient_parsing=True)
+        return [*super().shell_complete(ctx, incomplete), *first.shell_complete(own, incomplete)]
 
 
 def add_commands(app: typer.Typer) -> None:

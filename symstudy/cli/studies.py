@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from symstudy.cli.completion import complete_shipped
 from symstudy.cli.modules import Dry, beside_study, print_modules, try_modules
 from symstudy.cli.options import Json, Overrides, Preset, ProjectFolder, StudyPath
 from symstudy.cli.output import note, print_json, print_table, say
@@ -286,6 +287,7 @@ def copy(
             metavar="NAME",
             help="A study that comes with symstudy, or slurm, kubernetes, aws or docker.",
             show_default=False,
+            autocompletion=complete_shipped,
         ),
     ],
     to: Annotated[

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from symstudy.errors import ProjectError, unknown_name
 from symstudy.project.folder import Project, check_own, find_project, shipped_project
 
-__all__ = ["Copied", "copy_shipped", "find_study"]
+__all__ = ["Copied", "copy_shipped", "find_study", "what_is_shipped"]
 
 HEADING = '[tool.symstudy]\nanalyses = "analysis"\nstudies = "."\n'
 
@@ -46,6 +46,13 @@ def find_study(given: Path) -> Path:
     return given
 
 
+def what_is_shipped(shipped: Project) -> tuple[dict[str, Path], dict[str, Path]]:
+    """Return the studies, and the folders of files for a kind of cluster, by name and in order."""
+    studies = {path.stem: path for path in sorted(shipped.studies.glob("*.toml"))}
+    folders = sorted(path for path in (shipped.root / "cluster").glob("*") if path.is_dir())
+    return studies, {path.name: path for path in folders}
+
+
 def copy_shipped(name: str, target: Path, *, claims: bool) -> Copied:
     """Copy a shipped study, or the files for a kind of cluster, into a folder.
 
@@ -64,12 +71,11 @@ def copy_shipped(name: str, target: Path, *, claims: bool) -> Copied:
             "symstudy must be installed with its studies, but they are not beside the package. "
             "Install it again: pip install --force-reinstall symstudy"
         )
-    clusters = {path.name: path for path in (shipped.root / "cluster").glob("*") if path.is_dir()}
-    studies = {path.stem: path for path in sorted(shipped.studies.glob("*.toml"))}
+    studies, clusters = what_is_shipped(shipped)
     if name in clusters:
         return write_all({target / name: clusters[name]}, "")
     if name not in studies:
-        raise unknown_name("what to copy", name, [*studies, *sorted(clusters)])
+        raise unknown_name("what to copy", name, [*studies, *clusters])
     files = {target / f"{name}.toml": studies[name]}
     if not claims:
         return write_all(files, "")

@@ -83,6 +83,17 @@ def test_claims_nouns_and_launchers_are_completed(completed):
     assert completed("run", "mine.toml", "--launcher", "in") == ["inline"]
 
 
+def test_what_is_shipped_is_completed(completed):
+    assert completed("copy", "smo") == ["smoke"]
+    assert completed("copy", "slu") == ["slurm"]
+
+
+def test_after_plot_come_kinds_of_figures_or_results(completed):
+    assert completed("plot", "sc") == ["scaling"]
+    assert completed("plot", "res") == ["results", "results/"]
+    assert {"claims", "heatmap", "results"} <= set(completed("plot", ""))
+
+
 def test_columns_are_those_of_the_results(program, completed, tmp_path):
     ran = program(
         "run", tmp_path / "mine.toml", "--launcher", "inline", "--results", tmp_path / "r"
