@@ -26,7 +26,8 @@ class GroupLaw(NamedTuple):
     Attributes:
         group: Values of the columns that tell the line from others.
         fit: What was fitted; None where nothing could be.
-        reason: Why nothing was fitted, or what was left out of the fit; empty if nothing.
+        reason: Why nothing was fitted; of what was fitted, what was left out or not held out, and
+            whether it could be off at all. Empty if there is nothing to say.
     """
 
     group: Mapping[str, Any]
@@ -137,10 +138,28 @@ def fit_group(group: Mapping[str, Any], rows: pd.DataFrame, form: str, hold_out:
     if places < FORMS[form].fewest:
         needed = FORMS[form].fewest
         return GroupLaw(group, None, f"{places} positive places, and {form} needs {needed}")
-    dropped = rows["place"].nunique() - places
-    reason = f"{dropped} place{'s' * (dropped > 1)} at 0 or below not in the fit" if dropped else ""
     plain = left.astype({"place": float, "value": float})
-    return GroupLaw(group, fit_scaling(plain, form, hold_out), reason)
+    dropped = rows["place"].nunique() - places
+    remarks = remarks_on(places, dropped, form, hold_out)
+    return GroupLaw(group, fit_scaling(plain, form, hold_out), "; ".join(remarks))
+
+
+def remarks_on(places: int, dropped: int, form: str, hold_out: int) -> list[str]:
+    """Return what a reader must know of a law through so many places."""
+    needed, remarks = FORMS[form].fewest, []
+    if dropped:
+        remarks.append(f"{dropped} place{'s' * (dropped > 1)} at 0 or below not in the fit")
+    if places == needed:
+        remarks.append(
+            f"{form} has as many parameters as there are places, and goes through any {places}"
+        )
+    kept = places - hold_out
+    if hold_out and kept <= needed:
+        remarks.append(
+            f"none held out: {max(kept, 0)} would be left, and {form} is predicted from "
+            f"{needed + 1} or more"
+        )
+    return remarks
 
 
 def law_words(law: GroupLaw) -> str:

@@ -63,8 +63,21 @@ def test_a_decay_of_0_has_a_place_on_a_logarithmic_axis(planted):
 
 def test_a_fit_says_that_places_at_0_are_not_in_it(planted):
     axes = {"train.gamma": [0.0, 0.001, 0.01, 0.1]}
-    plot = planted(**axes).plot.scaling(x="gamma", y="test_loss", by="width")
+    plot = planted(**axes).plot.scaling(x="gamma", y="test_loss", by="width", hold_out=0)
     assert {law.reason for law in plot.laws} == {"1 place at 0 or below not in the fit"}
+
+
+def test_a_fit_says_what_it_could_not_hold_out_and_what_it_could_not_miss(planted):
+    plot = planted().plot.scaling(x="width", y="test_loss", where="gamma = 0", hold_out=2)
+    places = plot.laws[0].fitted.places
+    (reason,) = {law.reason for law in plot.laws}
+    assert f"none held out: {places - 2} would be left" in reason
+    assert "predicted from 3 or more" in reason
+    plot = planted().plot.scaling(
+        x="width", y="test_loss", where="gamma = 0 and width in (8, 16)", hold_out=0
+    )
+    (reason,) = {law.reason for law in plot.laws}
+    assert reason == "power has as many parameters as there are places, and goes through any 2"
 
 
 def test_one_seed_has_no_intervals_and_says_so(planted):
