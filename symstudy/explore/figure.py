@@ -120,7 +120,9 @@ def draw_scatter(view: View, asked: Mapping[str, Any], answer: PanelAnswer) -> F
         is_below = (frame[logs] == -1).any(axis=1)
         if is_below.any():
             num = int(frame.loc[is_below, "runs"].sum())
-            left_out = f"Not drawn: {num:,} runs at 0 or below on a logarithmic axis."
+            left_out = (
+                f"Not drawn: {num:,} run{'s' * (num != 1)} at 0 or below on a logarithmic axis."
+            )
             answer = answer._replace(notes=[*answer.notes, left_out])
             frame = frame[~is_below]
         draw_density(axes, frame, answer.more["axes"])

@@ -235,7 +235,22 @@ function logTicks(low, high) {
     for (const step of steps) ticks.push(Number((step * 10 ** power).toPrecision(6)));
   }
   const inside = ticks.filter((tick) => tick >= low && tick <= high);
-  return inside.length ? inside : [low, high];
+  return inside.length > 2 ? inside : evenTicks(low, high);
+}
+
+/**
+ * Round values, evenly spaced, where a range is too narrow for 1, 2 and 5.
+ * @param {number} low
+ * @param {number} high
+ * @returns {number[]}
+ */
+function evenTicks(low, high) {
+  const rough = (high - low) / 5;
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const step = power * ([1, 2, 5].find((each) => each * power >= rough) ?? 10);
+  const ticks = [];
+  for (let at = Math.ceil(low / step); at * step <= high; at += 1) ticks.push(Number((at * step).toPrecision(6)));
+  return ticks.length ? ticks : [low, high];
 }
 
 /**

@@ -39,6 +39,16 @@ export function count(value) {
 }
 
 /**
+ * A count with its noun: "1 run", "2,000 runs".
+ * @param {number} value
+ * @param {string} noun
+ * @returns {string}
+ */
+export function counted(value, noun) {
+  return `${count(value)} ${noun}${value === 1 ? "" : "s"}`;
+}
+
+/**
  * Seconds as a person says them.
  * @param {number|null} seconds
  * @returns {string}

@@ -7,7 +7,7 @@ import { request } from "../api.js";
 import { Chart, numberAxis } from "../chart.js";
 import { conditions } from "../context.js";
 import { element, select } from "../dom.js";
-import { number, valueText } from "../format.js";
+import { counted, number, valueText } from "../format.js";
 import { css, lineColours } from "../palette.js";
 import { Panel } from "../panel.js";
 import { store } from "../state.js";
@@ -70,8 +70,8 @@ export class Curves {
     const notes = [];
     if (answer.more.total > curves.length) notes.push(`${curves.length} of ${answer.more.total.toLocaleString("en-US")} runs in view: click a mark of another panel, or filter, to see others.`);
     const unfinished = left.filter((row) => typeof row[3] !== "number").length;
-    if (unfinished) notes.push(`${unfinished} probes without a finite value are not drawn.`);
-    if (left.length > unfinished) notes.push(`${left.length - unfinished} probes at step 0, or at a value of 0 or below, have no place on logarithmic axes.`);
+    if (unfinished) notes.push(`Not drawn: ${counted(unfinished, "probe")} without a finite value.`);
+    if (left.length > unfinished) notes.push(`No place on logarithmic axes: ${counted(left.length - unfinished, "probe")} at step 0, or at a value of 0 or below.`);
     const sql = `select study, run_id, step, "${state.curve}" as value from history\nwhere run_id in (${[...byRun.keys()].map((id) => `'${id.replaceAll("'", "''")}'`).join(", ")})\norder by study, run_id, step`;
     if (!this.panel.take({ sql, columns: ["study", "run_id", "step", state.curve], rows, notes, more: {}, error: found.error })) return;
     if (left.length === rows.length) {

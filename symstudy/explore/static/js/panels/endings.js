@@ -4,7 +4,7 @@
  */
 
 import { button, element } from "../dom.js";
-import { count } from "../format.js";
+import { counted } from "../format.js";
 import { hover } from "../hover.js";
 import { Panel } from "../panel.js";
 import { store } from "../state.js";
@@ -37,7 +37,7 @@ export class Endings {
     const typed = line.replace("RESULTS", this.context.location.includes(" ") ? `'${this.context.location}'` : this.context.location);
     const show = () => store.set({ pick: at, start: 0 });
     return element("li", { onpointerenter: () => hover({ study, outcome }), onpointerleave: () => hover(null) },
-      element("div", { class: "what" }, element("strong", { text: outcome }), element("span", { text: study }), element("span", { class: "n", text: `${count(runs)} run${runs === 1 ? "" : "s"}` }),
+      element("div", { class: "what" }, element("strong", { text: outcome }), element("span", { text: study }), element("span", { class: "n", text: counted(runs, "run") }),
         outcome === "missing" ? null : button("show runs", show)),
       element("div", { class: "track" }, bar),
       reason ? element("p", { class: "reason", text: reason }) : null,

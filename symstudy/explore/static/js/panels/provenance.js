@@ -5,7 +5,7 @@
 
 import { request } from "../api.js";
 import { button, element, save } from "../dom.js";
-import { count, number } from "../format.js";
+import { counted, number } from "../format.js";
 import { Panel } from "../panel.js";
 
 const COLUMNS = ["study", "launch", "at (UTC)", "new runs", "commit", "uncommitted changes", "versions", "host"];
@@ -80,14 +80,14 @@ export class Provenance {
   hours(claims) {
     return element("ul", { class: "hours" }, ...claims.map((claim) => element("li", {},
       element("strong", { text: claim.claim || "no claim" }),
-      ` on ${claim.study}: ${count(claim.runs)} runs, ${number(claim.hours)} worker hours`)));
+      ` on ${claim.study}: ${counted(claim.runs, "run")}, ${number(claim.hours)} worker hours`)));
   }
 
   /** @param {any} launch */
   launch(launch) {
     const [study, , at, runs, commit, changes, versions, host] = rowOf(launch);
     return element("div", { class: "launch" },
-      element("p", {}, element("strong", { text: `${study}, ${at}` }), ` ${runs ?? "?"} new runs on ${host}; commit `, element("code", { text: commit }), `; uncommitted changes: ${changes || "not known"}; ${versions}`),
+      element("p", {}, element("strong", { text: `${study}, ${at}` }), ` ${typeof runs === "number" ? counted(runs, "new run") : "? new runs"} on ${host}; commit `, element("code", { text: commit }), `; uncommitted changes: ${changes || "not known"}; ${versions}`),
       element("div", { class: "actions" }, ...filesOf(launch).map((file) => button(file, () => this.open(launch, file)))));
   }
 
