@@ -31,10 +31,10 @@ MOST_LONG, LONG, BROAD = 6, 5, 3.0
 """More values than that with longer labels are not written out on a panel of fewer inches."""
 WIDTH = 0.62
 """Width of a digit over the size of text."""
-WIDE_ACROSS = 20.0
-"""The same of a horizontal axis, whose labels stand beside each other."""
 WIDE = 200.0
 """Values that differ by a larger factor have labels at powers of ten alone."""
+WIDE_ACROSS = 20.0
+"""The same of a horizontal axis, whose labels stand beside each other."""
 CROWDED = 4.0
 """Values that differ by a larger factor have labels at 1, 2 and 5 alone."""
 PLAIN = (1e-3, 1e4)
@@ -117,7 +117,7 @@ def draw_scale(axes: "Axes", scale: Scale, *, is_labelled: bool = True) -> None:
         texts = ["0", *map(ten_labels(tens[0], tens[-1]), tens)]
         set_labels(axes, [scale.zero, *tens], texts, is_labelled=is_labelled)
     else:
-        label_log_axis(axes.xaxis, positive[0], positive[-1], WIDE_ACROSS)
+        label_log_axis(axes.xaxis, positive[0], positive[-1])
         axes.tick_params(labelbottom=is_labelled)
     axes.set_xlim(log_limits(scale.zero or positive[0], positive[-1]))
     if scale.zero is not None:
@@ -155,17 +155,17 @@ def log_limits(least: float, most: float) -> tuple[float, float]:
     return least / room, most * room
 
 
-def label_log_axis(axis: Any, least: float, most: float, wide: float = WIDE) -> None:
+def label_log_axis(axis: Any, least: float, most: float) -> None:
     """Label a logarithmic axis of matplotlib so that it has three labels or more.
 
     Args:
         axis: The axis.
         least: Its least value.
         most: Its largest value.
-        wide: Values that differ by a larger factor have labels at powers of ten alone.
     """
     from matplotlib import ticker
 
+    wide = WIDE_ACROSS if axis.axis_name == "x" else WIDE
     ratio = most / least
     tell = ten_labels(least, most) if ratio >= wide else number_label
     axis.set_major_formatter(ticker.FuncFormatter(lambda value, _: tell(value)))
