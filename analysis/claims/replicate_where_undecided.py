@@ -26,6 +26,7 @@ from symstudy.findings import (
     claim,
     combine,
     judge_looks,
+    p_of_looks,
     plan_looks,
 )
 from symstudy.findings.evidence import load
@@ -108,7 +109,8 @@ def measure(db: Store) -> Measured:
         "80 and 160 seeds the repeated confidence interval of the mean (Lan-DeMets, Pocock's "
         "spending) is held against 0.75 to 1.25; the first look at which it lies within supports "
         "the combination, the first at which it lies outside refutes it. All looks at all "
-        "combinations together have an error of 5 %, each combination an equal share. Supported "
+        "combinations together have an error of 5 %, each combination an equal share; its p-value "
+        "is the least such error at which a look that has happened decides the same. Supported "
         "if all are, refuted if one is."
     ),
     tests=(SeedTest(rule="mean ratio within 0.75 and 1.25", margin=0.25, unit="ratio"),),
@@ -162,7 +164,7 @@ def judge_combination(measured: Measured, plan: LookPlan, teacher: int, gamma: f
     values = dict(zip(rows["seed"].tolist(), rows["ratio"].tolist(), strict=True))
     seeds = int(measured.planned.loc[here, "seeds"].iloc[0])
     decision = judge_looks(values, plan, low=LOW, high=HIGH, seeds=seeds)
-    seen = bool(decision.values)
+    seen, p_value = bool(decision.values), p_of_looks(values, plan, low=LOW, high=HIGH, seeds=seeds)
     return Part(
         name=f"teacher of {teacher}, gamma = {gamma:.3g}",
         verdict=VERDICTS[decision.verdict],
@@ -172,6 +174,7 @@ def judge_combination(measured: Measured, plan: LookPlan, teacher: int, gamma: f
         unit="neurons over the teacher's",
         seeds=decision.units,
         note=f"{decision.units} seeds",
+        p_value=p_value,
     )
 
 

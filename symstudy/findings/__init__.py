@@ -48,7 +48,7 @@ from symstudy.statistics.intervals import (
     student_table,
 )
 from symstudy.statistics.part import Part, combine
-from symstudy.statistics.sequential import Decision, LookPlan, judge_looks, plan_looks
+from symstudy.statistics.sequential import Decision, LookPlan, judge_looks, p_of_looks, plan_looks
 from symstudy.statistics.tests import (
     decide_median,
     drawn_p,
@@ -110,6 +110,7 @@ __all__ = [
     "log_ticks",
     "median_interval",
     "median_part",
+    "p_of_looks",
     "permutation_p",
     "plan_looks",
     "rank_correlations",

@@ -23,6 +23,9 @@ from symstudy.study.study import PILOT
 
 __all__ = ["Evaluated", "claims_of", "draw_claim", "evaluate_claim", "settle"]
 
+UNCORRECTED = "without a p-value, so not corrected for its family"
+"""Said of a verdict that rests on an interval alone."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluated:
@@ -143,7 +146,11 @@ def evaluate_claim(
     )
     caveats = read_caveats(record, claim.name, claim.rule_hash)
     caveats = with_gaps(caveats, Store([folder]), measured)
-    shared = shared_notes(folder, claim.name, studies_in(member.family), ended or EndedRuns())
+    notes = [
+        *caveats.notes,
+        *shared_notes(folder, claim.name, studies_in(member.family), ended or EndedRuns()),
+        *([UNCORRECTED] if lacks_p(finding) else []),
+    ]
     evaluated = Evaluated(
         claim=claim,
         study=folder.name,
@@ -154,12 +161,27 @@ def evaluate_claim(
         measured=measured,
         fingerprint=store.fingerprint,
         queries=tuple(store.queries),
-        caveats=caveats._replace(notes=(*caveats.notes, *shared)),
+        caveats=caveats._replace(notes=tuple(notes)),
         member=member,
         standing=stand([member])[0],
     )
     (settled,) = settle([(folder, evaluated)])
     return settled
+
+
+def lacks_p(finding: Finding) -> bool:
+    """Return whether a verdict rests on an interval, which chance has a part in, without a p-value.
+
+    A verdict without one is not corrected for its family, as one by an exact rule is not.
+    """
+    if finding.verdict not in {Verdict.SUPPORTED, Verdict.REFUTED}:
+        return False
+    rest_on = [part for part in finding.parts if part.decides and part.verdict is finding.verdict]
+    rests = [(part.interval, part.p_value) for part in rest_on]
+    return any(
+        interval is not None and p_value is None
+        for interval, p_value in rests or [(finding.interval, finding.p_value)]
+    )
 
 
 def with_gaps(caveats: Caveats, store: Store, measured: Any) -> Caveats:

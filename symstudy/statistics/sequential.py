@@ -24,12 +24,14 @@ from scipy import special
 
 from symstudy.statistics.intervals import TIED
 
-__all__ = ["Decision", "LookPlan", "judge_looks", "plan_looks"]
+__all__ = ["Decision", "LookPlan", "judge_looks", "p_of_looks", "plan_looks"]
 
 NODES = 256
 """Points of the quadrature; halving them changes no level in the eighth digit."""
 FARTHEST = 12.0
 """No boundary is sought beyond so many standard deviations."""
+STEP, LEAST = 1.25, 1e-9
+"""Factor between the levels that a p-value is sought among, and the least of them."""
 
 
 class LookPlan(NamedTuple):
@@ -228,3 +230,41 @@ def judge_looks(
         if verdict:
             break
     return decision
+
+
+def p_of_looks(
+    values: Mapping[int, float],
+    plan: LookPlan,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    seeds: int,
+) -> float | None:
+    """Return the p-value of what `judge_looks` decides; None where it decides nothing.
+
+    It is the least error of a plan of the same looks at which one of those that have happened
+    decides the same. Units stop being added at the first look that decides at the plan's own error,
+    so a smaller one has fewer looks to decide at: the chance of a p-value of at most p is at most
+    p, for each p up to the plan's alpha. Errors are tried a quarter apart, and the larger is told.
+
+    Args:
+        values: As for `judge_looks`.
+        plan: The looks that were planned.
+        low: Lower end of the claimed range; none if None.
+        high: Upper end; none if None.
+        seeds: Units that there are.
+
+    References:
+        Jennison and Turnbull 2000, section 9.2: repeated p-values.
+    """
+    verdict = judge_looks(values, plan, low=low, high=high, seeds=seeds).verdict
+    if not verdict:
+        return None
+    # Decided after no steps; a smaller error decides less.
+    least, most = 0, int(math.log(plan.alpha / LEAST, STEP)) + 1
+    while most - least > 1:
+        middle = (least + most) // 2
+        stricter = plan_looks(plan.counts, plan.alpha / STEP**middle)
+        decision = judge_looks(values, stricter, low=low, high=high, seeds=seeds)
+        least, most = (middle, most) if decision.verdict == verdict else (least, middle)
+    return plan.alpha / STEP**least

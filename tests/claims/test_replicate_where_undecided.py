@@ -56,6 +56,11 @@ def test_a_mean_outside_refutes(claims, replicate):
     )
     assert finding.verdict is Verdict.REFUTED
     assert finding.effect == pytest.approx(1.6, abs=0.3)
+    refuted = [part for part in finding.parts if part.verdict is Verdict.REFUTED]
+    # Refuted by any of twelve, each with a twelfth of the error.
+    p_value = finding.p_value or math.nan
+    assert p_value == pytest.approx(12 * min(part.p_value or math.nan for part in refuted))
+    assert p_value <= 0.05
 
 
 def test_claim_and_search_judge_by_the_same_looks(claims, study, replicate):

@@ -1,5 +1,6 @@
 """Verdicts as they stand in a declared family, in every place where a reader meets them."""
 
+import dataclasses
 import json
 import re
 import sys
@@ -9,6 +10,7 @@ from typer.testing import CliRunner
 
 from symstudy.cli.app import app
 from symstudy.errors import ProjectError
+from symstudy.findings import Finding, Interval, Part, Verdict
 from symstudy.findings.evaluate import draw_claim, evaluate_claim, settle
 from symstudy.findings.family import Family, family_of, read_families
 from symstudy.findings.kept import read_findings
@@ -143,6 +145,30 @@ def test_what_changed_after_the_data_is_in_every_headline(small_claim, plant_sma
     page = render_report([folder], "results")
     shown = page[: page.index("<details>")]
     assert shown.count('<span class="warn">rule changed after the data') == 2
+
+
+@pytest.mark.parametrize(
+    ("verdict", "interval", "p_value", "is_told"),
+    [
+        (Verdict.SUPPORTED, Interval(0.1, 0.2), None, True),
+        (Verdict.REFUTED, Interval(0.1, 0.2), None, True),
+        (Verdict.SUPPORTED, Interval(0.1, 0.2), 1e-6, False),
+        (Verdict.REFUTED, None, None, False),
+        (Verdict.INCONCLUSIVE, Interval(0.1, 0.2), None, False),
+    ],
+)
+@pytest.mark.parametrize("has_part", [True, False])
+def test_a_verdict_by_an_interval_alone_says_that_no_family_corrects_it(
+    small_claim, plant_small, verdict, interval, p_value, is_told, has_part
+):
+    part = Part(name="p", verdict=verdict, rule="r", interval=interval, p_value=p_value)
+    is_bare = not has_part and p_value is None
+    found = Finding(
+        verdict=verdict, reason="", interval=interval, seeds=3, parts=() if is_bare else (part,)
+    )
+    judged = dataclasses.replace(small_claim, judge=lambda _: found)
+    headline = evaluate_claim(judged, plant_small()).headline
+    assert ("not corrected for its family" in headline) == is_told
 
 
 def test_findings_of_an_earlier_version_are_shown_as_they_were(small_claim, plant_small):

@@ -2,9 +2,10 @@ import math
 
 import numpy as np
 import pytest
+from scipy import stats
 from scipy.special import ndtri, stdtrit
 
-from symstudy.statistics.sequential import judge_looks, plan_looks
+from symstudy.statistics.sequential import judge_looks, p_of_looks, plan_looks
 
 COUNTS = (5, 10, 20, 40, 80)
 
@@ -112,3 +113,37 @@ def test_looks_have_to_grow(counts):
 def test_the_error_has_to_be_a_share():
     with pytest.raises(ValueError, match="`alpha` must be above 0 and below 1"):
         plan_looks((5, 10), 1.0)
+
+
+def test_a_p_value_of_looks_is_seldom_small_at_the_margin():
+    plan = plan_looks((5, 10, 20, 40), 0.2)
+    rng = np.random.default_rng(5)
+    found = []
+    for _ in range(600):
+        values = dict(enumerate(rng.normal(1.0, 0.3, 40)))
+        # Units are added until a look at the plan's own error decides, and no longer.
+        taken = judge_looks(values, plan, high=1.0, seeds=40).units
+        found.append(p_of_looks({k: values[k] for k in range(taken)}, plan, high=1.0, seeds=taken))
+    known = np.array([1.0 if p is None else p for p in found])
+    for level in (0.02, 0.05, 0.1, 0.2):
+        expected = level * len(known)
+        assert (known <= level).sum() <= expected + 3 * math.sqrt(expected)
+    assert np.mean(known <= 0.2) > 0.1
+
+
+def test_a_p_value_of_looks_is_there_where_they_decide_and_falls_with_the_distance():
+    plan = plan_looks(COUNTS, 0.05)
+    noise = np.random.default_rng(6).normal(0, 0.1, COUNTS[-1])
+    assert p_of_looks(dict(enumerate(1 + noise)), plan, low=-1, high=1, seeds=80) is None
+    near, far, inside = (
+        p_of_looks(dict(enumerate(at + noise)), plan, low=-1, high=1, seeds=80) or math.nan
+        for at in (1.05, 2.0, 0.0)
+    )
+    assert far < near <= 0.05
+    assert inside < 1e-3
+    # Of one look it is the p-value of its t test, to a quarter.
+    few = dict(enumerate(1.1 + noise[:20]))
+    values = np.array(list(few.values()))
+    exact = stats.ttest_1samp(values, 1.0).pvalue
+    found = p_of_looks(few, plan_looks((20,), 0.05), high=1.0, seeds=20) or math.nan
+    assert exact <= found <= 1.25 * exact
