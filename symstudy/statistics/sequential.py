@@ -1,37 +1,35 @@
 """Looking at data more than once without raising the chance of a wrong decision.
 
-A mean that is judged by a 95 % interval after 5, 10, 20, 40 and 80 seeds, stopping as soon as the
-interval decides, is judged wrongly in 18 % of cases, not in 5 %. A group-sequential plan gives each
-look an interval of its own, wider than that of a single look, such that all of them together hold
-the true mean with the stated confidence: repeated confidence intervals. So it does not matter when
-and why one stops, as long as the looks were planned.
+A median that is judged by a sign test at 5 % after 10, 20, 40, 80 and 160 seeds, stopping as soon
+as the test decides, is judged wrongly far more often than in 5 % of cases. A group-sequential plan
+gives each look a share of the error, and asks at each for so many values on one side of a bound
+that all looks together spend no more than that. So it does not matter when and why one stops, as
+long as the looks were planned.
+
+Of values whose median is a bound, the number above it is a sum of fair coins, whatever their
+distribution: the chance of every course of such numbers is known exactly, and no assumption is
+made of skewness, spread or ties.
 
 References:
     Lan and DeMets 1983, Biometrika 70 (spending functions); Armitage, McPherson and Rowe 1969 (the
-    recursion); Jennison and Turnbull 1989, JRSS B 51 (repeated confidence intervals), and their
-    book of 2000, section 3.8, for the unknown variance: the nominal level of each look is kept and
-    the normal quantile is replaced by Student's.
+    recursion, here over whole numbers); Jennison and Turnbull 2000, chapters 9 (repeated confidence
+    intervals) and 12 (exact tests of binary values).
 """
 
 import functools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy import special
-
-from symstudy.statistics.intervals import TIED
+from scipy import stats
 
 __all__ = ["Decision", "LookPlan", "judge_looks", "p_of_looks", "plan_looks"]
 
-NODES = 256
-"""Points of the quadrature; halving them changes no level in the eighth digit."""
-FARTHEST = 12.0
-"""No boundary is sought beyond so many standard deviations."""
-STEP, LEAST = 1.25, 1e-9
+STEP, LEAST = 1.25, 1e-12
 """Factor between the levels that a p-value is sought among, and the least of them."""
+ROUNDING = 1e-12
+"""Share of an error that rounding may add to a chance."""
 
 
 class LookPlan(NamedTuple):
@@ -39,12 +37,12 @@ class LookPlan(NamedTuple):
 
     Attributes:
         counts: Units, such as seeds, at each look.
-        levels: Two-sided error of the interval of each look.
-        alpha: Chance that any of the intervals leaves out the true mean.
+        spent: Error that may have been spent by each look, of both sides together.
+        alpha: Chance that any of the looks is wrong.
     """
 
     counts: tuple[int, ...]
-    levels: tuple[float, ...]
+    spent: tuple[float, ...]
     alpha: float
 
 
@@ -53,15 +51,15 @@ class Decision(NamedTuple):
 
     Attributes:
         verdict: `inside`, `outside` or, undecided, an empty string.
-        mean: Of the values at that look; NaN without values.
-        low: Lower end of the repeated confidence interval.
+        median: Of the values at that look; NaN without values.
+        low: Lower end of the repeated confidence interval of the median.
         high: Upper end.
         units: Units of that look; 0 before the first.
         values: Values among them.
     """
 
     verdict: str
-    mean: float
+    median: float
     low: float
     high: float
     units: int
@@ -85,14 +83,8 @@ def spend(share: float, alpha: float) -> float:
     return alpha * math.log(1.0 + (math.e - 1.0) * share)
 
 
-@functools.cache
 def plan_looks(counts: tuple[int, ...], alpha: float) -> LookPlan:
-    """Return the levels of looks at `counts` units whose errors sum up to `alpha`.
-
-    Let S_k be the sum of the first n_k units over the standard deviation of all n_K, a Brownian
-    motion at times n_k / n_K. With f_k the density of S_k where no look before has crossed its
-    boundary, the chance to cross at look k is an integral over f_(k-1), which a boundary is solved
-    for, and f_k is f_(k-1), cut off there, convolved with the increment.
+    """Return looks at `counts` units whose errors sum up to `alpha`.
 
     Args:
         counts: Growing numbers of units.
@@ -105,86 +97,38 @@ def plan_looks(counts: tuple[int, ...], alpha: float) -> LookPlan:
         raise ValueError(f"`counts` must be growing numbers of units, but got {counts!r}")
     if not 0 < alpha < 1:
         raise ValueError(f"`alpha` must be above 0 and below 1, but got {alpha!r}")
-    times = [count / counts[-1] for count in counts]
-    unit_nodes, unit_weights = np.polynomial.legendre.leggauss(NODES)
-    nodes, mass = np.zeros(1), np.ones(1)
-    levels: list[float] = []
-    before = spent = 0.0
-    for time in times:
-        sigma = math.sqrt(time - before)
-        target = spend(time, alpha) - spent
-        bound = solve_boundary(nodes, mass, sigma, target, FARTHEST * math.sqrt(time))
-        levels.append(2.0 * float(special.ndtr(-bound / math.sqrt(time))))
-        points = bound * unit_nodes
-        gaps = (points[:, None] - nodes[None, :]) / sigma
-        density = (np.exp(-0.5 * gaps**2) / (sigma * math.sqrt(2 * math.pi))) @ mass
-        nodes, mass = points, density * bound * unit_weights
-        before, spent = time, spent + target
-    return LookPlan(counts, tuple(levels), alpha)
+    spent = tuple(spend(count / counts[-1], alpha) for count in counts)
+    return LookPlan(tuple(counts), spent, alpha)
 
 
-def solve_boundary(
-    nodes: NDArray[np.float64], mass: NDArray[np.float64], sigma: float, target: float, far: float
-) -> float:
-    """Return b such that |S| > b has the chance `target`, S being a node plus a normal step."""
+@functools.lru_cache(maxsize=4096)
+def needed_hits(numbers: tuple[int, ...], spent: tuple[float, ...]) -> tuple[int, ...]:
+    """Return how many values on one side of a bound each look asks for.
 
-    def excess(bound: float) -> float:
-        over = special.ndtr((nodes - bound) / sigma) + special.ndtr((-bound - nodes) / sigma)
-        return float(mass @ over) - target
-
-    return bisect_root(excess, 0.0, far)
-
-
-def bisect_root(falling: Callable[[float], float], low: float, high: float) -> float:
-    """Return where a falling function changes its sign."""
-    for _ in range(200):
-        middle = 0.5 * (low + high)
-        if middle in (low, high):
-            break
-        low, high = (middle, high) if falling(middle) > 0 else (low, middle)
-    return 0.5 * (low + high)
-
-
-def interval(values: Sequence[float], level: float) -> tuple[float, float, float]:
-    """Return the mean and both ends of its t interval of two-sided error `level`."""
-    data = np.asarray(values, float)
-    if len(data) == 0:
-        return math.nan, -math.inf, math.inf
-    mean = float(data.mean()) if not np.isinf(data).any() else math.nan
-    if len(data) < 2 or math.isnan(mean):
-        return mean, -math.inf, math.inf
-    quantile = float(special.stdtrit(len(data) - 1, 1.0 - level / 2.0))
-    margin = quantile * float(data.std(ddof=1)) / math.sqrt(len(data))
-    return mean, mean - margin, mean + margin
-
-
-def agree_by_sign(
-    values: Sequence[float], verdict: str, bottom: float, top: float, level: float
-) -> bool:
-    """Return whether sign tests agree with what an interval of values that repeat says.
-
-    Of n values the number on one side of the true median is binomial with 1/2, whatever the
-    distribution: what all n have in common has a p-value of 2^-n, not 0. Values that all differ
-    have a spread that can be trusted as much as an interval of Student's can. What differs by
-    rounding repeats.
+    Of values whose median is the bound, the chance that a look is the first to have so many is at
+    most its share of the error of one side, half of the whole. What whole numbers leave of a share
+    is not spent later: so a smaller error asks for as many or more at every look.
 
     Args:
-        values: What was seen.
-        verdict: `inside` or `outside`.
-        bottom: Lower end of the claimed range.
-        top: Upper end.
-        level: Two-sided error of the look.
+        numbers: Values at each look; they do not fall.
+        spent: Error of both sides that may have been spent by each look.
+
+    Returns:
+        A number a look; one more than its values where it cannot decide.
     """
-    data = np.asarray(values, float)
-    steps = np.diff(np.sort(data))
-    if bool((steps > TIED * np.abs(data).max(initial=0.0)).all()):
-        return True
-    inside = [int((data >= bottom).sum()), int((data <= top).sum())]
-    beyond = max(int((data > top).sum()), int((data < bottom).sum()))
-    hits = min(inside) if verdict == "inside" else beyond
-    # Chance of at least so many hits.
-    chance = float(special.bdtrc(hits - 1, len(data), 0.5)) if hits else 1.0
-    return chance <= level / 2.0
+    alive, before, spent_before = np.ones(1), 0, 0.0
+    needed = []
+    for number, allowed in zip(numbers, spent, strict=True):
+        step = number - before
+        alive = np.convolve(alive, stats.binom.pmf(np.arange(step + 1), step, 0.5))
+        # Chance to have come here without a decision, and to have at least so many hits.
+        tails = np.append(np.cumsum(alive[::-1])[::-1], 0.0)
+        share = 0.5 * (allowed - spent_before) * (1.0 + ROUNDING)
+        least = int(np.argmax(tails <= share))
+        alive[least:] = 0.0
+        needed.append(least)
+        before, spent_before = number, allowed
+    return tuple(needed)
 
 
 def judge_looks(
@@ -195,11 +139,11 @@ def judge_looks(
     high: float | None = None,
     seeds: int,
 ) -> Decision:
-    """Return what the first look that decides says of the claim that a mean lies in a range.
+    """Return what the first look that decides says of the claim that a median lies in a range.
 
     Args:
         values: By unit, such as a seed, from 0; units without a value, or of one that is NaN, are
-            not there. Where a value is infinite, so is the mean, and nothing is decided.
+            not there.
         plan: When to look.
         low: Lower end of the claimed range; none if None.
         high: Upper end; none if None.
@@ -208,25 +152,28 @@ def judge_looks(
     Returns:
         `inside` where the interval lies within the range, `outside` where it lies outside of it; a
         claim that holds is called `outside` with a chance of at most alpha over all looks, and one
-        that does not is called `inside` with the same. Of values that repeat, such as counts, an
-        interval may shrink to a point, so a sign test of the look's level must agree.
+        that does not is called `inside` with the same.
     """
     bottom = -math.inf if low is None else low
     top = math.inf if high is None else high
+    seen = [
+        sorted(v for unit, v in values.items() if unit < count and not math.isnan(v))
+        for count in plan.counts
+        if count <= seeds
+    ]
+    needed = needed_hits(tuple(map(len, seen)), plan.spent[: len(seen)])
     decision = UNSEEN
-    for count, level in zip(plan.counts, plan.levels, strict=True):
-        if count > seeds:
-            break
-        seen = [v for unit, v in values.items() if unit < count and not math.isnan(v)]
-        mean, least, most = interval(seen, level)
+    for count, there, hits in zip(plan.counts, seen, needed, strict=False):
+        can_decide = 0 < hits <= len(there)
+        least = there[-hits] if can_decide else -math.inf
+        most = there[hits - 1] if can_decide else math.inf
         verdict = ""
-        if bottom <= least and most <= top:
+        if can_decide and bottom <= least and most <= top:
             verdict = "inside"
         elif least > top or most < bottom:
             verdict = "outside"
-        if verdict and not agree_by_sign(seen, verdict, bottom, top, level):
-            verdict = ""
-        decision = Decision(verdict, mean, least, most, count, len(seen))
+        median = float(np.median(there)) if there else math.nan
+        decision = Decision(verdict, median, least, most, count, len(there))
         if verdict:
             break
     return decision

@@ -26,10 +26,10 @@ class SearchConfig:
 
     method: Literal["tpe", "gp", "cmaes", "qmc", "random", "bisect", "replicate"]
     """Optuna's tpe or gp, cmaes, qmc (a Sobol sequence) or random; bisect closes in on where a
-    condition changes; replicate adds seeds where a mean is undecided. Required."""
+    condition changes; replicate adds seeds where a median is undecided. Required."""
     objective: str
     """SQL expression over the columns of `runs`: what is minimised or maximised, what replicate
-    takes the mean of, or for bisect a condition, or a number whose sign changes. Required."""
+    takes the median of, or for bisect a condition, or a number whose sign changes. Required."""
     feasible: str = "true"
     """SQL condition on a run; where it does not hold the run has no value."""
     direction: Literal["minimize", "maximize"] = "minimize"
@@ -49,9 +49,9 @@ class SearchConfig:
     """replicate: numbers of seeds at which an undecided branch is judged; the last is its budget.
     Required there."""
     low: float | None = None
-    """replicate: lower end of the claimed range of the mean; none if not given."""
+    """replicate: lower end of the claimed range of the median; none if not given."""
     high: float | None = None
-    """replicate: upper end of the claimed range of the mean; none if not given."""
+    """replicate: upper end of the claimed range of the median; none if not given."""
     alpha: Annotated[float, Gt(0), Lt(1)] = 0.05
     """replicate: chance that any branch is ever decided wrongly, over all looks, at most."""
 

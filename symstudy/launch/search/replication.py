@@ -1,6 +1,6 @@
-"""Sequential replication: more seeds where a mean is undecided, with the error of all looks.
+"""Sequential replication: more seeds where a median is undecided, with the error of all looks.
 
-A branch is judged at each of its looks by the repeated confidence interval of the mean
+A branch is judged at each of its looks by the repeated confidence interval of the median
 (`symstudy.statistics.sequential`): it is decided once the interval lies within the claimed range,
 or outside of it, and gets the seeds of the next look otherwise. Over all looks and branches
 together a wrong decision has a chance of at most `alpha`.
