@@ -31,6 +31,8 @@ Hues = dict[tuple[object, ...], Any]
 """Colours of lines, by what tells them from others."""
 SHARED = 8
 """Different lines of all panels that one legend explains; of more, each panel has its own."""
+MOST_NAMED = 8
+"""Lines of a panel that its own legend names; of more, so many, evenly chosen."""
 BELOW = 28.0
 """Points below a panel at which its legend begins: ticks and label are between."""
 MOST_PALETTE = 4
@@ -214,6 +216,17 @@ def scale_panel(axis: "Axes", panel: Panel, points: Sequence[pd.DataFrame]) -> N
     label_log_axis(axis.yaxis, *axis.get_ylim())
 
 
+def some_of(pairs: Sequence[tuple[Any, str]]) -> list[tuple[Any, str]]:
+    """Return what a panel's legend names: all lines, or some with a word on how many there are."""
+    from matplotlib.lines import Line2D
+
+    if len(pairs) <= MOST_NAMED:
+        return list(pairs)
+    chosen = [round(place * (len(pairs) - 1) / (MOST_NAMED - 1)) for place in range(MOST_NAMED)]
+    untold = Line2D([], [], linestyle="none")
+    return [*(pairs[at] for at in chosen), (untold, f"{len(pairs)} lines, all in the CSV")]
+
+
 def explain(axes: Sequence["Axes"], panels: Sequence[Panel]) -> None:
     """Explain lines once above the figure if they are few or the same, else below each panel."""
     import matplotlib as mpl
@@ -230,6 +243,7 @@ def explain(axes: Sequence["Axes"], panels: Sequence[Panel]) -> None:
         pairs = [pair for pair in zip(handles, known, strict=True) if pair[1]]
         if not pairs:
             continue
+        pairs = some_of(pairs)
         rows = max(rows, len(pairs))
         below = axis.transAxes + ScaledTranslation(0, -BELOW / 72, figure_of(axis).dpi_scale_trans)
         axis.legend(

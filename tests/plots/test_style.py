@@ -136,3 +136,23 @@ def test_powers_of_ten_beside_a_place_for_0_are_all_written_alike():
         draw_scale(axes, scale_of(pd.Series(steps), "step"))
         texts = [label.get_text() for label in axes.get_xticklabels()]
     assert texts == ["0", *(f"$10^{{{power}}}$" for power in range(6))]
+
+
+def test_a_legend_of_many_lines_names_some_and_says_how_many_there_are():
+    points = pd.DataFrame({"place": [1.0, 2.0], "median": [1.0, 2.0], "low": 0.5, "high": 2.5})
+    panels = [
+        Panel(
+            name=name, title=name, x="width", x_label="width", y_label=name,
+            lines=[Line(f"{name} {k}", {"kind": f"{name} {k}"}, points) for k in range(count)],
+        )
+        for name, count in (("few", 3), ("many", 20))
+    ]  # fmt: skip
+    with theme():
+        canvas = draw_panels(panels, "A caption.").canvas
+    few, many = (
+        [text.get_text() for text in axes.get_legend().get_texts()] for axes in canvas.axes
+    )
+    assert few == ["few 0", "few 1", "few 2"]
+    assert many[0] == "many 0"
+    assert many[-2:] == ["many 19", "20 lines, all in the CSV"]
+    assert len(many) == 9
