@@ -149,9 +149,8 @@ def test_a_legend_of_many_lines_names_some_and_says_how_many_there_are():
     ]  # fmt: skip
     with theme():
         canvas = draw_panels(panels, "A caption.").canvas
-    few, many = (
-        [text.get_text() for text in axes.get_legend().get_texts()] for axes in canvas.axes
-    )
+    legends = [axes.get_legend() for axes in canvas.axes]
+    few, many = ([text.get_text() for text in each.get_texts()] for each in legends if each)
     assert few == ["few 0", "few 1", "few 2"]
     assert many[0] == "many 0"
     assert many[-2:] == ["many 19", "20 lines, all in the CSV"]
