@@ -160,6 +160,8 @@ def draw_panel(axis: "Axes", panel: Panel, hues: Hues) -> None:
         scale = scale_of(pd.concat(points)["place"], panel.x)
     colors = [hues[setting_of(line)] for line in panel.lines]
     for line, color in zip(panel.lines, colors, strict=True):
+        if line.points.empty:  # a legend explains what is drawn
+            continue
         places = line.points["place"]
         axis.errorbar(
             scale.place(places) if scale is not None else places,
