@@ -26,8 +26,10 @@ from scipy import stats
 
 __all__ = ["Decision", "LookPlan", "judge_looks", "p_of_looks", "plan_looks"]
 
-STEP, LEAST = 1.25, 1e-12
-"""Factor between the levels that a p-value is sought among, and the least of them."""
+STEP = 1.25
+"""Factor between the levels that a p-value is sought among."""
+LEAST = 1e-12
+"""The least of these levels."""
 ROUNDING = 1e-12
 """Share of an error that rounding may add to a chance."""
 

@@ -26,6 +26,7 @@ def judge(measured):
     findings.bootstrap_test(measured), findings.bootstrap(measured), findings.spearman(measured)
     findings.permutation_p(measured), findings.fit_power_law(measured)
     findings.student_table(measured), findings.isotonic(measured), log_slope(measured)
+    sequential.p_of_looks(measured, sequential.plan_looks(measured))
     return sequential.judge_looks(measured, sequential.plan_looks(measured))
 """
 FILES = [

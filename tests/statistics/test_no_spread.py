@@ -110,17 +110,18 @@ def test_chances_of_nothing_are_no_numbers():
     assert bootstrap_test(lambda seeds: values[next(order) + 1], [1, 2, 3], 0.0)[1] < 0.01
 
 
-def test_looks_at_values_that_repeat_to_rounding_are_held_against_counts():
-    plan = plan_looks((3, 6), 0.05)
+def test_looks_hold_values_that_repeat_to_rounding_against_counts():
+    plan = plan_looks((3, 12), 0.05)
     alike = {0: 0.1 + 0.2, 1: 0.3, 2: 0.1 * 3}
     assert not judge_looks(alike, plan, low=0.0, high=1.0, seeds=3).is_decided
-    # What is NaN is no value, what is infinite leaves no mean.
-    known = {seed: 0.3 + 0.001 * seed for seed in range(6)}
-    missing = judge_looks({**known, 5: math.nan}, plan, low=0.0, high=1.0, seeds=6)
-    assert missing[0::5] == ("inside", 3)
-    assert judge_looks({5: math.nan, 0: 0.3}, plan, low=0.0, high=1.0, seeds=6)[-1] == 1
-    infinite = judge_looks({**known, 1: math.inf}, plan, low=0.0, high=1.0, seeds=6)
-    assert (infinite.verdict, infinite.low, infinite.high) == ("", -math.inf, math.inf)
+    # What is NaN is no value; what is infinite lies beyond every bound, as one value of twelve.
+    known = {seed: 0.3 + 0.001 * seed for seed in range(12)}
+    missing = judge_looks({**known, 5: math.nan}, plan, low=0.0, high=1.0, seeds=12)
+    assert missing[0::5] == ("inside", 11)
+    assert judge_looks({5: math.nan, 0: 0.3}, plan, low=0.0, high=1.0, seeds=12)[-1] == 1
+    infinite = judge_looks({**known, 1: math.inf}, plan, low=0.0, high=1.0, seeds=12)
+    assert infinite.median == pytest.approx(0.3065)
+    assert (infinite.verdict, infinite.high) == ("inside", 0.311)
 
 
 def test_no_law_is_fitted_to_points_at_one_place_or_to_infinity():
