@@ -22,7 +22,11 @@ AT_THE_MARGIN = {
 
 def chance_to_cross(plan, numbers):
     """Return the exact chance that values whose median is a bound decide at one side of it."""
-    needed = needed_hits(numbers, plan.spent)
+    return crossing(numbers, needed_hits(numbers, plan.spent[: len(numbers)]))
+
+
+def crossing(numbers, needed):
+    """Return the chance that of so many fair coins at each look as many as needed are heads."""
     alive, before, crossed = {0: 1.0}, 0, 0.0
     for number, hits in zip(numbers, needed, strict=True):
         chances: dict[int, float] = {}
@@ -47,6 +51,33 @@ def test_all_looks_together_err_as_seldom_as_they_should(counts, alpha):
 
 def test_little_is_given_away_where_looks_have_seeds_to_decide():
     assert chance_to_cross(plan_looks((20, 40, 80), 0.05), (20, 40, 80)) > 0.6 * 0.025
+
+
+@pytest.mark.parametrize("alpha", [0.5, 0.05, 0.05 / 12])
+def test_no_look_asks_for_a_value_more_than_its_share_of_the_error_takes(alpha):
+    plan = plan_looks(LOOKS, alpha)
+    needed = needed_hits(LOOKS, plan.spent)
+    for look, count in enumerate(LOOKS):
+        if needed[look] > count:
+            continue
+        first = chance_to_cross(plan, LOOKS[:look]) if look else 0.0
+        fewer = (*needed[:look], needed[look] - 1)
+        share = (plan.spent[look] - (plan.spent[look - 1] if look else 0.0)) / 2
+        assert crossing(LOOKS[: look + 1], fewer) - first > share
+
+
+def test_a_mirrored_claim_on_mirrored_values_is_judged_alike():
+    plan = plan_looks(LOOKS, 0.05)
+    rng = np.random.default_rng(9)
+    verdicts = set()
+    for _ in range(200):
+        seen = rng.integers(1, 9, LOOKS[-1]) / 4.0 * rng.uniform(0.2, 1.8)
+        found = judge_looks(dict(enumerate(seen)), plan, low=0.7, high=1.3, seeds=160)
+        other = judge_looks(dict(enumerate(-seen)), plan, low=-1.3, high=-0.7, seeds=160)
+        assert (found.verdict, found.units) == (other.verdict, other.units)
+        assert (found.low, found.high) == (-other.high, -other.low)
+        verdicts.add(found.verdict)
+    assert verdicts == {"inside", "outside", ""}
 
 
 def test_a_single_look_is_an_ordinary_sign_test():
@@ -181,6 +212,8 @@ def test_a_p_value_of_looks_is_there_where_they_decide_and_falls_with_the_distan
     )
     assert far < near <= 0.05
     # Of one look it is the p-value of its sign test, to a quarter.
-    ten = dict.fromkeys(range(10), 2.0)
-    found = p_of_looks(ten, plan_looks((10,), 0.05), high=1.0, seeds=10) or math.nan
-    assert 2 * 2.0**-10 <= found <= 1.25 * 2 * 2.0**-10
+    for count in range(6, 25):
+        alike = dict.fromkeys(range(count), 2.0)
+        plan = plan_looks((count,), 0.05)
+        found = p_of_looks(alike, plan, high=1.0, seeds=count) or math.nan
+        assert 2 * 2.0**-count <= found * (1 + 1e-9) <= 1.25 * 2 * 2.0**-count * (1 + 1e-9)
