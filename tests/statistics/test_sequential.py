@@ -178,6 +178,11 @@ def test_looks_have_to_grow(counts):
         plan_looks(counts, 0.05)
 
 
+def test_the_error_has_to_be_a_share():
+    with pytest.raises(ValueError, match="`alpha` must be above 0 and below 1"):
+        plan_looks((5, 10), 1.0)
+
+
 def test_infinite_values_lie_beyond_every_bound():
     plan = plan_looks((10, 20), 0.05)
     values = dict.fromkeys(range(20), math.inf)
