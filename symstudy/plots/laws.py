@@ -139,25 +139,25 @@ def fit_group(group: Mapping[str, Any], rows: pd.DataFrame, form: str, hold_out:
         needed = FORMS[form].fewest
         return GroupLaw(group, None, f"{places} positive places, and {form} needs {needed}")
     plain = left.astype({"place": float, "value": float})
-    dropped = rows["place"].nunique() - places
-    remarks = remarks_on(places, dropped, form, hold_out)
-    return GroupLaw(group, fit_scaling(plain, form, hold_out), "; ".join(remarks))
+    fit = fit_scaling(plain, form, hold_out)
+    remarks = remarks_on(fit, rows["place"].nunique() - places, hold_out)
+    return GroupLaw(group, fit, "; ".join(remarks))
 
 
-def remarks_on(places: int, dropped: int, form: str, hold_out: int) -> list[str]:
-    """Return what a reader must know of a law through so many places."""
-    needed, remarks = FORMS[form].fewest, []
+def remarks_on(fit: ScalingFit, dropped: int, hold_out: int) -> list[str]:
+    """Return what a reader must know of a fit that left places out, or was to hold some out."""
+    form, remarks = fit.law.form, []
     if dropped:
         remarks.append(f"{dropped} place{'s' * (dropped > 1)} at 0 or below not in the fit")
-    if places == needed:
+    if fit.places == form.fewest:
         remarks.append(
-            f"{form} has as many parameters as there are places, and goes through any {places}"
+            f"{form.name} has as many parameters as there are places, and goes through any "
+            f"{fit.places}"
         )
-    kept = places - hold_out
-    if hold_out and kept <= needed:
+    if hold_out and not fit.held_out:
         remarks.append(
-            f"none held out: {max(kept, 0)} would be left, and {form} is predicted from "
-            f"{needed + 1} or more"
+            f"none held out: {max(fit.places - hold_out, 0)} would be left, and {form.name} is "
+            f"predicted from {form.fewest + 1} or more"
         )
     return remarks
 

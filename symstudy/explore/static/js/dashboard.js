@@ -25,8 +25,6 @@ export class Dashboard {
     /** @type {Map<Member, any>} The last answers, drawn again in other colours. */
     this.answers = new Map();
     this.isWhole = false;
-    /** @type {any[]} What has been asked to draw itself, some of it when more has come. */
-    this.drawing = [];
     this.inSight = new Set();
     this.changes = 0;
     this.isBusy = false;
@@ -72,9 +70,11 @@ export class Dashboard {
   async drawAll() {
     while (this.isBusy) await new Promise((resolve) => { setTimeout(resolve, 50); });
     this.isWhole = true;
-    await this.refresh();
-    this.isWhole = false;
-    await Promise.all(this.drawing);
+    try {
+      await this.refresh();
+    } finally {
+      this.isWhole = false;
+    }
   }
 
   async refresh() {
@@ -122,9 +122,11 @@ export class Dashboard {
       answers = due.map(() => ({ error: error.message }));
       for (const { member } of due) this.shown.delete(member);
     }
-    this.drawing = due.map(({ member }, at) => {
+    const drawing = due.map(({ member }, at) => {
       this.answers.set(member, answers[at]);
       return member.show(answers[at], state);
     });
+    // Some ask for more first, which only a print waits for.
+    if (this.isWhole) await Promise.all(drawing);
   }
 }
